@@ -1,1 +1,12 @@
-export {};
+export { type AddressClass, classifyAddress } from './address.ts';
+export { type Resolve, systemResolve } from './connector.ts';
+export {
+  type Egress,
+  type EgressAnswer,
+  type EgressOptions,
+  type EgressRequest,
+  type FetchLike,
+  openEgress,
+} from './egress.ts';
+export { type EgressReason, EgressRefused } from './refused.ts';
+export type { EgressRules } from './rules.ts';
