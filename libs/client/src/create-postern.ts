@@ -1,0 +1,66 @@
+import { createCallService, originOf } from './call-service.ts';
+import { type Audit, createAudit } from './audit.ts';
+import { ensureScope } from './ensure-scope.ts';
+import { createExchange, type Exchange, type ExchangeRequest } from './exchange.ts';
+import { createGrants, type Grants } from './grants.ts';
+import { openIdentities } from './identities.ts';
+import { type Audience, type CallOptions, type PosternOptions } from './options.ts';
+import { createRecords, type Records } from './records.ts';
+import { createSecrets, type Secrets } from './secrets.ts';
+import { type Answer, type Outgoing, send } from './send.ts';
+
+export type RawRequest = CallOptions & Pick<Outgoing, 'method' | 'headers' | 'token' | 'body'>;
+
+export type Postern = {
+  exchange: Exchange;
+  /** Runs the work, stepping up to the scopes that the service asks for. */
+  ensureScope<T>(asked: ExchangeRequest, work: (token: string) => Promise<T>): Promise<T>;
+  records: Records;
+  grants: Grants;
+  secrets: Secrets;
+  audit: Audit;
+  /** Any request over this caller's certificate; the answer is given back whatever its status. */
+  fetch(url: string | URL, request: RawRequest): Promise<Answer>;
+  /** Closes every connection once its answer is in. */
+  close(): Promise<void>;
+};
+
+/**
+ * A client of Postern's services. It holds one connection pool per peer and certificate, exchanges and keeps tokens, and
+ * survives certificate rotation (R12). Make one per process, and close it at the end.
+ */
+export function createPostern({
+  tls,
+  urls,
+  timeoutMs = 10_000,
+  renewBeforeSeconds = 30,
+  connections = 16,
+  now = () => new Date(),
+}: PosternOptions): Postern {
+  const identities = openIdentities({ tls, connections, now });
+  const tokenExchange = originOf('token-exchange', urls.tokenExchange);
+  const exchange = createExchange({ identities, tokenExchange, timeoutMs, renewBeforeSeconds, now });
+  const calls = (audience: Audience, url: string | undefined) =>
+    createCallService({ audience, origin: originOf(audience, url), identities, exchange, timeoutMs });
+
+  return {
+    exchange,
+    ensureScope: (asked, work) => ensureScope(exchange, asked, work),
+    records: createRecords(calls('crypto-store', urls.cryptoStore)),
+    grants: createGrants(calls('auth-manager', urls.authManager)),
+    secrets: createSecrets(calls('key-proxy', urls.keyProxy)),
+    audit: createAudit(calls('audit-sink', urls.auditSink)),
+    async fetch(url, request) {
+      const target = new URL(url);
+      const identity = request.token === undefined ? identities.current() : identities.forToken(request.token);
+      return send(identity, {
+        service: target.host,
+        timeoutMs,
+        ...request,
+        url: target,
+        repeatable: request.method === 'GET',
+      });
+    },
+    close: () => identities.close(),
+  };
+}

@@ -1,0 +1,113 @@
+import { type Dispatcher, errors, request } from 'undici';
+import { PosternError, refusal } from './errors.ts';
+import { type Identity } from './identities.ts';
+import { type CallOptions } from './options.ts';
+
+export type Outgoing = CallOptions & {
+  service: string;
+  /** Absolute; its origin names the peer. */
+  url: URL;
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
+  headers?: Record<string, string>;
+  token?: string;
+  body?: string;
+  /** The request may be sent a second time when the peer closed a kept connection under it. */
+  repeatable: boolean;
+};
+
+export type Answer = { status: number; headers: Record<string, string>; body: string };
+
+/** The longest answer that is read, in bytes. */
+const LONGEST_ANSWER = 32 * 1024 * 1024;
+
+/** Socket failures after which a repeatable request is sent once more, on a fresh connection. */
+const CLOSED_UNDER_US = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/**
+ * Sends one request over the identity's own connection and reads the whole answer, whatever its status.
+ *
+ * @throws PosternError `timed_out`, `aborted`, `unreachable`, `answer_too_large`
+ */
+export async function send(identity: Identity, outgoing: Outgoing & { timeoutMs: number }): Promise<Answer> {
+  const { service, signal, timeoutMs } = outgoing;
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
+  try {
+    return await attempt(identity, outgoing, either);
+  } catch (error) {
+    if (error instanceof PosternError) throw error;
+    if (signal?.aborted) throw new PosternError(service, 'aborted');
+    if (deadline.aborted) throw new PosternError(service, 'timed_out');
+    throw new PosternError(service, 'unreachable', { detail: codeOf(error) });
+  }
+}
+
+/** Sends, and answers the parsed JSON of a 2xx. @throws PosternError of the service's own code otherwise */
+export async function sendForJson(identity: Identity, outgoing: Outgoing & { timeoutMs: number }): Promise<unknown> {
+  const answer = await send(identity, outgoing);
+  const body = parsed(answer.body);
+  if (answer.status < 200 || answer.status > 299) throw refusal(outgoing.service, answer.status, answer.headers, body);
+  return body;
+}
+
+async function attempt(
+  identity: Identity,
+  outgoing: Outgoing,
+  signal: AbortSignal,
+  again = outgoing.repeatable,
+): Promise<Answer> {
+  const { url, method, body, headers, token } = outgoing;
+  try {
+    const answer = await request(url, {
+      dispatcher: identity.agentFor(url.origin),
+      method,
+      signal,
+      headers: {
+        accept: 'application/json',
+        ...headers,
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      ...(body === undefined ? {} : { body }),
+    });
+    return {
+      status: answer.statusCode,
+      headers: single(answer.headers),
+      body: await readText(answer.body, outgoing.service),
+    };
+  } catch (error) {
+    if (again && CLOSED_UNDER_US.has(codeOf(error)) && !signal.aborted)
+      return attempt(identity, outgoing, signal, false);
+    throw error;
+  }
+}
+
+async function readText(body: Dispatcher.ResponseData['body'], service: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LONGEST_ANSWER) throw new PosternError(service, 'answer_too_large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parsed(body: string): unknown {
+  try {
+    return body === '' ? undefined : JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+const single = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
+
+/** A connection's failure as a code only: messages of TLS errors carry certificates' contents. */
+function codeOf(error: unknown): string {
+  if (error instanceof errors.UndiciError) return error.code;
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : 'failed';
+}
