@@ -1,1 +1,41 @@
-export {};
+export { Secret } from './secret.ts';
+export { Problem, problem, type ProblemField, type ProblemOptions } from './problem.ts';
+export { systemNow, type Now } from './now.ts';
+export { uuidv7 } from './uuid.ts';
+export { closeInReverse, type Closing } from './closing.ts';
+export {
+  ConfigurationError,
+  flag,
+  parseSettings,
+  path,
+  port,
+  setting,
+  type Parsed,
+  type Setting,
+  type SettingOptions,
+  type Settings,
+} from './setting.ts';
+export {
+  baseConfig,
+  baseSettings,
+  busSettings,
+  cacheSettings,
+  migrationSettings,
+  postgresSettings,
+  readBase,
+  rootKeySettings,
+  type BaseConfig,
+} from './base-settings.ts';
+export { loadTrust, type Trust, type Workload } from './trust.ts';
+export { assertEnvironment, DEVELOPMENT_TRUST_DOMAIN, type EnvironmentFacts } from './environment.ts';
+export { envExample, settingsReference, settingsTable, withSettingsTable } from './reference.ts';
+export {
+  createLogger,
+  silentLogger,
+  type Logger,
+  type LoggerOptions,
+  type LogFields,
+  type LogLevel,
+} from './logger.ts';
+export { Counter, createRegistry, Gauge, Histogram, Registry } from './metrics.ts';
+export { runService, type Running, type ServiceProcess } from './run-service.ts';

@@ -1,0 +1,38 @@
+/**
+ * Tracing, loaded before everything else by `node --import @postern/runtime/otel src/main.ts`, and only where an exporter is configured.
+ * The hook comes first: what is imported before it stays uninstrumented.
+ */
+import { register } from 'import-in-the-middle/register-hooks.mjs';
+
+register({ include: ['express', 'pg', 'redis', 'undici', 'http', 'https'] });
+
+const { NodeSDK } = await import('@opentelemetry/sdk-node');
+const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
+const { HttpInstrumentation } = await import('@opentelemetry/instrumentation-http');
+const { ExpressInstrumentation } = await import('@opentelemetry/instrumentation-express');
+const { PgInstrumentation } = await import('@opentelemetry/instrumentation-pg');
+const { RedisInstrumentation } = await import('@opentelemetry/instrumentation-redis');
+const { UndiciInstrumentation } = await import('@opentelemetry/instrumentation-undici');
+
+const sdk = new NodeSDK({
+  traceExporter: new OTLPTraceExporter(),
+  instrumentations: [
+    // A query string can carry a code or a state, and a path a record's key: only the route's template names a span.
+    new HttpInstrumentation({
+      redactedQueryParams: ['*'],
+      applyCustomAttributesOnSpan: (span) => span.setAttributes(withoutUrl),
+    }),
+    new ExpressInstrumentation(),
+    // No statement's values and no command's arguments: keys of records stand in both.
+    new PgInstrumentation({ enhancedDatabaseReporting: false }),
+    new RedisInstrumentation({ dbStatementSerializer: (command) => command }),
+    new UndiciInstrumentation({
+      requestHook: (span) => span.setAttributes({ 'url.full': '', 'url.path': '', 'url.query': '' }),
+    }),
+  ],
+});
+
+const withoutUrl = { 'http.url': '', 'http.target': '', 'url.full': '', 'url.path': '', 'url.query': '' };
+
+sdk.start();
+process.once('beforeExit', () => void sdk.shutdown());
