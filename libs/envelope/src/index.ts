@@ -1,1 +1,4 @@
-export {};
+export { BranchKeyUnknown, type BranchKey, type BranchKeySource } from './branch-key.ts';
+export { serializeContext, type EncryptionContext } from './context.ts';
+export { createEnvelope, type Envelope, type SealedAt } from './envelope.ts';
+export { EnvelopeRefused, type RefusalReason } from './refused.ts';
