@@ -1,1 +1,13 @@
-export {};
+export { openAgent, type AgentOptions, type MtlsAgent } from './agent.ts';
+export { clientTls, postgresTls, redisTls, type ClientTls } from './client-tls.ts';
+export {
+  certificateThumbprint,
+  watchTlsMaterial,
+  type TlsFiles,
+  type TlsMaterial,
+  type TlsPaths,
+  type WatchOptions,
+} from './material.ts';
+export { peerOf, peerOfCertificate, PeerRefused, workloadOf, type Peer, type WorkloadTable } from './peer.ts';
+export { openRedis, type RedisClient, type RedisHandle, type RedisOptions } from './redis.ts';
+export { followRotation, serverTlsOptions } from './server.ts';
