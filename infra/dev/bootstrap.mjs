@@ -23,7 +23,9 @@ const wanted = readFileSync(join(root, '.nvmrc'), 'utf8').trim();
 const bundled = join(root, 'node_modules/.bin/node');
 const found = execFileSync(existsSync(bundled) ? bundled : process.execPath, ['-v'], { encoding: 'utf8' }).trim();
 if (found.split('.')[0] !== `v${wanted}`) {
-  stop(`Node ${wanted} is needed and npm has no package of it for this system; found ${found}. Install Node ${wanted}.`);
+  stop(
+    `Node ${wanted} is needed and npm has no package of it for this system; found ${found}. Install Node ${wanted}.`,
+  );
 }
 
 if (!onPath('redis-server')) {

@@ -18,7 +18,8 @@ export type Running = Program & {
 };
 
 /** The last lines of a log file, for a person who has to see why a part did not start. */
-export const tail = (log: string, lines = 15) => readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+export const tail = (log: string, lines = 15) =>
+  readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
 
 /**
  * Starts a Node program in a process group of its own, so that Ctrl-C reaches only the stack, which then stops its parts

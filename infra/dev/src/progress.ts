@@ -43,9 +43,15 @@ export async function step<T>(name: string, run: () => Promise<T>, also: { log?:
 
 /** Prints rows as a table with a header; the widths follow the longest cell of each column. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
   const line = (cells: readonly string[]) =>
-    '  ' + cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+    '  ' +
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
   say(bold(line(header)));
   say(dim('  ' + widths.map((width) => '─'.repeat(width)).join('  ')));
   for (const row of rows) say(line(row));

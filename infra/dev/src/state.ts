@@ -6,35 +6,48 @@ import { type Service, type Workload } from './services.ts';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 
-/** Where the embedded stack keeps its data, certificates, logs and state; git ignores it. */
-export const home = join(root, '.postern');
-export const place = (...parts: string[]) => {
-  const path = join(home, ...parts);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  return path;
-};
-
 export type Urls = { api: string; public: string; management: string };
+export type CertificatePaths = { cert: string; key: string; ca: string };
 
 /** What other programs on this machine (the `postern` command above all) need to reach a running stack. */
 export type State = {
+  /** The process that runs the stack, while it runs. */
   pid: number;
+  /** Process groups that it started. */
   children: number[];
   ports: Record<string, number>;
   idp: 'development' | 'keycloak';
   issuer: string;
   urls: Record<Service, Urls>;
-  certificates: Record<Workload, { cert: string; key: string; ca: string }>;
+  certificates: Record<Workload, CertificatePaths>;
+  /** User name -> password, of the development realm. */
   users: Record<string, string>;
 };
 
-const file = () => place('state.json');
+export type Home = {
+  dir: string;
+  /** A path below the home; its folder exists. */
+  place(...parts: string[]): string;
+  readState(): Partial<State>;
+  /** Replaces the state in one step: a reader sees the old file or the new one, never a part. */
+  writeState(state: Partial<State>): void;
+};
 
-export const readState = (): Partial<State> => (existsSync(file()) ? JSON.parse(readFileSync(file(), 'utf8')) : {});
-
-/** Replaces the state in one step: a reader sees the old file or the new one, never a part. */
-export function writeState(state: Partial<State>): void {
-  const next = `${file()}.next`;
-  writeFileSync(next, JSON.stringify(state, null, 2) + '\n', { mode: 0o600 });
-  renameSync(next, file());
+/** Where the embedded stack keeps its data, certificates, logs and state: `.postern` in the checkout, which git ignores. */
+export function openHome(dir = join(root, '.postern')): Home {
+  const place = (...parts: string[]) => {
+    const path = join(dir, ...parts);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return path;
+  };
+  const file = place('state.json');
+  return {
+    dir,
+    place,
+    readState: () => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}),
+    writeState(state) {
+      writeFileSync(`${file}.next`, JSON.stringify(state, null, 2) + '\n', { mode: 0o600 });
+      renameSync(`${file}.next`, file);
+    },
+  };
 }

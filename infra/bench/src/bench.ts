@@ -1,0 +1,40 @@
+import { parseArgs } from 'node:util';
+
+import { cases } from './cases.ts';
+import { measure, type Row } from './measure.ts';
+
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(2).filter((word) => word !== '--'),
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false } },
+});
+
+const chosen = cases.filter(
+  ({ name }) => positionals.length === 0 || positionals.some((prefix) => name.startsWith(prefix)),
+);
+if (chosen.length === 0) {
+  process.stderr.write(
+    `no case begins with ${positionals.join(' or ')}; there are: ${cases.map(({ name }) => name).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+
+const round = (value: number) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
+const rows: Row[] = [];
+for (const each of chosen) {
+  if (!values.json) process.stdout.write(`measuring ${each.name} …\n`);
+  rows.push(await measure(each));
+}
+
+if (values.json) process.stdout.write(JSON.stringify(rows, null, 2) + '\n');
+else {
+  process.stdout.write(
+    '\n| case | ratio | goal | holds | ours | peer | unit | against |\n|---|---|---|---|---|---|---|---|\n',
+  );
+  for (const row of rows) {
+    process.stdout.write(
+      `| ${row.case} | ${round(row.value)} | ${row.goal} | ${row.holds ? 'yes' : 'NO'} | ${round(row.ours)} | ${round(row.peer)} | ${row.unit} | ${row.against} |\n`,
+    );
+  }
+}
+process.exit(rows.every(({ holds }) => holds) ? 0 : 1);

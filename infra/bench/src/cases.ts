@@ -1,0 +1,4 @@
+import { type Case } from './measure.ts';
+
+/** Every case, in the order of the table. */
+export const cases: Case[] = [];
