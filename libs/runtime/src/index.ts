@@ -26,7 +26,7 @@ export {
   rootKeySettings,
   type BaseConfig,
 } from './base-settings.ts';
-export { loadTrust, type Trust, type Workload } from './trust.ts';
+export { readDocument } from './document.ts';
 export { assertEnvironment, DEVELOPMENT_TRUST_DOMAIN, type EnvironmentFacts } from './environment.ts';
 export { envExample, settingsReference, settingsTable, withSettingsTable } from './reference.ts';
 export {

@@ -105,7 +105,8 @@ function textOf(name: string, env: NodeJS.ProcessEnv, mistakes: string[]): strin
 // zod's own messages may quote what was received ("Invalid key: ..."): only the rule's name leaves.
 const rulesBroken = (error: z.ZodError): string => [...new Set(error.issues.map((issue) => ruleOf(issue)))].join(', ');
 
-function ruleOf(issue: z.core.$ZodIssue): string {
+/** The rule that was broken, without the value that broke it. */
+export function ruleOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
       return `must be ${issue.expected}`;
