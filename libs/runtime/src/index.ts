@@ -39,3 +39,4 @@ export {
 } from './logger.ts';
 export { Counter, createRegistry, Gauge, Histogram, Registry } from './metrics.ts';
 export { runService, type Running, type ServiceProcess } from './run-service.ts';
+export { runTask } from './run-task.ts';
