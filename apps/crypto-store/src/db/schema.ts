@@ -1,0 +1,14 @@
+/** The tables as Kysely sees them; held to the migrations by the integration tests. `bigint` comes as text. */
+export type Schema = {
+  records: {
+    id: string;
+    tenant: string;
+    namespace: string;
+    key: string;
+    version: string;
+    sealed: Buffer;
+    created_at: Date;
+    updated_at: Date;
+    deleted_at: Date | null;
+  };
+};
