@@ -1,0 +1,110 @@
+import { z } from 'zod';
+
+const text = z.string().max(512);
+const code = z.string().max(64);
+const count = z.int().min(0);
+const list = z.array(text).max(64);
+const scopes = z.array(z.string().max(128)).max(64);
+
+/**
+ * Every action that may be recorded, with the details it carries. One line a kind of event; adding an action is adding a
+ * line here. Details name what happened, never a secret, a token or a payload: only ids, codes, counts and hashes.
+ *
+ * An event whose outcome is `success` carries every field that is not optional here; any other outcome may lack them,
+ * because the operation may have been refused before they were known.
+ */
+export const actions = {
+  // crypto-store
+  'record.read': z.strictObject({ source: z.enum(['cache', 'db']).optional(), key: text.optional() }),
+  'record.written': z.strictObject({ bytes: count, ciphertextHash: text.optional(), key: text.optional() }),
+  'record.deleted': z.strictObject({ key: text.optional() }),
+  'record.listed': z.strictObject({ count }),
+  'data.encrypted': z.strictObject({ bytes: count }),
+  'data.decrypted': z.strictObject({ bytes: count }),
+
+  // auth-manager
+  'consent.started': z.strictObject({ provider: text, scopes, client: text.optional() }),
+  'consent.completed': z.strictObject({
+    provider: text,
+    scopes,
+    grant: text.optional(),
+    offline: z.boolean().optional(),
+  }),
+  'grant.stored': z.strictObject({ provider: text, scopes, offline: z.boolean().optional() }),
+  'grant.listed': z.strictObject({ count }),
+  'grant.read': z.strictObject({}),
+  'grant.used': z.strictObject({
+    scopes,
+    audience: text.optional(),
+    tokenId: text.optional(),
+    expiresAt: text.optional(),
+    refreshed: z.boolean().optional(),
+  }),
+  'grant.refreshed': z.strictObject({ provider: text, attempt: text.optional(), rotated: z.boolean().optional() }),
+  'grant.revoked': z.strictObject({ cause: code, provider: text.optional() }),
+  'logout.received': z.strictObject({ provider: text, grants: count }),
+
+  // token-exchange
+  'token.exchanged': z.strictObject({
+    audience: text,
+    scopes,
+    requested: scopes.optional(),
+    refused: scopes.optional(),
+    subjectKind: code.optional(),
+    subjectIssuer: text.optional(),
+    subjectTokenId: text.optional(),
+    subjectClient: text.optional(),
+    tokenId: text.optional(),
+    expiresAt: text.optional(),
+    policyVersion: text.optional(),
+    rule: text.optional(),
+  }),
+  'token.introspected': z.strictObject({ active: z.boolean(), tokenId: text.optional() }),
+  'token.revoked': z.strictObject({ tokenId: text, cause: code.optional() }),
+  'tenant.created': z.strictObject({}),
+  'tenant.suspended': z.strictObject({ cause: code.optional() }),
+  'tenant.offboarded': z.strictObject({}),
+
+  // key-proxy
+  'account.created': z.strictObject({ method: code.optional() }),
+  'login.succeeded': z.strictObject({ method: code, tokenId: text.optional(), expiresAt: text.optional() }),
+  'login.failed': z.strictObject({ method: code, remaining: count.optional() }),
+  'provider.configured': z.strictObject({ provider: code, kind: code.optional() }),
+  'secret.created': z.strictObject({ provider: code, name: text.optional() }),
+  'secret.read': z.strictObject({ provider: code, name: text.optional() }),
+  'secret.deleted': z.strictObject({ provider: code, name: text.optional() }),
+  'secrets.listed': z.strictObject({ count, provider: code.optional() }),
+
+  // audit-sink
+  'audit.read': z.strictObject({ count, from: text.optional(), to: text.optional() }),
+  'receipt.read': z.strictObject({ index: count, treeSize: count }),
+  'log.proved': z.strictObject({
+    proof: z.enum(['inclusion', 'consistency']),
+    treeSize: count,
+    from: count.optional(),
+  }),
+  'alarm.raised': z.strictObject({ kind: code, about: text.optional(), count: count.optional() }),
+
+  // every service
+  'key.rotated': z.strictObject({ purpose: code, keyId: text.optional() }),
+  'epoch.opened': z.strictObject({ epoch: count, cause: code }),
+  'request.refused': z.strictObject({
+    route: text,
+    status: count,
+    count: count.optional(),
+    method: code.optional(),
+    from: text.optional(),
+    action: code.optional(),
+    scopes: scopes.optional(),
+    fields: list.optional(),
+  }),
+} as const;
+
+/** The name of something that can be recorded. */
+export type Action = keyof typeof actions;
+
+/** The details that an event of this action carries when it succeeded. */
+export type DetailsOf<A extends Action> = z.output<(typeof actions)[A]>;
+
+/** Every action, in the order of the table. */
+export const actionNames = Object.keys(actions) as Action[];

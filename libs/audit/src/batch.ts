@@ -1,0 +1,69 @@
+import { z } from 'zod';
+
+/** `typ` of a signed batch (R7: no other kind of token carries it). */
+export const BATCH_TYPE = 'postern-audit-batch+jws';
+
+/** Most entries in one batch. */
+export const BATCH_MAX_ENTRIES = 500;
+
+/** Most bytes of one event's canonical form. */
+export const EVENT_MAX_BYTES = 32_768;
+
+/** Most characters of a signed batch; a longer job is not looked at (R25). */
+export const BATCH_MAX_CHARACTERS = 2_000_000;
+
+/** Name of the queue that carries batches to the log. */
+export const AUDIT_QUEUE = 'audit';
+
+const hash = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const position = z.int().min(1);
+
+/**
+ * What a relay signs: consecutive entries of one producer and epoch. `entries` carry the event as base64url of its canonical
+ * bytes; whether those fit an event's schema is judged one by one, after the signature (R25).
+ */
+export const auditBatch = z.strictObject({
+  v: z.literal(1),
+  producer: z.string().min(1).max(64),
+  epoch: position,
+  first: position,
+  previous: hash,
+  entries: z
+    .array(
+      z.strictObject({
+        id: z.guid(),
+        action: z.string().min(1).max(64),
+        salt: hash,
+        event: z
+          .string()
+          .max(Math.ceil((EVENT_MAX_BYTES * 4) / 3))
+          .regex(/^[A-Za-z0-9_-]*$/),
+      }),
+    )
+    .min(1)
+    .max(BATCH_MAX_ENTRIES),
+});
+export type AuditBatch = z.output<typeof auditBatch>;
+
+/** The payload of a job in the queue: the compact JWS of a batch. */
+export const auditJob = z.strictObject({ v: z.literal(1), batch: z.string().max(BATCH_MAX_CHARACTERS) });
+export type AuditJob = z.output<typeof auditJob>;
+
+/**
+ * How far the log holds one producer's events, with the proof: the entry's leaf hash (the producer knows it), its index, its
+ * inclusion in the signed checkpoint, and that checkpoint's consistency with the one the caller named. Hashes are base64url.
+ */
+export const watermark = z.strictObject({
+  producer: z.string(),
+  epoch: z.int().min(0),
+  seq: z.int().min(0),
+  hash: hash.nullable(),
+  index: z.int().min(0).nullable(),
+  inclusion: z.array(hash),
+  /** C2SP signed note. */
+  checkpoint: z.string().nullable(),
+  consistency: z.array(hash),
+  /** The log's verifier key (C2SP signed-note, `name+id+key`). */
+  key: z.string(),
+});
+export type Watermark = z.output<typeof watermark>;

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { canonicalBytes } from './canonical-bytes.ts';
+
+/** Bytes of salt beside each entry; without it the commitment could be guessed from its small set of inputs (R28). */
+export const SALT_BYTES = 32;
+
+/** `previous` of the first entry of a producer's first epoch. */
+export const NO_PREVIOUS: Uint8Array = new Uint8Array(32);
+
+/** Where an event stands among those of its producer (R22). */
+export type LeafPlace = {
+  producer: string;
+  epoch: number;
+  /** From 1, without gaps inside an epoch. */
+  seq: number;
+  /** SHA-256 leaf hash of the entry before it; `NO_PREVIOUS` at the very first. */
+  previous: Uint8Array;
+};
+
+/** What is known of the event itself without its content. */
+export type LeafSubject = { id: string; action: string; commitment: Uint8Array };
+
+/**
+ * The commitment to an event: SHA-256(salt || canonical bytes), 32 bytes. Erasing salt and bytes leaves a value that says
+ * nothing (R28).
+ */
+export function commitmentOf(salt: Uint8Array, canonical: Uint8Array): Uint8Array {
+  if (salt.length !== SALT_BYTES) throw new RangeError(`A salt is ${SALT_BYTES} bytes`);
+  return createHash('sha256').update(salt).update(canonical).digest();
+}
+
+/**
+ * The bytes of an entry's leaf in the log: ids, action and commitment, nothing personal. Producer and log compute the
+ * same bytes, so that the leaf's hash is also the link of the producer's own chain.
+ */
+export function entryLeaf(at: LeafPlace, of: LeafSubject): Uint8Array {
+  return canonicalBytes({
+    v: 1,
+    kind: 'entry',
+    producer: at.producer,
+    epoch: at.epoch,
+    seq: at.seq,
+    previous: base64url(at.previous),
+    id: of.id,
+    action: of.action,
+    commitment: base64url(of.commitment),
+  });
+}
+
+/**
+ * The bytes of the leaf that follows each batch: when it was received, and the SHA-256 of the signed batch, so that its
+ * signature can be judged later by the time that the log shows (R26).
+ */
+export function batchLeaf(batch: {
+  producer: string;
+  epoch: number;
+  first: number;
+  last: number;
+  received: string;
+  digest: Uint8Array;
+}): Uint8Array {
+  return canonicalBytes({ v: 1, kind: 'batch', ...batch, digest: base64url(batch.digest) });
+}
+
+/** Hash of a leaf: SHA-256(0x00 || leaf), RFC 9162 section 2.1.1. */
+export function chainHash(leaf: Uint8Array): Uint8Array {
+  return createHash('sha256').update(Uint8Array.of(0)).update(leaf).digest();
+}
+
+const base64url = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
