@@ -1,1 +1,5 @@
-export {};
+export { readDevelopmentState, type DevelopmentState } from './development-state.ts';
+export { logInAs, type Credentials } from './realm/log-in.ts';
+export { type RealmClient } from './realm/discovery.ts';
+export { workloadToken } from './realm/workload-token.ts';
+export { run } from './run.ts';
