@@ -1,4 +1,4 @@
 export { BranchKeyUnknown, type BranchKey, type BranchKeySource } from './branch-key.ts';
-export { serializeContext, type EncryptionContext } from './context.ts';
+export { serializeContext, serializePairs, type EncryptionContext } from './context.ts';
 export { createEnvelope, type Envelope, type SealedAt } from './envelope.ts';
 export { EnvelopeRefused, type RefusalReason } from './refused.ts';

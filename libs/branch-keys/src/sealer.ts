@@ -1,0 +1,33 @@
+import { createEnvelope, type EncryptionContext } from '@postern/envelope';
+import { type BranchKeys } from './open-branch-keys.ts';
+
+/** Seals and opens for one tenant and purpose. Errors are those of `Envelope` and `BranchKeys`. */
+export type Sealer = {
+  seal(plaintext: Uint8Array, context: EncryptionContext): Promise<Buffer>;
+  open(message: Uint8Array, context: EncryptionContext): Promise<Buffer>;
+};
+
+/** Context keys that only this library sets. */
+const RESERVED_PREFIX = 'postern:';
+
+/**
+ * A sealer under the tenant's branch key for that purpose, with `postern:purpose` set by us in every message (R30): a
+ * message of one purpose opens under no other, even if the keys were mixed up.
+ * `context` holds opaque random ids and counters, never names: it stands in the message in clear (R29).
+ */
+export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: string; purpose: string }): Sealer {
+  const envelope = createEnvelope(keys);
+  const at = async (context: EncryptionContext) => {
+    if (Object.keys(context).some((key) => key.startsWith(RESERVED_PREFIX))) {
+      throw new TypeError(`context keys that begin with ${RESERVED_PREFIX} are set by the sealer`);
+    }
+    return {
+      branchKeyId: await keys.idFor(tenant, purpose),
+      context: { ...context, [`${RESERVED_PREFIX}purpose`]: purpose },
+    };
+  };
+  return {
+    seal: async (plaintext, context) => envelope.seal(plaintext, await at(context)),
+    open: async (message, context) => envelope.open(message, await at(context)),
+  };
+}
