@@ -1,1 +1,10 @@
-export {};
+export { issueSelfSigned, openAuthority, type Authority, type IssueOptions, type Leaf } from './authority/authority.ts';
+export { type LeafNames } from './authority/certificates.ts';
+export { busCa, developmentCa } from './authority/development-ca.ts';
+export { DEVELOPMENT_TRUST_DOMAIN, spiffeIdOf, WORKLOADS } from './authority/workloads.ts';
+export { asAdmin, type PostgresAdmin } from './postgres/admin.ts';
+export { dropDatabase, ensureDatabase, type ServiceDatabase } from './postgres/database.ts';
+export { postgresForTests, type TestDatabase, type TestPostgres } from './postgres/for-tests.ts';
+export { ownerRoleOf, roleOf } from './postgres/logins.ts';
+export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
+export { freePort } from './run/free-port.ts';

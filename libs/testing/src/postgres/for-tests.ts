@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import type { Authority } from '../authority/authority.ts';
+import { developmentCa } from '../authority/development-ca.ts';
+import { testRun } from '../run/test-run.ts';
+import { asAdmin, type PostgresAdmin } from './admin.ts';
+import { dropDatabase, ensureDatabase, type ServiceDatabase } from './database.ts';
+import { roleOf } from './logins.ts';
+import { startPostgres, type PostgresServer } from './server.ts';
+
+export type TestDatabase = ServiceDatabase & {
+  /** The service's certificate, closed by `drop`. */
+  tls: TlsMaterial;
+  drop(): Promise<void>;
+};
+
+export type TestPostgres = PostgresAdmin & {
+  authority: Authority;
+  /** A new, empty database of a service. */
+  createDatabase(options: { service: string }): Promise<TestDatabase>;
+  /** Runs statements as the superuser. */
+  asAdmin<T>(work: Parameters<typeof asAdmin<T>>[1], database?: string): Promise<T>;
+  /** Ends the server if this spec started it. */
+  close(): Promise<void>;
+};
+
+/** The run's PostgreSQL, or one started for this spec. Close it after all tests. */
+export async function postgresForTests(): Promise<TestPostgres> {
+  const authority = developmentCa();
+  const shared = testRun().postgres;
+  const own = shared ? null : await ownServer(authority);
+  const port = shared?.port ?? own!.port;
+  const admin = own?.admin ?? (await authority.issue('postgres', { usages: ['clientAuth'] }));
+  const server = { port, admin };
+  return {
+    ...server,
+    authority,
+    asAdmin: (work, database) => asAdmin(server, work, database),
+    async createDatabase({ service }) {
+      const name = `${roleOf(service)}_test_${randomBytes(5).toString('hex')}`;
+      const database = await ensureDatabase(server, { service, name });
+      const leaf = await authority.issue(service);
+      const tls = await watchTlsMaterial(leaf.paths);
+      return {
+        ...database,
+        tls,
+        async drop() {
+          tls.close();
+          await dropDatabase(server, name);
+        },
+      };
+    },
+    async close() {
+      await own?.close();
+    },
+  };
+}
+
+async function ownServer(authority: Authority): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(testRun().directory, 'postgres-'));
+  const server = await startPostgres({ folder, authority });
+  return {
+    ...server,
+    async close() {
+      await server.close();
+      rmSync(server.dataDirectory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+
+export type LeashedOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'cwd' | 'env'> & {
+  /** Where the server's output goes. */
+  logFile: string;
+  /** What tells the server to stop in good order. */
+  stopSignal: 'INT' | 'TERM';
+};
+
+export type Leashed = {
+  /** Rejects when the server has ended by itself. */
+  ended: Promise<never>;
+  stop(): Promise<void>;
+  /** Ends it as a crash would. */
+  kill(): Promise<void>;
+};
+
+// The server ends with us, however we end: the reader sees the end of its input when this process is gone, even by
+// SIGKILL. An interrupt from the
+// terminal reaches only us: the server is in a session of its own.
+const LEASH = `
+trap '' INT TERM
+signal=$1; shift
+( trap - INT TERM; exec "$@" 3<&- </dev/null ) & server=$!
+( while read -r word <&3; do kill -$word $server; done; kill -$signal $server ) 2>/dev/null & reader=$!
+exec 3<&-
+wait $server; status=$?
+kill $reader 2>/dev/null
+exit $status
+`;
+
+/** Starts a server that cannot outlive this process. */
+export function startLeashed(command: readonly string[], options: LeashedOptions): Leashed {
+  const { logFile, stopSignal, ...spawnOptions } = options;
+  const log = openSync(logFile, 'a', 0o600);
+  const child = spawn('/bin/sh', ['-c', LEASH, 'leash', stopSignal, ...command], {
+    ...spawnOptions,
+    stdio: ['ignore', log, log, 'pipe'],
+    detached: true,
+  });
+  closeSync(log);
+  let stopping = false;
+  const exited = once(child, 'exit');
+  const ended = exited.then(([code, signal]) => {
+    if (stopping) return new Promise<never>(() => {});
+    throw new Error(`${command[0]} ended by itself (${code ?? signal}); its log: ${logFile}`);
+  });
+  ended.catch(() => {});
+  const end = async (word: string) => {
+    stopping = true;
+    leashOf(child).end(`${word}\n`);
+    await exited;
+  };
+  return { ended, stop: () => end(stopSignal), kill: () => end('KILL') };
+}
+
+function leashOf(child: ChildProcess) {
+  return child.stdio[3] as NodeJS.WritableStream;
+}
