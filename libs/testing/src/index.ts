@@ -8,3 +8,13 @@ export { postgresForTests, type TestDatabase, type TestPostgres } from './postgr
 export { ownerRoleOf, roleOf } from './postgres/logins.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
 export { freePort } from './run/free-port.ts';
+export { redisForTests, type RedisPair, type TestRedis, type TestRedisUser } from './redis/for-tests.ts';
+export {
+  asRedisAdmin,
+  startRedis,
+  type RedisAdmin,
+  type RedisServer,
+  type RedisServerOptions,
+  type RedisUser,
+} from './redis/server.ts';
+export { testRun, TEST_RUN_VARIABLE, type TestRun } from './run/test-run.ts';
