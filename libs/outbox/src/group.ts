@@ -1,0 +1,70 @@
+/** What became of one item of a group. */
+export type Settled<Result> = { value: Result } | { error: Error };
+
+export type GroupLimits = {
+  /** Most items in one flush. */
+  perFlush: number;
+  /** Most items, and most bytes, that may wait; more are refused before memory grows. */
+  waiting: number;
+  waitingBytes: number;
+};
+
+export type Group<Item, Result> = {
+  /** Rejects with what `full` made when too much is waiting, or with the item's own error. */
+  add(item: Item, bytes: number): Promise<Result>;
+  /** Items not yet answered. */
+  depth(): number;
+  /** Refuses new items and waits for those that were taken. */
+  close(): Promise<void>;
+};
+
+type Waiter<Item, Result> = { item: Item; bytes: number; resolve(value: Result): void; reject(error: Error): void };
+
+/**
+ * Gathers without a timer: an item that finds the lane idle is flushed at once; items that come during a flush go into the
+ * next one. So a lone caller waits for one flush and a crowd shares few, at any load.
+ */
+export function createGroup<Item, Result>(
+  flush: (items: Item[]) => Promise<Settled<Result>[]>,
+  limits: GroupLimits,
+  full: () => Error,
+): Group<Item, Result> {
+  let waiting: Waiter<Item, Result>[] = [];
+  let taken = 0;
+  let bytes = 0;
+  let closed = false;
+  let running: Promise<void> | undefined;
+
+  const run = async () => {
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, limits.perFlush);
+      waiting = waiting.slice(group.length);
+      const settled = await flush(group.map(({ item }) => item)).catch((error: Error) => group.map(() => ({ error })));
+      taken -= group.length;
+      group.forEach(({ resolve, reject, bytes: size }, i) => {
+        bytes -= size;
+        const one = settled[i] ?? { error: new Error('a flush settled too few items') };
+        if ('error' in one) reject(one.error);
+        else resolve(one.value);
+      });
+    }
+    running = undefined;
+  };
+
+  return {
+    add(item, size) {
+      if (closed || taken >= limits.waiting || bytes + size > limits.waitingBytes) return Promise.reject(full());
+      taken += 1;
+      bytes += size;
+      const { promise, resolve, reject } = Promise.withResolvers<Result>();
+      waiting.push({ item, bytes: size, resolve, reject });
+      running ??= run();
+      return promise;
+    },
+    depth: () => taken,
+    async close() {
+      closed = true;
+      await running;
+    },
+  };
+}

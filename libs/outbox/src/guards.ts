@@ -1,0 +1,23 @@
+/**
+ * Predicates that prove a read still fresh at the instant of its commit (R32): name -> SQL over `e.k1`, `e.k2`, `e.k3`
+ * (text) and `e.n` (bigint). They are part of the program, never made of input; input comes in the four values.
+ */
+export type Guards = Readonly<Record<string, string>>;
+
+/** A guard to hold, and the values it speaks about. */
+export type GuardUse = { name: string; k1?: string; k2?: string; k3?: string; n?: number };
+
+const GUARD_NAME = /^[a-z][a-z0-9-]{0,40}$/;
+
+/**
+ * All guards as one boolean expression over `e`; `e.guard` says which one holds for the row, '' none.
+ *
+ * @throws TypeError for a name that could not be written into SQL as it is.
+ */
+export function guardExpression(guards: Guards): string {
+  const arms = Object.entries(guards).map(([name, predicate]) => {
+    if (!GUARD_NAME.test(name)) throw new TypeError(`${name} is no name of a guard`);
+    return `when '${name}' then (${predicate})`;
+  });
+  return `case e.guard when '' then true ${arms.join(' ')} else false end`;
+}

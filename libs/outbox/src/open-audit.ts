@@ -1,0 +1,119 @@
+import type { Transaction } from 'kysely';
+import type { AuditEvent } from '@postern/audit';
+import { queryIn, type Postgres } from '@postern/postgres';
+import { problem, systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
+import { bisect } from './bisect.ts';
+import { createGroup } from './group.ts';
+import type { Guards, GuardUse } from './guards.ts';
+import { isOneRowsFault, openLane } from './lane.ts';
+import { auditMetrics } from './metrics.ts';
+import { pendingEvent, type PendingEvent } from './pending.ts';
+import { createRefusals } from './refusals.ts';
+
+/** What `openAudit` needs of a database: any `Postgres`, whatever its schema. */
+export type OutboxPostgres = Pick<Postgres<unknown>, 'pool' | 'query'>;
+
+export type AuditOptions = {
+  postgres: OutboxPostgres;
+  /** The service's name, as in its certificate. */
+  producer: string;
+  guards?: Guards;
+  logger: Logger;
+  metrics?: Registry;
+  now?: Now;
+  limits?: { waiting?: number; waitingBytes?: number };
+};
+
+export type Audit = {
+  /**
+   * Writes the event durably, together with others under way. Release nothing before it resolves.
+   *
+   * @returns false when the guard no longer holds, so that what was read is stale and nothing was recorded (R32).
+   * @throws Problem `audit_unavailable` (503): nothing may be released.
+   */
+  commit(event: AuditEvent, guard?: GuardUse): Promise<boolean>;
+  /** Writes the event in the mutation's own transaction: both or neither. */
+  within<Schema>(tx: Transaction<Schema>, event: AuditEvent): Promise<void>;
+  /** Records a refusal of a known principal: by itself within its budget, beyond that counted (R24). */
+  refused(event: AuditEvent): Promise<void>;
+  /** Counts a refusal from before authentication; it never fails and never waits (R24). */
+  refusedEarly(event: AuditEvent): void;
+  /** @throws Error when Postgres does not answer, or would acknowledge what it has not made durable (R22). */
+  check(): Promise<void>;
+  close(): Promise<void>;
+};
+
+const PER_FLUSH = 512;
+const WAITING = 10_000;
+const WAITING_BYTES = 32 * 1024 * 1024;
+const RETRY_AFTER_SECONDS = 1;
+
+/** Opens the audit of a service over its own database, which `outboxMigrations` prepared. Takes one connection of the pool. */
+export async function openAudit(options: AuditOptions): Promise<Audit> {
+  const { postgres, guards = {}, logger, now = systemNow, limits = {} } = options;
+  if (postgres.pool.options.max < 2) throw new Error('the audit needs a connection of its own: a pool of at least 2');
+  const lane = openLane(postgres.pool, guards);
+  const unavailable = (cause?: unknown) =>
+    problem('audit_unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
+
+  const flush = async (events: PendingEvent[]) => {
+    const started = performance.now();
+    const settled = await bisect(events, lane.write, isOneRowsFault);
+    const failed = settled.flatMap((one, i) => ('error' in one ? [{ error: one.error, event: events[i] }] : []));
+    // One line a group: an outage must not turn into a flood of lines.
+    if (failed[0])
+      logger.error({ err: failed[0].error, id: failed[0].event?.id, count: failed.length }, 'events not written');
+    metrics?.group.observe(events.length);
+    metrics?.seconds.observe((performance.now() - started) / 1_000);
+    metrics?.events.inc({ result: 'failed' }, failed.length);
+    return settled.map((one) => ('error' in one ? { error: unavailable(one.error) } : one));
+  };
+  const group = createGroup(
+    flush,
+    {
+      perFlush: PER_FLUSH,
+      waiting: limits.waiting ?? WAITING,
+      waitingBytes: limits.waitingBytes ?? WAITING_BYTES,
+    },
+    unavailable,
+  );
+  const metrics = auditMetrics(options.metrics, group.depth);
+
+  const commit = async (event: AuditEvent, guard?: GuardUse): Promise<boolean> => {
+    if (guard && !Object.hasOwn(guards, guard.name)) throw new TypeError(`there is no guard ${guard.name}`);
+    const pending = pendingEvent(event, guard);
+    const written = await group.add(pending, pending.canonical.length);
+    metrics?.events.inc({ result: written ? 'written' : 'stale' });
+    return written;
+  };
+  const refusals = createRefusals(commit, now);
+
+  return {
+    commit,
+    async within(tx, event) {
+      const { id, action, salt, canonical } = pendingEvent(event);
+      await queryIn(tx)(
+        'insert into audit_outbox (id, action, salt, canonical) values ($1, $2, $3, $4) on conflict (id) do nothing',
+        [id, action, salt, canonical],
+      );
+      metrics?.events.inc({ result: 'within' });
+    },
+    async refused(event) {
+      if (refusals.single(event)) await commit(event);
+    },
+    refusedEarly: refusals.early,
+    async check() {
+      const [row] = await postgres.query<{ fsync: string; commits: string }>(
+        `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commits from audit_outbox
+         right join (select 1) one on false limit 1`,
+      );
+      if (row?.fsync !== 'on' || row.commits === 'off')
+        throw new Error('Postgres acknowledges what is not durable (R22)');
+    },
+    async close() {
+      await refusals.close();
+      await group.close();
+      lane.close();
+    },
+  };
+}

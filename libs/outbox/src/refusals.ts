@@ -1,0 +1,124 @@
+import { newEvent, type AuditEvent } from '@postern/audit';
+import type { Now } from '@postern/runtime';
+
+const MINUTE_MS = 60_000;
+const FLUSH_EVERY_MS = 5_000;
+
+/** Single refusals of one principal in a minute; more are counted in one event. */
+const PRINCIPAL_BUDGET = 60;
+/** Most classes counted apart in a minute; further ones share one line, so that memory is bounded. */
+const CLASSES = 5_000;
+
+type Line = { first: AuditEvent; count: number; minute: number };
+
+export type Refusals = {
+  /** Counts a refusal that came before authentication: one event for (source class, route, reason, minute) (R24). */
+  early(event: AuditEvent): void;
+  /** Whether this refusal of a known principal is within its budget and shall stand by itself; otherwise it was counted. */
+  single(event: AuditEvent): boolean;
+  close(): Promise<void>;
+};
+
+/**
+ * Keeps refusals from flooding the log. Counts are in memory for at most a minute and a few seconds: a crash may lose those
+ * of refusals, never an event of something done.
+ */
+export function createRefusals(record: (event: AuditEvent) => Promise<unknown>, now: Now): Refusals {
+  const lines = new Map<string, Line>();
+  const budgets = new Map<string, number>();
+  let budgetMinute = 0;
+  const minuteOf = () => Math.floor(now().getTime() / MINUTE_MS);
+
+  const count = (key: string, event: AuditEvent) => {
+    const minute = minuteOf();
+    const wanted = `${minute} ${key}`;
+    const place = lines.has(wanted) || lines.size < CLASSES ? wanted : `${minute} other`;
+    const line = lines.get(place);
+    if (line) line.count += 1;
+    else lines.set(place, { first: event, count: 1, minute });
+  };
+  const flush = async (before: number) => {
+    const due = [...lines].filter(([, { minute }]) => minute < before);
+    for (const [key] of due) lines.delete(key);
+    await Promise.allSettled(due.map(([, line]) => record(summary(line, now()))));
+  };
+  const timer = setInterval(() => void flush(minuteOf()), FLUSH_EVERY_MS);
+  timer.unref();
+
+  return {
+    early(event) {
+      count(`${sourceClass(event)} ${route(event)} ${event.reason ?? ''}`, event);
+    },
+    single(event) {
+      const minute = minuteOf();
+      if (minute !== budgetMinute) {
+        budgets.clear();
+        budgetMinute = minute;
+      }
+      const principal = principalOf(event);
+      const used = budgets.get(principal) ?? 0;
+      if (used >= PRINCIPAL_BUDGET) {
+        count(`${principal} ${route(event)} ${event.reason ?? ''}`, event);
+        return false;
+      }
+      budgets.set(principal, used + 1);
+      return true;
+    },
+    async close() {
+      clearInterval(timer);
+      await flush(Infinity);
+    },
+  };
+}
+
+function summary({ first, count, minute }: Line, at: Date): AuditEvent {
+  if (count === 1) return first;
+  const {
+    id: _id,
+    time: _time,
+    v: _v,
+    source: _source,
+    request: _request,
+    trace: _trace,
+    resource: _r,
+    ...rest
+  } = first;
+  return newEvent(
+    {
+      ...rest,
+      action: 'request.refused',
+      source: { address: sourceClass(first) },
+      details: {
+        route: route(first),
+        ...(first.action === 'request.refused' ? { status: first.details['status'] } : { action: first.action }),
+        count,
+        from: new Date(minute * MINUTE_MS).toISOString(),
+      },
+    },
+    at,
+  );
+}
+
+const route = (event: AuditEvent): string => String(event.details['route'] ?? event.action);
+
+function principalOf({ tenant, actor }: AuditEvent): string {
+  return JSON.stringify([tenant, actor.person?.issuer, actor.person?.sub, actor.client, actor.workload]);
+}
+
+/** The workload where the certificate told one, else the network: /24 of IPv4, /48 of IPv6. */
+export function sourceClass({ actor, source }: AuditEvent): string {
+  if (actor.workload !== undefined) return actor.workload;
+  const address = (source?.address ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '');
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(address)) return `${address.split('.').slice(0, 3).join('.')}.0/24`;
+  if (address.includes(':')) return `${expandedPrefix(address)}::/48`;
+  return address;
+}
+
+/** The first three groups of an IPv6 address. */
+function expandedPrefix(address: string): string {
+  const [head = '', tail] = address.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
+  return [...left, ...zeros, ...right].slice(0, 3).join(':');
+}
