@@ -10,3 +10,14 @@ export {
   type IssuerEntry,
   type TrustTable,
 } from './trust-table.ts';
+export { actorChain, MAX_ACTORS } from './claims.ts';
+export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
+export { keySetTimes, type KeySetTimes } from './key-set.ts';
+export { checkDpopProof, PROOF_WINDOW_SECONDS, type DpopCheck, type UseOnce } from './dpop-proof.ts';
+export {
+  createTokenVerifier,
+  type HeldBy,
+  type Revocations,
+  type TokenVerifier,
+  type TokenVerifierSpec,
+} from './token-verifier.ts';
