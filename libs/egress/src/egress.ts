@@ -48,18 +48,17 @@ export type FetchLike = {
 
 const MIB = 1024 * 1024;
 
+// By name: a DOMException of `AbortSignal.timeout` is an Error of another kind.
+const timeouts = new Set(['TimeoutError', 'AbortError', 'HeadersTimeoutError', 'BodyTimeoutError']);
+
 function reasonOf(error: unknown): EgressRefused {
   if (error instanceof EgressRefused) return error;
-  if (error instanceof errors.ResponseExceededMaxSizeError) return new EgressRefused('too_large', { sent: true });
-  const timedOut =
-    error instanceof errors.HeadersTimeoutError ||
-    error instanceof errors.BodyTimeoutError ||
-    (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'));
-  if (timedOut) return new EgressRefused('timed_out', { sent: true, cause: error });
+  if (error instanceof errors.ResponseExceededMaxSizeError) return new EgressRefused('too_large');
   if (error instanceof errors.ClientDestroyedError || error instanceof errors.ClientClosedError) {
     return new EgressRefused('closed', { cause: error });
   }
-  return new EgressRefused('unreachable', { sent: true, cause: error });
+  const name = typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
+  return new EgressRefused(timeouts.has(String(name)) ? 'timed_out' : 'unreachable', { cause: error });
 }
 
 async function readBody(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Uint8Array> {
@@ -67,7 +66,7 @@ async function readBody(body: Dispatcher.ResponseData['body'], maxBytes: number)
   let size = 0;
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength;
-    if (size > maxBytes) throw new EgressRefused('too_large', { sent: true });
+    if (size > maxBytes) throw new EgressRefused('too_large');
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks));
@@ -137,8 +136,8 @@ export function openEgress(options: EgressOptions): Egress {
         });
       const headers = headersOf(answer.headers);
       const refuse = (reason: 'redirect' | 'encoded') => {
-        answer.body.destroy();
-        return new EgressRefused(reason, { sent: true });
+        answer.body.on('error', () => undefined).destroy();
+        return new EgressRefused(reason);
       };
       if (answer.statusCode >= 300 && answer.statusCode < 400) throw refuse('redirect');
       if ((headers.get('content-encoding') ?? 'identity') !== 'identity') throw refuse('encoded');
