@@ -8,6 +8,7 @@ export { postgresForTests, type TestDatabase, type TestPostgres } from './postgr
 export { ownerRoleOf, roleOf } from './postgres/logins.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
 export { freePort } from './run/free-port.ts';
+export { startLeashed, type Leashed, type LeashedOptions } from './run/leash.ts';
 export { redisForTests, type RedisPair, type TestRedis, type TestRedisUser } from './redis/for-tests.ts';
 export {
   asRedisAdmin,
@@ -18,3 +19,4 @@ export {
   type RedisUser,
 } from './redis/server.ts';
 export { testRun, TEST_RUN_VARIABLE, type TestRun } from './run/test-run.ts';
+export * from './identity-provider/index.ts';

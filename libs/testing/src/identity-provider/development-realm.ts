@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+
+import { type Realm, type RealmClient, type RealmUser } from './realm.ts';
+
+/** The password of a user of the development realm. */
+export const developmentPassword = (username: string) => `${username}-password-2026!`;
+
+/** A UUID that is the same on every machine and in both providers. */
+export function stableId(name: string): string {
+  const hex = createHash('sha256').update(`postern-development:${name}`).digest('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), `5${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  );
+}
+
+const user = (username: string, firstName: string, lastName: string, role: string): RealmUser => ({
+  id: stableId(username),
+  username,
+  password: developmentPassword(username),
+  email: `${username}@acme.example`,
+  firstName,
+  lastName,
+  roles: [`token-exchange/${role}`, 'offline_access'],
+});
+
+const audienceRoles = ['user', 'auditor', 'admin'];
+
+/** Where the development world lives: the addresses that the realm has to know. */
+export type DevelopmentWorld = {
+  /** Name of the realm; `postern` unless a test needs a second one. */
+  name?: string;
+  rotation?: Realm['rotation'];
+  portalRedirectUris: string[];
+  authManagerRedirectUris: string[];
+  /** auth-manager's back-channel logout address, set on every client that may obtain the audience token-exchange (R15). */
+  authManagerLogoutUrl?: string;
+  /** The public half of the key with which auth-manager signs its assertions (ES256). */
+  authManagerJwks: { keys: Record<string, unknown>[] };
+  /** The subject of a workload's certificate, RFC 2253. */
+  subjectDn?: (workload: string) => string;
+};
+
+/**
+ * The realm of the development world: the tenant acme, its three people, and the four clients that the tour needs.
+ * `portal` and `job` hold certificate-bound tokens; `auth-manager` holds DPoP-bound ones and users' offline tokens (R9).
+ */
+export function developmentRealm(world: DevelopmentWorld): Realm {
+  const subjectDn = world.subjectDn ?? ((workload: string) => `CN=${workload}`);
+  const logout: Pick<RealmClient, 'backchannelLogout'> = world.authManagerLogoutUrl
+    ? { backchannelLogout: { url: world.authManagerLogoutUrl, revokeOffline: true } }
+    : {};
+  return {
+    name: world.name ?? 'postern',
+    displayName: 'Acme (development)',
+    rotation: world.rotation ?? 'off',
+    realmRoles: [],
+    scopes: [
+      {
+        name: 'token-exchange',
+        description: 'Tokens meant for token-exchange',
+        inToken: false,
+        audience: 'token-exchange',
+      },
+    ],
+    clients: [
+      {
+        clientId: 'portal',
+        description: 'The web application that people use',
+        authentication: { kind: 'certificate', subjectDn: subjectDn('portal') },
+        grants: ['code'],
+        binding: 'certificate',
+        redirectUris: world.portalRedirectUris,
+        postLogoutRedirectUris: world.portalRedirectUris,
+        requirePkce: true,
+        requirePar: true,
+        requireConsent: false,
+        defaultScopes: ['token-exchange'],
+        optionalScopes: [],
+        roleScope: audienceRoles.map((role) => `token-exchange/${role}`),
+        ...logout,
+      },
+      {
+        clientId: 'job',
+        description: 'A background job that acts for people',
+        authentication: { kind: 'certificate', subjectDn: subjectDn('job') },
+        grants: ['client-credentials'],
+        binding: 'certificate',
+        redirectUris: [],
+        requirePkce: false,
+        requirePar: false,
+        requireConsent: false,
+        defaultScopes: ['token-exchange'],
+        optionalScopes: [],
+        roleScope: [],
+        ...logout,
+      },
+      {
+        clientId: 'auth-manager',
+        description: 'Keeps what people have consented to',
+        authentication: { kind: 'private-key', jwks: world.authManagerJwks },
+        grants: ['code'],
+        binding: 'dpop',
+        redirectUris: world.authManagerRedirectUris,
+        requirePkce: true,
+        requirePar: true,
+        requireConsent: true,
+        defaultScopes: [],
+        optionalScopes: ['offline_access'],
+        roleScope: [],
+        ...logout,
+      },
+      {
+        clientId: 'token-exchange',
+        description: 'The audience of people and jobs, and the bearer of their roles',
+        authentication: { kind: 'certificate', subjectDn: subjectDn('token-exchange') },
+        grants: [],
+        binding: 'none',
+        redirectUris: [],
+        requirePkce: false,
+        requirePar: false,
+        requireConsent: false,
+        defaultScopes: [],
+        optionalScopes: [],
+        roles: audienceRoles,
+        roleScope: [],
+      },
+    ],
+    users: [
+      user('alice', 'Alice', 'Example', 'user'),
+      user('audrey', 'Audrey', 'Example', 'auditor'),
+      user('admin-ada', 'Ada', 'Example', 'admin'),
+    ],
+  };
+}
