@@ -1,6 +1,7 @@
 export { issueSelfSigned, openAuthority, type Authority, type IssueOptions, type Leaf } from './authority/authority.ts';
 export { type LeafNames } from './authority/certificates.ts';
 export { busCa, developmentCa } from './authority/development-ca.ts';
+export { fixedTls, type FixedTls } from './authority/fixed-tls.ts';
 export { DEVELOPMENT_TRUST_DOMAIN, spiffeIdOf, WORKLOADS } from './authority/workloads.ts';
 export { asAdmin, type PostgresAdmin } from './postgres/admin.ts';
 export { dropDatabase, ensureDatabase, type ServiceDatabase } from './postgres/database.ts';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import type { Authority } from '../authority/authority.ts';
+import type { Authority, Leaf } from '../authority/authority.ts';
 import { developmentCa } from '../authority/development-ca.ts';
+import { fixedTls, type FixedTls } from '../authority/fixed-tls.ts';
 import { testRun } from '../run/test-run.ts';
 import { asAdmin, type PostgresAdmin } from './admin.ts';
 import { dropDatabase, ensureDatabase, type ServiceDatabase } from './database.ts';
@@ -11,8 +11,10 @@ import { roleOf } from './logins.ts';
 import { startPostgres, type PostgresServer } from './server.ts';
 
 export type TestDatabase = ServiceDatabase & {
-  /** The service's certificate, closed by `drop`. */
-  tls: TlsMaterial;
+  /** The service's certificate. */
+  tls: FixedTls;
+  /** The same in files. */
+  paths: Leaf['paths'];
   drop(): Promise<void>;
 };
 
@@ -42,14 +44,11 @@ export async function postgresForTests(): Promise<TestPostgres> {
       const name = `${roleOf(service)}_test_${randomBytes(5).toString('hex')}`;
       const database = await ensureDatabase(server, { service, name });
       const leaf = await authority.issue(service);
-      const tls = await watchTlsMaterial(leaf.paths);
       return {
         ...database,
-        tls,
-        async drop() {
-          tls.close();
-          await dropDatabase(server, name);
-        },
+        tls: fixedTls(leaf),
+        paths: leaf.paths,
+        drop: () => dropDatabase(server, name),
       };
     },
     async close() {

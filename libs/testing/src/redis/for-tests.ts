@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import type { Authority } from '../authority/authority.ts';
+import type { Authority, Leaf } from '../authority/authority.ts';
 import { busCa, developmentCa } from '../authority/development-ca.ts';
+import { fixedTls, type FixedTls } from '../authority/fixed-tls.ts';
 import { testRun } from '../run/test-run.ts';
 import { asRedisAdmin, startRedis, type RedisAdmin, type RedisAdminClient, type RedisServer } from './server.ts';
 
@@ -12,8 +12,9 @@ export type TestRedisUser = {
   /** `rediss://user@127.0.0.1:port/database`: the user and the database are this spec's alone. */
   url: string;
   password: string;
-  tls: TlsMaterial;
-  close(): void;
+  tls: FixedTls;
+  /** The same certificate in files. */
+  paths: Leaf['paths'];
 };
 
 export type TestRedis = RedisAdmin & {
@@ -96,9 +97,8 @@ async function testRedis(server: RedisAdmin, authority: Authority): Promise<Test
         client.aclSetUser(name, ['reset', 'on', `>${password}`, ...rules.split(' ')]),
       );
       const leaf = await authority.issue(workload);
-      const tls = await watchTlsMaterial(leaf.paths);
       const url = `rediss://${encodeURIComponent(name)}@127.0.0.1:${server.port}/${database}`;
-      return { url, password, tls, close: () => tls.close() };
+      return { url, password, tls: fixedTls(leaf), paths: leaf.paths };
     },
   };
 }
