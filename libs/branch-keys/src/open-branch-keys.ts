@@ -4,7 +4,7 @@ import { systemNow, type Now } from '@postern/runtime';
 import { createKeyRecords, createVersionRecords } from './create-records.ts';
 import { KeysUnavailable, RootKeyRefused } from './errors.ts';
 import { createKeyCache } from './key-cache.ts';
-import { ACTIVE, versionOf, versionType, wrapContext, type BranchKeyRecord, type Owner } from './record.ts';
+import { ACTIVE, BEACON, versionOf, versionType, wrapContext, type BranchKeyRecord, type Owner } from './record.ts';
 import { type RootKey } from './root-key.ts';
 import { insertKey, insertVersion, selectId, selectRecord, type Query } from './table.ts';
 
@@ -30,6 +30,8 @@ export type BranchKeys = BranchKeySource & {
   idFor(tenant: string, purpose: string): Promise<string>;
   /** The same, or null where there is none yet. */
   find(tenant: string, purpose: string): Promise<string | null>;
+  /** Lends the beacon key, from which MAC and index keys are derived (R30); it has no versions. */
+  withBeacon<T>(branchKeyId: string, use: (beaconKey: Uint8Array) => T): Promise<T>;
   /** Seals from now on use a new version (other replicas follow when their cache expires); old messages still open. */
   rotate(branchKeyId: string): Promise<void>;
   /** Rejects when the root key cannot be used. */
@@ -54,7 +56,8 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
     const { owner } = record;
     if (owner.service !== service || owner.environment !== environment) throw new BranchKeyUnknown();
     const key = await unwrap(rootKey, record);
-    return { id: branchKeyId, version: uuidToBytes(versionOf(record)), key, owner };
+    const version = type === BEACON ? Buffer.alloc(0) : uuidToBytes(versionOf(record));
+    return { id: branchKeyId, version, key, owner };
   };
   const lendActive = <T>(branchKeyId: string, use: (key: CachedKey) => T): Promise<T> =>
     cache.lend(branchKeyId, load(branchKeyId, ACTIVE), use);
@@ -86,6 +89,8 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
       const type = versionType(bytesToUuid(version));
       return cache.lend(`${branchKeyId} ${type}`, load(branchKeyId, type), use);
     },
+    withBeacon: (branchKeyId, use) =>
+      cache.lend(`${branchKeyId} ${BEACON}`, load(branchKeyId, BEACON), ({ key }) => use(key)),
     find,
     async idFor(tenant, purpose) {
       const name = JSON.stringify([tenant, purpose]);

@@ -1,10 +1,17 @@
-import { createEnvelope, type EncryptionContext } from '@postern/envelope';
+import { createHmac } from 'node:crypto';
+import { BranchKeyUnknown, createEnvelope, EnvelopeRefused, type EncryptionContext } from '@postern/envelope';
+import { macKeyOf } from './mac-key.ts';
 import { type BranchKeys } from './open-branch-keys.ts';
 
-/** Seals and opens for one tenant and purpose. Errors are those of `Envelope` and `BranchKeys`. */
+/** Seals and opens for one tenant and purpose. All reject with `EnvelopeRefused`, or `KeysUnavailable`. */
 export type Sealer = {
   seal(plaintext: Uint8Array, context: EncryptionContext): Promise<Buffer>;
   open(message: Uint8Array, context: EncryptionContext): Promise<Buffer>;
+  /**
+   * HMAC-SHA-256 (32 bytes) under a key of this tenant, purpose and name, derived from the beacon key (R30): to find or
+   * to bind a value without showing it. Stays the same when the branch key rotates.
+   */
+  mac(name: string, value: Uint8Array): Promise<Buffer>;
 };
 
 /** Context keys that only this library sets. */
@@ -17,17 +24,28 @@ const RESERVED_PREFIX = 'postern:';
  */
 export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: string; purpose: string }): Sealer {
   const envelope = createEnvelope(keys);
+  const branchKeyId = async (): Promise<string> => {
+    try {
+      return await keys.idFor(tenant, purpose);
+    } catch (error) {
+      throw error instanceof BranchKeyUnknown ? new EnvelopeRefused('branch_key') : error;
+    }
+  };
   const at = async (context: EncryptionContext) => {
     if (Object.keys(context).some((key) => key.startsWith(RESERVED_PREFIX))) {
       throw new TypeError(`context keys that begin with ${RESERVED_PREFIX} are set by the sealer`);
     }
     return {
-      branchKeyId: await keys.idFor(tenant, purpose),
+      branchKeyId: await branchKeyId(),
       context: { ...context, [`${RESERVED_PREFIX}purpose`]: purpose },
     };
   };
   return {
     seal: async (plaintext, context) => envelope.seal(plaintext, await at(context)),
     open: async (message, context) => envelope.open(message, await at(context)),
+    mac: async (name, value) =>
+      keys.withBeacon(await branchKeyId(), (beaconKey) =>
+        createHmac('sha256', macKeyOf(beaconKey, { tenant, purpose, name })).update(value).digest(),
+      ),
   };
 }

@@ -10,6 +10,10 @@ export type BranchKey = {
 /** No such branch key or version, or its record was altered: an envelope turns this into its one refusal. */
 export class BranchKeyUnknown extends Error {
   override readonly name = 'BranchKeyUnknown';
+
+  constructor() {
+    super('no such branch key');
+  }
 }
 
 /**

@@ -1,0 +1,28 @@
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { migrate, openPostgres, type Postgres } from '@postern/postgres';
+import { type TestPostgres } from '@postern/testing';
+import { branchKeyMigrations, createLocalRootKeyFile, openLocalRootKey, type RootKey } from '../src/index.ts';
+
+/** A migrated database of a service, opened as its role. */
+export async function serviceDatabase(server: TestPostgres): Promise<Postgres<unknown>> {
+  const database = await server.createDatabase({ service: 'crypto-store' });
+  const { tls, serviceRole } = database;
+  await migrate({ url: database.ownerUrl, tls, sets: [branchKeyMigrations], serviceRole });
+  const postgres = await openPostgres({ url: database.url, tls, applicationName: 'branch-keys' });
+  return {
+    ...postgres,
+    async close() {
+      await postgres.close();
+      await database.drop();
+    },
+  };
+}
+
+/** A fresh root key file, and the root key in it. */
+export async function localRootKey(): Promise<{ path: string; rootKey: RootKey }> {
+  const path = join(mkdtempSync(join(tmpdir(), 'root-key-')), 'root.key');
+  await createLocalRootKeyFile(path);
+  return { path, rootKey: await openLocalRootKey({ path }) };
+}
