@@ -13,8 +13,6 @@ export type CertificatePaths = { cert: string; key: string; ca: string };
 export type State = {
   /** The process that runs the stack, while it runs. */
   pid: number;
-  /** Process groups that it started. */
-  children: number[];
   ports: Record<string, number>;
   idp: 'development' | 'keycloak';
   issuer: string;

@@ -21,3 +21,6 @@ export {
 } from './redis/server.ts';
 export { testRun, TEST_RUN_VARIABLE, type TestRun } from './run/test-run.ts';
 export * from './identity-provider/index.ts';
+export { describeWith, realPart, type RealPart } from './real-part.ts';
+export { type MintOptions, type TokenKind } from './token-issuer/claims.ts';
+export { testIssuer, type TestIssuer, type TestIssuerOptions } from './token-issuer/test-issuer.ts';

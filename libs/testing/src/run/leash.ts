@@ -12,6 +12,8 @@ export type LeashedOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'cwd' | 'env'> &
 export type Leashed = {
   /** Rejects when the server has ended by itself. */
   ended: Promise<never>;
+  /** The exit code, however it ended (1 for a signal). */
+  exit: Promise<number>;
   stop(): Promise<void>;
   /** Ends it as a crash would. */
   kill(): Promise<void>;
@@ -53,7 +55,8 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
     leashOf(child).end(`${word}\n`);
     await exited;
   };
-  return { ended, stop: () => end(stopSignal), kill: () => end('KILL') };
+  const exit = exited.then(([code]) => (typeof code === 'number' ? code : 1));
+  return { ended, exit, stop: () => end(stopSignal), kill: () => end('KILL') };
 }
 
 function leashOf(child: ChildProcess) {

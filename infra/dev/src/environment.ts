@@ -1,0 +1,60 @@
+import { type Service } from './services.ts';
+import { type CertificatePaths, type Urls } from './state.ts';
+
+/** What a service's environment is made of, beside its own ports. */
+export type World = {
+  profile: string;
+  ports: Record<string, number>;
+  urls: Record<Service, Urls>;
+  certificates: Record<Service, CertificatePaths>;
+  busCertificates: Record<Service, CertificatePaths>;
+  databases: Record<Service, { url: string; ownerUrl: string }>;
+  /** Paths of files that hold one Redis password each. */
+  passwords: Record<Service, { cache: string; bus: string }>;
+  trust: Record<Service, string>;
+  rootKey: string;
+  policy: string;
+  issuer: string;
+  /** auth-manager's key at the provider: a private JWK (R9). */
+  providerClientKey: string;
+};
+
+/** The environment of one service: nothing of ours but PATH leaks in, and secrets come by file. */
+export function environmentOf(service: Service, world: World): Record<string, string> {
+  const tls = world.certificates[service];
+  const busTls = world.busCertificates[service];
+  return {
+    PATH: process.env['PATH'] ?? '',
+    NODE_ENV: 'production',
+    POSTERN_ENVIRONMENT: 'development',
+    POSTERN_PROFILE: world.profile,
+    POSTERN_LISTEN_HOST: '127.0.0.1',
+    POSTERN_API_PORT: String(world.ports[`${service}-api`]),
+    POSTERN_PUBLIC_PORT: String(world.ports[`${service}-public`]),
+    POSTERN_MANAGEMENT_PORT: String(world.ports[`${service}-management`]),
+    POSTERN_PUBLIC_URL: world.urls[service].public,
+    POSTERN_TLS_CERT_PATH: tls.cert,
+    POSTERN_TLS_KEY_PATH: tls.key,
+    POSTERN_TLS_CA_PATH: tls.ca,
+    POSTERN_TRUST_PATH: world.trust[service],
+    POSTERN_POSTGRES_URL: world.databases[service].url,
+    POSTERN_POSTGRES_OWNER_URL: world.databases[service].ownerUrl,
+    POSTERN_CACHE_URL: `rediss://${service}@127.0.0.1:${world.ports['redis-cache']}`,
+    POSTERN_CACHE_PASSWORD_FILE: world.passwords[service].cache,
+    POSTERN_BUS_URL: `rediss://${service}@127.0.0.1:${world.ports['redis-bus']}`,
+    POSTERN_BUS_PASSWORD_FILE: world.passwords[service].bus,
+    POSTERN_BUS_TLS_CERT_PATH: busTls.cert,
+    POSTERN_BUS_TLS_KEY_PATH: busTls.key,
+    POSTERN_BUS_TLS_CA_PATH: busTls.ca,
+    POSTERN_ROOT_KEY: 'local',
+    POSTERN_ROOT_KEY_PATH: world.rootKey,
+    POSTERN_AUDIT_SINK_URL: world.urls['audit-sink'].api,
+    POSTERN_TOKEN_EXCHANGE_URL: world.urls['token-exchange'].api,
+    POSTERN_AUTH_MANAGER_URL: world.urls['auth-manager'].api,
+    POSTERN_CRYPTO_STORE_URL: world.urls['crypto-store'].api,
+    ...(service === 'token-exchange' ? { POSTERN_POLICY_PATH: world.policy } : {}),
+    ...(service === 'auth-manager'
+      ? { POSTERN_OIDC_ISSUER: world.issuer, POSTERN_PROVIDER_CLIENT_KEY_PATH: world.providerClientKey }
+      : {}),
+  };
+}

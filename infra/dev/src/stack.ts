@@ -1,0 +1,178 @@
+import { createLocalRootKeyFile } from '@postern/branch-keys';
+import { asRedisAdmin } from '@postern/testing';
+import { join } from 'node:path';
+
+import { issueCertificates, type Certificates } from './certificates.ts';
+import { openDatabases } from './databases.ts';
+import { environmentOf, type World } from './environment.ts';
+import { writeJson } from './files.ts';
+import { realmFor, startDevelopmentProvider } from './identity-provider.ts';
+import { startRealKeycloak } from './keycloak.ts';
+import { choosePorts } from './ports.ts';
+import { step, StepFailed } from './progress.ts';
+import { openRedisPair } from './redis.ts';
+import { migrate, ready, startService, type ServiceProcess } from './service-process.ts';
+import { preferredPorts, services, workloads, type Service } from './services.ts';
+import { root, type Home, type State, type Urls } from './state.ts';
+import { trustFor } from './trust.ts';
+
+export const PROFILE = 'fedramp-moderate';
+
+export type StackOptions = {
+  home: Home;
+  idp: 'development' | 'keycloak';
+  /** A service that restarts on each save of its sources. */
+  watch?: Service;
+};
+
+export type Stack = {
+  state: State;
+  certificates: Certificates;
+  processes: Record<Service, ServiceProcess>;
+  /** Empties a Redis, as a lost instance would. */
+  flush(kind: 'cache' | 'bus'): Promise<void>;
+  /** kill -9, then a new process; resolves when that one is ready. */
+  crash(service: Service): Promise<void>;
+  /** Rejects when a service ends by itself. */
+  failed: Promise<never>;
+  close(): Promise<void>;
+};
+
+/** Starts everything in order, a line for each part. What was opened is closed again when a later part fails. */
+export async function startStack({ home, idp, watch }: StackOptions): Promise<Stack> {
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const end of closing.splice(0).reverse()) await end();
+  };
+  try {
+    return await open({ home, idp, ...(watch ? { watch } : {}) }, closing, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(
+  { home, idp, watch }: StackOptions,
+  closing: (() => Promise<unknown>)[],
+  close: () => Promise<void>,
+): Promise<Stack> {
+  const before = home.readState();
+  const { ports, moved } = await choosePorts({ ...preferredPorts, ...before.ports });
+  const urls = urlsOf(ports);
+  const taken = moved.length === 0 ? '' : ` (${moved.length} ports were taken and replaced)`;
+
+  const certificates = await step(`certificates of ${workloads.length} workloads${taken}`, () =>
+    issueCertificates(home),
+  );
+  const databases = await step('PostgreSQL 18, TLS with client certificates', async () => {
+    const opened = await openDatabases(home, certificates.authority, ports.postgres);
+    closing.push(opened.server.close);
+    return opened;
+  });
+  const redis = await step('two Redis, mutual TLS, a user per service', async () => {
+    const authorities = { cache: certificates.authority, bus: certificates.busAuthority };
+    const pair = await openRedisPair(home, authorities, { cache: ports['redis-cache'], bus: ports['redis-bus'] });
+    closing.push(pair.cache.close, pair.bus.close);
+    return pair;
+  });
+  const { realm, clientKey, users } = await realmFor(home, urls['auth-manager'], PROFILE);
+  const provider = await step(
+    idp === 'keycloak' ? 'identity provider: Keycloak 26' : 'identity provider (development)',
+    async () => {
+      const at = { realm, profile: PROFILE, port: ports['identity-provider'] };
+      const started =
+        idp === 'keycloak'
+          ? await startRealKeycloak(home, certificates, {
+              ...at,
+              managementPort: ports['identity-provider-management'],
+            })
+          : await startDevelopmentProvider(home, certificates, at);
+      closing.push(started.close);
+      return started;
+    },
+    { log: home.place('logs', 'identity-provider.log') },
+  );
+
+  const rootKey = home.place('secrets', 'root-key.json');
+  await createLocalRootKeyFile(rootKey);
+  const each = <T>(make: (service: Service) => T) =>
+    Object.fromEntries(services.map((service) => [service, make(service)])) as Record<Service, T>;
+  const world: World = {
+    profile: PROFILE,
+    ports: { ...ports, postgres: databases.server.port, 'redis-cache': redis.cache.port, 'redis-bus': redis.bus.port },
+    urls,
+    certificates: each((service) => certificates.of[service].paths),
+    busCertificates: certificates.bus,
+    databases: databases.of,
+    passwords: redis.passwords,
+    trust: each((service) => writeJson(home, `trust/${service}.json`, trustFor(service, { realm: provider, urls }))),
+    rootKey,
+    policy: join(root, 'infra/dev/policy.json'),
+    issuer: provider.issuer,
+    providerClientKey: clientKey,
+  };
+  const at = (service: Service) => ({ service, home, env: environmentOf(service, world) });
+
+  await step('migrations of five databases', async () => {
+    for (const service of services) {
+      await migrate(at(service)).catch((error: unknown) => {
+        throw new StepFailed(`migrations of ${service}`, error, { log: home.place('logs', `${service}.log`) });
+      });
+    }
+  });
+
+  const processes = {} as Record<Service, ServiceProcess>;
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_, reject) => (fail = reject));
+  failed.catch(() => {});
+  const start = async (service: Service) => {
+    const running = startService({ ...at(service), watch: service === watch });
+    processes[service] = running;
+    running.ended.catch((error: Error) => fail(new StepFailed(service, error, { log: running.logFile })));
+    await ready(running, urls[service]);
+  };
+  closing.push(() => Promise.all(Object.values(processes).map((running) => running.stop())));
+  await Promise.all(
+    services.map((service) =>
+      step(service, () => start(service), {
+        log: home.place('logs', `${service}.log`),
+        remedy: 'its log says why; `npm start` again keeps all data',
+      }),
+    ),
+  );
+
+  const state: State = {
+    pid: process.pid,
+    ports: world.ports,
+    idp,
+    issuer: provider.issuer,
+    urls,
+    certificates: Object.fromEntries(
+      workloads.map((name) => [name, certificates.of[name].paths]),
+    ) as State['certificates'],
+    users,
+  };
+  home.writeState(state);
+  return {
+    state,
+    certificates,
+    processes,
+    flush: (kind) => asRedisAdmin(redis[kind], async (client) => void (await client.flushAll())),
+    async crash(service) {
+      await processes[service].kill();
+      await start(service);
+    },
+    failed,
+    close,
+  };
+}
+
+function urlsOf(ports: Record<string, number>): Record<Service, Urls> {
+  const urls = (service: Service): Urls => ({
+    api: `https://127.0.0.1:${ports[`${service}-api`]}`,
+    public: `https://127.0.0.1:${ports[`${service}-public`]}`,
+    management: `http://127.0.0.1:${ports[`${service}-management`]}`,
+  });
+  return Object.fromEntries(services.map((service) => [service, urls(service)])) as Record<Service, Urls>;
+}

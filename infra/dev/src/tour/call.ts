@@ -1,0 +1,26 @@
+import { type Postern } from '@postern/client';
+
+export type Answer = { status: number; headers: Record<string, string>; json: Record<string, unknown> };
+
+/** A call whose answer matters whatever its status: the tour shows refusals too. */
+export async function call(
+  caller: Postern,
+  method: 'GET' | 'POST' | 'DELETE',
+  url: string,
+  { token, json }: { token: string; json?: unknown },
+): Promise<Answer> {
+  const body =
+    json === undefined ? {} : { body: JSON.stringify(json), headers: { 'content-type': 'application/json' } };
+  const answer = await caller.fetch(url, { method, token, ...body });
+  return { ...answer, json: answer.body.startsWith('{') ? (JSON.parse(answer.body) as Record<string, unknown>) : {} };
+}
+
+/** The same, for a call that has to succeed. @throws with the status and the problem's code */
+export async function succeed(
+  ...[caller, method, url, also]: Parameters<typeof call>
+): Promise<Record<string, unknown>> {
+  const { status, json } = await call(caller, method, url, also);
+  if (status >= 200 && status < 300) return json;
+  const said = [json['code'] ?? json['error'], json['detail'] ?? json['error_description']].filter(Boolean).join(': ');
+  throw new Error(`${method} ${new URL(url).pathname} answered ${status} ${said}`);
+}
