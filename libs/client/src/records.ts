@@ -1,7 +1,7 @@
 import { type CallService, shaped } from './call-service.ts';
 import { type CallAs } from './options.ts';
 
-export type StoredRecord = { status: string; key: string };
+export type StoredRecord = { status: string; key: string; version?: number };
 export type RetrievedRecord = { key: string; payload: string; source: 'cache' | 'db' };
 
 export type Records = {
