@@ -1,0 +1,178 @@
+import { trustTable, type TrustTable } from '@postern/oidc';
+import {
+  assertEnvironment,
+  baseConfig,
+  baseSettings,
+  busSettings,
+  ConfigurationError,
+  migrationSettings,
+  parseSettings,
+  path,
+  postgresSettings,
+  readDocument,
+  rootKeySettings,
+  setting,
+  type BaseConfig,
+  type Secret,
+} from '@postern/runtime';
+import { z } from 'zod';
+import { returnPages, type ReturnPages } from './consents/return-to.ts';
+
+const https = z.url({ protocol: /^https$/ });
+const words = (word: z.ZodString) =>
+  z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((part) => part !== ''))
+    .pipe(z.array(word));
+
+const json = <T extends z.ZodType>(schema: T) =>
+  z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue({ code: 'custom', message: 'is not JSON' });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
+
+/** What the environment must give: this service's reference, from which the README's table is generated. */
+export const settings = {
+  ...baseSettings,
+  ...postgresSettings,
+  ...busSettings,
+  ...rootKeySettings,
+  POSTERN_AUDIT_SINK_URL: setting(https, 'Where the audit log answers (its api listener).', {
+    example: 'https://audit-sink.example.internal:8443',
+  }),
+  POSTERN_OIDC_ISSUER: setting(https, 'The identity provider whose grants are kept here: its issuer, exactly.', {
+    example: 'https://keycloak.example.com/realms/acme',
+  }),
+  POSTERN_PROVIDER_CLIENT_ID: setting(z.string().min(1).max(128), 'This service as a client of the provider.', {
+    default: 'auth-manager',
+  }),
+  POSTERN_PROVIDER_CLIENT_KEY_PATH: setting(
+    path.optional(),
+    'JWK file with the private P-256 key of `private_key_jwt`. Absent: a key is made on the first start, sealed in Postgres, and its public half is logged for registration.',
+    { example: '/run/provider/client.jwk' },
+  ),
+  POSTERN_PROVIDER_CA_PATH: setting(
+    path.optional(),
+    'PEM file with an authority that vouches for the provider, besides the public ones. Default: POSTERN_TLS_CA_PATH.',
+    { example: '/etc/postern/provider-ca.crt' },
+  ),
+  POSTERN_PROVIDER_SCOPES: setting(
+    words(z.string().max(128)),
+    'Scopes of consents that the provider knows too: they are asked for there, and count only when granted there.',
+    { default: [], example: 'records:read records:write' },
+  ),
+  POSTERN_LOGOUT_AUDIENCES: setting(
+    words(z.string().min(1).max(128)),
+    'Clients of the provider whose logout tokens are taken (R15): those that may obtain the audience token-exchange.',
+    { default: ['auth-manager', 'portal', 'job'], example: 'auth-manager portal job' },
+  ),
+  POSTERN_CONSENT_RETURN_TO: setting(
+    json(returnPages),
+    'Where each client may send a browser after a consent: JSON, client id to exact URLs.',
+    { default: {}, example: '{"portal":["https://portal.example.com/consents"]}' },
+  ),
+};
+
+export type Config = {
+  readonly base: BaseConfig;
+  /** The origin of the public listener as browsers and the provider reach it. */
+  readonly publicUrl: string;
+  readonly trust: TrustTable;
+  readonly postgres: { readonly url: string; readonly poolSize: number };
+  readonly bus: {
+    readonly url: string;
+    readonly password: Secret | undefined;
+    readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
+  };
+  readonly rootKey: { readonly kind: 'local' | 'aws-kms'; readonly path: string | undefined };
+  readonly auditSinkUrl: string;
+  readonly provider: {
+    readonly issuer: string;
+    readonly clientId: string;
+    readonly clientKeyPath: string | undefined;
+    readonly caPath: string;
+    readonly scopes: readonly string[];
+    readonly logoutAudiences: readonly string[];
+  };
+  readonly returnPages: ReturnPages;
+};
+
+/**
+ * The configuration, frozen.
+ * @throws ConfigurationError listing every mistake, with what this environment refuses (R6).
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const read = parseSettings(settings, env);
+  const base = baseConfig(read);
+  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
+  const urls = {
+    POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
+    POSTERN_OIDC_ISSUER: read.POSTERN_OIDC_ISSUER,
+  };
+  const rootKey = { kind: read.POSTERN_ROOT_KEY, waiver: read.POSTERN_ROOT_KEY_WAIVER };
+  assertEnvironment({ base, env, settings, trust, urls, rootKey });
+  return Object.freeze({
+    base,
+    publicUrl: publicOrigin(base),
+    trust,
+    postgres: { url: read.POSTERN_POSTGRES_URL, poolSize: read.POSTERN_POSTGRES_POOL_SIZE },
+    bus: {
+      url: read.POSTERN_BUS_URL,
+      password: read.POSTERN_BUS_PASSWORD,
+      tls: {
+        cert: read.POSTERN_BUS_TLS_CERT_PATH,
+        key: read.POSTERN_BUS_TLS_KEY_PATH,
+        ca: read.POSTERN_BUS_TLS_CA_PATH,
+      },
+    },
+    rootKey: { kind: read.POSTERN_ROOT_KEY, path: read.POSTERN_ROOT_KEY_PATH },
+    auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
+    provider: {
+      issuer: read.POSTERN_OIDC_ISSUER,
+      clientId: read.POSTERN_PROVIDER_CLIENT_ID,
+      clientKeyPath: read.POSTERN_PROVIDER_CLIENT_KEY_PATH,
+      caPath: read.POSTERN_PROVIDER_CA_PATH ?? base.tls.ca,
+      scopes: read.POSTERN_PROVIDER_SCOPES,
+      logoutAudiences: read.POSTERN_LOGOUT_AUDIENCES,
+    },
+    returnPages: read.POSTERN_CONSENT_RETURN_TO,
+  });
+}
+
+/** Consent links and redirects are made from it, so it must be the exact https origin that browsers see. */
+function publicOrigin({ publicUrl }: BaseConfig): string {
+  const url = publicUrl === undefined ? null : URL.parse(publicUrl);
+  if (url?.protocol !== 'https:' || url.pathname !== '/' || url.search !== '') {
+    throw new ConfigurationError(['POSTERN_PUBLIC_URL: must be the https origin of the public listener']);
+  }
+  return url.origin;
+}
+
+/** What the migration entry point needs, and no more: it runs where the service's own secrets are not. */
+const migrationOnly = {
+  POSTERN_TLS_CERT_PATH: baseSettings.POSTERN_TLS_CERT_PATH,
+  POSTERN_TLS_KEY_PATH: baseSettings.POSTERN_TLS_KEY_PATH,
+  POSTERN_TLS_CA_PATH: baseSettings.POSTERN_TLS_CA_PATH,
+  ...migrationSettings,
+};
+
+export type MigrationConfig = {
+  readonly ownerUrl: string;
+  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
+};
+
+/** @throws ConfigurationError listing every mistake. */
+export function readMigrationConfig(env: NodeJS.ProcessEnv): MigrationConfig {
+  const read = parseSettings(migrationOnly, env);
+  return {
+    ownerUrl: read.POSTERN_POSTGRES_OWNER_URL,
+    tls: { cert: read.POSTERN_TLS_CERT_PATH, key: read.POSTERN_TLS_KEY_PATH, ca: read.POSTERN_TLS_CA_PATH },
+  };
+}

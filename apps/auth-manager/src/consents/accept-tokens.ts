@@ -1,0 +1,38 @@
+import type { Redeemed } from '../provider/provider-calls.ts';
+import { decodeJwt } from 'jose';
+import type { Secret } from '@postern/runtime';
+import type { ConsentRow, FailureReason } from './consent.ts';
+
+export type Accepted = { token: Secret; session: string; scopes: string[] };
+
+/** A refresh token is opaque to a client; a provider whose token can be read, and says it is certificate-bound, is refused. */
+function isCertificateBound(token: Secret): boolean {
+  try {
+    const { cnf } = decodeJwt<{ cnf?: Record<string, unknown> }>(token.reveal());
+    return cnf !== undefined && Object.hasOwn(cnf, 'x5t#S256');
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Judges what a redeemed code brought, before any of it is stored. R18: the ID token must name the very person who
+ * started the consent. R9: a refresh token bound to a certificate would die with it. Consented is what was asked, less
+ * what the provider knows by name and did not grant.
+ */
+export function acceptTokens(
+  consent: Pick<ConsentRow, 'person_issuer' | 'person_sub' | 'scopes'>,
+  { idToken, refreshToken, scopes: granted }: Redeemed,
+  providerScopes: ReadonlySet<string>,
+): Accepted | { refused: FailureReason } {
+  const samePerson = idToken.iss === consent.person_issuer && idToken.sub === consent.person_sub;
+  if (!samePerson) return { refused: 'other_person' };
+  const offline = granted === undefined || granted.includes('offline_access');
+  if (!refreshToken || !offline) return { refused: 'no_offline_token' };
+  if (isCertificateBound(refreshToken)) return { refused: 'certificate_bound_token' };
+  const scopes = consent.scopes.filter(
+    (scope) => !providerScopes.has(scope) || granted === undefined || granted.includes(scope),
+  );
+  if (scopes.length === 0) return { refused: 'nothing_consented' };
+  return { token: refreshToken, session: idToken.sid ?? '', scopes };
+}

@@ -1,0 +1,26 @@
+/** Long enough for a person to log in and read; the consent itself expires too. */
+export const COOKIE_SECONDS = 600;
+
+/**
+ * The cookie that ties a consent to the browser that opened it (R18). `__Host-` makes browsers insist on https, on this
+ * very host and on path `/`; a name per consent lets two of them run in one browser.
+ */
+export const cookieName = (consentId: string): string => `__Host-consent-${consentId}`;
+
+export const setCookie = (consentId: string, value: string): string =>
+  `${cookieName(consentId)}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${COOKIE_SECONDS}`;
+
+export const clearCookie = (consentId: string): string =>
+  `${cookieName(consentId)}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
+
+/** The value of a consent's cookie in a `Cookie` header; `undefined` when absent, given twice, or not of our shape. */
+export function cookieIn(header: string | undefined, consentId: string): string | undefined {
+  const prefix = `${cookieName(consentId)}=`;
+  const values = (header ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(prefix))
+    .map((pair) => pair.slice(prefix.length));
+  const [value] = values;
+  return values.length === 1 && value !== undefined && /^[\w-]{43}$/.test(value) ? value : undefined;
+}

@@ -1,0 +1,5 @@
+import { type MigrationSet } from '@postern/postgres';
+import { grants0001 } from './0001-grants.ts';
+
+/** This service's own tables; a step that has run somewhere is never edited, only followed. */
+export const grantMigrations: MigrationSet = { set: 'grants', steps: { '0001-grants': grants0001 } };

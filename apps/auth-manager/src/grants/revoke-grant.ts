@@ -1,0 +1,54 @@
+import type { Kysely } from 'kysely';
+import { type Now, problem, type Secret } from '@postern/runtime';
+import type { Schema } from '../db/schema.ts';
+import type { ProviderCalls } from '../provider/provider-calls.ts';
+import { withGrantLock, type LockedConnection } from '../refresh/grant-lock.ts';
+import { readReply } from '../refresh/journal-reply.ts';
+import { openAttempt } from '../refresh/open-attempt.ts';
+import { type GrantRow, type Owner, ownedBy } from './grant.ts';
+import { openText, type Vault } from './vault.ts';
+
+export type RevokeGrant = { db: Kysely<Schema>; vault: Vault; provider: ProviderCalls; now: Now };
+
+/**
+ * Closes one of the person's grants to every use, in one statement: from its commit on nothing is minted from it. What
+ * remains is to tell the provider ({@link finishRevocation}), which a worker repeats until it succeeded.
+ * @throws Problem `grant_not_found`, for another person's as for none.
+ */
+export async function beginRevocation(db: Kysely<Schema>, owner: Owner, id: string, now: Date): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('grants')
+    .set({ state: 'revoking', updated_at: now })
+    .where((row) => row.and({ id, ...ownedBy(owner) }))
+    .executeTakeFirst();
+  if (numUpdatedRows !== 1n) throw problem('grant_not_found');
+}
+
+async function tokensOf({ vault }: RevokeGrant, locked: LockedConnection, grant: GrantRow): Promise<Secret[]> {
+  const { tenant, id, sealed_token } = grant;
+  const tokens = sealed_token ? [await openText(vault, { tenant, what: 'token', id }, sealed_token)] : [];
+  // A reply that was journalled and never applied may hold the only token that still lives.
+  const attempt = await openAttempt(locked, id);
+  if (!attempt?.sealed_reply) return tokens;
+  const { rotated } = readReply(await openText(vault, { tenant, what: 'reply', id: attempt.id }, attempt.sealed_reply));
+  return rotated ? [rotated, ...tokens] : tokens;
+}
+
+/**
+ * Revokes a closed grant at the provider and deletes it with its handles and journal. Under the grant's lock, so that a
+ * refresh that was under way has ended and its token is the one that is revoked. Done twice it does nothing.
+ * @throws Problem `provider_unavailable`; the grant stays closed.
+ */
+export async function finishRevocation(deps: RevokeGrant, id: string): Promise<void> {
+  await withGrantLock(deps.db, id, async (locked) => {
+    const grant = await locked
+      .selectFrom('grants')
+      .selectAll()
+      .where('id', '=', id)
+      .where('state', '=', 'revoking')
+      .executeTakeFirst();
+    if (!grant) return;
+    for (const token of await tokensOf(deps, locked, grant)) await deps.provider.revoke(token);
+    await locked.deleteFrom('grants').where('id', '=', id).where('state', '=', 'revoking').execute();
+  });
+}

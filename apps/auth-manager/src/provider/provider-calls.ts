@@ -1,0 +1,51 @@
+import type { Secret } from '@postern/runtime';
+
+/** Where a browser is sent, and what must be kept until it comes back. */
+export type Authorization = { url: string; verifier: Secret; nonce: string };
+
+/** What a redeemed code gave; the ID token was verified against issuer, audience, nonce and signature. */
+export type Redeemed = {
+  refreshToken: Secret | undefined;
+  /** As the provider answered; `undefined` when it answered none, which means what was asked (RFC 6749 5.1). */
+  scopes: readonly string[] | undefined;
+  idToken: {
+    iss: string;
+    sub: string;
+    sid?: string | undefined;
+    acr?: string | undefined;
+    authTime?: Date | undefined;
+  };
+};
+
+/**
+ * What came of a refresh, by what it means for the token that was sent (R20):
+ * - `tokens`: the provider answered; `rotated` is the new refresh token if it sent one.
+ * - `refused`: `invalid_grant`; the token is dead.
+ * - `rejected`: another OAuth error; the token was not consumed.
+ * - `not_sent`: no byte of the request left.
+ * - `unknown`: it may have been consumed.
+ */
+export type RefreshOutcome =
+  | { kind: 'tokens'; rotated: Secret | undefined }
+  | { kind: 'refused' }
+  | { kind: 'rejected' }
+  | { kind: 'not_sent' }
+  | { kind: 'unknown' };
+
+/** The identity provider as this service needs it: `private_key_jwt` and DPoP-bound tokens (R9) behind each call. */
+export type ProviderCalls = {
+  issuer: string;
+  clientId: string;
+  /** Whether its redirects carry `iss` (RFC 9207). */
+  sendsIssuer: boolean;
+  /** Pushes an authorization request (RFC 9126) with PKCE S256 and a nonce. @throws Problem `provider_unavailable`, `provider_refused`. */
+  pushAuthorization(asked: { scopes: readonly string[]; state: string; redirectUri: string }): Promise<Authorization>;
+  /** @throws Problem `provider_unavailable`, `provider_refused`. */
+  redeem(from: { callback: URL; state: string; nonce: string; verifier: Secret }): Promise<Redeemed>;
+  /** Never throws for what the provider or the network did. `beforeWriting` may throw: then nothing is sent. */
+  refresh(token: Secret, beforeWriting: () => void): Promise<RefreshOutcome>;
+  /** Whether a refresh token of ours lives; a look that consumes nothing. @throws Problem `provider_unavailable`. */
+  isActive(token: Secret): Promise<boolean>;
+  /** RFC 7009; a token that is dead already is a success. @throws Problem `provider_unavailable`. */
+  revoke(token: Secret): Promise<void>;
+};

@@ -1,0 +1,42 @@
+import type { KeyObject } from 'node:crypto';
+import type { GrantRow } from '../grants/grant.ts';
+import { fingerprintOf } from '../grants/token-fingerprint.ts';
+import { openText, sealText, type Vault } from '../grants/vault.ts';
+import type { LockedConnection } from './grant-lock.ts';
+import { readReply } from './journal-reply.ts';
+import type { OpenAttemptRow } from './open-attempt.ts';
+
+export type ApplyReply = { vault: Vault; fingerprintKey: KeyObject };
+
+/**
+ * R20, from `replied` to `applied`: the journalled answer becomes the grant's token, in one transaction. The generation
+ * is the fence: if the grant has had another token since, the answer belongs to no one and is dropped.
+ */
+export async function applyReply(
+  { vault, fingerprintKey }: ApplyReply,
+  db: LockedConnection,
+  grant: GrantRow,
+  attempt: Pick<OpenAttemptRow, 'id' | 'generation' | 'sealed_reply'>,
+  now: Date,
+): Promise<void> {
+  if (!attempt.sealed_reply) throw new Error('a replied attempt without its reply');
+  const { tenant, id } = grant;
+  const reply = readReply(await openText(vault, { tenant, what: 'reply', id: attempt.id }, attempt.sealed_reply));
+  const token = reply.rotated && {
+    sealed_token: await sealText(vault, { tenant, what: 'token', id }, reply.rotated),
+    token_fingerprint: fingerprintOf(fingerprintKey, reply.rotated),
+  };
+  await db.transaction().execute(async (tx) => {
+    const { numUpdatedRows: updated } = await tx
+      .updateTable('grants')
+      .set({ ...token, generation: Number(attempt.generation) + 1, confirmed_at: reply.repliedAt, updated_at: now })
+      .where('id', '=', id)
+      .where('generation', '=', attempt.generation)
+      .executeTakeFirst();
+    await tx
+      .updateTable('refresh_attempts')
+      .set({ state: updated === 1n ? 'applied' : 'abandoned', sealed_reply: null, finished_at: now })
+      .where('id', '=', attempt.id)
+      .execute();
+  });
+}

@@ -1,0 +1,40 @@
+import { type Kysely, sql } from 'kysely';
+import { problem } from '@postern/runtime';
+import type { Schema } from '../db/schema.ts';
+
+/** One connection that holds a grant's lock. Whatever is done under the lock is done on it. */
+export type LockedConnection = Kysely<Schema>;
+
+const WAIT = '15s';
+// The first key of the two-key advisory locks of this service; the second is the grant's hash.
+const LOCK_SPACE = 20;
+
+// lock_not_available
+const isTimeout = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === '55P03';
+
+/**
+ * Runs `work` under the grant's Postgres session lock, which keeps replicas apart for the whole of a provider call (R20).
+ * The lock belongs to the connection, not to a transaction, so that an intent can be committed while it is held; the
+ * database frees it when the process or the connection dies. Two grants whose hashes meet only wait for each other.
+ * @throws Problem `grant_busy` when the lock does not come within 15 s.
+ */
+export async function withGrantLock<Result>(
+  db: Kysely<Schema>,
+  grantId: string,
+  work: (connection: LockedConnection) => Promise<Result>,
+): Promise<Result> {
+  return db.connection().execute(async (connection) => {
+    await sql`select set_config('lock_timeout', ${WAIT}, false)`.execute(connection);
+    try {
+      await sql`select pg_advisory_lock(${LOCK_SPACE}, hashtext(${grantId}))`.execute(connection);
+    } catch (cause) {
+      throw isTimeout(cause) ? problem('grant_busy', { retryAfterSeconds: 5, cause }) : cause;
+    }
+    try {
+      return await work(connection);
+    } finally {
+      await sql`select pg_advisory_unlock(${LOCK_SPACE}, hashtext(${grantId}))`.execute(connection);
+      await sql`reset lock_timeout`.execute(connection);
+    }
+  });
+}

@@ -1,0 +1,46 @@
+import { Secret } from '@postern/runtime';
+import { z } from 'zod';
+import { sealText, type Vault } from '../grants/vault.ts';
+import type { LockedConnection } from './grant-lock.ts';
+
+/** A provider's answer as it lies in the journal: the new token, or that the old one stays. */
+const journalled = z.strictObject({ rotated: z.string().optional(), repliedAt: z.iso.datetime() });
+
+export type Reply = { rotated: Secret | undefined; repliedAt: Date };
+
+export const writeReply = ({ rotated, repliedAt }: Reply): Secret =>
+  new Secret(JSON.stringify({ rotated: rotated?.reveal(), repliedAt: repliedAt.toISOString() }));
+
+export function readReply(text: Secret): Reply {
+  const { rotated, repliedAt } = journalled.parse(JSON.parse(text.reveal()));
+  return { rotated: rotated === undefined ? undefined : new Secret(rotated), repliedAt: new Date(repliedAt) };
+}
+
+const TRIES = 3;
+
+/**
+ * R20, state `replied`: the sealed answer is committed before any use of it. Tried again at once when the database
+ * stumbles, because the answer lives nowhere else: what is lost here costs the grant under strict rotation.
+ * @throws the last error of the database or of the key store.
+ */
+export async function journalReply(
+  { vault }: { vault: Vault },
+  db: LockedConnection,
+  at: { attempt: string; tenant: string },
+  reply: Reply,
+): Promise<void> {
+  const sealed = await sealText(vault, { tenant: at.tenant, what: 'reply', id: at.attempt }, writeReply(reply));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await db
+        .updateTable('refresh_attempts')
+        .set({ state: 'replied', sealed_reply: sealed })
+        .where('id', '=', at.attempt)
+        .where('state', '=', 'intended')
+        .execute();
+      return;
+    } catch (error) {
+      if (attempt === TRIES) throw error;
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import { type Now, problem, type Secret } from '@postern/runtime';
+import type { GrantRow } from '../grants/grant.ts';
+import type { ProviderCalls } from '../provider/provider-calls.ts';
+import { type ApplyReply, applyReply } from './apply-reply.ts';
+import { commitIntent } from './commit-intent.ts';
+import type { LockedConnection } from './grant-lock.ts';
+import { journalReply } from './journal-reply.ts';
+import { openAttempt } from './open-attempt.ts';
+import { abandonAttempt, requireReauthorization } from './settle-attempt.ts';
+
+export type SendRefresh = ApplyReply & { provider: ProviderCalls; now: Now };
+
+class DeadlinePassed extends Error {}
+
+/**
+ * One refresh at the provider: intent, call, journal, use (R20). The caller holds the grant's lock and has found no
+ * open attempt.
+ * @returns whether the provider sent a new refresh token.
+ * @throws Problem `reauthorization_required` when the provider no longer knows the token; `provider_unavailable` when it
+ *   gave no answer that settles anything. An attempt that may have been received stays open and is settled by the next use.
+ */
+export async function sendRefresh(
+  deps: SendRefresh,
+  db: LockedConnection,
+  grant: GrantRow,
+  token: Secret,
+): Promise<{ attempt: string; rotated: boolean }> {
+  const { provider, now } = deps;
+  const { attempt, deadline } = await commitIntent(db, grant, now());
+  const outcome = await provider.refresh(token, () => {
+    if (now() >= deadline) throw new DeadlinePassed();
+  });
+  switch (outcome.kind) {
+    case 'tokens': {
+      const reply = { rotated: outcome.rotated, repliedAt: now() };
+      await journalReply(deps, db, { attempt, tenant: grant.tenant }, reply);
+      const replied = await openAttempt(db, grant.id);
+      if (replied?.id === attempt) await applyReply(deps, db, grant, replied, now());
+      return { attempt, rotated: outcome.rotated !== undefined };
+    }
+    case 'refused':
+      await requireReauthorization(db, grant, attempt, now());
+      throw problem('reauthorization_required');
+    case 'rejected':
+    case 'not_sent':
+      await abandonAttempt(db, attempt, now());
+      throw problem('provider_unavailable', { retryAfterSeconds: 5 });
+    case 'unknown':
+      throw problem('provider_unavailable', { retryAfterSeconds: 15 });
+  }
+}

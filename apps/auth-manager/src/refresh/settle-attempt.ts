@@ -1,0 +1,34 @@
+import type { GrantRow } from '../grants/grant.ts';
+import type { LockedConnection } from './grant-lock.ts';
+
+/** The attempt came to nothing, and its token is known to live: the way is free for another. */
+export async function abandonAttempt(db: LockedConnection, attempt: string, now: Date): Promise<void> {
+  await db
+    .updateTable('refresh_attempts')
+    .set({ state: 'abandoned', sealed_reply: null, finished_at: now })
+    .where('id', '=', attempt)
+    .execute();
+}
+
+/** The provider no longer knows the token: only the person can renew the grant, by a further consent. */
+export async function requireReauthorization(
+  db: LockedConnection,
+  grant: GrantRow,
+  attempt: string,
+  now: Date,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('grants')
+      .set({ state: 'reauthorization_required', updated_at: now })
+      .where('id', '=', grant.id)
+      .where('generation', '=', grant.generation)
+      .where('state', '=', 'active')
+      .execute();
+    await tx
+      .updateTable('refresh_attempts')
+      .set({ state: 'refused', sealed_reply: null, finished_at: now })
+      .where('id', '=', attempt)
+      .execute();
+  });
+}
