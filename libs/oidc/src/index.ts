@@ -21,3 +21,14 @@ export {
   type TokenVerifier,
   type TokenVerifierSpec,
 } from './token-verifier.ts';
+export { ProviderFailed, type ProviderFailure } from './provider/provider-failed.ts';
+export {
+  openProvider,
+  type AuthorizationRequest,
+  type CallOptions,
+  type ClientAuthentication,
+  type Provider,
+  type ProviderSpec,
+  type ProviderTokens,
+  type TokenHint,
+} from './provider/open-provider.ts';

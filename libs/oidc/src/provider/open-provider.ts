@@ -1,0 +1,188 @@
+import { Secret } from '@postern/runtime';
+import * as client from 'openid-client';
+import type { CryptoKey } from 'jose';
+import { fetch as undiciFetch, type Dispatcher, type RequestInit } from 'undici';
+import { ProviderFailed, providerFailed } from './provider-failed.ts';
+
+/** How this client proves itself. A certificate is the dispatcher's; an assertion is signed for the issuer (FAPI 2.0 5.3.3). */
+export type ClientAuthentication =
+  { method: 'private_key_jwt'; key: CryptoKey; kid?: string } | { method: 'tls_client_auth' };
+
+export type ProviderSpec = {
+  issuer: string;
+  clientId: string;
+  authentication: ClientAuthentication;
+  /** With it every token is DPoP-bound to this key pair (RFC 9449); the public key must be extractable. */
+  dpop?: { privateKey: CryptoKey; publicKey: CryptoKey };
+  /** Trust anchors, client certificate, guarded addresses (R35): all of it is the dispatcher's. */
+  dispatcher: Dispatcher;
+  timeoutSeconds?: number;
+};
+
+/** Where a browser is sent, and what must be kept for the callback. */
+export type AuthorizationRequest = { url: string; state: string; nonce: string; verifier: Secret };
+
+export type ProviderTokens = {
+  accessToken: Secret;
+  tokenType: string;
+  /** Seconds. */
+  expiresIn: number | undefined;
+  refreshToken: Secret | undefined;
+  /** As the provider answered; `undefined` means what was asked (RFC 6749 section 5.1). */
+  scopes: readonly string[] | undefined;
+  /** Claims of the ID token; its signature, issuer, audience and nonce were checked. */
+  idToken: client.IDToken | undefined;
+  /** The raw ID token, for `id_token_hint`. */
+  rawIdToken: Secret | undefined;
+};
+
+/** `over` takes the place of the spec's dispatcher for this call (a deadline right before writing, R20). */
+export type CallOptions = { over?: Dispatcher };
+
+export type Provider = {
+  issuer: string;
+  clientId: string;
+  /** Whether authorization responses carry `iss` (RFC 9207). */
+  sendsIssuer: boolean;
+  metadata: Readonly<client.ServerMetadata>;
+  /** Pushes an authorization request (RFC 9126) with PKCE S256, a nonce and a state (one is made when none is given). */
+  startAuthorization(asked: {
+    redirectUri: string;
+    scopes: readonly string[];
+    state?: string;
+    parameters?: Readonly<Record<string, string>>;
+  }): Promise<AuthorizationRequest>;
+  /**
+   * Redeems the code at the callback. `callbackUrl` is the registered redirect URI with the query that arrived; state,
+   * `iss` (RFC 9207), nonce and the ID token are checked.
+   */
+  redeem(from: { callbackUrl: URL; state: string; nonce: string; verifier: Secret }): Promise<ProviderTokens>;
+  refresh(token: Secret, options?: CallOptions & { scopes?: readonly string[] }): Promise<ProviderTokens>;
+  clientCredentials(options?: CallOptions & { scopes?: readonly string[] }): Promise<ProviderTokens>;
+  /** RFC 7662. */
+  introspect(token: Secret, options?: CallOptions & { hint?: TokenHint }): Promise<client.IntrospectionResponse>;
+  /** RFC 7009; a token that is dead already is a success. */
+  revoke(token: Secret, options?: CallOptions & { hint?: TokenHint }): Promise<void>;
+};
+
+export type TokenHint = 'access_token' | 'refresh_token';
+
+/**
+ * Reads the provider's metadata and returns its calls for one client. Every call rejects with {@link ProviderFailed}
+ * and with nothing else.
+ * @throws ProviderFailed where the provider does not answer, names another issuer, or has no PAR
+ */
+export async function openProvider(spec: ProviderSpec): Promise<Provider> {
+  const { issuer, clientId, dispatcher, dpop } = spec;
+  const metadataOf = { [client.clockTolerance]: 10, use_mtls_endpoint_aliases: usesCertificate(spec) };
+  const authenticate = authenticationOf(spec.authentication);
+  const timeout = spec.timeoutSeconds ?? 10;
+  const discovered = await attempt(() =>
+    client.discovery(new URL(issuer), clientId, metadataOf, authenticate, {
+      [client.customFetch]: fetchOver(dispatcher),
+      timeout,
+    }),
+  );
+  const metadata = discovered.serverMetadata();
+  if (metadata.issuer !== issuer || !metadata.pushed_authorization_request_endpoint) {
+    throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
+  }
+  // Signatures of ID tokens are checked although they come over TLS from the issuer itself.
+  client.enableNonRepudiationChecks(discovered);
+  const proofs = dpop && { DPoP: client.getDPoPHandle(discovered, dpop) };
+
+  /** The configuration for one call: `over` gives it another way out, and shares everything else. */
+  function through(over: Dispatcher | undefined): client.Configuration {
+    if (over === undefined) return discovered;
+    const configuration = new client.Configuration({ ...metadata }, clientId, metadataOf, authenticate);
+    configuration[client.customFetch] = fetchOver(over);
+    configuration.timeout = timeout;
+    return configuration;
+  }
+
+  return {
+    issuer,
+    clientId,
+    sendsIssuer: metadata.authorization_response_iss_parameter_supported === true,
+    metadata,
+    async startAuthorization({ redirectUri, scopes, state = client.randomState(), parameters }) {
+      const verifier = client.randomPKCECodeVerifier();
+      const nonce = client.randomNonce();
+      const pushed = {
+        ...parameters,
+        response_type: 'code',
+        redirect_uri: redirectUri,
+        scope: scopes.join(' '),
+        state,
+        nonce,
+        code_challenge: await client.calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
+      };
+      const url = await attempt(() => client.buildAuthorizationUrlWithPAR(discovered, pushed, proofs));
+      return { url: url.href, state, nonce, verifier: new Secret(verifier) };
+    },
+    async redeem({ callbackUrl, state, nonce, verifier }) {
+      const checks = {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier.reveal(),
+        idTokenExpected: true,
+      };
+      return tokensOf(
+        await attempt(() => client.authorizationCodeGrant(discovered, callbackUrl, checks, undefined, proofs)),
+      );
+    },
+    async refresh(token, { over, scopes } = {}) {
+      const asked = scopesAsked(scopes);
+      return tokensOf(await attempt(() => client.refreshTokenGrant(through(over), token.reveal(), asked, proofs)));
+    },
+    async clientCredentials({ over, scopes } = {}) {
+      const asked = scopesAsked(scopes);
+      return tokensOf(await attempt(() => client.clientCredentialsGrant(through(over), asked, proofs)));
+    },
+    introspect: (token, { over, hint } = {}) =>
+      attempt(() => client.tokenIntrospection(through(over), token.reveal(), hinted(hint))),
+    revoke: (token, { over, hint } = {}) =>
+      attempt(() => client.tokenRevocation(through(over), token.reveal(), hinted(hint))),
+  };
+}
+
+const usesCertificate = ({ authentication }: ProviderSpec) => authentication.method === 'tls_client_auth';
+const scopesAsked = (scopes: readonly string[] | undefined): Record<string, string> =>
+  scopes === undefined ? {} : { scope: scopes.join(' ') };
+const hinted = (hint: TokenHint | undefined): Record<string, string> => (hint ? { token_type_hint: hint } : {});
+
+function authenticationOf(authentication: ClientAuthentication): client.ClientAuth {
+  if (authentication.method === 'tls_client_auth') return client.TlsClientAuth();
+  const { key, kid } = authentication;
+  return client.PrivateKeyJwt(kid === undefined ? key : { key, kid });
+}
+
+/** openid-client asks for `redirect: 'manual'` itself: nothing is ever followed. */
+function fetchOver(dispatcher: Dispatcher): client.CustomFetch {
+  return async (url, options) => {
+    const init = { ...options, dispatcher } as RequestInit;
+    return (await undiciFetch(url, init)) as unknown as Response;
+  };
+}
+
+async function attempt<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    throw providerFailed(error);
+  }
+}
+
+function tokensOf(answer: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers): ProviderTokens {
+  const { refresh_token: refreshToken, id_token: idToken, scope } = answer;
+  return {
+    accessToken: new Secret(answer.access_token),
+    tokenType: answer.token_type,
+    expiresIn: answer.expiresIn(),
+    refreshToken: refreshToken === undefined ? undefined : new Secret(refreshToken),
+    scopes: scope?.split(' ').filter(Boolean),
+    idToken: answer.claims(),
+    rawIdToken: idToken === undefined ? undefined : new Secret(idToken),
+  };
+}

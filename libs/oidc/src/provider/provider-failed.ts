@@ -1,0 +1,78 @@
+import {
+  AuthorizationResponseError,
+  ClientError,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+} from 'openid-client';
+
+/**
+ * - `refused`: the provider answered with an OAuth error; `error` is its code (`invalid_grant`).
+ * - `not_sent`: no byte of the request left (no address, no connection, no trust, or refused before writing).
+ * - `unknown`: the request may have been acted on, its answer did not arrive whole.
+ * - `untrusted`: an answer came that fails a check (issuer, nonce, audience, signature, shape).
+ */
+export type ProviderFailure = 'refused' | 'not_sent' | 'unknown' | 'untrusted';
+
+/** A call to the identity provider that did not succeed. `message` holds codes only. */
+export class ProviderFailed extends Error {
+  readonly kind: ProviderFailure;
+  readonly error: string | undefined;
+  readonly status: number | undefined;
+  constructor(kind: ProviderFailure, options: { error?: string; status?: number; cause?: unknown } = {}) {
+    super(`the identity provider: ${kind}${options.error ? ` (${options.error})` : ''}`, { cause: options.cause });
+    this.name = 'ProviderFailed';
+    this.kind = kind;
+    this.error = options.error;
+    this.status = options.status;
+  }
+}
+
+/** An OAuth error code as RFC 6749 section 5.2 spells it, else a fixed one: it goes into logs and events. */
+const errorCode = (error: string) => (/^[a-z_]{1,64}$/.test(error) ? error : 'unknown_error');
+
+/** System errors after which nothing can have been written. */
+const beforeTheFirstByte = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]);
+
+const halfAnswers = new Set(['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS_NOT_JSON', 'OAUTH_PARSE_ERROR']);
+
+/** Sorts what openid-client or the network threw. */
+export function providerFailed(cause: unknown): ProviderFailed {
+  if (cause instanceof ProviderFailed) return cause;
+  if (cause instanceof ResponseBodyError || cause instanceof AuthorizationResponseError) {
+    const status = cause instanceof ResponseBodyError ? cause.status : undefined;
+    return new ProviderFailed('refused', { error: errorCode(cause.error), cause, ...(status && { status }) });
+  }
+  if (cause instanceof WWWAuthenticateChallengeError) {
+    return new ProviderFailed('refused', { error: 'invalid_client', status: cause.status, cause });
+  }
+  const codes = chainOf(cause).map(({ code }) => code);
+  if (codes.some((code) => typeof code === 'string' && beforeTheFirstByte.has(code))) {
+    return new ProviderFailed('not_sent', { cause });
+  }
+  if (cause instanceof ClientError && cause.code !== 'OAUTH_TIMEOUT' && cause.code !== 'OAUTH_ABORT') {
+    // A 5xx or a page of HTML where JSON belongs says nothing about what became of the request.
+    return new ProviderFailed(halfAnswers.has(cause.code ?? '') ? 'unknown' : 'untrusted', { cause });
+  }
+  return new ProviderFailed('unknown', { cause });
+}
+
+function chainOf(error: unknown): { code?: unknown }[] {
+  const chain: { code?: unknown }[] = [];
+  for (let next = error; next instanceof Error && chain.length < 8; next = next.cause) {
+    chain.push('code' in next ? { code: next.code } : {});
+  }
+  return chain;
+}
