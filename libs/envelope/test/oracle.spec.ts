@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { createEnvelope } from '../src/index.ts';
 import { fixedKeys, uuidBytes } from './fixed-keys.ts';
-import { stockSdk } from './stock-sdk.ts';
+import { stockSdk } from '@postern/testing/encryption-sdk';
 
 const version = randomUUID();
 const branchKey = { id: randomUUID(), version: uuidBytes(version), key: randomBytes(32) };

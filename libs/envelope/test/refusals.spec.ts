@@ -2,7 +2,7 @@ import { createCipheriv, createHmac, hkdfSync, randomBytes, randomUUID } from 'n
 import { expect, test } from '@jest/globals';
 import { createEnvelope, EnvelopeRefused, serializeContext, type SealedAt } from '../src/index.ts';
 import { fixedKeys, uuidBytes } from './fixed-keys.ts';
-import { stockSdk } from './stock-sdk.ts';
+import { stockSdk } from '@postern/testing/encryption-sdk';
 
 const version = randomUUID();
 const ours = { id: randomUUID(), version: uuidBytes(version), key: randomBytes(32) };
