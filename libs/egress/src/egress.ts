@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher, errors } from 'undici';
 import { guardedConnector, type Resolve, systemResolve } from './connector.ts';
 import { beforeWriting } from './before-writing.ts';
+import { plainAnswersOnly } from './plain-answers.ts';
 import { EgressRefused } from './refused.ts';
 import { type EgressRules, parseRules } from './rules.ts';
 
@@ -32,8 +33,8 @@ export type Egress = {
   request(url: string | URL, request?: EgressRequest): Promise<EgressAnswer>;
   /** The same behind the shape of `fetch`, for libraries that take one. Bodies: text and bytes only. */
   fetch(url: string | URL, init?: FetchLike): Promise<Response>;
-  /** The guarded connections, for code that speaks undici. Redirects and sizes are then that code's own matter. */
-  dispatcher: Dispatcher;
+  /** The guarded way itself, for code that speaks undici: every rule but the whole call's time holds there too. */
+  dispatcher: Dispatcher.ComposedDispatcher;
   close(): Promise<void>;
 };
 
@@ -96,7 +97,7 @@ function bodyOf(body: unknown): string | Uint8Array | undefined {
 export function openEgress(options: EgressOptions): Egress {
   const { maxBytes: mostBytes = MIB, timeoutMs: longestMs = 10_000 } = options;
   const rules = parseRules(options);
-  const dispatcher = new Agent({
+  const agent = new Agent({
     connect: guardedConnector({
       rules,
       resolve: options.resolve ?? systemResolve,
@@ -112,6 +113,7 @@ export function openEgress(options: EgressOptions): Egress {
     keepAliveTimeout: 10_000,
     keepAliveMaxTimeout: 60_000,
   });
+  const dispatcher = agent.compose(plainAnswersOnly);
 
   async function request(target: string | URL, asked: EgressRequest = {}): Promise<EgressAnswer> {
     // Decided before undici sees the URL, so that a bad one is never queued.
@@ -130,17 +132,11 @@ export function openEgress(options: EgressOptions): Egress {
           origin: new URL(target).origin,
           path: new URL(target).pathname + new URL(target).search,
           method: asked.method ?? 'GET',
-          headers: { 'accept-encoding': 'identity', ...asked.headers },
+          headers: { ...asked.headers },
           body: asked.body ?? null,
           signal: asked.signal ? AbortSignal.any([asked.signal, timeout]) : timeout,
         });
       const headers = headersOf(answer.headers);
-      const refuse = (reason: 'redirect' | 'encoded') => {
-        answer.body.on('error', () => undefined).destroy();
-        return new EgressRefused(reason);
-      };
-      if (answer.statusCode >= 300 && answer.statusCode < 400) throw refuse('redirect');
-      if ((headers.get('content-encoding') ?? 'identity') !== 'identity') throw refuse('encoded');
       const body = await readBody(answer.body, Math.min(asked.maxBytes ?? mostBytes, mostBytes));
       return { status: answer.statusCode, headers, body };
     } catch (error) {
@@ -172,6 +168,6 @@ export function openEgress(options: EgressOptions): Egress {
       const empty = [204, 205].includes(answer.status);
       return new Response(empty ? null : Buffer.from(answer.body), { status: answer.status, headers: answer.headers });
     },
-    close: () => dispatcher.close(),
+    close: () => agent.close(),
   };
 }

@@ -1,3 +1,4 @@
+export { beforeWriting } from './before-writing.ts';
 export { type AddressClass, classifyAddress } from './address.ts';
 export { type Resolve, systemResolve } from './connector.ts';
 export {

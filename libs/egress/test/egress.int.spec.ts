@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { developmentCa, type Leaf } from '@postern/testing';
+import { fetch as undiciFetch } from 'undici';
 import { type Egress, type EgressOptions, EgressRefused, openEgress } from '../src/index.ts';
 
 const NAME = 'crypto-store.dev.postern.internal';
@@ -185,6 +186,18 @@ test('behind the shape of fetch, the same rules hold', async () => {
   const response = await egress.fetch(`https://127.0.0.1:${port}/`, { method: 'POST', body });
   expect(await response.text()).toBe('application/x-www-form-urlencoded;charset=UTF-8 a=b+c');
   expect(await refusal(egress.fetch('https://example.org/'))).toMatchObject({ reason: 'host_not_listed' });
+});
+
+test('R35: through the dispatcher alone, undici’s own fetch follows and decodes nothing either', async () => {
+  const { dispatcher } = egressWith();
+  const get = () => undiciFetch(`https://127.0.0.1:${port}/`, { dispatcher });
+  const cause = async () => (await get().then(undefined, (error: Error) => error.cause)) as EgressRefused;
+  answer = (_request, response) => response.writeHead(302, { location: `https://127.0.0.1:${port}/other` }).end();
+  expect(await cause()).toMatchObject({ reason: 'redirect' });
+  answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'br' }).end('x');
+  expect(await cause()).toMatchObject({ reason: 'encoded' });
+  answer = (request, response) => response.end(String(request.headers['accept-encoding']));
+  expect(await (await get()).text()).toBe('identity');
 });
 
 test('an error never shows the URL, whose query may hold a code', async () => {
