@@ -1,3 +1,4 @@
+export { openAwsKmsRootKey, type AwsKmsOptions } from './aws-kms-root-key.ts';
 export { KeysUnavailable, RootKeyRefused } from './errors.ts';
 export { createLocalRootKeyFile, rotateLocalRootKeyFile } from './local-key-file.ts';
 export { openLocalRootKey } from './local-root-key.ts';
@@ -6,3 +7,4 @@ export { openBranchKeys, type BranchKeys, type BranchKeysOptions } from './open-
 export { LOGICAL_KEY_STORE_NAME } from './record.ts';
 export { type RootKey, type Wrapping } from './root-key.ts';
 export { sealerFor, type Sealer } from './sealer.ts';
+export { webIdentityCredentials, type WebIdentityOptions } from './web-identity.ts';
