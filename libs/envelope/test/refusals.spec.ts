@@ -1,6 +1,7 @@
-import { createCipheriv, createHmac, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { createEnvelope, EnvelopeRefused, serializeContext, type SealedAt } from '../src/index.ts';
+import { finalFrame, messageByHand, regularFrame, unframedBody, type ByHand } from './by-hand.ts';
 import { fixedKeys, uuidBytes } from './fixed-keys.ts';
 import { stockSdk } from '@postern/testing/encryption-sdk';
 
@@ -22,6 +23,8 @@ async function refusal(message: Uint8Array, expected: SealedAt = at): Promise<st
   return error.reason;
 }
 
+const unframed = (key: Buffer, id: Buffer) => unframedBody(key, id, secret);
+
 /** Offsets of the fields, from data-format/message-header.md: all lengths before them are fixed here. */
 function layout() {
   const context = serializeContext(at.context).length;
@@ -35,76 +38,9 @@ function layout() {
   return { contextLength, keyCount, provider, dataKey, contentType, frameLength, commitment, tag: commitment + 32 };
 }
 
-/** A message written by hand from the specification, with what a test wants wrong in it. */
-function byHand(
-  change: {
-    dataKeys?: number;
-    contentType?: number;
-    frameLength?: number;
-    commitment?: Buffer;
-    body?: (key: Buffer, messageId: Buffer) => Buffer;
-  } = {},
-): Buffer {
-  const { dataKeys = 1, contentType = 2, frameLength = contentType === 2 ? 4096 : 0 } = change;
-  const messageId = randomBytes(32);
-  const dataKey = randomBytes(32);
-  const derive = (info: Buffer) => Buffer.from(hkdfSync('sha512', dataKey, messageId, info, 32));
-  const key = derive(Buffer.from('\x04\x78DERIVEKEY', 'latin1'));
-  const context = serializeContext(at.context);
-  const text = (bytes: Buffer) => Buffer.concat([uint16(bytes.length), bytes]);
-
-  const salt = randomBytes(16);
-  const wrappingKey = createHmac('sha256', ours.key)
-    .update(Buffer.concat([uint32(1), Buffer.from('aws-kms-hierarchy\0'), salt, uint32(256)]))
-    .digest();
-  const wrapAad = Buffer.concat([Buffer.from('aws-kms-hierarchy'), Buffer.from(ours.id), ours.version, context]);
-  const iv = randomBytes(12);
-  const wrapped = Buffer.concat([salt, iv, ours.version, gcm(wrappingKey, iv, wrapAad, dataKey)]);
-  const entry = Buffer.concat([text(Buffer.from('aws-kms-hierarchy')), text(Buffer.from(ours.id)), text(wrapped)]);
-  const header = Buffer.concat([
-    Buffer.from([2, 4, 0x78]),
-    messageId,
-    text(context),
-    uint16(dataKeys),
-    ...Array.from({ length: dataKeys }, () => entry),
-    Buffer.from([contentType]),
-    uint32(frameLength),
-    change.commitment ?? derive(Buffer.from('COMMITKEY')),
-  ]);
-  const body = change.body ?? ((bodyKey, id) => finalFrame(bodyKey, id, 1, secret));
-  return Buffer.concat([header, gcm(key, Buffer.alloc(12), header, Buffer.alloc(0)), body(key, messageId)]);
-}
-
-const uint16 = (value: number) => Buffer.from([value >> 8, value & 0xff]);
-const uint32 = (value: number) => Buffer.from([value >>> 24, (value >> 16) & 0xff, (value >> 8) & 0xff, value & 0xff]);
-const uint64 = (value: number) => Buffer.concat([uint32(0), uint32(value)]);
-
-function gcm(key: Buffer, iv: Buffer, aad: Buffer, plaintext: Buffer): Buffer {
-  const cipher = createCipheriv('aes-256-gcm', key, iv);
-  cipher.setAAD(aad);
-  return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-}
-
-function frame(key: Buffer, id: Buffer, sequence: number, content: Buffer, label: string): [Buffer, Buffer] {
-  const iv = Buffer.concat([uint64(0), uint32(sequence)]);
-  const aad = Buffer.concat([id, Buffer.from(label), uint32(sequence), uint64(content.length)]);
-  return [iv, gcm(key, iv, aad, content)];
-}
-
-function finalFrame(key: Buffer, id: Buffer, sequence: number, content: Buffer): Buffer {
-  const [iv, sealed] = frame(key, id, sequence, content, 'AWSKMSEncryptionClient Final Frame');
-  return Buffer.concat([uint32(0xffffffff), uint32(sequence), iv, uint32(content.length), sealed]);
-}
-
-function regularFrame(key: Buffer, id: Buffer, sequence: number, content: Buffer): Buffer {
-  const [iv, sealed] = frame(key, id, sequence, content, 'AWSKMSEncryptionClient Frame');
-  return Buffer.concat([uint32(sequence), iv, sealed]);
-}
-
-const unframed = (key: Buffer, id: Buffer): Buffer => {
-  const [iv, sealed] = frame(key, id, 1, secret, 'AWSKMSEncryptionClient Single Block');
-  return Buffer.concat([iv, uint64(secret.length), sealed]);
-};
+/** A message written from the specification, with what a test wants wrong in it. */
+const byHand = (change: Partial<ByHand> = {}) =>
+  messageByHand({ branchKey: ours, context: serializeContext(at.context), plaintext: secret, ...change });
 
 test('a message made by hand from the specification opens, so the refusals below are about what was changed', async () => {
   expect((await envelope.open(byHand(), at)).toString()).toBe('canary-secret');
