@@ -29,14 +29,12 @@ export class StepFailed extends Error {
 /** Runs one step and prints a line with its time; a failure carries the step's name, its log and the way out. */
 export async function step<T>(name: string, run: () => Promise<T>, also: { log?: string; remedy?: string } = {}) {
   const started = performance.now();
-  if (process.stdout.isTTY) process.stdout.write(dim(`  … ${name}`));
-  const over = process.stdout.isTTY ? '\r\u001b[2K' : '';
   try {
     const result = await run();
-    say(`${over}  ${green('✓')} ${name.padEnd(52)} ${dim(seconds(performance.now() - started))}`);
+    say(`  ${green('✓')} ${name.padEnd(52)} ${dim(seconds(performance.now() - started))}`);
     return result;
   } catch (error) {
-    say(`${over}  ${red('✗')} ${name}`);
+    say(`  ${red('✗')} ${name}`);
     throw error instanceof StepFailed ? error : new StepFailed(name, error, also);
   }
 }

@@ -28,7 +28,6 @@ export const preferredPorts = {
   'redis-cache': 16379,
   'redis-bus': 16380,
   'identity-provider': 18443,
-  'identity-provider-management': 19443,
   ...(Object.fromEntries(
     services.flatMap((service, index) => [
       [`${service}-api`, 18500 + index * 10],

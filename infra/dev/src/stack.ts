@@ -83,10 +83,7 @@ async function open(
       const at = { realm, profile: PROFILE, port: ports['identity-provider'] };
       const started =
         idp === 'keycloak'
-          ? await startRealKeycloak(home, certificates, {
-              ...at,
-              managementPort: ports['identity-provider-management'],
-            })
+          ? await startRealKeycloak(home, certificates, at)
           : await startDevelopmentProvider(home, certificates, at);
       closing.push(started.close);
       return started;
@@ -115,11 +112,10 @@ async function open(
   const at = (service: Service) => ({ service, home, env: environmentOf(service, world) });
 
   await step('migrations of five databases', async () => {
-    for (const service of services) {
-      await migrate(at(service)).catch((error: unknown) => {
-        throw new StepFailed(`migrations of ${service}`, error, { log: home.place('logs', `${service}.log`) });
-      });
-    }
+    const failed = (service: Service) => (error: unknown) => {
+      throw new StepFailed(`migrations of ${service}`, error, { log: home.place('logs', `${service}.log`) });
+    };
+    await Promise.all(services.map((service) => migrate(at(service)).catch(failed(service))));
   });
 
   const processes = {} as Record<Service, ServiceProcess>;
