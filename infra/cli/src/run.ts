@@ -48,10 +48,11 @@ function explained(error: unknown, { usage }: Command, terminal: Terminal): Exit
     return error.status === undefined ? exitCodes.unreachable : exitCodes.refused;
   }
   // node:util names the option that it does not know.
-  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
-    terminal.err(`${error.message}\n\n${usage}`);
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS')) {
+    terminal.err(`${String(message)}\n\n${usage}`);
     return exitCodes.usage;
   }
-  terminal.err(error instanceof Error ? error.message : 'failed');
+  terminal.err(typeof message === 'string' ? message : 'failed');
   return exitCodes.software;
 }

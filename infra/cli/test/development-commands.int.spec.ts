@@ -1,0 +1,135 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { developmentCa, type Leaf } from '@postern/testing';
+import {
+  developmentPassword,
+  developmentRealm,
+  startIdentityProvider,
+  type DevelopmentIdentityProvider,
+} from '@postern/testing/identity-provider';
+import { run } from '../src/run.ts';
+
+let provider: DevelopmentIdentityProvider;
+let service: Server;
+let portal: Leaf;
+let job: Leaf;
+const seen: { path: string; authorization: string | undefined; body: string }[] = [];
+const stack = mkdtempSync(join(tmpdir(), 'postern-cli-'));
+const inside = join(stack, 'a', 'b');
+
+beforeAll(async () => {
+  const ca = developmentCa();
+  const [idp, store] = await Promise.all([ca.issue('identity-provider'), ca.issue('crypto-store')]);
+  [portal, job] = await Promise.all([ca.issue('portal'), ca.issue('job')]);
+  provider = await startIdentityProvider({
+    tls: { cert: idp.cert, key: idp.key, ca: idp.ca },
+    realm: developmentRealm({
+      portalRedirectUris: ['https://127.0.0.1/callback'],
+      authManagerRedirectUris: ['https://127.0.0.1/unused'],
+      authManagerJwks: { keys: [] },
+    }),
+  });
+  service = createServer({ cert: store.cert, key: store.key, ca: store.ca, requestCert: true }, (request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      seen.push({ path: request.url ?? '', authorization: request.headers.authorization, body });
+      response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-type': 'application/json' });
+      response.end('{"ok":true}');
+    });
+  });
+  await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+  const api = `https://127.0.0.1:${(service.address() as AddressInfo).port}`;
+  mkdirSync(join(stack, '.postern'));
+  mkdirSync(inside, { recursive: true });
+  writeFileSync(
+    join(stack, '.postern', 'state.json'),
+    JSON.stringify({
+      issuer: provider.issuer,
+      urls: { 'crypto-store': { api, public: api, management: api } },
+      certificates: { portal: portal.paths, job: job.paths, operator: job.paths },
+      users: { alice: developmentPassword('alice') },
+    }),
+  );
+}, 60_000);
+
+afterAll(async () => {
+  service.closeAllConnections();
+  service.close();
+  await provider.close();
+  rmSync(stack, { recursive: true, force: true });
+});
+
+async function postern(...argv: string[]) {
+  const lines = { out: [] as string[], err: [] as string[] };
+  const terminal = { out: (line: string) => lines.out.push(line), err: (line: string) => lines.err.push(line) };
+  const code = await run(argv, { ...terminal, folder: inside });
+  return { code, out: lines.out.join('\n'), err: lines.err.join('\n') };
+}
+
+const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+
+test('a person’s token comes through the portal’s login, for token-exchange, bound to the portal’s certificate', async () => {
+  const { code, out } = await postern('token', '--as', 'alice');
+  expect(code).toBe(0);
+  expect(claimsOf(out)).toMatchObject({ azp: 'portal', cnf: { 'x5t#S256': portal.thumbprint } });
+  expect([claimsOf(out)['aud']].flat()).toContain('token-exchange');
+});
+
+test('a workload’s token is its own, bound to its own certificate', async () => {
+  const { code, out } = await postern('token', '--as', 'job', '--json');
+  expect(code).toBe(0);
+  const { access_token } = JSON.parse(out) as { access_token: string };
+  expect(claimsOf(access_token)).toMatchObject({ azp: 'job', cnf: { 'x5t#S256': job.thumbprint } });
+});
+
+test('a call goes to the service by its name, over a certificate, with the token and the body that were given', async () => {
+  const { code, out, err } = await postern(
+    'call',
+    'post',
+    'crypto-store/store',
+    '--token',
+    'held',
+    '--data',
+    '{"key":"k"}',
+  );
+  expect({ code, out: JSON.parse(out) as unknown, err }).toEqual({ code: 0, out: { ok: true }, err: '200' });
+  expect(seen.at(-1)).toEqual({ path: '/store', authorization: 'Bearer held', body: '{"key":"k"}' });
+});
+
+test('a refused call ends with 1, and --json holds status and body', async () => {
+  const { code, out } = await postern('call', 'GET', 'crypto-store/missing', '--json');
+  expect(code).toBe(1);
+  expect(JSON.parse(out)).toMatchObject({ status: 404, body: { ok: true } });
+});
+
+test.each([
+  [['call', 'GET', 'no-service/x'], 64, 'no-service is no service'],
+  [['call', 'FETCH', 'crypto-store/x'], 64, 'postern call METHOD'],
+  [['token'], 64, 'postern token --as NAME'],
+  [['token', '--as', 'nobody'], 64, 'nobody is neither a user nor a workload'],
+  [['token', '--as', 'job', '--what'], 64, '--what'],
+  [['unheard-of'], 64, 'postern COMMAND'],
+  [['call', 'GET', 'https://127.0.0.1:1/x'], 69, 'unreachable'],
+])('%j ends with %i and says why', async (argv, exitCode, said) => {
+  const { code, err } = await postern(...argv);
+  expect(code).toBe(exitCode);
+  expect(err).toContain(said);
+});
+
+test('each command explains itself, and outside a stack the way in is named', async () => {
+  for (const argv of [['--help'], ['call', '--help'], ['token', '--help']]) {
+    expect(await postern(...argv)).toMatchObject({ code: 0, out: expect.stringMatching(/^postern /) });
+  }
+  const terminal = {
+    out: () => undefined,
+    err: (line: string) => expect(line).toContain('npm start'),
+    folder: tmpdir(),
+  };
+  expect(await run(['token', '--as', 'alice'], terminal)).toBe(78);
+});
