@@ -1,0 +1,115 @@
+import { issuerEntry, type IssuerEntry } from '@postern/oidc';
+import {
+  assertEnvironment,
+  baseConfig,
+  baseSettings,
+  busSettings,
+  flag,
+  loadTrust,
+  migrationSettings,
+  parseSettings,
+  postgresSettings,
+  rootKeySettings,
+  setting,
+  type BaseConfig,
+  type Secret,
+  type Trust,
+} from '@postern/runtime';
+import { z } from 'zod';
+
+const httpsUrl = z.url({ protocol: /^https$/ });
+
+/** What the environment must give: this service's reference, from which the README's table is generated. */
+export const settings = {
+  ...baseSettings,
+  ...postgresSettings,
+  ...busSettings,
+  ...rootKeySettings,
+  POSTERN_PUBLIC_URL: setting(
+    httpsUrl,
+    'Origin under which others reach this service; the issuer of the tokens of its own accounts (R2).',
+    { example: 'https://key-proxy.example.internal' },
+  ),
+  POSTERN_AUDIT_SINK_URL: setting(httpsUrl, 'Where the audit log answers (its api listener).', {
+    example: 'https://audit-sink.example.internal:8443',
+  }),
+  POSTERN_TOKEN_EXCHANGE_URL: setting(httpsUrl, 'Where callers’ tokens are exchanged (its api listener; R5).', {
+    example: 'https://token-exchange.example.internal:8443',
+  }),
+  POSTERN_CRYPTO_STORE_URL: setting(httpsUrl, 'Where the `crypto-store` provider is (its api listener).', {
+    example: 'https://crypto-store.example.internal:8443',
+  }),
+  POSTERN_SIGN_UP: setting(
+    flag.optional(),
+    'Whether anyone may create a company by `/signup` (R2). Default: `false` in production, `true` in development.',
+    { example: 'false' },
+  ),
+};
+
+type Paths = { readonly cert: string; readonly key: string; readonly ca: string };
+
+export type Config = {
+  readonly base: BaseConfig;
+  readonly trust: Trust<IssuerEntry>;
+  readonly postgres: { readonly url: string; readonly poolSize: number };
+  readonly bus: { readonly url: string; readonly password: Secret | undefined; readonly tls: Paths };
+  readonly rootKey: { readonly kind: 'local' | 'aws-kms'; readonly path: string | undefined };
+  readonly auditSinkUrl: string;
+  readonly tokenExchangeUrl: string;
+  readonly cryptoStoreUrl: string;
+  readonly issuer: string;
+  readonly signUpOpen: boolean;
+};
+
+/**
+ * The configuration, frozen.
+ * @throws ConfigurationError listing every mistake, with what this environment refuses (R6).
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const read = parseSettings(settings, env);
+  const base = baseConfig(read);
+  const trust = loadTrust(base.trustPath, issuerEntry);
+  const { POSTERN_AUDIT_SINK_URL, POSTERN_TOKEN_EXCHANGE_URL, POSTERN_CRYPTO_STORE_URL } = read;
+  const urls = { POSTERN_AUDIT_SINK_URL, POSTERN_TOKEN_EXCHANGE_URL, POSTERN_CRYPTO_STORE_URL };
+  const rootKey = { kind: read.POSTERN_ROOT_KEY, waiver: read.POSTERN_ROOT_KEY_WAIVER };
+  assertEnvironment({ base, env, settings, trust, urls, rootKey });
+  return Object.freeze({
+    base,
+    trust,
+    postgres: { url: read.POSTERN_POSTGRES_URL, poolSize: read.POSTERN_POSTGRES_POOL_SIZE },
+    bus: {
+      url: read.POSTERN_BUS_URL,
+      password: read.POSTERN_BUS_PASSWORD,
+      tls: {
+        cert: read.POSTERN_BUS_TLS_CERT_PATH,
+        key: read.POSTERN_BUS_TLS_KEY_PATH,
+        ca: read.POSTERN_BUS_TLS_CA_PATH,
+      },
+    },
+    rootKey: { kind: read.POSTERN_ROOT_KEY, path: read.POSTERN_ROOT_KEY_PATH },
+    auditSinkUrl: POSTERN_AUDIT_SINK_URL,
+    tokenExchangeUrl: POSTERN_TOKEN_EXCHANGE_URL,
+    cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,
+    issuer: read.POSTERN_PUBLIC_URL,
+    signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
+  });
+}
+
+/** What the migration entry point needs, and no more: it runs where the service's own secrets are not. */
+const migrationOnly = {
+  POSTERN_TLS_CERT_PATH: baseSettings.POSTERN_TLS_CERT_PATH,
+  POSTERN_TLS_KEY_PATH: baseSettings.POSTERN_TLS_KEY_PATH,
+  POSTERN_TLS_CA_PATH: baseSettings.POSTERN_TLS_CA_PATH,
+  ...migrationSettings,
+};
+
+export type MigrationConfig = { readonly ownerUrl: string; readonly tls: Paths };
+
+/** @throws ConfigurationError listing every mistake. */
+export function readMigrationConfig(env: NodeJS.ProcessEnv): MigrationConfig {
+  const read = parseSettings(migrationOnly, env);
+  return {
+    ownerUrl: read.POSTERN_POSTGRES_OWNER_URL,
+    tls: { cert: read.POSTERN_TLS_CERT_PATH, key: read.POSTERN_TLS_KEY_PATH, ca: read.POSTERN_TLS_CA_PATH },
+  };
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { problem } from '@postern/runtime';
+import { providerKinds, type ProviderKind } from '../providers/provider-kind.ts';
+
+const NO_CONTROL_CHARACTERS = /^[^\p{Cc}]*$/u;
+
+/** One line of text, as a person types it. */
+export const line = (longest: number) => z.string().trim().min(1).max(longest).regex(NO_CONTROL_CHARACTERS);
+
+export const secretName = line(256);
+
+/** Any text; its bytes with the rest of the body stay below the body limit. */
+export const secretValue = z.string().min(1).max(49_152);
+
+/** The longest password that is hashed: more would only be work. */
+export const LONGEST_PASSWORD = 256;
+
+/** The seed's pair of fields: which provider, and what it needs to be reached. */
+export const kms = {
+  kms_selection: z.enum(providerKinds),
+  kms_credentials: z.record(z.string().max(64), z.unknown()).default({}),
+};
+
+/** `crypto-store` is reached with the caller's own token. @throws Problem `invalid_input` */
+export function refuseCredentials(kind: ProviderKind, credentials: Record<string, unknown>): void {
+  if (kind !== 'crypto-store' || Object.keys(credentials).length === 0) return;
+  throw problem('invalid_input', {
+    fields: [{ field: 'body.kms_credentials', rule: 'must be empty for crypto-store' }],
+  });
+}
+
+/** How a secret looks from outside, without its value. */
+export const secretEntry = {
+  id: z.uuid(),
+  name: z.string(),
+  provider: z.enum(providerKinds),
+  reference: z.string(),
+  version: z.string(),
+  created_at: z.iso.datetime(),
+};

@@ -1,0 +1,83 @@
+import { type Kysely } from 'kysely';
+import { z } from 'zod';
+import { route } from '@postern/http';
+import { type Now, problem } from '@postern/runtime';
+import { recordActivity } from '../activity/record-activity.ts';
+import { type Schema } from '../db/schema.ts';
+import { type Providers } from '../providers/tenant-provider.ts';
+import { type HeldSecret, listSecrets } from '../secrets/list-secrets.ts';
+import { ownerOf } from '../secrets/owner.ts';
+import { readValues } from '../secrets/read-values.ts';
+import { stillFresh } from '../secrets/still-fresh.ts';
+import { secretEntry } from './fields.ts';
+
+export type GetAllSecretsDeps = { db: Kysely<Schema>; providers: Providers; now: Now };
+
+const MOST_SECRETS = 100;
+
+const entryOf = ({ id, name, provider, reference, version, createdAt }: HeldSecret) => ({
+  id,
+  name,
+  provider,
+  reference,
+  version,
+  created_at: createdAt.toISOString(),
+});
+
+/** Seed route: the caller's own secrets by name and reference; with `values=true` each one is read, and recorded. */
+export const getAllSecrets = (deps: GetAllSecretsDeps) =>
+  route({
+    method: 'GET',
+    path: '/get-all-secrets',
+    listener: 'api',
+    scope: 'secrets:read',
+    tier: 'standard',
+    audit: 'secrets.listed',
+    summary: 'The caller’s own secrets; with `values=true` also what they hold',
+    query: z.strictObject({
+      values: z.enum(['true', 'false']).default('false'),
+      after: z.string().max(256).optional(),
+      limit: z.coerce.number().int().min(1).max(MOST_SECRETS).default(MOST_SECRETS),
+    }),
+    answers: {
+      200: z.strictObject({
+        secrets: z.array(z.strictObject({ ...secretEntry, value: z.string().optional() })),
+        next: z.string().nullable().describe('give it as `after` for the next page; null at the end'),
+      }),
+    },
+    problems: [
+      'person_required',
+      'provider_unavailable',
+      'provider_unreachable',
+      'provider_forbidden',
+      'provider_failed',
+      'secret_missing',
+    ],
+    async handle({ principal, query }, audit) {
+      const owner = ownerOf(principal);
+      const held = await listSecrets(deps.db, owner, query);
+      const next = held.length === query.limit ? (held.at(-1)?.name ?? null) : null;
+      const listed = { details: { count: held.length } };
+      if (query.values === 'false') {
+        return audit.released(listed, { status: 200, body: { secrets: held.map(entryOf), next } });
+      }
+      const opened = await readValues(deps.providers, held, { subjectToken: principal.token });
+      return deps.db.transaction().execute(async (tx) => {
+        if (!(await stillFresh(tx, held))) throw problem('read_stale', { retryAfterSeconds: 1 });
+        const line = { person: owner, action: 'get-secret', status: 'success' as const, at: deps.now() };
+        await recordActivity(tx, ...held.map(({ name }) => ({ ...line, secretName: name })));
+        // Each value given out is an event of its own; only the last answer, which holds them all, is sent.
+        const nothing = { status: 200 as const, body: { secrets: [], next: null } };
+        for (const { id, name, provider } of held) {
+          const what = {
+            action: 'secret.read' as const,
+            resource: { type: 'secret', id },
+            details: { provider, name },
+          };
+          await audit.within(tx, what, nothing);
+        }
+        const secrets = opened.map((secret) => ({ ...entryOf(secret), value: secret.value.reveal() }));
+        return audit.within(tx, listed, { status: 200, body: { secrets, next } });
+      });
+    },
+  });

@@ -1,0 +1,91 @@
+import { type Kysely } from 'kysely';
+import { z } from 'zod';
+import { route } from '@postern/http';
+import { type Profile } from '@postern/profile';
+import { type Now, problem, Secret } from '@postern/runtime';
+import { email } from '../accounts/email.ts';
+import { type Passwords } from '../accounts/password.ts';
+import { signUp } from '../accounts/sign-up.ts';
+import { recordActivity } from '../activity/record-activity.ts';
+import { type Schema } from '../db/schema.ts';
+import { providerOf, type Providers } from '../providers/tenant-provider.ts';
+import { kms, line, LONGEST_PASSWORD, refuseCredentials } from './fields.ts';
+
+export type SignUpDeps = {
+  db: Kysely<Schema>;
+  passwords: Passwords;
+  providers: Providers;
+  profile: Profile;
+  /** The issuer of this service's own accounts. */
+  issuer: string;
+  /** R2: closed in production unless the operator opens it. */
+  signUpOpen: boolean;
+  now: Now;
+};
+
+/** Seed route: a new company with its first account, its administrator. */
+export const signUpRoute = (deps: SignUpDeps) =>
+  route({
+    method: 'POST',
+    path: '/signup',
+    listener: 'api',
+    access: 'anyone',
+    tier: 'auth',
+    audit: 'account.created',
+    summary: 'Creates a company with its first account, who administers it',
+    body: z.strictObject({
+      company_name: line(200),
+      contact_name: line(200),
+      phone_number: line(32).regex(/^[+0-9 ()./-]+$/),
+      email,
+      password: z.string().min(deps.profile.passwordMinLength).max(LONGEST_PASSWORD),
+      ...kms,
+    }),
+    answers: {
+      201: z.strictObject({
+        status: z.literal('created'),
+        company_id: z.string(),
+        account_id: z.uuid(),
+        role: z.string(),
+      }),
+    },
+    problems: ['sign_up_closed', 'account_exists', 'provider_unavailable'],
+    async handle({ body }, audit) {
+      if (!deps.signUpOpen) throw problem('sign_up_closed');
+      refuseCredentials(body.kms_selection, body.kms_credentials);
+      const provider = providerOf(deps.providers, body.kms_selection).kind;
+      const passwordHash = await deps.passwords.hash(new Secret(body.password));
+      const asked = {
+        company: body.company_name,
+        contactName: body.contact_name,
+        phoneNumber: body.phone_number,
+        email: body.email,
+        passwordHash,
+        provider,
+      };
+      return deps.db.transaction().execute(async (tx) => {
+        const at = deps.now();
+        const account = await signUp(tx, asked, at);
+        const person = { issuer: deps.issuer, sub: account.id };
+        await recordActivity(tx, {
+          person: { ...person, tenant: account.tenant },
+          action: 'signup',
+          status: 'success',
+          at,
+        });
+        return audit.within(
+          tx,
+          {
+            tenant: account.tenant,
+            actor: { person },
+            resource: { type: 'account', id: account.id },
+            details: { method: 'password' },
+          },
+          {
+            status: 201,
+            body: { status: 'created', company_id: account.tenant, account_id: account.id, role: account.role },
+          },
+        );
+      });
+    },
+  });

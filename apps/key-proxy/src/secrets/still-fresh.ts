@@ -1,0 +1,24 @@
+import { type Kysely } from 'kysely';
+import { type Schema } from '../db/schema.ts';
+import { type HeldSecret } from './list-secrets.ts';
+
+/**
+ * Whether every one of these is still what was read: live, and at the same reference (R32). Within a transaction the rows
+ * are then held until it ends.
+ */
+export async function stillFresh(tx: Kysely<Schema>, secrets: readonly HeldSecret[]): Promise<boolean> {
+  if (secrets.length === 0) return true;
+  const rows = await tx
+    .selectFrom('secrets')
+    .select(['id', 'generation'])
+    .where(
+      'id',
+      'in',
+      secrets.map(({ id }) => id),
+    )
+    .where('state', '=', 'live')
+    .forShare()
+    .execute();
+  const generations = new Map(rows.map(({ id, generation }) => [id, generation]));
+  return secrets.every(({ id, generation }) => generations.get(id) === generation);
+}
