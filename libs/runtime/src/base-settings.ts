@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, parseSettings, path, port, setting, type Parsed, type Settings } from './setting.ts';
+import { ConfigurationError, flag, parseSettings, path, port, setting, type Parsed, type Settings } from './setting.ts';
 
 const httpUrl = z.url({ protocol: /^https?$/ });
 const optionalUrl = httpUrl.optional();
@@ -128,6 +128,32 @@ export const rootKeySettings = {
   POSTERN_ROOT_KEY_PATH: setting(path.optional(), 'The key file of the `local` root key.', {
     example: '.postern/root.key',
   }),
+  POSTERN_ROOT_KEY_ARN: setting(
+    z
+      .string()
+      .regex(/^arn:aws/)
+      .max(2048)
+      .optional(),
+    'ARN of the KMS key that is the `aws-kms` root key.',
+    { example: 'arn:aws:kms:eu-west-1:123456789012:key/0d990263-018e-4e65-a703-eff731de951e' },
+  ),
+  POSTERN_AWS_ROLE_ARN: setting(
+    z
+      .string()
+      .regex(/^arn:aws/)
+      .max(2048)
+      .optional(),
+    'Role that this workload takes on with its web identity token.',
+    { example: 'arn:aws:iam::123456789012:role/postern-crypto-store' },
+  ),
+  POSTERN_AWS_TOKEN_PATH: setting(
+    path.optional(),
+    'File with that token, as the cluster projects it; read at each use.',
+    {
+      example: '/var/run/secrets/aws/token',
+    },
+  ),
+  POSTERN_AWS_ENDPOINT: setting(httpUrl.optional(), 'Where an AWS emulator answers.', { developmentOnly: true }),
   POSTERN_ROOT_KEY_WAIVER: setting(
     z.iso.date().optional(),
     'Accepts the `local` root key in production through this day (UTC). Never in `fedramp-high`.',
@@ -137,6 +163,43 @@ export const rootKeySettings = {
 
 function postgresUrl() {
   return z.url({ protocol: /^postgres(ql)?$/ }).refine((url) => new URL(url).password === '');
+}
+
+export type RootKeyConfig =
+  | { readonly kind: 'local'; readonly path: string }
+  | {
+      readonly kind: 'aws-kms';
+      readonly keyArn: string;
+      readonly roleArn: string;
+      readonly tokenPath: string;
+      readonly endpoint: string | undefined;
+    };
+
+/**
+ * The root key that the settings name, with what that kind needs.
+ * @throws ConfigurationError naming what is missing for it.
+ */
+export function rootKeyConfig(read: Parsed<typeof rootKeySettings>): RootKeyConfig {
+  const needed = (
+    name: 'POSTERN_ROOT_KEY_PATH' | 'POSTERN_ROOT_KEY_ARN' | 'POSTERN_AWS_ROLE_ARN' | 'POSTERN_AWS_TOKEN_PATH',
+  ) => {
+    const value = read[name];
+    if (value === undefined) missing.push(`${name}: is required with POSTERN_ROOT_KEY ${read.POSTERN_ROOT_KEY}`);
+    return value ?? '';
+  };
+  const missing: string[] = [];
+  const config: RootKeyConfig =
+    read.POSTERN_ROOT_KEY === 'local'
+      ? { kind: 'local', path: needed('POSTERN_ROOT_KEY_PATH') }
+      : {
+          kind: 'aws-kms',
+          keyArn: needed('POSTERN_ROOT_KEY_ARN'),
+          roleArn: needed('POSTERN_AWS_ROLE_ARN'),
+          tokenPath: needed('POSTERN_AWS_TOKEN_PATH'),
+          endpoint: read.POSTERN_AWS_ENDPOINT,
+        };
+  if (missing.length > 0) throw new ConfigurationError(missing);
+  return config;
 }
 
 export type BaseConfig = {

@@ -23,8 +23,10 @@ export {
   migrationSettings,
   postgresSettings,
   readBase,
+  rootKeyConfig,
   rootKeySettings,
   type BaseConfig,
+  type RootKeyConfig,
 } from './base-settings.ts';
 export { readDocument } from './document.ts';
 export { assertEnvironment, DEVELOPMENT_TRUST_DOMAIN, type EnvironmentFacts } from './environment.ts';
