@@ -1,0 +1,43 @@
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** What the specs of one project came to. It is an output of the Nx target, so a replay from the cache counts too. */
+export type Results = {
+  project: string;
+  passed: number;
+  failed: number;
+  /** The full names of the tests that were skipped. They say why. */
+  skipped: string[];
+};
+
+const FOLDER = '.cache/results';
+
+const pathOf = (project: string): string => join(FOLDER, `${project}.json`);
+
+export function writeResults(results: Results): void {
+  const path = pathOf(results.project);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+/** Forgets what an earlier run left, so that a project which does not report is seen. */
+export function clearResults(): void {
+  rmSync(FOLDER, { recursive: true, force: true });
+}
+
+/** The results of every project. One that left none has failed before it could. */
+export function collectResults(projects: readonly string[]): Results[] {
+  return projects.map((project) => {
+    const path = pathOf(project);
+    if (!existsSync(path)) return { project, passed: 0, failed: 1, skipped: [] };
+    return JSON.parse(readFileSync(path, 'utf8')) as Results;
+  });
+}
+
+/** The npm names of all projects of the workspace. */
+export function allProjects(): string[] {
+  return globSync('{apps,libs,infra}/*/package.json').map(packageName).sort();
+}
+
+/** The `name` of a package.json. */
+export const packageName = (file: string): string => (JSON.parse(readFileSync(file, 'utf8')) as { name: string }).name;

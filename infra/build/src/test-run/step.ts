@@ -1,0 +1,29 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+export type Step = {
+  name: string;
+  command: readonly [string, ...string[]];
+  /** Show the output as it comes. Otherwise it is shown only where the step fails. */
+  live?: boolean;
+  environment?: Record<string, string>;
+};
+
+/** Runs a step, and prints its name, outcome and time on one line. Resolves to whether it succeeded. */
+export async function runStep({ name, command, live = false, environment = {} }: Step): Promise<boolean> {
+  const startedAt = performance.now();
+  const [program, ...options] = command;
+  if (live) console.log(`· ${name}`);
+  const child = spawn(program, options, {
+    env: { ...process.env, ...environment },
+    stdio: live ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+  });
+  const output: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => output.push(chunk));
+  const [status] = await once(child, 'close');
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  if (status !== 0 && !live) process.stdout.write(Buffer.concat(output));
+  console.log(`${status === 0 ? '✓' : '✗'} ${name} (${seconds} s)`);
+  return status === 0;
+}
