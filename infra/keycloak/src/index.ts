@@ -1,1 +1,2 @@
-export {};
+export { realmFor, type RealmForOptions } from './realm-for.ts';
+export type { RealmRepresentation } from './representations.ts';

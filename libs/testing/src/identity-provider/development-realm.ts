@@ -1,20 +1,10 @@
-import { createHash } from 'node:crypto';
-
-import { type Realm, type RealmClient, type RealmUser } from './realm.ts';
+import { stableId, type Realm, type RealmClient, type RealmUser } from './realm.ts';
 
 /** The password of a user of the development realm. */
 export const developmentPassword = (username: string) => `${username}-password-2026!`;
 
-/** A UUID that is the same on every machine and in both providers. */
-export function stableId(name: string): string {
-  const hex = createHash('sha256').update(`postern-development:${name}`).digest('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), `5${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    '-',
-  );
-}
-
-const user = (username: string, firstName: string, lastName: string, role: string): RealmUser => ({
-  id: stableId(username),
+const user = (realm: string, username: string, firstName: string, lastName: string, role: string): RealmUser => ({
+  id: stableId(`${realm}/${username}`),
   username,
   password: developmentPassword(username),
   email: `${username}@acme.example`,
@@ -49,8 +39,9 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
   const logout: Pick<RealmClient, 'backchannelLogout'> = world.authManagerLogoutUrl
     ? { backchannelLogout: { url: world.authManagerLogoutUrl, revokeOffline: true } }
     : {};
+  const name = world.name ?? 'postern';
   return {
-    name: world.name ?? 'postern',
+    name,
     displayName: 'Acme (development)',
     rotation: world.rotation ?? 'off',
     realmRoles: [],
@@ -107,6 +98,7 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
         defaultScopes: [],
         optionalScopes: ['offline_access'],
         roleScope: [],
+        introspectsAnyToken: true,
         ...logout,
       },
       {
@@ -126,9 +118,9 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
       },
     ],
     users: [
-      user('alice', 'Alice', 'Example', 'user'),
-      user('audrey', 'Audrey', 'Example', 'auditor'),
-      user('admin-ada', 'Ada', 'Example', 'admin'),
+      user(name, 'alice', 'Alice', 'Example', 'user'),
+      user(name, 'audrey', 'Audrey', 'Example', 'auditor'),
+      user(name, 'admin-ada', 'Ada', 'Example', 'admin'),
     ],
   };
 }

@@ -1,6 +1,6 @@
 import { type DevelopmentIdentityProvider, type IdentityProviderOptions } from './start.ts';
 
-export { developmentPassword, developmentRealm, stableId, type DevelopmentWorld } from './development-realm.ts';
+export { developmentPassword, developmentRealm, type DevelopmentWorld } from './development-realm.ts';
 export {
   formOf,
   login,
@@ -14,6 +14,8 @@ export {
   assertRealm,
   builtInDefaultScopes,
   RealmRefused,
+  serviceAccountId,
+  stableId,
   type ClientAuthentication,
   type Realm,
   type RealmClient,

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** A role: `client/role` for a client's own, a bare name for the realm's. */
 export type RoleName = string;
 
@@ -42,6 +44,8 @@ export type RealmClient = {
   roles?: string[];
   /** Roles that may stand in its tokens, when its user has them. */
   roleScope: RoleName[];
+  /** May introspect tokens that are not meant for it, as its own refresh tokens are not (R18, R20). */
+  introspectsAnyToken?: boolean;
   /** OpenID Connect Back-Channel Logout 1.0. */
   backchannelLogout?: { url: string; revokeOffline: boolean };
   /** Whether an exchange may also ask for a refresh token of the same session. */
@@ -77,6 +81,20 @@ export const builtInDefaultScopes = ['acr', 'basic', 'email', 'profile', 'roles'
 
 /** Those of them whose names stand in a token's `scope`. */
 export const builtInScopesInToken = ['email', 'profile'] as const;
+
+const DAY_SECONDS = 86_400;
+
+/** Offline sessions end after this long without a refresh, and after this long at all. */
+export const offlineIdleSeconds = 30 * DAY_SECONDS;
+export const offlineMaxSeconds = 60 * DAY_SECONDS;
+
+/** A UUID of a user, `realm/username`: the same on every machine and in both providers. */
+export function stableId(name: string): string {
+  const hex = createHash('sha256').update(`postern-development:${name}`).digest('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), `5${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  );
+}
 
 /** Refused sets of settings, each one a hole closed by a rule. */
 export class RealmRefused extends Error {
@@ -119,3 +137,7 @@ export function assertRealm(realm: Realm): void {
     for (const role of user.roles) if (!roles.has(role)) refuse(`user ${user.username} has the unknown role ${role}`);
   }
 }
+
+/** The UUID of the account with which a client logs itself in. */
+export const serviceAccountId = (realm: Realm, clientId: string) =>
+  stableId(`${realm.name}/service-account-${clientId}`);

@@ -1,5 +1,6 @@
 import { type Profile } from '@postern/profile';
 
+import { offlineIdleSeconds, offlineMaxSeconds } from './realm.ts';
 import { type Store } from './store.ts';
 
 export type SessionKind = 'online' | 'offline';
@@ -23,11 +24,6 @@ export type UserSession = {
   usedAt: number;
   clients: Record<string, ClientSession>;
 };
-
-const DAY = 86_400;
-/** Offline sessions end after this long without a refresh, and after this long at all (seconds). */
-export const offlineIdleSeconds = 30 * DAY;
-export const offlineMaxSeconds = 60 * DAY;
 
 export type Sessions = ReturnType<typeof openSessions>;
 

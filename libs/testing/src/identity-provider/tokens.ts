@@ -2,9 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 
 import { type JWTPayload } from 'jose';
 
-import { stableId } from './development-realm.ts';
 import { type ProviderState } from './provider-state.ts';
-import { type RealmClient, type RealmUser } from './realm.ts';
+import { serviceAccountId, type RealmClient, type RealmUser } from './realm.ts';
 import { rightsOf, type Rights } from './scopes.ts';
 import { type SessionKind, type UserSession } from './sessions.ts';
 
@@ -12,8 +11,8 @@ import { type SessionKind, type UserSession } from './sessions.ts';
 export type TokenBinding = { thumbprint?: string; jkt?: string };
 
 /** The realm's own account of a client that logs itself in. */
-export const serviceAccountOf = (client: RealmClient): RealmUser => ({
-  id: stableId(`service-account-${client.clientId}`),
+export const serviceAccountOf = (state: ProviderState, client: RealmClient): RealmUser => ({
+  id: serviceAccountId(state.realm, client.clientId),
   username: `service-account-${client.clientId}`,
   password: '',
   email: '',

@@ -23,8 +23,8 @@ function refreshIsActive(state: ProviderState, claims: Claims): boolean {
 }
 
 /**
- * RFC 7662 as Keycloak answers it: an access token is active only for a caller in its audience, a refresh token only
- * for the client that holds it. Looking consumes nothing.
+ * RFC 7662 as Keycloak answers it: a token is active only for a caller in its audience, which is nobody for a refresh
+ * token, unless the client may see any. Looking consumes nothing.
  */
 export async function introspect(state: ProviderState, client: RealmClient, ctx: KoaContextWithOIDC): Promise<void> {
   if (client.authentication.kind === 'public') throw new OAuthRefusal(403, 'invalid_request', 'Client not allowed.');
@@ -37,7 +37,7 @@ export async function introspect(state: ProviderState, client: RealmClient, ctx:
   const claims = refresh ?? (access?.typ === 'at+jwt' ? (access.payload as Claims) : undefined);
   if (!claims) return;
   if (refresh ? !refreshIsActive(state, claims) : !isActive(state, claims)) return;
-  if (refresh ? claims.azp !== client.clientId : !audiences(claims).includes(client.clientId)) return;
+  if (!client.introspectsAnyToken && !audiences(claims).includes(client.clientId)) return;
   const username = state.userById(claims.sub ?? '')?.username;
   ctx.body = {
     ...claims,

@@ -15,7 +15,7 @@ export async function clientCredentialsGrant(
   const scope = (ctx.oidc.params as Record<string, string | undefined>)['scope'];
   assertScopesAssigned(client, scope);
   const binding = await requestBinding(state, client, ctx.req);
-  const user = serviceAccountOf(client);
+  const user = serviceAccountOf(state, client);
   const rights = rightsOf(state.realm, client, user, scope);
   ctx.body = {
     access_token: await accessToken(state, { client, user, rights, binding }),

@@ -116,7 +116,7 @@ function userOf(state: ProviderState, subject: SubjectPayload): RealmUser {
   const user = state.userById(subject.sub ?? '');
   if (user) return user;
   const client = state.client(subject.azp ?? '');
-  if (client && serviceAccountOf(client).id === subject.sub) return serviceAccountOf(client);
+  if (client && serviceAccountOf(state, client).id === subject.sub) return serviceAccountOf(state, client);
   throw invalidRequest('User not found');
 }
 

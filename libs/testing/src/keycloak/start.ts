@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Agent, request } from 'undici';
+
+import { type RunningIdentityProvider } from '../identity-provider/start.ts';
+import { freePort } from '../run/free-port.ts';
+import { startLeashed, type Leashed } from '../run/leash.ts';
+import { openAdministration } from './administration.ts';
+import { javaEnvironment, keepTemplate, keycloakDistribution, keycloakHome, restoreTemplate } from './distribution.ts';
+
+export type KeycloakOptions = {
+  /** The certificate of the workload `identity-provider`, and the CA of its clients (PEM). */
+  tls: { cert: string; key: string; ca: string };
+  /** Realms as `realmFor` gives them. One that is there already is left alone unless its description has changed. */
+  realms: readonly ({ realm: string } & Record<string, unknown>)[];
+  /** Port on 127.0.0.1; a free one when left out. */
+  port?: number;
+  /** Keeps the database across restarts; a new one, deleted at the end, when left out. */
+  dataDir?: string;
+};
+
+export type RunningKeycloak = {
+  /** `https://127.0.0.1:PORT` */
+  url: string;
+  issuer(realm: string): string;
+  /** The provider as the tests and the tour see it: one realm of this server. */
+  realm(name: string): Omit<RunningIdentityProvider, 'close'>;
+  close(): Promise<void>;
+};
+
+const admin = { username: 'postern-admin', password: 'development-only-2026!' };
+const READY_TIMEOUT_MS = 180_000;
+const POLL_MS = 150;
+
+/** Waits for `/health/ready`: the port opens, and the log says "started", before the database is there. */
+async function untilReady(url: string, ca: string, server: Leashed): Promise<void> {
+  const dispatcher = new Agent({ connect: { ca } });
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  const poll = async () => {
+    while (Date.now() < deadline) {
+      const answer = await request(`${url}/health/ready`, { dispatcher }).catch(() => undefined);
+      await answer?.body.dump();
+      if (answer?.statusCode === 200) return;
+      await sleep(POLL_MS);
+    }
+    throw new Error('Keycloak did not become ready in time');
+  };
+  try {
+    await Promise.race([poll(), server.ended]);
+  } finally {
+    await dispatcher.close();
+  }
+}
+
+/** Starts the server process on a home folder; ready when this returns. */
+async function startServer(home: string, tls: KeycloakOptions['tls'], port: number): Promise<Leashed> {
+  const managementPort = await freePort();
+  const file = async (name: string, text: string) => {
+    const path = join(home, name);
+    await writeFile(path, text, { mode: 0o600 });
+    return path;
+  };
+  const [cert, key, ca] = [
+    await file('tls.crt', tls.cert),
+    await file('tls.key', tls.key),
+    await file('ca.crt', tls.ca),
+  ];
+  const server = startLeashed(
+    [
+      join(home, 'bin/kc.sh'),
+      'start',
+      '--optimized',
+      '--http-enabled=false',
+      `--hostname=https://127.0.0.1:${port}`,
+      '--http-host=127.0.0.1',
+      '--http-management-host=127.0.0.1',
+      `--http-management-port=${managementPort}`,
+      `--https-port=${port}`,
+      `--https-certificate-file=${cert}`,
+      `--https-certificate-key-file=${key}`,
+      `--truststore-paths=${ca}`,
+    ],
+    {
+      logFile: join(home, 'keycloak.log'),
+      stopSignal: 'TERM',
+      env: {
+        ...process.env,
+        ...javaEnvironment,
+        KC_BOOTSTRAP_ADMIN_USERNAME: admin.username,
+        KC_BOOTSTRAP_ADMIN_PASSWORD: admin.password,
+      },
+    },
+  );
+  try {
+    await untilReady(`https://127.0.0.1:${managementPort}`, tls.ca, server);
+  } catch (error) {
+    await server.kill();
+    throw error;
+  }
+  return server;
+}
+
+/**
+ * Starts the real Keycloak over TLS on loopback: installs it when it is missing, starts from a database that has the
+ * master realm already (made once, kept in the cache folder), and gives it the realms over its admin interface.
+ * @throws KeycloakUnavailable when the machine cannot have it
+ */
+export async function startKeycloak({ tls, realms, port: wanted, dataDir }: KeycloakOptions): Promise<RunningKeycloak> {
+  const distribution = await keycloakDistribution();
+  const port = wanted ?? (await freePort());
+  const directory = await mkdtemp(join(tmpdir(), 'postern-keycloak-'));
+  const data = dataDir ?? join(directory, 'own-data');
+  await mkdir(data, { recursive: true });
+  const home = await keycloakHome(distribution, join(directory, 'home'), data);
+
+  let server: Leashed;
+  if (existsSync(join(data, 'h2')) || (await restoreTemplate(data))) {
+    server = await startServer(home, tls, port);
+  } else {
+    await (await startServer(home, tls, port)).stop();
+    await keepTemplate(data);
+    server = await startServer(home, tls, port);
+  }
+
+  const url = `https://127.0.0.1:${port}`;
+  const administration = openAdministration({ url, ca: tls.ca, ...admin });
+  const close = async () => {
+    await administration.close();
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    for (const realm of realms) await provideRealm(administration, realm, data);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const issuer = (realm: string) => `${url}/realms/${realm}`;
+  return {
+    url,
+    issuer,
+    realm: (name) => ({
+      issuer: issuer(name),
+      logoutUser: (username) => administration.logoutUser(name, username),
+      withdrawConsent: (username, clientId) => administration.withdrawConsent(name, username, clientId),
+    }),
+    close,
+  };
+}
+
+/** Creates a realm, or replaces it when its description is not the one it was made from. */
+async function provideRealm(
+  administration: ReturnType<typeof openAdministration>,
+  realm: KeycloakOptions['realms'][number],
+  data: string,
+): Promise<void> {
+  const note = join(data, `${realm.realm}.sha256`);
+  const digest = createHash('sha256').update(JSON.stringify(realm)).digest('hex');
+  const known = await readFile(note, 'utf8').catch(() => '');
+  if (known === digest) return;
+  await administration.replaceRealm(realm);
+  await writeFile(note, digest);
+}
