@@ -1,1 +1,11 @@
-export {};
+export {
+  policyDocument,
+  policyJsonSchema,
+  risks,
+  scopeDecisions,
+  subjectKinds,
+  type PolicyDocument,
+  type ScopeDecision,
+  type SubjectKind,
+} from './document.ts';
+export { evaluate, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';

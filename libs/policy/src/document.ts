@@ -1,0 +1,161 @@
+import { z } from 'zod';
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
+const client = z.string().regex(/^[\x21-\x7e]{1,128}$/);
+const scopeName = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/);
+const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
+const lifeSeconds = z.int().min(1).max(86_400);
+const text = z.string().min(1).max(512);
+const states = ['active', 'suspended'] as const;
+
+const tenant = z.union([
+  z.strictObject({
+    id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
+    issuer: z.url().optional().describe('the realm whose people belong to it'),
+    state: z.enum(states),
+  }),
+  z
+    .strictObject({ prefix: z.string().regex(/^[a-z0-9]+_$/), state: z.enum(states) })
+    .describe('a reserved namespace of tenants that a service creates by itself (`kp_`)'),
+]);
+
+const role = z.strictObject({
+  name: roleName,
+  description: text,
+  includes: z.array(roleName).default([]).describe('roles that whoever has this one also has'),
+});
+
+export const scopeDecisions = ['auto_approve', 'role_required', 'admin_required', 'always_deny'] as const;
+export const risks = ['low', 'medium', 'high', 'critical'] as const;
+
+const scope = z
+  .strictObject({
+    name: scopeName,
+    description: text,
+    audience: name.describe('the one target that understands it'),
+    risk: z.enum(risks),
+    role: roleName.optional().describe('the least role of the person it is granted for; absent: none is asked'),
+    decision: z
+      .enum(scopeDecisions)
+      .describe('`admin_required` waits for an approval; `always_deny` is never granted by exchange'),
+    longestLifeSeconds: lifeSeconds,
+  })
+  .refine(({ decision, role: least }) => decision !== 'role_required' || least !== undefined, {
+    error: 'role_required needs a role',
+    path: ['role'],
+  });
+
+const target = z.strictObject({
+  audience: name,
+  description: text,
+  minter: z
+    .enum(['postern', 'provider'])
+    .describe('who issues its tokens: token-exchange itself, or the identity provider'),
+  longestLifeSeconds: lifeSeconds,
+});
+
+export const subjectKinds = ['provider-access', 'grant', 'postern-access'] as const;
+
+const ask = z.strictObject({
+  audience: name,
+  scopes: z.array(scopeName).min(1),
+  subjects: z
+    .array(
+      z.strictObject({
+        kind: z.enum(subjectKinds),
+        clients: z.array(client).min(1).describe('the clients (`azp`) that the subject token may have been issued to'),
+        person: z.enum(['required', 'none']).describe('`none`: a workload that speaks for itself'),
+      }),
+    )
+    .min(1),
+  derivedFrom: z
+    .record(scopeName, z.array(scopeName).min(1))
+    .default({})
+    .describe(
+      'for a minted subject token: a scope of this audience follows from any of these scopes of the subject; every other scope must be in the subject itself',
+    ),
+});
+
+const workload = z.strictObject({
+  name,
+  spiffeId: z.url({ protocol: /^spiffe$/ }),
+  client: client.optional().describe('its OAuth client at the realm'),
+  databaseRole: z.string().optional(),
+  redisUser: z.string().optional(),
+  queues: z.array(z.string()).optional(),
+  bearerSubjects: z
+    .array(client)
+    .default([])
+    .describe('R8, the low profile only: clients whose unbound tokens this workload may exchange'),
+  asks: z.array(ask).default([]),
+});
+
+const shape = z.strictObject({
+  $schema: z.string().optional(),
+  version: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .describe('written into every token’s record; change it with the file'),
+  tenants: z.array(tenant).min(1),
+  roles: z.array(role),
+  targets: z.array(target).min(1),
+  scopes: z.array(scope),
+  workloads: z.array(workload),
+});
+
+/** The one policy document: who may ask for what, for whom, and for how long. Names that point nowhere are refused. */
+export const policyDocument = shape.superRefine((policy, context) => {
+  const refuse = (message: string, ...path: (string | number)[]) => context.addIssue({ code: 'custom', message, path });
+  const once = (list: keyof typeof policy, names: readonly string[]) =>
+    names.forEach((value, at) => {
+      if (names.indexOf(value) !== at) refuse('stands twice', list, at);
+    });
+  once(
+    'roles',
+    policy.roles.map((one) => one.name),
+  );
+  once(
+    'targets',
+    policy.targets.map((one) => one.audience),
+  );
+  once(
+    'scopes',
+    policy.scopes.map((one) => one.name),
+  );
+  once(
+    'workloads',
+    policy.workloads.map((one) => one.name),
+  );
+  once(
+    'tenants',
+    policy.tenants.map((one) => ('id' in one ? one.id : one.prefix)),
+  );
+
+  const roles = new Set(policy.roles.map((one) => one.name));
+  const targets = new Set(policy.targets.map((one) => one.audience));
+  const audienceOf = new Map(policy.scopes.map((one) => [one.name, one.audience]));
+  policy.roles.forEach((one, at) => {
+    if (one.includes.some((included) => !roles.has(included))) refuse('no such role', 'roles', at, 'includes');
+  });
+  policy.scopes.forEach((one, at) => {
+    if (!targets.has(one.audience)) refuse('no such target', 'scopes', at, 'audience');
+    if (one.role !== undefined && !roles.has(one.role)) refuse('no such role', 'scopes', at, 'role');
+  });
+  policy.workloads.forEach((one, at) =>
+    one.asks.forEach((asked, index) => {
+      const path = ['workloads', at, 'asks', index] as const;
+      if (!targets.has(asked.audience)) refuse('no such target', ...path, 'audience');
+      const foreign = [...asked.scopes, ...Object.keys(asked.derivedFrom)].some(
+        (wanted) => audienceOf.get(wanted) !== asked.audience,
+      );
+      if (foreign) refuse('a scope that this target does not have', ...path, 'scopes');
+    }),
+  );
+});
+
+export type PolicyDocument = z.output<typeof policyDocument>;
+export type SubjectKind = (typeof subjectKinds)[number];
+export type ScopeDecision = (typeof scopeDecisions)[number];
+
+/** The document's JSON Schema (2020-12), for editors: what a person may write, defaults not filled in. */
+export const policyJsonSchema = (): object => z.toJSONSchema(shape, { io: 'input' });

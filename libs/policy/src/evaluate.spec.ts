@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { evaluate, policyDocument, policyJsonSchema, type Request } from './index.ts';
+
+const read = (path: string): unknown => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
+const development = policyDocument.parse(read('../../../infra/dev/policy.json'));
+const guide = policyDocument.parse(read('../examples/token-exchange-guide.json'));
+
+const person = { issuer: 'https://realm.example/realms/postern', sub: 'alice' };
+const asked = (over: Partial<Request>): Request => ({
+  tenant: 'acme',
+  person,
+  roles: new Set(['user']),
+  workload: 'portal',
+  subjectClient: 'portal',
+  subjectKind: 'provider-access',
+  audience: 'auth-manager',
+  requestedScopes: ['grants:read'],
+  ...over,
+});
+const decide = (over: Partial<Request> = {}) => evaluate(development, asked(over));
+const job = { workload: 'job', subjectClient: 'job' } as const;
+const nobody = { person: null, roles: new Set<string>() };
+
+describe('the development policy grants the tour, row by row', () => {
+  test.each<[string, Partial<Request>, string]>([
+    ['portal for alice', { requestedScopes: ['grants:read', 'grants:write'] }, 'workloads.portal.asks.0'],
+    ['job for itself', { ...job, ...nobody, requestedScopes: ['grants:use'] }, 'workloads.job.asks.0'],
+    [
+      'job for alice by grant',
+      {
+        ...job,
+        subjectKind: 'grant',
+        roles: new Set(),
+        audience: 'crypto-store',
+        requestedScopes: ['records:read', 'records:write'],
+        ceiling: new Set(['records:read', 'records:write']),
+      },
+      'workloads.job.asks.1',
+    ],
+    [
+      'key-proxy for alice’s job',
+      {
+        workload: 'key-proxy',
+        subjectClient: 'job',
+        subjectKind: 'postern-access',
+        audience: 'crypto-store',
+        requestedScopes: ['records:write'],
+        ceiling: new Set(['secrets:write']),
+      },
+      'workloads.key-proxy.asks.0',
+    ],
+    [
+      'the auditor',
+      { roles: new Set(['auditor']), audience: 'audit-sink', requestedScopes: ['audit:read'] },
+      'workloads.portal.asks.3',
+    ],
+  ])('%s', (_, over, place) => {
+    const decision = decide(over);
+    expect(decision.granted).toEqual(over.requestedScopes);
+    expect(decision.decidedBy).toBe(place);
+    expect(decision.longestLifeSeconds).toBeGreaterThan(0);
+  });
+});
+
+describe('everything else is refused, and the rule is named', () => {
+  test.each<[string, Partial<Request>]>([
+    ['tenant_unknown', { tenant: 'other' }],
+    ['workload_unknown', { workload: 'stranger' }],
+    ['target_unknown', { audience: 'elsewhere' }],
+    ['no_ask', { subjectClient: 'job' }],
+    ['no_ask', { ...nobody }],
+    ['no_ask', { subjectKind: 'grant' }],
+    ['no_ask', { ...job, audience: 'audit-sink', requestedScopes: ['audit:read'] }],
+    ['no_scope_asked', { requestedScopes: [] }],
+    ['scope_unknown', { requestedScopes: ['grants:everything'] }],
+    ['scope_unknown', { requestedScopes: ['grants:read', 'records:read'] }],
+    ['scope_not_asked_for', { requestedScopes: ['grants:use'] }],
+    ['role_missing', { roles: new Set(['someone']) }],
+    ['role_missing', { audience: 'audit-sink', requestedScopes: ['audit:read'] }],
+    ['above_ceiling', { ceiling: new Set(['grants:write']) }],
+  ])('%s', (rule, over) => {
+    const decision = decide(over);
+    expect(decision).toMatchObject({ granted: [], decidedBy: rule, longestLifeSeconds: 0, minter: null });
+  });
+
+  test('a minted subject never widens: without the scope, or one it follows from, nothing is granted', () => {
+    const minted = {
+      workload: 'key-proxy',
+      subjectClient: 'job',
+      subjectKind: 'postern-access',
+      audience: 'crypto-store',
+      requestedScopes: ['records:write'],
+    } as const;
+    expect(decide({ ...minted, ceiling: new Set(['secrets:read']) }).decidedBy).toBe('above_ceiling');
+    expect(decide({ ...minted, ceiling: new Set() }).decidedBy).toBe('above_ceiling');
+    expect(decide(minted).decidedBy).toBe('above_ceiling');
+  });
+
+  test('one refused scope refuses all: nothing is dropped silently', () => {
+    const decision = decide({ requestedScopes: ['grants:read', 'grants:use'] });
+    expect(decision.granted).toEqual([]);
+    expect(decision.refused).toEqual([{ scope: 'grants:use', rule: 'scope_not_asked_for' }]);
+  });
+
+  test('a suspended tenant, and a suspended namespace', () => {
+    const tenants = [
+      { id: 'acme', state: 'suspended' as const },
+      { prefix: 'kp_', state: 'suspended' as const },
+    ];
+    expect(evaluate({ ...development, tenants }, asked({})).decidedBy).toBe('tenant_suspended');
+    expect(evaluate({ ...development, tenants }, asked({ tenant: 'kp_1' })).decidedBy).toBe('tenant_suspended');
+  });
+});
+
+describe('the guide’s policy', () => {
+  const of = (roles: string[], scope: string) =>
+    evaluate(guide, {
+      ...asked({ tenant: 'demo', workload: 'authentication-demo', subjectClient: 'authentication-demo' }),
+      audience: scope.split(':')[0] ?? '',
+      roles: new Set(roles),
+      requestedScopes: [scope],
+    }).decidedBy;
+
+  test('has the 18 scopes of the guide; a user gets what a user may have, and steps up scope by scope', () => {
+    expect(guide.scopes).toHaveLength(18);
+    const given = guide.scopes.filter(({ name }) => of(['user'], name).startsWith('workloads.'));
+    expect(given.map(({ name }) => name)).not.toContain('llama:admin');
+    expect(given).toHaveLength(14);
+  });
+
+  test('role, approval and the ladder of roles', () => {
+    expect(of(['user'], 'llama:models:write')).toBe('role_missing');
+    expect(of(['admin'], 'llama:models:write')).toMatch(/^workloads/);
+    expect(of(['admin'], 'mcp:list_files')).toMatch(/^workloads/);
+    expect(of(['admin'], 'mcp:execute_command')).toBe('approval_needed');
+  });
+});
+
+describe('the document', () => {
+  const broken = (change: (policy: typeof development) => void) => {
+    const policy = structuredClone(development);
+    change(policy);
+    return policyDocument.safeParse(policy).success;
+  };
+  test('a name that points nowhere, a repeat, an unknown member', () => {
+    expect(broken(() => undefined)).toBe(true);
+    expect(broken((p) => p.scopes[0] && (p.scopes[0].audience = 'nowhere'))).toBe(false);
+    expect(broken((p) => p.scopes[0] && (p.scopes[0].role = 'nobody'))).toBe(false);
+    expect(broken((p) => p.workloads[0]?.asks[0]?.scopes.push('records:read'))).toBe(false);
+    expect(broken((p) => p.targets.push(...p.targets.slice(0, 1)))).toBe(false);
+    expect(broken((p) => Object.assign(p, { extra: true }))).toBe(false);
+  });
+
+  test('the JSON Schema in the repository is the one of this code', () => {
+    expect(read('../policy.schema.json')).toEqual(JSON.parse(JSON.stringify(policyJsonSchema())));
+  });
+});
