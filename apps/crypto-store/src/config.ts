@@ -1,19 +1,20 @@
-import { issuerEntry, type IssuerEntry } from '@postern/oidc';
+import { trustTable, type TrustTable } from '@postern/oidc';
 import {
   assertEnvironment,
   baseConfig,
   baseSettings,
   busSettings,
   cacheSettings,
-  loadTrust,
   migrationSettings,
   parseSettings,
   postgresSettings,
+  readDocument,
+  rootKeyConfig,
   rootKeySettings,
   setting,
   type BaseConfig,
+  type RootKeyConfig,
   type Secret,
-  type Trust,
 } from '@postern/runtime';
 import { z } from 'zod';
 
@@ -27,19 +28,24 @@ export const settings = {
   POSTERN_AUDIT_SINK_URL: setting(z.url({ protocol: /^https$/ }), 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
+  POSTERN_CACHE_TTL_SECONDS: setting(
+    z.coerce.number().int().min(1).max(86_400),
+    'How long a sealed record stays in the cache.',
+    { default: 300 },
+  ),
 };
 
 export type Config = {
   readonly base: BaseConfig;
-  readonly trust: Trust<IssuerEntry>;
+  readonly trust: TrustTable;
   readonly postgres: { readonly url: string; readonly poolSize: number };
-  readonly cache: { readonly url: string; readonly password: Secret | undefined };
+  readonly cache: { readonly url: string; readonly password: Secret | undefined; readonly ttlSeconds: number };
   readonly bus: {
     readonly url: string;
     readonly password: Secret | undefined;
     readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
   };
-  readonly rootKey: { readonly kind: 'local' | 'aws-kms'; readonly path: string | undefined };
+  readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
 };
 
@@ -50,15 +56,20 @@ export type Config = {
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
   const base = baseConfig(read);
-  const trust = loadTrust(base.trustPath, issuerEntry);
+  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const urls = { POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL };
-  const rootKey = { kind: read.POSTERN_ROOT_KEY, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls, rootKey });
+  const rootKey = rootKeyConfig(read);
+  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
+  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
   return Object.freeze({
     base,
     trust,
     postgres: { url: read.POSTERN_POSTGRES_URL, poolSize: read.POSTERN_POSTGRES_POOL_SIZE },
-    cache: { url: read.POSTERN_CACHE_URL, password: read.POSTERN_CACHE_PASSWORD },
+    cache: {
+      url: read.POSTERN_CACHE_URL,
+      password: read.POSTERN_CACHE_PASSWORD,
+      ttlSeconds: read.POSTERN_CACHE_TTL_SECONDS,
+    },
     bus: {
       url: read.POSTERN_BUS_URL,
       password: read.POSTERN_BUS_PASSWORD,
@@ -68,7 +79,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
         ca: read.POSTERN_BUS_TLS_CA_PATH,
       },
     },
-    rootKey: { kind: read.POSTERN_ROOT_KEY, path: read.POSTERN_ROOT_KEY_PATH },
+    rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
   });
 }

@@ -1,0 +1,16 @@
+import { createHttpApp, type App, type HttpAppSpec } from '@postern/http';
+import { problems } from './problems.ts';
+import { type GetRecord } from './records/get-record.ts';
+import { type PutRecord } from './records/put-record.ts';
+import { retrieve } from './routes/retrieve.ts';
+import { store } from './routes/store.ts';
+
+export const SERVICE = 'crypto-store';
+
+/** What the routes need, and what the HTTP layer needs around them. */
+export type AppDeps = GetRecord & PutRecord & { http: Omit<HttpAppSpec, 'service' | 'routes' | 'problems'> };
+
+/** The service as its routes. No I/O happens here. */
+export function createApp({ http, ...records }: AppDeps): App {
+  return createHttpApp({ ...http, service: SERVICE, problems, routes: [store(records), retrieve(records)] });
+}

@@ -1,0 +1,73 @@
+import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
+import { openAudit, startRelay } from '@postern/outbox';
+import { openPostgres, useOnce } from '@postern/postgres';
+import { profileNamed, underFips } from '@postern/profile';
+import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { type App } from '@postern/http';
+import { createApp, SERVICE } from './app.ts';
+import { type Config } from './config.ts';
+import { type Schema } from './db/schema.ts';
+import { createRecordCache } from './records/record-cache.ts';
+import { RECORDS } from './records/record-context.ts';
+import { guards } from './records/record-guard.ts';
+
+export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
+
+/** Below what a caller would notice: a cache that takes longer is no cache. */
+const CACHE_TIMEOUT_MS = 100;
+
+/** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
+export async function compose(
+  config: Config,
+  { logger, now = systemNow }: { logger: Logger; now?: Now },
+): Promise<Service> {
+  const { base, trust } = config;
+  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
+  const closing = closeInReverse();
+  try {
+    const metrics = createRegistry(SERVICE);
+    const tls = closing.after(await watchTlsMaterial(base.tls));
+    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, guards, logger, metrics, now }));
+    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const { query, db } = postgres;
+    const keys = closing.after(
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+    );
+    const redis = closing.after(
+      await openRedis({
+        url: config.cache.url,
+        password: config.cache.password?.reveal() ?? '',
+        tls,
+        name: SERVICE,
+        commandTimeoutMs: CACHE_TIMEOUT_MS,
+      }),
+    );
+    const cache = createRecordCache({ redis, ttlSeconds: config.cache.ttlSeconds, logger, metrics, now });
+    const peers = closing.after(openAgent(tls));
+    const verifier = closing.after(
+      createTokenVerifier({
+        issuers: trust.issuers,
+        audience: SERVICE,
+        kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
+        profile,
+        fetchJwks: fetchJwksOver(peers),
+        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        now,
+      }),
+    );
+    const app = createApp({
+      db,
+      cache,
+      sealerOf: (tenant) => sealerFor(keys, { tenant, purpose: RECORDS }),
+      now,
+      http: { verifier, audit, workloads: trust, profile, logger, metrics, now, ready: { postgres, audit, keys } },
+    });
+    return { app, tls, close: closing.close };
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}

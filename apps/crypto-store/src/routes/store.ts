@@ -1,0 +1,33 @@
+import { route } from '@postern/http';
+import { z } from 'zod';
+import { putRecord, type PutRecord } from '../records/put-record.ts';
+import { recordKey } from '../records/record-address.ts';
+import { namespaceOf } from './namespace.ts';
+
+/** Characters of a payload. In UTF-8 and in JSON it may be longer; `bodyLimit` holds the request as a whole. */
+const MAX_PAYLOAD_CHARACTERS = 1 << 20;
+
+/** Seed route: writes a record, replacing what was there; through to the cache. */
+export const store = (deps: PutRecord) =>
+  route({
+    method: 'POST',
+    path: '/store',
+    listener: 'api',
+    summary: 'Store a record, sealed',
+    scope: 'records:write',
+    audit: 'record.written',
+    bodyLimit: 6 * MAX_PAYLOAD_CHARACTERS + 8192,
+    body: z.strictObject({ key: recordKey, payload: z.string().max(MAX_PAYLOAD_CHARACTERS) }),
+    answers: { 200: z.strictObject({ status: z.literal('stored'), key: recordKey }) },
+    problems: ['record_unreadable', 'record_contended', 'keys_unavailable'],
+    handle({ principal, workload, body: { key, payload } }, audit) {
+      const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
+      return putRecord(deps, at, payload, (tx, { id, version, bytes, ciphertextHash }) =>
+        audit.within(
+          tx,
+          { resource: { type: 'record', id, version }, details: { bytes, ciphertextHash, key } },
+          { status: 200, body: { status: 'stored', key } },
+        ),
+      );
+    },
+  });
