@@ -1,28 +1,62 @@
 import { type CallService, shaped } from './call-service.ts';
 import { type CallAs } from './options.ts';
 
-export type StartedConsent = { consent_url: string; session_state_id: string };
-export type GrantToken = { access_token: string; expires_in: number };
+/** What a job may do with the grant: which workload it is, at which services, with which scopes. */
+export type Handle = { workload: string; audiences: readonly string[]; scopes: readonly string[] };
+
+export type ConsentRequest = {
+  /** What the person is asked for at their provider. */
+  scopes: readonly string[];
+  handle: Handle;
+  /** A page of this client, as auth-manager's operator has listed it, where the browser ends. */
+  returnTo?: string;
+};
+
+export type StartedConsent = { id: string; consent_url: string; expires_at: string };
+export type Consent = { id: string; state: string; reason: string | null; grant: string | null; expires_at: string };
+export type Grant = { id: string; state: string; scopes: string[] };
+
+/** A subject token for exchanges: give it with `subjectTokenType: issued_token_type`. */
+export type GrantToken = { access_token: string; issued_token_type: string; expires_in: number; scope: string };
+
+const TOKEN_EXCHANGE = 'token-exchange';
 
 export type Grants = {
-  /** Starts the consent for an offline grant: the person opens `consent_url` in a browser. Scope `grants:write`. */
-  startConsent(as: CallAs): Promise<StartedConsent>;
-  /** A grant token for the job that this certificate belongs to: the subject token of its exchanges. Scope `grants:use`. */
-  accessToken(id: string, as: CallAs): Promise<GrantToken>;
-  /** Deletes a handle; the provider's grant is revoked with the last one. Scope `grants:write`. */
-  remove(id: string, as: CallAs): Promise<void>;
+  /** Starts a consent: the person opens `consent_url` in a browser. Scope `grants:write`. */
+  startConsent(request: ConsentRequest, as: CallAs): Promise<StartedConsent>;
+  /** What became of a consent; `grant` is set once the person has agreed. Scope `grants:write`. */
+  consent(id: string, as: CallAs): Promise<Consent>;
+  /** The person's own grants. Scope `grants:read`. */
+  list(as: CallAs): Promise<Grant[]>;
+  /** A grant token for the job whose certificate this is (R11). Scope `grants:use`. */
+  accessToken(id: string, as: CallAs & { scopes?: readonly string[] }): Promise<GrantToken>;
+  /** Revokes one of the person's own grants, also at the provider. Scope `grants:write`. */
+  revoke(id: string, as: CallAs): Promise<void>;
 };
 
 export const createGrants = (call: CallService): Grants => ({
-  async startConsent(as) {
-    const answer = await call({ method: 'GET', path: '/v1/offline-token', scopes: ['grants:write'] }, as);
-    return shaped<StartedConsent>('auth-manager', answer, 'consent_url', 'session_state_id');
+  async startConsent({ scopes, handle, returnTo }, as) {
+    const body = { scopes, handle, return_to: returnTo };
+    const answer = await call({ method: 'POST', path: '/v1/consents', body, scopes: ['grants:write'] }, as);
+    return shaped<StartedConsent>('auth-manager', answer, 'id', 'consent_url');
+  },
+  async consent(id, as) {
+    const path = `/v1/consents/${encodeURIComponent(id)}`;
+    const answer = await call({ method: 'GET', path, scopes: ['grants:write'] }, as);
+    return shaped<Consent>('auth-manager', answer, 'id', 'state');
+  },
+  async list(as) {
+    const answer = await call({ method: 'GET', path: '/v1/grants', scopes: ['grants:read'] }, as);
+    return shaped<{ grants: Grant[] }>('auth-manager', answer, 'grants').grants;
   },
   async accessToken(id, as) {
-    const answer = await call({ method: 'POST', path: '/v1/access-token', query: { id }, scopes: ['grants:use'] }, as);
-    return shaped<GrantToken>('auth-manager', answer, 'access_token', 'expires_in');
+    const path = `/v1/grants/${encodeURIComponent(id)}/access-token`;
+    const body = { audience: TOKEN_EXCHANGE, scopes: as.scopes };
+    const answer = await call({ method: 'POST', path, body, scopes: ['grants:use'] }, as);
+    return shaped<GrantToken>('auth-manager', answer, 'access_token', 'issued_token_type', 'expires_in');
   },
-  async remove(id, as) {
-    await call({ method: 'DELETE', path: '/v1/offline-token-id', query: { id }, scopes: ['grants:write'] }, as);
+  async revoke(id, as) {
+    const path = `/v1/grants/${encodeURIComponent(id)}`;
+    await call({ method: 'DELETE', path, scopes: ['grants:write'] }, as);
   },
 });

@@ -2,7 +2,15 @@ export { type Audit, type EventPage, type EventQuery } from './audit.ts';
 export { createPostern, type Postern, type RawRequest } from './create-postern.ts';
 export { PosternError, type PosternErrorDetails } from './errors.ts';
 export { type Exchange, type ExchangeRequest } from './exchange.ts';
-export { type Grants, type GrantToken, type StartedConsent } from './grants.ts';
+export {
+  type Consent,
+  type ConsentRequest,
+  type Grant,
+  type Grants,
+  type GrantToken,
+  type Handle,
+  type StartedConsent,
+} from './grants.ts';
 export {
   type Authority,
   type CallAs,

@@ -21,7 +21,8 @@ function open(timeoutMs = 5_000): Postern {
   identity = first;
   clock.now = new Date();
   peer.seen.length = 0;
-  const urls = { tokenExchange: peer.url, cryptoStore: peer.url, keyProxy: peer.url };
+  const url = peer.url;
+  const urls = { tokenExchange: url, cryptoStore: url, authManager: url, keyProxy: url };
   postern = createPostern({ tls: () => identity, urls, timeoutMs, now: () => clock.now });
   return postern;
 }
@@ -164,6 +165,56 @@ test('no error holds a token or what was sent, whatever fails', async () => {
     const { message, stack, ...rest } = error as Error;
     expect(JSON.stringify([message, stack, rest, (error as Error).cause])).not.toContain(canary);
   }
+});
+
+test('each operation exchanges for its own service and scope, and calls its own route', async () => {
+  open();
+  const body = {
+    ...{
+      access_token: 't',
+      issued_token_type: 'urn',
+      expires_in: 60,
+      scope: '',
+      id: 'i',
+      consent_url: 'u',
+      state: 's',
+    },
+    ...{ key: 'k', payload: 'p', source: 'db', name: 'n', reference: 'r', secrets: [], grants: [] },
+  };
+  peer.answer = () => ({ status: 200, body });
+  const handle = { workload: 'job', audiences: ['crypto-store'], scopes: ['records:read'] };
+  const asked: string[] = [];
+  const operations: ((as: { subjectToken: string }) => Promise<unknown>)[] = [
+    (as) => postern.records.store({ key: 'k', payload: 'p' }, as),
+    (as) => postern.records.retrieve('k', as),
+    (as) => postern.secrets.create({ name: 'n', value: 'v' }, as),
+    (as) => postern.secrets.list(as),
+    (as) => postern.secrets.open(as),
+    (as) => postern.grants.startConsent({ scopes: ['a'], handle }, as),
+    (as) => postern.grants.consent('i', as),
+    (as) => postern.grants.list(as),
+    (as) => postern.grants.accessToken('i', as),
+    (as) => postern.grants.revoke('i', as),
+  ];
+  for (const [at, operation] of operations.entries()) {
+    // Each for another subject, so that no exchange is spared.
+    await operation({ subjectToken: `subject-${at}` });
+    const exchanged = new URLSearchParams(exchanges().at(-1)?.body);
+    const { method, path } = reads().at(-1) ?? {};
+    asked.push(`${exchanged.get('audience')} ${exchanged.get('scope')} ${method} ${path}`);
+  }
+  expect(asked).toEqual([
+    'crypto-store records:write POST /store',
+    'crypto-store records:read GET /retrieve/k',
+    'key-proxy secrets:write POST /create-secret',
+    'key-proxy secrets:read GET /get-all-secrets',
+    'key-proxy secrets:read GET /get-all-secrets?values=true',
+    'auth-manager grants:write POST /v1/consents',
+    'auth-manager grants:write GET /v1/consents/i',
+    'auth-manager grants:read GET /v1/grants',
+    'auth-manager grants:use POST /v1/grants/i/access-token',
+    'auth-manager grants:write DELETE /v1/grants/i',
+  ]);
 });
 
 test('a server that the CA does not vouch for is refused', async () => {
