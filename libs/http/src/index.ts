@@ -1,1 +1,28 @@
-export {};
+export { route } from './route.ts';
+export type {
+  Idempotency,
+  ListenerName,
+  Method,
+  RequestFacts,
+  Route,
+  RouteDeclaration,
+  RouteInput,
+} from './declaration.ts';
+export {
+  noContent,
+  type Answer,
+  type AnswerKind,
+  type Answers,
+  type Page,
+  type Redirect,
+  type Released,
+  type Stream,
+} from './released.ts';
+export { open, OPEN_ROUTES } from './open.ts';
+export type { AuditGuard, AuditPort, Intent, RouteAudit, What, WhatRead } from './audit-port.ts';
+export { createHttpApp, routesOn, type App, type AppSpec } from './app.ts';
+export { listen, type ConnectionLimits, type Listening, type ListenOptions } from './listen.ts';
+export { ownProblems, type ProblemEntry, type ProblemTable } from './problem-table.ts';
+export { createRateLimits, type RateLimitOptions, type RateLimits } from './rate-limits.ts';
+export type { Check } from './health.ts';
+export { openApiDocument } from './openapi.ts';

@@ -1,0 +1,57 @@
+import type { Action, AuditEvent, DetailsOf, Outcome } from '@postern/audit';
+import type { Audit } from '@postern/outbox';
+import type { Transaction } from 'kysely';
+import type { Answer, Answers, Page, Redirect, Released, Stream } from './released.ts';
+
+/** What this library asks of `@postern/outbox`. */
+export type AuditPort = Pick<Audit, 'commit' | 'within' | 'refused' | 'refusedEarly'>;
+export type AuditGuard = NonNullable<Parameters<Audit['commit']>[1]>;
+
+/** What an operation knows about what happened; who asked, when, for which tenant and under which request is added by the route. */
+export type What<A extends Action> = {
+  /** Another action than the route's declared one (`login.failed` where `login.succeeded` is declared). */
+  readonly action?: A;
+  readonly outcome?: Exclude<Outcome, 'intent'>;
+  /** A stable code. */
+  readonly reason?: string;
+  readonly resource?: NonNullable<AuditEvent['resource']>;
+  /** Where the route has no principal, or the operation found out who it was for. */
+  readonly tenant?: string | null;
+  readonly actor?: AuditEvent['actor'];
+} & (object extends DetailsOf<A> ? { readonly details?: DetailsOf<A> } : { readonly details: DetailsOf<A> });
+
+/** The same with the guard that proves a read fresh at commit (R32). */
+export type WhatRead<A extends Action> = What<A> & { readonly guard?: AuditGuard };
+
+/** Before an effect not everything is known. */
+export type Intent<A extends Action> = Omit<What<A>, 'details' | 'outcome'> & {
+  readonly details?: Partial<DetailsOf<A>>;
+};
+
+/** The only way to an answer: each method commits the event first, then releases. */
+export type RouteAudit<A extends Action, R extends Answers> = {
+  /**
+   * For a read. Waits for the group commit; where `guard` no longer holds, the whole handler is run again (at most 3 times, then 503).
+   */
+  released<B extends Action = A>(what: WhatRead<B>, answer: Answer<R> | (() => Answer<R>)): Promise<Released>;
+  /** For a mutation: the event joins the transaction `tx`; return the result from the transaction's function. */
+  within<S, B extends Action = A>(
+    tx: Transaction<S>,
+    what: What<B>,
+    answer: Answer<R> | (() => Answer<R>),
+  ): Promise<Released>;
+  /**
+   * For an effect outside the database (R23): commits the intent, acts, commits the outcome. `act` gets the intent's id as idempotency
+   * key. If it throws, the outcome is `failed` with the problem's code.
+   */
+  effect<B extends Action = A>(
+    intent: Intent<B>,
+    act: (idempotencyKey: string) => Promise<{ readonly what: What<B>; readonly answer: Answer<R> }>,
+  ): Promise<Released>;
+  stream<B extends Action = A>(what: WhatRead<B>, source: Stream): Promise<Released>;
+  page<B extends Action = A>(what: WhatRead<B>, page: Page): Promise<Released>;
+  redirect<B extends Action = A>(what: WhatRead<B>, redirect: Redirect): Promise<Released>;
+  /** A page or redirect whose event joins a transaction. */
+  pageWithin<S, B extends Action = A>(tx: Transaction<S>, what: What<B>, page: Page): Promise<Released>;
+  redirectWithin<S, B extends Action = A>(tx: Transaction<S>, what: What<B>, redirect: Redirect): Promise<Released>;
+};

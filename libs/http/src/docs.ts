@@ -1,0 +1,65 @@
+import { createReadStream } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Route } from './declaration.ts';
+import { open } from './open.ts';
+import { route } from './route.ts';
+
+// The bundle injects its styles and fonts; nothing is loaded from elsewhere, so the page also renders without a network.
+const DOCS_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "worker-src 'self' blob:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** The API reference, rendered by Scalar from `/openapi.json`, with its script served from the installed package. */
+export function docsRoutes(service: string): Route[] {
+  const common = {
+    method: 'GET',
+    listener: ['management', 'api'],
+    access: 'anyone',
+    audit: 'open',
+    hidden: true,
+  } as const;
+  return [
+    route({
+      ...common,
+      path: '/docs',
+      answers: { 200: 'html' },
+      handle: () => open({ html: page(service), contentSecurityPolicy: DOCS_POLICY }),
+    }),
+    route({
+      ...common,
+      path: '/docs/scalar.js',
+      answers: { 200: 'stream' },
+      cacheControl: 'public, max-age=3600',
+      handle: () =>
+        open({
+          source: createReadStream(
+            fileURLToPath(import.meta.resolve('@scalar/api-reference/dist/browser/standalone.js')),
+          ),
+          contentType: 'text/javascript; charset=utf-8',
+        }),
+    }),
+  ];
+}
+
+const page = (service: string): string => `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>${service}: API reference</title>
+  </head>
+  <body>
+    <script id="api-reference" data-url="openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"telemetry":false,"agent":{"disabled":true},"mcp":{"disabled":true}}'></script>
+    <script src="docs/scalar.js"></script>
+  </body>
+</html>
+`;

@@ -1,0 +1,85 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { newEvent } from '@postern/audit';
+import { problem, type Problem } from '@postern/runtime';
+import type { App } from './app.ts';
+import { connectionOf } from './connection.ts';
+import { problemAnswer } from './problem-answer.ts';
+import { requestFacts, requestIdOf } from './request-facts.ts';
+import { draftOf } from './route-audit.ts';
+import { frameOf, serveRoute, type ListenerContext } from './serve-route.ts';
+import { writeAnswer } from './write-answer.ts';
+
+const NO_ROUTE = '(none)';
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/**
+ * The Express application of one listener: each route is one handler, without middleware before it. Another method of a path is 405
+ * with `Allow`, anything else 404.
+ */
+export function expressApp(app: App, listener: ListenerContext): Express {
+  const application = express();
+  application.disable('x-powered-by').disable('etag').set('query parser', false);
+  application.set('case sensitive routing', true).set('strict routing', true);
+
+  const refuse = (request: Request, response: Response, refusal: Problem) =>
+    refuseUnrouted(app, listener, request, response, refusal);
+  const here = app.routes.filter(({ listeners }) => listeners.includes(listener.name));
+  for (const route of here) {
+    const method = route.method.toLowerCase() as 'get' | 'post' | 'put' | 'patch' | 'delete';
+    const serve = serveRoute(app, route, listener);
+    application[method](route.path, (request, response, next) => {
+      // Express lets HEAD reach a GET; what is recorded is never a HEAD.
+      if (request.method === 'HEAD' && route.audit !== 'open') next();
+      else serve(request, response);
+    });
+  }
+  for (const [path, routes] of Map.groupBy(here, (route) => route.path)) {
+    const allow = routes.map(({ method }) => method).join(', ');
+    application.all(path, (request, response) =>
+      refuse(request, response, problem('method_not_allowed', { headers: { allow } })),
+    );
+  }
+  application.use((request, response) => refuse(request, response, problem('route_not_found')));
+  // Express itself fails only on a path whose percent-encoding is broken.
+  application.use((_error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    refuse(request, response, problem('malformed_request')),
+  );
+  return application;
+}
+
+function refuseUnrouted(
+  app: App,
+  listener: ListenerContext,
+  request: Request,
+  response: Response,
+  refusal: Problem,
+): void {
+  const started = performance.now();
+  const connection = connectionOf(request, app.workloads);
+  const id = requestIdOf(request);
+  const facts = requestFacts(request, id, connection, {
+    listener: listener.name,
+    path: '',
+    origins: listener.origins(),
+  });
+  const entry = app.problems[refusal.code]!;
+  if (listener.name !== 'management') {
+    const details = { route: NO_ROUTE, status: entry.status };
+    const draft = draftOf({
+      ...frameOf(facts, null),
+      action: 'request.refused',
+      outcome: 'refused',
+      reason: refusal.code,
+      details,
+    });
+    app.audit.refusedEarly(newEvent(draft, app.now()));
+  }
+  const outgoing = problemAnswer(refusal, entry, 'problem', id);
+  void writeAnswer(request, response, outgoing, {
+    requestId: id,
+    cacheControl: 'no-store',
+    last: listener.isLast(connection),
+  });
+  const method = METHODS.has(request.method) ? request.method : 'other';
+  app.metrics.observe(method, NO_ROUTE, entry.status, (performance.now() - started) / 1000);
+}

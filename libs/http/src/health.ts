@@ -1,0 +1,61 @@
+import type { Logger } from '@postern/runtime';
+
+/** One part that must answer: `check` rejects when it does not. */
+export type Check = {
+  readonly name: string;
+  check(): unknown;
+  /** The service answers without it (a cache): it is reported and does not make the replica unready. */
+  readonly optional?: boolean;
+};
+
+export type Readiness = { readonly ready: boolean; readonly checks: Readonly<Record<string, 'ok' | 'failing'>> };
+
+export type Health = {
+  /** Asks every part, at most once a second for all callers together. False while draining. */
+  readiness(): Promise<Readiness>;
+  /** From now on not ready: load balancers stop sending. */
+  drain(): void;
+};
+
+const CHECK_TIMEOUT_MS = 2_000;
+const KEPT_MS = 1_000;
+
+export function createHealth(parts: readonly Check[], logger: Logger): Health {
+  let draining = false;
+  let last: { at: number; result: Promise<Record<string, boolean>> } | undefined;
+
+  const askAll = async () => {
+    const answers = await Promise.all(parts.map(async (part) => [part.name, await answersInTime(part)] as const));
+    return Object.fromEntries(answers);
+  };
+  const answersInTime = async (part: Check): Promise<boolean> => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('the check timed out')), CHECK_TIMEOUT_MS);
+    });
+    try {
+      await Promise.race([Promise.resolve(part.check()), late]);
+      return true;
+    } catch (err) {
+      logger.warn({ err, check: part.name }, 'a part is not ready');
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  return {
+    async readiness() {
+      if (!last || performance.now() - last.at > KEPT_MS) last = { at: performance.now(), result: askAll() };
+      const answered = await last.result;
+      const needed = parts.filter(({ optional }) => !optional).every(({ name }) => answered[name]);
+      const checks = Object.fromEntries(
+        Object.entries(answered).map(([name, ok]) => [name, ok ? 'ok' : 'failing'] as const),
+      );
+      return { ready: needed && !draining, checks: draining ? { ...checks, draining: 'failing' } : checks };
+    },
+    drain() {
+      draining = true;
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { Counter, Histogram, type Registry } from '@postern/runtime';
+
+export type HttpMetrics = {
+  /** Seconds from the request's headers to the answer's end, by the route's template. */
+  observe(method: string, route: string, status: number, seconds: number): void;
+  /** Connections that ended before a request: TLS refused, malformed, too slow. */
+  refusedConnection(listener: string, cause: string): void;
+};
+
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function httpMetrics(registry: Registry): HttpMetrics {
+  const duration = new Histogram({
+    name: 'http_server_request_duration_seconds',
+    help: 'Duration of requests by route template.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: BUCKETS,
+    registers: [registry],
+  });
+  const refused = new Counter({
+    name: 'http_server_connections_refused_total',
+    help: 'Connections ended before a request was read.',
+    labelNames: ['listener', 'cause'],
+    registers: [registry],
+  });
+  // `labels()` builds a key from its arguments each time; the children are few and live as long as the process.
+  const children = new Map<string, { observe(seconds: number): void }>();
+  return {
+    observe(method, route, status, seconds) {
+      const key = `${method} ${route} ${status}`;
+      let child = children.get(key);
+      if (!child) children.set(key, (child = duration.labels(method, route, String(status))));
+      child.observe(seconds);
+    },
+    refusedConnection: (listener, cause) => refused.inc({ listener, cause }),
+  };
+}

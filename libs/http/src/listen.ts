@@ -1,0 +1,153 @@
+import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { newEvent } from '@postern/audit';
+import { followRotation, serverTlsOptions, type TlsMaterial } from '@postern/mtls';
+import { closeInReverse, type BaseConfig } from '@postern/runtime';
+import type { App } from './app.ts';
+import { answerClientError } from './client-error.ts';
+import type { ListenerName } from './declaration.ts';
+import { drain, type DrainOptions } from './drain.ts';
+import { expressApp } from './express-app.ts';
+import { draftOf } from './route-audit.ts';
+import type { ListenerContext } from './serve-route.ts';
+
+export type ListenOptions = {
+  readonly tls: TlsMaterial;
+  readonly config: BaseConfig['listen'];
+  readonly limits?: Partial<ConnectionLimits>;
+  readonly drain?: Partial<DrainOptions>;
+};
+
+export type ConnectionLimits = {
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly headerBytes: number;
+  /** R12: above the longest life of a token bound to the connection's certificate. */
+  readonly connectionAgeMs: number;
+};
+
+export type Listening = {
+  /** Origins, by listener; `public` only where a route is public. */
+  readonly urls: { readonly api: string; readonly public?: string; readonly management: string };
+  /** Drains all listeners: no longer ready, accepting stops, what is in flight is answered. The management listener closes last. */
+  close(): Promise<void>;
+};
+
+const LIMITS = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveMs: 60_000,
+  headerBytes: 16 * 1024,
+} as const;
+const AGE_ABOVE_TOKENS_MS = 5 * 60_000;
+const DRAIN: DrainOptions = { graceMs: 500, deadlineMs: 15_000 };
+
+/** Opens the listeners of an application: api (mutual TLS), public (TLS, only its declared routes), management (plain HTTP). */
+export async function listen(
+  app: App,
+  { tls, config, limits, drain: drainOptions }: ListenOptions,
+): Promise<Listening> {
+  const bounds: ConnectionLimits = {
+    ...LIMITS,
+    connectionAgeMs: app.profile.accessTokenMinutes * 60_000 + AGE_ABOVE_TOKENS_MS,
+    ...limits,
+  };
+  const closing = closeInReverse();
+  const draining = { now: false };
+  const serving: Server[] = [];
+  const origins: Record<ListenerName, string[]> = { api: [], public: [], management: [] };
+
+  const start = async (name: ListenerName, host: string, port: number): Promise<string> => {
+    const context: ListenerContext = {
+      name,
+      origins: () => origins[name],
+      isLast: (connection) => draining.now || performance.now() - connection.openedAt > bounds.connectionAgeMs,
+    };
+    const server = serverOf(app, name, tls, context, bounds);
+    if (server instanceof HttpsServer) closing.add(followRotation(server, tls));
+    const url = await listening(server, host, port, name === 'management' ? 'http' : 'https');
+    if (name === 'management') closing.add(() => drain(server, { graceMs: 0, deadlineMs: 1_000 }));
+    else serving.push(server);
+    origins[name].push(
+      ...(app.publicUrl !== undefined && name !== 'management' ? [new URL(app.publicUrl).origin] : []),
+      url,
+    );
+    return url;
+  };
+
+  try {
+    const management = await start('management', config.managementHost, config.managementPort);
+    const isPublic = app.routes.some(({ listeners }) => listeners.includes('public'));
+    const atPublic = isPublic ? { public: await start('public', config.host, config.publicPort) } : {};
+    const api = await start('api', config.host, config.apiPort);
+    return {
+      urls: { api, ...atPublic, management },
+      async close() {
+        draining.now = true;
+        app.health.drain();
+        await Promise.all(serving.map((server) => drain(server, { ...DRAIN, ...drainOptions })));
+        await closing.close();
+      },
+    };
+  } catch (error) {
+    for (const server of serving) server.close();
+    await closing.close();
+    throw error;
+  }
+}
+
+function serverOf(
+  app: App,
+  name: ListenerName,
+  tls: TlsMaterial,
+  context: ListenerContext,
+  bounds: ConnectionLimits,
+): Server {
+  const handler = expressApp(app, context);
+  const options = {
+    headersTimeout: bounds.headersTimeoutMs,
+    requestTimeout: bounds.requestTimeoutMs,
+    keepAliveTimeout: bounds.keepAliveMs,
+    maxHeaderSize: bounds.headerBytes,
+    connectionsCheckingInterval: Math.min(1_000, bounds.headersTimeoutMs),
+    // Two different lengths or hosts are refused by the parser; nothing is normalised.
+    requireHostHeader: true,
+    insecureHTTPParser: false,
+  };
+  const server =
+    name === 'management'
+      ? createHttpServer(options, handler)
+      : createHttpsServer({ ...serverTlsOptions(tls, name === 'api' ? 'required' : 'none'), ...options }, handler);
+  server.on('clientError', (error, socket) => {
+    const cause = answerClientError(error, socket, app.problems);
+    if (cause !== null) app.metrics.refusedConnection(name, cause);
+  });
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: { remoteAddress?: string }) => {
+    app.metrics.refusedConnection(name, 'tls');
+    const draft = draftOf({
+      tenant: null,
+      actor: {},
+      source: { address: socket.remoteAddress ?? 'unknown' },
+      action: 'request.refused',
+      outcome: 'refused',
+      reason: error.code === 'ECONNRESET' ? 'tls_ended' : 'tls_refused',
+      details: { route: `(tls ${name})`, status: 0 },
+    });
+    app.audit.refusedEarly(newEvent(draft, app.now()));
+  });
+  return server;
+}
+
+function listening(server: Server, host: string, port: number, scheme: 'http' | 'https'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const { port: chosen, address } = server.address() as AddressInfo;
+      const named = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
+      resolve(`${scheme}://${named.includes(':') ? `[${named}]` : named}:${chosen}`);
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import { getFips } from 'node:crypto';
+import { z } from 'zod';
+import type { App } from './app.ts';
+import type { ListenerName, Route } from './declaration.ts';
+import { docsRoutes } from './docs.ts';
+import { open } from './open.ts';
+import { openApiDocument } from './openapi.ts';
+import { route } from './route.ts';
+
+const health = z.strictObject({
+  status: z.enum(['ok', 'unready']),
+  checks: z.record(z.string(), z.enum(['ok', 'failing'])),
+});
+const BOTH: readonly ListenerName[] = ['management', 'api'];
+
+type Operations = { readonly app: App; readonly routes: readonly Route[]; readonly environment: string | undefined };
+
+/** What every service answers beside its own routes: health, version, metrics and its documentation. */
+export function operationsRoutes({ app, routes, environment }: Operations): Route[] {
+  const common = { method: 'GET', access: 'anyone', audit: 'open', hidden: true } as const;
+  const readiness = async () => {
+    const { ready, checks } = await app.health.readiness();
+    return open({ status: ready ? 200 : 503, body: { status: ready ? 'ok' : 'unready', checks } });
+  };
+  let document: string | undefined;
+
+  return [
+    route({ ...common, path: '/health', listener: BOTH, answers: { 200: health, 503: health }, handle: readiness }),
+    route({
+      ...common,
+      path: '/health/ready',
+      listener: 'management',
+      answers: { 200: health, 503: health },
+      handle: readiness,
+    }),
+    route({
+      ...common,
+      path: '/health/live',
+      listener: 'management',
+      answers: { 200: z.strictObject({ status: z.literal('ok') }) },
+      handle: () => open({ status: 200, body: { status: 'ok' } }),
+    }),
+    route({
+      ...common,
+      path: '/version',
+      listener: BOTH,
+      answers: { 200: z.looseObject({}) },
+      handle: () =>
+        open({
+          status: 200,
+          body: {
+            service: app.service,
+            version: app.version,
+            profile: app.profile.name,
+            environment,
+            node: process.version,
+            fips: getFips() === 1,
+          },
+        }),
+    }),
+    route({
+      ...common,
+      path: '/metrics',
+      listener: 'management',
+      answers: { 200: 'text' },
+      handle: async () =>
+        open({ status: 200, text: await app.registry.metrics(), contentType: app.registry.contentType }),
+    }),
+    route({
+      ...common,
+      path: '/openapi.json',
+      listener: BOTH,
+      answers: { 200: z.looseObject({}) },
+      handle: () =>
+        open({
+          status: 200,
+          text: (document ??= JSON.stringify(openApiDocument(app, routes))),
+          contentType: 'application/json',
+        }),
+    }),
+    ...docsRoutes(app.service),
+  ];
+}

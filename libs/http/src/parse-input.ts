@@ -1,0 +1,38 @@
+import { problem, type ProblemField } from '@postern/runtime';
+import type { z } from 'zod';
+
+type Place = 'params' | 'query' | 'body' | 'header';
+
+/** Names longer or stranger than this are the caller's own invention and are not repeated. */
+const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,39}$/;
+
+/**
+ * Parses one part of the input.
+ * @throws Problem `invalid_input` with each field and the rule it broke, never a received value.
+ */
+export function parsed(schema: z.ZodType, value: unknown, place: Place): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw problem('invalid_input', { fields: result.error.issues.flatMap((issue) => fieldsOf(issue, place)) });
+}
+
+function fieldsOf(issue: z.core.$ZodIssue, place: Place): ProblemField[] {
+  const at = [place, ...issue.path.map(plain)].join('.');
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ field: `${at}.${plain(key)}`, rule: 'unknown_field' }));
+  return [{ field: at, rule: ruleOf(issue) }];
+}
+
+const plain = (part: PropertyKey): string =>
+  typeof part === 'number' || PLAIN_NAME.test(String(part)) ? String(part) : '*';
+
+function ruleOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? `required_${issue.expected}` : `not_${issue.expected}`;
+    case 'invalid_format':
+      return `not_${issue.format}`;
+    default:
+      return issue.code;
+  }
+}

@@ -1,0 +1,116 @@
+import type { IncomingMessage } from 'node:http';
+import { problem, type Problem } from '@postern/runtime';
+import type { Route } from './declaration.ts';
+
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * Reads the body a route declares, as a value that its schema is to parse; undefined where there is none.
+ * @throws Problem `unsupported_media_type`, `payload_too_large`, `malformed_json`, `malformed_request`.
+ */
+export async function readBody(request: IncomingMessage, route: Route): Promise<unknown> {
+  const { headers } = request;
+  const length = headers['content-length'];
+  const carriesBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  if (route.body === undefined) {
+    if (carriesBody) throw problem('invalid_input', { fields: [{ field: 'body', rule: 'not_taken' }] });
+    return undefined;
+  }
+  if (!carriesBody) return undefined;
+  expectType(headers['content-type'], route.consumes);
+  if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') throw unsupported();
+  if (length !== undefined && Number(length) > route.bodyLimit) throw tooLarge();
+  const bytes = await collect(request, route.bodyLimit);
+  return route.consumes === 'form' ? formOf(bytes) : jsonOf(bytes, route.depthLimit);
+}
+
+const tooLarge = () => problem('payload_too_large', { headers: { connection: 'close' } });
+const unsupported = () => problem('unsupported_media_type');
+
+function expectType(contentType: string | undefined, consumes: Route['consumes']): void {
+  const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';');
+  const wanted = consumes === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='));
+  if (type.trim() !== wanted || (charset !== undefined && !/^charset="?utf-8"?$/.test(charset))) throw unsupported();
+}
+
+function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const fail = (reason: Problem) => {
+      request.off('data', take);
+      reject(reason);
+    };
+    const take = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limit) fail(tooLarge());
+      else chunks.push(chunk);
+    };
+    request.on('data', take);
+    request.once('end', () =>
+      resolve(chunks.length === 1 ? chunks[0]! : chunks.length === 0 ? EMPTY : Buffer.concat(chunks, size)),
+    );
+    request.once('error', () => fail(problem('malformed_request')));
+    request.once('close', () => {
+      if (!request.complete) fail(problem('malformed_request'));
+    });
+  });
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const malformed = () => problem('malformed_json');
+
+function jsonOf(bytes: Buffer, depthLimit: number): unknown {
+  if (nesting(bytes, depthLimit) > depthLimit) {
+    throw problem('malformed_json', { fields: [{ field: 'body', rule: 'too_deep' }] });
+  }
+  try {
+    return JSON.parse(utf8.decode(bytes));
+  } catch {
+    throw malformed(); // the parser's message quotes the input
+  }
+}
+
+const [QUOTE, BACKSLASH, OPEN_OBJECT, OPEN_ARRAY, CLOSE_OBJECT, CLOSE_ARRAY] = Buffer.from('"\\{[}]');
+
+/** The deepest nesting of arrays and objects, counted up to one more than `limit`; before the parse, which would build them all. */
+function nesting(bytes: Buffer, limit: number): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let at = 0; at < bytes.length && deepest <= limit; at += 1) {
+    const byte = bytes[at];
+    if (inString) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) inString = false;
+    } else if (byte === QUOTE) inString = true;
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) deepest = Math.max(deepest, (depth += 1));
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth -= 1;
+  }
+  return deepest;
+}
+
+function formOf(bytes: Buffer): unknown {
+  try {
+    return pairsOf(new URLSearchParams(utf8.decode(bytes)), 'body');
+  } catch (error) {
+    if ((error as Error).name === 'Problem') throw error;
+    throw problem('malformed_request');
+  }
+}
+
+const MOST_PAIRS = 200;
+
+/** Form or query parameters as an object; a repeated one becomes an array, which only a schema that wants one takes. */
+export function pairsOf(pairs: URLSearchParams, place: 'query' | 'body'): Record<string, string | string[]> {
+  if (pairs.size > MOST_PAIRS) throw problem('invalid_input', { fields: [{ field: place, rule: 'too_many' }] });
+  const entries = new Map<string, string | string[]>();
+  for (const [name, value] of pairs) {
+    // Postgres takes no NUL in text: refused here, it is never a 500 there.
+    if (value.includes('\0')) throw problem('invalid_input', { fields: [{ field: place, rule: 'no_nul' }] });
+    const earlier = entries.get(name);
+    entries.set(name, earlier === undefined ? value : Array.isArray(earlier) ? [...earlier, value] : [earlier, value]);
+  }
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,260 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { newEvent, type AuditEvent } from '@postern/audit';
+import type { Principal } from '@postern/oidc';
+import { Problem, problem } from '@postern/runtime';
+import type { App } from './app.ts';
+import { authenticate, Refused } from './authenticate.ts';
+import { connectionOf, type Connection } from './connection.ts';
+import type { Idempotency, ListenerName, RequestFacts, Route } from './declaration.ts';
+import { parsed } from './parse-input.ts';
+import { problemAnswer } from './problem-answer.ts';
+import { pairsOf, readBody } from './read-body.ts';
+import { outgoingOf, type Outgoing } from './released.ts';
+import { requestFacts, requestIdOf } from './request-facts.ts';
+import { createRouteAudit, draftOf, StaleRead, type EventFrame } from './route-audit.ts';
+import { writeAnswer } from './write-answer.ts';
+
+/** What a listener knows: its name, the origins it answers under, and whether it is draining or the connection is old. */
+export type ListenerContext = {
+  readonly name: ListenerName;
+  readonly origins: () => readonly string[];
+  readonly isLast: (connection: Connection) => boolean;
+};
+
+type Handler = (request: IncomingMessage & { params: unknown }, response: ServerResponse) => void;
+
+const MOST_READS = 3;
+
+/** The request handler of one route: guard, rate, parse, handle, answer; each refusal recorded, each request measured. */
+export function serveRoute(app: App, route: Route, listener: ListenerContext): Handler {
+  const name = `${route.method} ${route.path}`;
+  const tier = route.tier ?? (route.audit !== 'open' && listener.name === 'public' ? 'standard' : undefined);
+
+  async function answer(
+    request: IncomingMessage & { params: unknown },
+    facts: RequestFacts,
+    connection: Connection,
+    asking: { principal: Principal | null },
+  ): Promise<Outgoing> {
+    if (route.audit !== 'open' && connection.refused !== null)
+      throw new Refused(problem('workload_unknown'), connection.refused);
+    if (route.access === 'token') {
+      asking.principal = await authenticate(app.verifier, route, request, facts);
+    } else if (route.access === 'workload' && !route.workloads.includes(facts.workload ?? '')) {
+      throw new Refused(problem('workload_refused'), 'workload_refused');
+    }
+    const { principal } = asking;
+    if (tier !== undefined) await app.rates.consume(tier, callerOf(facts, principal));
+
+    const params = parsed(route.params, plainParams(request.params), 'params');
+    const query = parsed(route.query, queryOf(request.url ?? ''), 'query');
+    const headers = route.headers && parsed(route.headers, namedHeaders(route.headers, request), 'header');
+    const raw = await readBody(request, route);
+    const body = route.body && parsed(route.body, raw, 'body');
+    const input = {
+      principal,
+      workload: facts.workload,
+      params,
+      query,
+      body,
+      headers: headers ?? {},
+      request: facts,
+      idempotency: route.idempotency
+        ? idempotencyOf(request, route, callerOf(facts, principal), [params, query, body])
+        : null,
+    };
+    const action = route.audit;
+    if (action === 'open') return outgoingFrom(await route.handle({ ...input, attempt: 0 }, null), 'open');
+    const frame = frameOf(facts, principal);
+    for (let attempt = 0; ; attempt += 1) {
+      const audit = createRouteAudit({ port: app.audit, action, answers: route.answers, frame, now: app.now });
+      try {
+        return outgoingFrom(await route.handle({ ...input, attempt }, audit), 'recorded');
+      } catch (error) {
+        if (!(error instanceof StaleRead)) throw error;
+        if (attempt === MOST_READS - 1) throw problem('read_stale', { retryAfterSeconds: 1 });
+      }
+    }
+  }
+
+  async function refuse(
+    error: unknown,
+    facts: RequestFacts,
+    connection: Connection,
+    known: Principal | null,
+  ): Promise<Outgoing> {
+    const refused = error instanceof Refused ? error : null;
+    const thrown = refused?.problem ?? error;
+    const entry = thrown instanceof Problem ? app.problems[thrown.code] : undefined;
+    const shown = thrown instanceof Problem && entry ? thrown : problem('internal_error');
+    const { status } = entry ?? { status: 500 };
+    if (status >= 500)
+      app.logger.error(
+        { err: error, route: name, request: facts.id, trace: facts.trace, problem: shown.code },
+        'a request failed',
+      );
+    if (route.audit !== 'open') {
+      const principal = refused?.principal ?? known;
+      const event = refusalEvent({
+        app,
+        route: name,
+        action: route.audit,
+        facts,
+        principal,
+        status,
+        reason: refused?.reason ?? shown.code,
+        problem: shown,
+      });
+      const counted = shown.code === 'too_many_requests' || shown.code === 'audit_unavailable';
+      // What is known of the caller is enough for an event of its own; a token that failed says nothing.
+      const authenticated = principal !== null || (route.access !== 'token' && connection.workload !== null);
+      if (counted || !authenticated) app.audit.refusedEarly(event);
+      else
+        await app.audit
+          .refused(event)
+          .catch((err: unknown) =>
+            app.logger.error({ err, route: name, request: facts.id }, 'a refusal was not recorded'),
+          );
+    }
+    return problemAnswer(shown, entry ?? app.problems['internal_error']!, route.errors, facts.id);
+  }
+
+  return (request, response) => {
+    const started = performance.now();
+    const connection = connectionOf(request, app.workloads);
+    const facts = requestFacts(request, requestIdOf(request), connection, {
+      listener: listener.name,
+      path: pathOf(request.url ?? ''),
+      origins: listener.origins(),
+    });
+    const asking: { principal: Principal | null } = { principal: null };
+    const written = { requestId: facts.id, cacheControl: route.cacheControl, last: listener.isLast(connection) };
+    void answer(request, facts, connection, asking)
+      .catch((error: unknown) => refuse(error, facts, connection, asking.principal))
+      .then(async (outgoing) => {
+        await writeAnswer(request, response, outgoing, written);
+        const ms = performance.now() - started;
+        app.metrics.observe(route.method, route.path, outgoing.status, ms / 1000);
+        if (app.logger.isEnabled('debug')) {
+          app.logger.debug(
+            {
+              route: name,
+              status: outgoing.status,
+              ms,
+              request: facts.id,
+              trace: facts.trace,
+              workload: facts.workload,
+            },
+            'answered',
+          );
+        }
+      })
+      .catch((err: unknown) => {
+        app.logger.warn({ err, route: name, request: facts.id }, 'an answer broke off');
+        response.destroy();
+      });
+  };
+}
+
+function outgoingFrom(released: object, how: 'recorded' | 'open'): Outgoing {
+  const outgoing = outgoingOf(released, how);
+  if (!outgoing) throw new TypeError('the handler returned something that was not released for it');
+  return outgoing;
+}
+
+const pathOf = (url: string): string => {
+  const at = url.indexOf('?');
+  return at < 0 ? url : url.slice(0, at);
+};
+
+const EMPTY = Object.freeze({});
+
+function queryOf(url: string): object {
+  const at = url.indexOf('?');
+  return at < 0 || at === url.length - 1 ? EMPTY : pairsOf(new URLSearchParams(url.slice(at + 1)), 'query');
+}
+
+// Express makes them without a prototype, and Postgres takes no NUL in text.
+function plainParams(params: unknown): object {
+  const plain = { ...(params as Record<string, string>) };
+  for (const [name, value] of Object.entries(plain)) {
+    if (value.includes('\0')) throw problem('invalid_input', { fields: [{ field: `params.${name}`, rule: 'no_nul' }] });
+  }
+  return plain;
+}
+
+function namedHeaders(schema: Route['params'], { headers }: IncomingMessage): object {
+  const names = 'shape' in schema ? Object.keys(schema.shape as object) : [];
+  return Object.fromEntries(names.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]));
+}
+
+const callerOf = (facts: RequestFacts, principal: Principal | null): string =>
+  principal
+    ? JSON.stringify([
+        principal.tenant,
+        principal.person?.issuer ?? principal.issuer,
+        principal.person?.sub ?? null,
+        principal.clientId,
+      ])
+    : (facts.workload ?? facts.address);
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
+
+function idempotencyOf(
+  { headers }: IncomingMessage,
+  route: Route,
+  caller: string,
+  request: unknown[],
+): Idempotency | null {
+  const given = headers['idempotency-key'];
+  if (given === undefined) {
+    if (route.idempotency === 'required') throw problem('idempotency_key_missing');
+    return null;
+  }
+  if (typeof given !== 'string' || !IDEMPOTENCY_KEY.test(given)) {
+    throw problem('invalid_input', { fields: [{ field: 'header.idempotency-key', rule: 'not_idempotency_key' }] });
+  }
+  return {
+    key: sha256(JSON.stringify([route.method, route.path, caller, given])),
+    request: sha256(JSON.stringify(request)),
+  };
+}
+
+/** Tenant, actor and origin of a request, as every event of it says them. */
+export function frameOf(facts: RequestFacts, principal: Principal | null): EventFrame {
+  return {
+    tenant: principal?.tenant ?? null,
+    actor: {
+      ...(principal?.person ? { person: principal.person } : {}),
+      ...(principal ? { client: principal.clientId } : {}),
+      ...(facts.workload === null ? {} : { workload: facts.workload }),
+      ...(principal && principal.actors.length > 0 ? { acts: [...principal.actors] } : {}),
+    },
+    source: { address: facts.address },
+    request: facts.id,
+    ...(facts.trace === null ? {} : { trace: facts.trace }),
+  };
+}
+
+type RefusalOf = {
+  readonly app: App;
+  readonly route: string;
+  readonly action: AuditEvent['action'];
+  readonly facts: RequestFacts;
+  readonly principal: Principal | null;
+  readonly status: number;
+  readonly reason: string;
+  readonly problem: Problem;
+};
+
+function refusalEvent({ app, route, action, facts, principal, status, reason, problem: shown }: RefusalOf): AuditEvent {
+  const fields = shown.fields.filter(({ rule }) => rule !== 'unknown_field').map(({ field }) => field);
+  const details = { route, status, action, ...(fields.length > 0 ? { fields: fields.slice(0, 20) } : {}) };
+  const outcome = status >= 500 ? 'failed' : 'refused';
+  return newEvent(
+    draftOf({ ...frameOf(facts, principal), action: 'request.refused', outcome, reason, details }),
+    app.now(),
+  );
+}
