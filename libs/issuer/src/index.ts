@@ -1,1 +1,12 @@
-export {};
+export { issuerMigrations } from './migrations.ts';
+export { keyTimes, type KeyTimes } from './key-times.ts';
+export { mintedClaims, type Act, type MintedClaims } from './minted-claims.ts';
+export {
+  JWKS_MAX_AGE_SECONDS,
+  openIssuer,
+  type Issuer,
+  type IssuerSpec,
+  type Minted,
+  type MintOptions,
+} from './open-issuer.ts';
+export type { MintedType, Query, Seal } from './ports.ts';

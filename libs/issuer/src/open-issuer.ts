@@ -1,0 +1,94 @@
+import type { Binding } from '@postern/oidc';
+import type { Profile } from '@postern/profile';
+import { uuidv7 } from '@postern/runtime';
+import { SignJWT, type JSONWebKeySet } from 'jose';
+import { keyTimes, type KeyTimes } from './key-times.ts';
+import { mintedClaims, type MintedClaims } from './minted-claims.ts';
+import type { MintedType, Query, Seal } from './ports.ts';
+import { openSigningKeys } from './signing-keys.ts';
+
+export type IssuerSpec = {
+  query: Query;
+  seal: Seal;
+  /** The `iss` of its tokens: an https origin, without a slash at the end. */
+  issuer: string;
+  kinds: readonly MintedType[];
+  profile: Profile;
+  now?: () => Date;
+  times?: KeyTimes;
+};
+
+/** Seconds are whole and at least 1; the profile's access-token life is the most that counts. */
+export type MintOptions = { lifetimeSeconds: number; binding: Binding };
+
+export type Minted = { token: string; expiresAt: Date; tokenId: string };
+
+export type Issuer = {
+  issuer: string;
+  /**
+   * Signs a token. @throws RangeError for an unbound token where the profile requires a binding, for a DPoP-bound one
+   * where it wants certificates, and for a kind this issuer does not mint; ZodError for claims that are no such claims
+   */
+  mint(kind: MintedType, claims: MintedClaims, options: MintOptions): Promise<Minted>;
+  /** The public keys (RFC 7517), with those that will sign next. */
+  jwks(): Promise<JSONWebKeySet>;
+  /** RFC 8414; `extra` adds endpoints. */
+  metadata(extra?: Readonly<Record<string, unknown>>): Record<string, unknown>;
+  /** Makes the next key of each kind and publishes it; it signs once everyone has had time to see it (R13). */
+  rotate(): Promise<void>;
+  close(): void;
+};
+
+/** How long a reader may keep the key set; goes into `Cache-Control`. */
+export const JWKS_MAX_AGE_SECONDS = 300;
+
+/** An issuer whose keys live sealed in Postgres, shared by all its replicas. */
+export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
+  const { query, seal, issuer, kinds, profile, now = () => new Date(), times = keyTimes } = spec;
+  const longestLifeSeconds = profile.accessTokenMinutes * 60;
+  const alg = profile.signingAlg;
+  const keys = await openSigningKeys({ query, seal, kinds, alg, longestLifeSeconds, times, now });
+
+  return {
+    issuer,
+    async mint(kind, claims, { lifetimeSeconds, binding }) {
+      if (!kinds.includes(kind)) throw new RangeError(`this issuer does not mint ${kind}`);
+      const parsed = mintedClaims.parse(claims);
+      const cnf = confirmationOf(profile, kind, binding);
+      if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < 1) throw new RangeError('no life is left to give');
+      const key = await keys.signing(kind);
+      const iat = Math.floor(now().getTime() / 1000);
+      const exp = iat + Math.min(lifetimeSeconds, longestLifeSeconds);
+      const tokenId = uuidv7(now().getTime());
+      const token = await new SignJWT({ ...parsed, iss: issuer, iat, exp, jti: tokenId, ...(cnf && { cnf }) })
+        .setProtectedHeader({ alg: key.alg, typ: kind, kid: key.kid })
+        .sign(key.privateKey);
+      return { token, expiresAt: new Date(exp * 1000), tokenId };
+    },
+    async jwks() {
+      const published = await keys.published();
+      return { keys: published.map(({ publicJwk, kid, alg: made }) => ({ ...publicJwk, kid, alg: made, use: 'sig' })) };
+    },
+    metadata: (extra = {}) => ({
+      issuer,
+      jwks_uri: `${issuer}/.well-known/jwks.json`,
+      tls_client_certificate_bound_access_tokens: true,
+      ...extra,
+    }),
+    rotate: () => keys.rotate(),
+    close() {},
+  };
+}
+
+function confirmationOf(profile: Profile, kind: MintedType, binding: Binding): Record<string, string> | null {
+  switch (binding.kind) {
+    case 'certificate':
+      return { 'x5t#S256': binding.thumbprint };
+    case 'dpop':
+      if (profile.certificateBoundTokens) throw new RangeError('the profile wants certificate-bound tokens');
+      return { jkt: binding.jkt };
+    case 'none':
+      if (profile.senderBinding === 'required' || kind === 'grant+jwt') throw new RangeError('a token must be bound');
+      return null;
+  }
+}

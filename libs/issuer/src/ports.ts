@@ -1,0 +1,11 @@
+/** One SQL statement with `$1` placeholders; its rows (`@postern/postgres` has it). */
+export type Query = <Row = unknown>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+/** Seals private keys; `context` must be the same at opening. */
+export type Seal = {
+  seal(plaintext: Uint8Array, context: Record<string, string>): Promise<Uint8Array>;
+  open(message: Uint8Array, context: Record<string, string>): Promise<Uint8Array>;
+};
+
+/** The kinds of token a Postern issuer signs, by their `typ` header (R7). */
+export type MintedType = 'at+jwt' | 'grant+jwt';

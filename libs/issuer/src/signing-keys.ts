@@ -1,0 +1,154 @@
+import {
+  calculateJwkThumbprint,
+  exportJWK,
+  exportPKCS8,
+  generateKeyPair,
+  importPKCS8,
+  type CryptoKey,
+  type JWK,
+} from 'jose';
+import { publishedAt, signingAt, type KeyTimes } from './key-times.ts';
+import type { MintedType, Query, Seal } from './ports.ts';
+
+export type SigningKey = {
+  kind: MintedType;
+  number: number;
+  kid: string;
+  alg: string;
+  publicJwk: JWK;
+  privateKey: CryptoKey;
+  signsFrom: Date;
+};
+
+export type SigningKeys = {
+  signing(kind: MintedType): Promise<SigningKey>;
+  published(): Promise<SigningKey[]>;
+  /** Makes each kind's next key: published at once, signing after `publishAheadSeconds`. */
+  rotate(): Promise<void>;
+};
+
+export type SigningKeysSpec = {
+  query: Query;
+  seal: Seal;
+  kinds: readonly MintedType[];
+  alg: string;
+  longestLifeSeconds: number;
+  times: KeyTimes;
+  now: () => Date;
+};
+
+type Row = {
+  kind: MintedType;
+  number: number;
+  kid: string;
+  alg: string;
+  public_jwk: string;
+  sealed_private: Uint8Array;
+  signs_from: Date;
+};
+
+/**
+ * The issuer's keys, as Postgres holds them. Nobody decides alone: a key exists once its row does, and of replicas that
+ * make number n of a kind at once the first row stands and all use it. Each kind has keys of its own (R7).
+ */
+export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKeys> {
+  const { query, seal, kinds, alg, longestLifeSeconds, times, now } = spec;
+  let keys: SigningKey[] = [];
+  let readAt = -Infinity;
+  let reading: Promise<void> | null = null;
+
+  const contextOf = (kind: string, kid: string) => ({ kind, kid });
+
+  async function load() {
+    const rows = await query<Row>(
+      'select kind, number, kid, alg, public_jwk, sealed_private, signs_from from issuer_keys where kind = any($1) order by kind, number',
+      [kinds],
+    );
+    const known = new Map(keys.map((key) => [key.kid, key]));
+    const alive = rows.map((row) => known.get(row.kid) ?? opened(row));
+    keys = await Promise.all(alive);
+    readAt = now().getTime();
+  }
+
+  async function opened(row: Row): Promise<SigningKey> {
+    const { kind, number, kid } = row;
+    const pem = Buffer.from(await seal.open(row.sealed_private, contextOf(kind, kid)));
+    const privateKey = await importPKCS8(pem.toString('utf8'), row.alg);
+    pem.fill(0);
+    const publicJwk = JSON.parse(row.public_jwk) as JWK;
+    return { kind, number, kid, alg: row.alg, publicJwk, privateKey, signsFrom: row.signs_from };
+  }
+
+  async function create(kind: MintedType, number: number, signsFrom: Date) {
+    const pair = await generateKeyPair(alg, { extractable: true });
+    const publicJwk = await exportJWK(pair.publicKey);
+    const kid = await calculateJwkThumbprint(publicJwk);
+    const pem = Buffer.from(await exportPKCS8(pair.privateKey));
+    const sealed = Buffer.from(await seal.seal(pem, contextOf(kind, kid)));
+    pem.fill(0);
+    await query(
+      `insert into issuer_keys (kind, number, kid, alg, public_jwk, sealed_private, signs_from, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+      [kind, number, kid, alg, JSON.stringify(publicJwk), sealed, signsFrom, now()],
+    );
+  }
+
+  const ofKind = (kind: MintedType) => keys.filter((key) => key.kind === kind);
+  const newestOf = (kind: MintedType) => ofKind(kind).at(-1);
+  const later = (seconds: number) => new Date(now().getTime() + seconds * 1000);
+
+  /** First keys sign at once, since nobody can hold an older set; the next one is made in time for its overlap. */
+  async function ensure() {
+    await load();
+    const missing = kinds.filter((kind) => newestOf(kind) === undefined);
+    for (const kind of missing) await create(kind, 1, now());
+    const due = kinds.filter((kind) => {
+      const newest = newestOf(kind);
+      const lead = (times.rotateAfterSeconds - times.publishAheadSeconds) * 1000;
+      return newest !== undefined && now().getTime() >= newest.signsFrom.getTime() + lead;
+    });
+    for (const kind of due) await next(kind);
+    if (missing.length + due.length > 0) await load();
+  }
+
+  const next = (kind: MintedType) => create(kind, (newestOf(kind)?.number ?? 0) + 1, later(times.publishAheadSeconds));
+
+  function fresh(): Promise<void> {
+    if (now().getTime() - readAt < times.reloadAfterSeconds * 1000) return Promise.resolve();
+    reading ??= ensure()
+      .catch((error: unknown) => {
+        // What is held stays true while no key that others make could have begun to sign.
+        if (now().getTime() - readAt >= times.publishAheadSeconds * 1000) throw error;
+      })
+      .finally(() => (reading = null));
+    return reading;
+  }
+
+  /** Rows whose last token is dead: nobody needs their private half any more. */
+  async function forget() {
+    const wanted = new Set(kinds.flatMap((kind) => publishedAt(ofKind(kind), now(), longestLifeSeconds)));
+    const dead = keys.filter((key) => !wanted.has(key)).map(({ kid }) => kid);
+    if (dead.length > 0) await query('delete from issuer_keys where kid = any($1)', [dead]);
+  }
+
+  await fresh();
+  return {
+    async signing(kind) {
+      await fresh();
+      const key = signingAt(ofKind(kind), now());
+      if (!key) throw new Error(`no key signs ${kind}`);
+      return key;
+    },
+    async published() {
+      await fresh();
+      return kinds.flatMap((kind) => publishedAt(ofKind(kind), now(), longestLifeSeconds));
+    },
+    async rotate() {
+      await ensure();
+      for (const kind of kinds) await next(kind);
+      await load();
+      await forget();
+      await load();
+    },
+  };
+}
