@@ -1,4 +1,4 @@
-import { createHttpApp, type App, type HttpAppSpec } from '@postern/http';
+import { createHttpApp, type App, type AppSpec } from '@postern/http';
 import { problems } from './problems.ts';
 import { type GetRecord } from './records/get-record.ts';
 import { type PutRecord } from './records/put-record.ts';
@@ -8,7 +8,7 @@ import { store } from './routes/store.ts';
 export const SERVICE = 'crypto-store';
 
 /** What the routes need, and what the HTTP layer needs around them. */
-export type AppDeps = GetRecord & PutRecord & { http: Omit<HttpAppSpec, 'service' | 'routes' | 'problems'> };
+export type AppDeps = GetRecord & PutRecord & { http: Omit<AppSpec, 'service' | 'routes' | 'problems'> };
 
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, ...records }: AppDeps): App {

@@ -1,7 +1,7 @@
 import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
-import { openAudit, startRelay } from '@postern/outbox';
+import { openAudit } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -63,7 +63,23 @@ export async function compose(
       cache,
       sealerOf: (tenant) => sealerFor(keys, { tenant, purpose: RECORDS }),
       now,
-      http: { verifier, audit, workloads: trust, profile, logger, metrics, now, ready: { postgres, audit, keys } },
+      http: {
+        verifier,
+        audit,
+        workloads: trust,
+        profile,
+        ready: [
+          { name: 'postgres', check: postgres.check },
+          { name: 'audit', check: audit.check },
+          { name: 'keys', check: keys.check },
+          { name: 'cache', check: redis.check, optional: true },
+        ],
+        logger,
+        registry: metrics,
+        publicUrl: base.publicUrl,
+        environment: base.environment,
+        now,
+      },
     });
     return { app, tls, close: closing.close };
   } catch (error) {

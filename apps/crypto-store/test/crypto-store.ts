@@ -1,0 +1,162 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLocalRootKeyFile } from '@postern/branch-keys';
+import { listen } from '@postern/http';
+import { openAgent, watchTlsMaterial } from '@postern/mtls';
+import { migrate } from '@postern/postgres';
+import { createLogger } from '@postern/runtime';
+import {
+  DEVELOPMENT_TRUST_DOMAIN,
+  postgresForTests,
+  redisForTests,
+  spiffeIdOf,
+  testIssuer,
+  WORKLOADS,
+  type MintOptions,
+  type TestIssuer,
+} from '@postern/testing';
+import { request } from 'undici';
+import { compose, type Service } from '../src/compose.ts';
+import { readConfig } from '../src/config.ts';
+import { migrationSets } from '../src/db/migration-sets.ts';
+
+/** One answer, its body parsed. */
+export type Reply = { status: number; body: Record<string, unknown>; headers: Record<string, string> };
+
+/** A workload with a certificate, and tokens bound to it. */
+export type Caller = {
+  token(options?: Partial<MintOptions>): Promise<string>;
+  send(url: string, options?: { method?: string; body?: unknown; token?: string | null }): Promise<Reply>;
+  store(url: string, key: string, payload: string): Promise<Reply>;
+  retrieve(url: string, key: string): Promise<Reply>;
+};
+
+export type Replica = { url: string; service: Service; close(): Promise<void> };
+
+/** The service's world: its database, both Redis, an issuer, a root key; and as many replicas as a test wants. */
+export async function openWorld() {
+  const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
+  const database = await postgres.createDatabase({ service: 'crypto-store' });
+  const { url, ownerUrl, tls, serviceRole } = database;
+  await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
+  const cacheUser = await redis.cache.user('crypto-store', '~crypto-store:* +@all -@admin -@dangerous');
+  const busUser = await redis.bus.user('crypto-store');
+  const [leaf, busLeaf] = await Promise.all([
+    postgres.authority.issue('crypto-store'),
+    redis.bus.authority.issue('crypto-store'),
+  ]);
+  const folder = await mkdtemp(join(tmpdir(), 'crypto-store-'));
+  const rootKeyPath = join(folder, 'root.key');
+  await createLocalRootKeyFile(rootKeyPath);
+  const trustPath = join(folder, 'trust.json');
+  await writeFile(trustPath, JSON.stringify(trustOf(issuer)));
+  const logged: string[] = [];
+  const closes: (() => unknown)[] = [];
+
+  const env = {
+    POSTERN_ENVIRONMENT: 'development',
+    POSTERN_ROLE: 'api',
+    POSTERN_API_PORT: '0',
+    POSTERN_PUBLIC_PORT: '0',
+    POSTERN_MANAGEMENT_PORT: '0',
+    POSTERN_TLS_CERT_PATH: leaf.paths.cert,
+    POSTERN_TLS_KEY_PATH: leaf.paths.key,
+    POSTERN_TLS_CA_PATH: leaf.paths.ca,
+    POSTERN_TRUST_PATH: trustPath,
+    POSTERN_POSTGRES_URL: url,
+    POSTERN_CACHE_URL: cacheUser.url,
+    POSTERN_CACHE_PASSWORD: cacheUser.password,
+    POSTERN_BUS_URL: busUser.url,
+    POSTERN_BUS_PASSWORD: busUser.password,
+    POSTERN_BUS_TLS_CERT_PATH: busLeaf.paths.cert,
+    POSTERN_BUS_TLS_KEY_PATH: busLeaf.paths.key,
+    POSTERN_BUS_TLS_CA_PATH: busLeaf.paths.ca,
+    POSTERN_ROOT_KEY: 'local',
+    POSTERN_ROOT_KEY_PATH: rootKeyPath,
+    POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
+  };
+
+  return {
+    postgres,
+    redis,
+    issuer,
+    database,
+    /** Everything that any replica logged, with debug logging on. */
+    logged,
+    /** A running replica, on ports of its own. */
+    async replica(overrides: Record<string, string> = {}): Promise<Replica> {
+      const config = readConfig({ ...env, ...overrides });
+      const destination = { write: (line: string) => void logged.push(line) };
+      const logger = createLogger({ service: 'crypto-store', level: 'debug', destination });
+      const service = await compose(config, { logger });
+      const listening = await listen(service.app, { tls: service.tls, config: config.base.listen });
+      let closed: Promise<void> | undefined;
+      const close = () => (closed ??= listening.close().then(() => service.close()));
+      closes.push(close);
+      return { url: listening.urls.api ?? '', service, close };
+    },
+    /** A workload of the development world. */
+    async caller(workload: string): Promise<Caller> {
+      const { paths, thumbprint } = await postgres.authority.issue(workload);
+      const material = await watchTlsMaterial(paths);
+      const agent = openAgent(material, { servername: 'localhost' });
+      closes.push(() => agent.close().then(() => material.close()));
+      return callerOver(agent, issuer, workload, thumbprint);
+    },
+    async close() {
+      for (const close of closes.toReversed()) await close();
+      await issuer.close();
+      await database.drop();
+      await Promise.all([postgres.close(), redis.close()]);
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof openWorld>>;
+
+function callerOver(
+  dispatcher: ReturnType<typeof openAgent>,
+  issuer: TestIssuer,
+  workload: string,
+  thumbprint: string,
+): Caller {
+  const caller: Caller = {
+    token: (options = {}) =>
+      issuer.mint({
+        audience: 'crypto-store',
+        scopes: ['records:read', 'records:write'],
+        clientId: workload,
+        actors: [workload],
+        boundTo: thumbprint,
+        ...options,
+      }),
+    async send(url, { method = 'GET', body, token } = {}) {
+      const bearer = token === undefined ? await caller.token() : token;
+      const answer = await request(url, {
+        dispatcher,
+        method: method as 'GET',
+        headers: {
+          ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+      });
+      const text = await answer.body.text();
+      return {
+        status: answer.statusCode,
+        body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+        headers: answer.headers as Record<string, string>,
+      };
+    },
+    store: (url, key, payload) => caller.send(`${url}/store`, { method: 'POST', body: { key, payload } }),
+    retrieve: (url, key) => caller.send(`${url}/retrieve/${encodeURIComponent(key)}`),
+  };
+  return caller;
+}
+
+const trustOf = ({ entry }: TestIssuer) => ({
+  trustDomain: DEVELOPMENT_TRUST_DOMAIN,
+  workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
+  issuers: [entry],
+});
