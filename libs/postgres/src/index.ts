@@ -1,3 +1,4 @@
+export { isPostgresAway } from './away.ts';
 export { migrate, type MigrateOptions, type MigrationSet, type Privilege } from './migrate.ts';
 export { openPostgres, type Postgres, type PostgresOptions } from './open-postgres.ts';
 export { queryIn, type Query } from './query.ts';
