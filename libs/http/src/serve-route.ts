@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newEvent, type AuditEvent } from '@postern/audit';
 import type { Principal } from '@postern/oidc';
+import { isPostgresAway } from '@postern/postgres';
 import { Problem, problem } from '@postern/runtime';
 import type { App } from './app.ts';
 import { authenticate, Refused } from './authenticate.ts';
@@ -85,7 +86,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
     known: Principal | null,
   ): Promise<Outgoing> {
     const refused = error instanceof Refused ? error : null;
-    const thrown = refused?.problem ?? error;
+    const thrown = refused?.problem ?? (isPostgresAway(error) ? away(error) : error);
     const entry = thrown instanceof Problem ? app.problems[thrown.code] : undefined;
     const shown = thrown instanceof Problem && entry ? thrown : problem('internal_error');
     const { status } = entry ?? { status: 500 };
@@ -156,6 +157,8 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
       });
   };
 }
+
+const away = (cause: unknown): Problem => problem('unavailable', { cause, retryAfterSeconds: 1 });
 
 function outgoingFrom(released: object, how: 'recorded' | 'open'): Outgoing {
   const outgoing = outgoingOf(released, how);
