@@ -89,7 +89,7 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
         clientId: 'auth-manager',
         description: 'Keeps what people have consented to',
         authentication: { kind: 'private-key', jwks: world.authManagerJwks },
-        grants: ['code'],
+        grants: ['code', 'token-exchange'],
         binding: 'dpop',
         redirectUris: world.authManagerRedirectUris,
         requirePkce: true,

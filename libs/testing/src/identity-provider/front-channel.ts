@@ -4,7 +4,7 @@ import { storeAdapter } from './adapter.ts';
 import { introspect } from './endpoints/introspection.ts';
 import { logoutByRefreshToken } from './endpoints/logout.ts';
 import { revoke } from './endpoints/revocation.ts';
-import { forKeycloak, offlineAlias } from './front-channel-scope.ts';
+import { aliases, fromFrontChannel, originalScope } from './front-channel-scope.ts';
 import { authorizationCodeGrant } from './grants/authorization-code.ts';
 import { clientCredentialsGrant } from './grants/client-credentials.ts';
 import { refreshTokenGrant } from './grants/refresh-token.ts';
@@ -76,18 +76,20 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
       jwks: '/protocol/openid-connect/certs',
       pushed_authorization_request: '/protocol/openid-connect/ext/par/request',
     },
-    scopes: ['openid', 'email', 'profile', offlineAlias, ...state.realm.scopes.map(({ name }) => name)],
+    scopes: ['openid', 'email', 'profile', ...Object.values(aliases), ...state.realm.scopes.map(({ name }) => name)],
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'none'],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     enabledJWA: { clientAuthSigningAlgValues: ['ES256'], dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA'] },
     pkce: { required: (ctx) => realmClient(ctx)?.requirePkce ?? true },
     interactions: { url: (_ctx, interaction) => `${state.issuer}${interactionPath}?execution=${interaction.uid}` },
-    // Runs for every authorization request, pushed or not: the one hook where a scope can be refused.
+    // oidc-provider drops scopes that it does not know before any hook sees them.
     extraParams: {
-      kc_scope_check: (ctx) => {
+      [originalScope]: (ctx, scope) => {
         const client = realmClient(ctx);
-        if (client) assertScopesAssigned(client, forKeycloak(String(ctx.oidc.params?.['scope'] ?? '')));
+        if (!client || ctx.oidc.params?.['request_uri']) return;
+        const pushed = ctx.oidc.route === 'pushed_authorization_request';
+        assertScopesAssigned(client, scope, pushed ? 'invalid_request' : 'invalid_scope');
       },
     },
     ttl: { Session: seconds, Grant: seconds, Interaction: 1800, AuthorizationCode: 60, IdToken: 300 },
@@ -98,7 +100,7 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
       const known = result?.consent?.grantId ?? session.grantIdFor(client.clientId);
       const scope = String(params?.['scope'] ?? '');
       if (result?.consent?.grantId && known) return provider.Grant.find(known);
-      if (needsConsent(state, client.clientId, session.accountId, forKeycloak(scope))) return undefined;
+      if (needsConsent(state, client.clientId, session.accountId, fromFrontChannel(scope))) return undefined;
       return provider.Grant.find(await grantAll(provider as Provider, client.clientId, session.accountId, scope));
     },
     renderError: (ctx, out) => {
@@ -134,6 +136,9 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
  */
 export function openFrontChannel(state: ProviderState, store: Store): Provider {
   const provider = new Provider(state.issuer, configurationOf(state, store));
+  const audiences = ['token', 'token/introspect', 'revoke', 'ext/par/request'];
+  provider.OIDCContext.prototype.clientJwtAuthExpectedAudience = () =>
+    new Set([state.issuer, ...audiences.map((path) => `${state.issuer}/protocol/openid-connect/${path}`)]);
   const grant = (
     name: string,
     handler: (client: RealmClient, ctx: KoaContextWithOIDC) => Promise<void>,

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 
 import type Provider from 'oidc-provider';
 
-import { forKeycloak, offlineAlias } from './front-channel-scope.ts';
+import { fromFrontChannel } from './front-channel-scope.ts';
 import { consentPage, errorPage, loginPage, sendPage } from './pages.ts';
 import { type ProviderState } from './provider-state.ts';
 import { type RealmUser } from './realm.ts';
@@ -88,9 +88,9 @@ export function openInteractions(provider: Provider, state: ProviderState) {
     const asked = state.client(clientId)?.requireConsent === true;
     if (asked && !form) {
       const client = state.client(clientId);
-      const scopes = [...new Set(['profile', 'email', ...scope.split(' ')])]
+      const scopes = [...new Set(['profile', 'email', ...fromFrontChannel(scope).split(' ')])]
         .filter((name) => name !== 'openid')
-        .map((name) => (name === offlineAlias ? 'Offline access' : (describe(state, name) ?? name)));
+        .map((name) => describe(state, name));
       return sendPage(response, 200, consentPage(title, action, client?.clientId ?? clientId, scopes));
     }
     if (asked && form?.get('accept') === null) {
@@ -100,11 +100,13 @@ export function openInteractions(provider: Provider, state: ProviderState) {
       });
     }
     const given = state.sessions.consents.of(sub, clientId);
-    state.sessions.consents.add(sub, clientId, [...new Set([...given, ...forKeycloak(scope).split(' ')])]);
+    state.sessions.consents.add(sub, clientId, [...new Set([...given, ...fromFrontChannel(scope).split(' ')])]);
     const grantId = await grantAll(provider, clientId, sub, scope);
     return provider.interactionFinished(request, response, { consent: { grantId } }, { mergeWithLastSubmission: true });
   };
 }
 
 const describe = (state: ProviderState, scope: string) =>
-  state.realm.scopes.find(({ name }) => name === scope)?.description;
+  scope === 'offline_access'
+    ? 'Offline access'
+    : (state.realm.scopes.find(({ name }) => name === scope)?.description ?? scope);

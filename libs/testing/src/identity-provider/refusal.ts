@@ -9,6 +9,8 @@ export class OAuthRefusal extends Error {
   readonly error: string;
   readonly error_description: string;
   readonly expose = true;
+  /** At the authorization endpoint it may go back to the client, once its address is known to be right. */
+  readonly allow_redirect = true;
 
   constructor(statusCode: number, error: string, description: string) {
     super(error);
@@ -21,4 +23,3 @@ export class OAuthRefusal extends Error {
 
 export const invalidRequest = (description: string) => new OAuthRefusal(400, 'invalid_request', description);
 export const invalidGrant = (description: string) => new OAuthRefusal(400, 'invalid_grant', description);
-export const invalidScope = (scopes: string) => new OAuthRefusal(400, 'invalid_scope', `Invalid scopes: ${scopes}`);

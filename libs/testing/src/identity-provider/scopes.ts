@@ -1,4 +1,4 @@
-import { invalidScope } from './refusal.ts';
+import { OAuthRefusal } from './refusal.ts';
 import { builtInScopesInToken, type Realm, type RealmClient, type RealmUser } from './realm.ts';
 
 /** What one token says about rights, worked out from the realm as Keycloak's scope mappers do. */
@@ -16,11 +16,17 @@ const words = (scope: string | undefined) => (scope ?? '').split(' ').filter(Boo
 
 /**
  * Scopes asked for that this client may not have.
- * @throws OAuthRefusal invalid_scope naming all of the request, as Keycloak does
+ * @throws OAuthRefusal naming all of the request, as Keycloak does; `invalid_request` where it is pushed
  */
-export function assertScopesAssigned(client: RealmClient, requested: string | undefined): void {
+export function assertScopesAssigned(
+  client: RealmClient,
+  requested: string | undefined,
+  error: 'invalid_scope' | 'invalid_request' = 'invalid_scope',
+): void {
   const known = new Set(['openid', 'email', 'profile', ...client.defaultScopes, ...client.optionalScopes]);
-  if (words(requested).some((scope) => !known.has(scope))) throw invalidScope(requested ?? '');
+  if (words(requested).some((scope) => !known.has(scope))) {
+    throw new OAuthRefusal(400, error, `Invalid scopes: ${requested}`);
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ import type Provider from 'oidc-provider';
 import { discoveryDocument } from './endpoints/metadata.ts';
 import { logoutByBrowser } from './endpoints/logout.ts';
 import { userinfo } from './endpoints/userinfo.ts';
-import { forFrontChannel } from './front-channel-scope.ts';
+import { toFrontChannel } from './front-channel-scope.ts';
 import { internalGrants } from './front-channel.ts';
 import { interactionPath, openInteractions } from './interactions.ts';
 import { type ProviderState } from './provider-state.ts';
@@ -116,12 +116,12 @@ export function createRealmServer(state: ProviderState, provider: Provider, cert
       case `${oidc}/ext/par/request`: {
         if (!post) break;
         const form = await readForm(request);
-        if (form.has('scope')) form.set('scope', forFrontChannel(form.get('scope') ?? ''));
+        toFrontChannel(form);
         return toProvider(replayed(request, '', form), response, path);
       }
       case `${oidc}/auth`: {
         const { searchParams } = url;
-        if (searchParams.has('scope')) searchParams.set('scope', forFrontChannel(searchParams.get('scope') ?? ''));
+        toFrontChannel(searchParams);
         return toProvider(request, response, `${path}?${searchParams.toString()}`);
       }
       case interactionPath:

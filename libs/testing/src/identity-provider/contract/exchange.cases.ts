@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 
-import { audiencesOf, claimsOf, scopesOf } from './relying-party.ts';
+import { audiencesOf, claimsOf, newDpopKey, scopesOf } from './relying-party.ts';
 import { type Subject } from './subject.ts';
 
 const type = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
@@ -146,12 +146,30 @@ export function exchangeCases(subject: () => Subject): void {
     expect([offline.status, offline.body['error']]).toEqual([400, 'invalid_request']);
   });
 
-  test('R10: a subject token bound to another client is refused, with or without its certificate', async () => {
-    const { body } = await (await subject().party('portal')).login('alice');
-    for (const as of ['nobody', 'portal']) {
-      const answer = await (await subject().party('token-exchange', { as })).exchange(body['access_token']);
-      expect(answer.status).toBeGreaterThanOrEqual(400);
-      expect(answer.body['access_token']).toBeUndefined();
+  test('R10: a subject token bound to another client is refused, with its proof and without', async () => {
+    const dpop = newDpopKey();
+    const { body } = await (await subject().party('browser-dpop')).login('alice', { par: false, dpop });
+    const gateway = await subject().party('gateway');
+    for (const options of [{}, { dpop }]) {
+      const answer = await gateway.exchange(body['access_token'], {}, options);
+      expect([answer.status, answer.body['error']]).toEqual([400, 'invalid_request']);
+      expect(answer.body['error_description']).toMatch(/^Sender-constrained token exchange rejected/);
     }
+  });
+
+  test("R10: auth-manager exchanges its own user's token with its own proof, for what the user agreed to", async () => {
+    const manager = await subject().party('auth-manager');
+    const dpop = newDpopKey();
+    const { body } = await manager.login('alice', { scope: 'openid offline_access mcp:list_files', dpop });
+    const form = { scope: 'mcp:list_files', audience: 'mcp' };
+    const exchanged = await manager.exchange(body['access_token'], form, { dpop });
+    expect([exchanged.status, exchanged.body['token_type']]).toEqual([200, 'DPoP']);
+    expect(claimsOf(exchanged.body['access_token'])).toMatchObject({ aud: 'mcp', azp: 'auth-manager' });
+
+    const other = await manager.exchange(body['access_token'], form, { dpop: newDpopKey() });
+    expect([other.status, other.body['error']]).toEqual([400, 'invalid_request']);
+    const wider = await manager.exchange(body['access_token'], { scope: 'llama:inference' }, { dpop });
+    expect([wider.status, wider.body['error']]).toEqual([400, 'invalid_scope']);
+    expect(wider.body['error_description']).toMatch(/^Missing consents for Token Exchange/);
   });
 }

@@ -73,11 +73,17 @@ export function loginCases(subject: () => Subject): void {
   test('without PAR there is no login where PAR is required', async () => {
     const portal = await subject().party('portal');
     const { url } = await portal.authorization({ par: false });
-    const back = await subject()
-      .browser()
-      .login(url, alice)
-      .catch((error: unknown) => error);
-    expect(back instanceof URL ? back.searchParams.get('code') : null).toBeNull();
+    const back = await subject().browser().login(url, alice);
+    expect(back.searchParams.get('error')).toBe('invalid_request');
+    expect(back.searchParams.get('code')).toBeNull();
+  });
+
+  test('a pushed request is good for one login', async () => {
+    const { url } = await (await subject().party('portal')).authorization();
+    const browser = subject().browser();
+    expect((await browser.login(url, alice)).searchParams.get('code')).not.toBeNull();
+    const page = await browser.open(url, callback);
+    expect(page.location ?? '').not.toContain('code=');
   });
 
   test('without PKCE there is no login where PKCE is required', async () => {
@@ -151,11 +157,19 @@ export function loginCases(subject: () => Subject): void {
     expect(asked.text).toContain('name="accept"');
   });
 
-  test('a scope that is not assigned to the client is refused by name', async () => {
+  test.each(['mcp:write', 'nobody:knows'])('a scope that the client does not have is refused: %s', async (scope) => {
     const app = await subject().party('browser');
-    const { url } = await app.authorization({ par: false, scope: 'openid mcp:write' });
+    const { url } = await app.authorization({ par: false, scope: `openid ${scope}` });
     const back = await subject().browser().login(url, alice);
     expect(back.searchParams.get('error')).toBe('invalid_scope');
+    await expect(app.authorization({ scope: `openid ${scope}` })).rejects.toThrow(/^PAR: 400 .*invalid_request/);
+  });
+
+  test('without openid there is no ID token', async () => {
+    const app = await subject().party('browser');
+    const { status, body } = await app.login('alice', { par: false, scope: 'mcp:list_files' });
+    expect([status, body['id_token']]).toEqual([200, undefined]);
+    expect(scopesOf(body)).toEqual(['email', 'mcp:list_files', 'profile']);
   });
 
   test('a scope that needs a role the user lacks is dropped without an error', async () => {

@@ -89,7 +89,9 @@ export function contractRealm(options: {
       { name: 'mcp:write', description: 'Write files', inToken: true, audience: 'mcp' },
     ],
     clients: [
-      ...base.clients,
+      ...base.clients.map((client) =>
+        client.clientId === 'auth-manager' ? { ...client, optionalScopes: reachable } : client,
+      ),
       browser,
       { ...browser, clientId: 'browser-dpop', description: 'A browser application with DPoP', binding: 'dpop' },
       confidential('llama'),

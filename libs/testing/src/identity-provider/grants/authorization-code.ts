@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type Provider from 'oidc-provider';
 import { type KoaContextWithOIDC } from 'oidc-provider';
 
-import { forKeycloak } from '../front-channel-scope.ts';
+import { fromFrontChannel } from '../front-channel-scope.ts';
 import { type ProviderState } from '../provider-state.ts';
 import { type RealmClient } from '../realm.ts';
 import { invalidGrant, invalidRequest, OAuthRefusal } from '../refusal.ts';
@@ -37,7 +37,7 @@ export async function authorizationCodeGrant(
     if (challenge !== code.codeChallenge) throw invalidGrant('PKCE verification failed: Code mismatch');
   }
   const binding = await requestBinding(state, client, ctx.req);
-  const scope = forKeycloak(code.scope ?? '');
+  const scope = fromFrontChannel(code.scope ?? '');
   const user = state.userById(code.accountId ?? '');
   if (!user) throw invalidGrant('User not found');
   const offline = scope.split(' ').includes('offline_access');

@@ -2,7 +2,7 @@ import { type JWTPayload } from 'jose';
 import { type KoaContextWithOIDC } from 'oidc-provider';
 
 import { type ProviderState } from '../provider-state.ts';
-import { type RealmClient, type RealmUser } from '../realm.ts';
+import { builtInScopesInToken, type RealmClient, type RealmUser } from '../realm.ts';
 import { invalidRequest, OAuthRefusal } from '../refusal.ts';
 import { assertScopesAssigned, rightsOf, type Rights } from '../scopes.ts';
 import { requestBinding, certificateThumbprint } from '../sender-binding.ts';
@@ -43,8 +43,7 @@ async function subjectOf(state: ProviderState, client: RealmClient, params: Para
       );
     }
     const held = payload.cnf.jkt ? payload.cnf.jkt === binding.jkt : payload.cnf['x5t#S256'] === binding.thumbprint;
-    if (!held)
-      throw invalidRequest('Sender-constrained token exchange rejected as the proof of possession does not match');
+    if (!held) throw invalidRequest("DPoP confirmation doesn't match DPoP proof");
   }
   return payload;
 }
@@ -57,6 +56,17 @@ function narrowAudience(state: ProviderState, rights: Rights, wanted: string[]):
   const unavailable = wanted.filter((audience) => !rights.audiences.includes(audience));
   if (unavailable.length > 0) throw invalidRequest(`Requested audience not available: ${unavailable.join(' ')}`);
   return wanted.length > 0 ? { ...rights, audiences: wanted } : rights;
+}
+
+/** A client that needs consent may not exchange its way to a scope that the user never agreed to. */
+function assertConsented(state: ProviderState, client: RealmClient, user: RealmUser, scope: string | undefined): void {
+  if (!client.requireConsent) return;
+  const { scopes } = rightsOf(state.realm, client, user, scope);
+  const given = new Set([...builtInScopesInToken, ...state.sessions.consents.of(user.id, client.clientId)]);
+  if (scopes.some((name) => !given.has(name))) {
+    const description = `Missing consents for Token Exchange in client ${client.clientId}`;
+    throw new OAuthRefusal(400, 'invalid_scope', description);
+  }
 }
 
 /** Keycloak's Standard Token Exchange V2 (RFC 8693): it widens scope, ignores `resource` and `actor_token`. */
@@ -88,6 +98,7 @@ export async function tokenExchangeGrant(
   if (refresh && requested.includes('offline_access')) {
     throw invalidRequest('Scope offline_access not allowed for token exchange');
   }
+  assertConsented(state, client, user, scope);
   const rights = narrowAudience(state, rightsOf(state.realm, client, user, scope), many(params['audience']));
   const session = sessionOf(state, client, subject, scope ?? '');
   const access = await accessToken(state, { client, user, rights, binding, ...(session ? { session } : {}) });
