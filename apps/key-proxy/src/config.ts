@@ -1,19 +1,20 @@
-import { issuerEntry, type IssuerEntry } from '@postern/oidc';
+import { trustTable, type TrustTable } from '@postern/oidc';
 import {
   assertEnvironment,
   baseConfig,
   baseSettings,
   busSettings,
   flag,
-  loadTrust,
   migrationSettings,
   parseSettings,
   postgresSettings,
+  readDocument,
+  rootKeyConfig,
   rootKeySettings,
   setting,
   type BaseConfig,
+  type RootKeyConfig,
   type Secret,
-  type Trust,
 } from '@postern/runtime';
 import { z } from 'zod';
 
@@ -50,10 +51,10 @@ type Paths = { readonly cert: string; readonly key: string; readonly ca: string 
 
 export type Config = {
   readonly base: BaseConfig;
-  readonly trust: Trust<IssuerEntry>;
+  readonly trust: TrustTable;
   readonly postgres: { readonly url: string; readonly poolSize: number };
   readonly bus: { readonly url: string; readonly password: Secret | undefined; readonly tls: Paths };
-  readonly rootKey: { readonly kind: 'local' | 'aws-kms'; readonly path: string | undefined };
+  readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
   readonly tokenExchangeUrl: string;
   readonly cryptoStoreUrl: string;
@@ -68,11 +69,12 @@ export type Config = {
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
   const base = baseConfig(read);
-  const trust = loadTrust(base.trustPath, issuerEntry);
+  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const { POSTERN_AUDIT_SINK_URL, POSTERN_TOKEN_EXCHANGE_URL, POSTERN_CRYPTO_STORE_URL } = read;
   const urls = { POSTERN_AUDIT_SINK_URL, POSTERN_TOKEN_EXCHANGE_URL, POSTERN_CRYPTO_STORE_URL };
-  const rootKey = { kind: read.POSTERN_ROOT_KEY, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls, rootKey });
+  const rootKey = rootKeyConfig(read);
+  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
+  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
   return Object.freeze({
     base,
     trust,
@@ -86,7 +88,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
         ca: read.POSTERN_BUS_TLS_CA_PATH,
       },
     },
-    rootKey: { kind: read.POSTERN_ROOT_KEY, path: read.POSTERN_ROOT_KEY_PATH },
+    rootKey,
     auditSinkUrl: POSTERN_AUDIT_SINK_URL,
     tokenExchangeUrl: POSTERN_TOKEN_EXCHANGE_URL,
     cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,

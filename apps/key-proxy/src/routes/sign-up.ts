@@ -17,7 +17,7 @@ export type SignUpDeps = {
   providers: Providers;
   profile: Profile;
   /** The issuer of this service's own accounts. */
-  issuer: string;
+  issuerUrl: string;
   /** R2: closed in production unless the operator opens it. */
   signUpOpen: boolean;
   now: Now;
@@ -66,7 +66,7 @@ export const signUpRoute = (deps: SignUpDeps) =>
       return deps.db.transaction().execute(async (tx) => {
         const at = deps.now();
         const account = await signUp(tx, asked, at);
-        const person = { issuer: deps.issuer, sub: account.id };
+        const person = { issuer: deps.issuerUrl, sub: account.id };
         await recordActivity(tx, {
           person: { ...person, tenant: account.tenant },
           action: 'signup',

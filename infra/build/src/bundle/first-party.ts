@@ -14,19 +14,26 @@ export const firstPartyOnly: Plugin = {
   },
 };
 
-/** The npm names that the built files import; Node's own modules (`node:`) are not among them. */
+/**
+ * The npm names that the built files need: what they import, and what they find in an installed package by
+ * `import.meta.resolve('...')` (a file to serve). Node's own modules (`node:`) are not among them.
+ */
 export function thirdPartyOf(metafile: Metafile): string[] {
-  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
-  const names = imports
+  const imported = Object.values(metafile.outputs)
+    .flatMap((output) => output.imports)
     .filter(({ external, path }) => external && !path.startsWith('node:'))
-    .map(({ path }) =>
-      path
-        .split('/')
-        .slice(0, path.startsWith('@') ? 2 : 1)
-        .join('/'),
-    );
-  return [...new Set(names)].sort();
+    .map(({ path }) => path);
+  const resolved = Object.keys(metafile.inputs).flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/import\.meta\.resolve\('([^'.][^']*)'\)/g)].map(([, path = '']) => path),
+  );
+  return [...new Set([...imported, ...resolved].map(packageOf))].sort();
 }
+
+const packageOf = (path: string): string =>
+  path
+    .split('/')
+    .slice(0, path.startsWith('@') ? 2 : 1)
+    .join('/');
 
 export class DevelopmentPartInBundle extends Error {
   readonly parts: readonly string[];

@@ -1,0 +1,38 @@
+import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { type Issuer } from '@postern/issuer';
+import { problems } from './problems.ts';
+import { auditLogs } from './routes/audit-logs.ts';
+import { configureKms } from './routes/configure-kms.ts';
+import { createSecret } from './routes/create-secret.ts';
+import { getAllSecrets } from './routes/get-all-secrets.ts';
+import { logIn, type LogInDeps } from './routes/log-in.ts';
+import { issuerRoutes } from './routes/issuer-metadata.ts';
+import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
+import { type WriteSecret } from './secrets/write-secret.ts';
+
+export const SERVICE = 'key-proxy';
+
+/** What the routes need, and what the HTTP layer needs around them. */
+export type AppDeps = SignUpDeps &
+  Omit<LogInDeps, 'issuer'> &
+  WriteSecret & { issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'> } & {
+    http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
+  };
+
+/** The service as its routes. No I/O happens here. */
+export function createApp({ http, ...deps }: AppDeps): App {
+  return createHttpApp({
+    ...http,
+    service: SERVICE,
+    problems,
+    routes: [
+      signUpRoute(deps),
+      logIn(deps),
+      configureKms(deps),
+      createSecret(deps),
+      getAllSecrets(deps),
+      auditLogs(deps),
+      ...issuerRoutes(deps.issuer),
+    ],
+  });
+}

@@ -1,0 +1,107 @@
+import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { createPostern } from '@postern/client';
+import { type App } from '@postern/http';
+import { openIssuer, type Issuer } from '@postern/issuer';
+import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable } from '@postern/oidc';
+import { openAudit } from '@postern/outbox';
+import { openPostgres, useOnce } from '@postern/postgres';
+import { profileNamed, underFips } from '@postern/profile';
+import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { openPasswords } from './accounts/password.ts';
+import { createApp, SERVICE } from './app.ts';
+import { type Config } from './config.ts';
+import { type Schema } from './db/schema.ts';
+import { cryptoStoreProvider } from './providers/crypto-store.ts';
+
+export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
+
+/** Whose branch keys seal what is no tenant's: the issuer's signing keys. */
+const NO_TENANT = 'postern';
+
+/** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
+export async function compose(
+  config: Config,
+  { logger, now = systemNow }: { logger: Logger; now?: Now },
+): Promise<Service> {
+  const { base, trust } = config;
+  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
+  const closing = closeInReverse();
+  try {
+    const registry = createRegistry(SERVICE);
+    const tls = closing.after(await watchTlsMaterial(base.tls));
+    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics: registry, now }));
+    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const { query, db } = postgres;
+    const branchKeys = closing.after(
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+    );
+    const issuer = closing.after(
+      await openIssuer({
+        query,
+        seal: sealerFor(branchKeys, { tenant: NO_TENANT, purpose: 'service-secrets' }),
+        issuer: config.issuer,
+        kinds: ['at+jwt'],
+        profile,
+        now,
+      }),
+    );
+    const peers = closing.after(openAgent(tls));
+    const verifier = closing.after(
+      createTokenVerifier({
+        issuers: trust.issuers,
+        audience: SERVICE,
+        kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
+        profile,
+        fetchJwks: ownKeysFirst(issuer, trust, fetchJwksOver(peers)),
+        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        now,
+      }),
+    );
+    const postern = closing.after(
+      createPostern({
+        tls: () => tls.current(),
+        urls: { tokenExchange: config.tokenExchangeUrl, cryptoStore: config.cryptoStoreUrl },
+        now,
+      }),
+    );
+    const app = createApp({
+      db,
+      branchKeys,
+      passwords: await openPasswords({ fips: base.fips }),
+      providers: new Map([['crypto-store', cryptoStoreProvider(postern.records)]]),
+      profile,
+      issuer,
+      issuerUrl: config.issuer,
+      signUpOpen: config.signUpOpen,
+      now,
+      http: {
+        verifier,
+        audit,
+        workloads: trust,
+        profile,
+        logger,
+        registry,
+        publicUrl: base.publicUrl,
+        environment: base.environment,
+        ready: [
+          { name: 'postgres', check: postgres.check },
+          { name: 'audit', check: audit.check },
+          { name: 'keys', check: branchKeys.check },
+        ],
+        now,
+      },
+    });
+    return { app, tls, close: closing.close };
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}
+
+/** This service's own keys are read from its issuer: a service that starts cannot ask itself over the network. */
+function ownKeysFirst(own: Issuer, { issuers }: TrustTable, others: FetchJwks): FetchJwks {
+  const entry = issuers.find(({ issuer }) => issuer === own.issuer);
+  return (uri) => (uri === entry?.jwksUri ? own.jwks() : others(uri));
+}
