@@ -1,6 +1,6 @@
 import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { createPostern } from '@postern/client';
-import { type App } from '@postern/http';
+import { type App, type RateLimits } from '@postern/http';
 import { openIssuer, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable } from '@postern/oidc';
@@ -16,14 +16,18 @@ import { cryptoStoreProvider } from './providers/crypto-store.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
+export type ComposeOptions = {
+  logger: Logger;
+  now?: Now;
+  /** Where requests are counted; in this process unless given. */
+  rates?: RateLimits;
+};
+
 /** Whose branch keys seal what is no tenant's: the issuer's signing keys. */
 const NO_TENANT = 'postern';
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
-export async function compose(
-  config: Config,
-  { logger, now = systemNow }: { logger: Logger; now?: Now },
-): Promise<Service> {
+export async function compose(config: Config, { logger, now = systemNow, rates }: ComposeOptions): Promise<Service> {
   const { base, trust } = config;
   const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
   const closing = closeInReverse();
@@ -85,6 +89,7 @@ export async function compose(
         registry,
         publicUrl: base.publicUrl,
         environment: base.environment,
+        ...(rates ? { rates } : {}),
         ready: [
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },
