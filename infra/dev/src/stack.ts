@@ -1,4 +1,5 @@
 import { createLocalRootKeyFile } from '@postern/branch-keys';
+import { type ProfileName } from '@postern/profile';
 import { asRedisAdmin } from '@postern/testing';
 import { join } from 'node:path';
 
@@ -16,7 +17,7 @@ import { preferredPorts, services, workloads, type Service } from './services.ts
 import { root, type Home, type State, type Urls } from './state.ts';
 import { trustFor } from './trust.ts';
 
-export const PROFILE = 'fedramp-moderate';
+export const PROFILE: ProfileName = 'fedramp-moderate';
 
 export type StackOptions = {
   home: Home;
@@ -29,6 +30,8 @@ export type Stack = {
   state: State;
   certificates: Certificates;
   processes: Record<Service, ServiceProcess>;
+  /** The process above each part, for who measures them. */
+  pids(): Record<Service | 'postgres' | 'redis-cache' | 'redis-bus', number>;
   /** Empties a Redis, as a lost instance would. */
   flush(kind: 'cache' | 'bus'): Promise<void>;
   /** kill -9, then a new process; resolves when that one is ready. */
@@ -154,6 +157,12 @@ async function open(
     state,
     certificates,
     processes,
+    pids: () => ({
+      postgres: databases.server.pid,
+      'redis-cache': redis.cache.pid,
+      'redis-bus': redis.bus.pid,
+      ...each((service) => processes[service].pid),
+    }),
     flush: (kind) => asRedisAdmin(redis[kind], async (client) => void (await client.flushAll())),
     async crash(service) {
       await processes[service].kill();

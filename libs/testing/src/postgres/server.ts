@@ -24,6 +24,8 @@ export type PostgresServer = {
   /** The administrator's certificate: it logs in as `postgres`. */
   admin: Leaf;
   logFile: string;
+  /** The process whose children are the server. */
+  pid: number;
   /** Rejects when the server has ended by itself. */
   ended: Promise<never>;
   /** Gives the server a new certificate; open connections stay. */
@@ -83,6 +85,7 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     dataDirectory,
     admin,
     logFile,
+    pid: server.pid,
     ended: server.ended,
     async rotate() {
       await installCertificate(native, dataDirectory, authority);

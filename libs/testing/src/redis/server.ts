@@ -26,6 +26,8 @@ export type RedisServerOptions = {
 
 export type RedisServer = RedisAdmin & {
   logFile: string;
+  /** The process whose children are the server. */
+  pid: number;
   /** Rejects when the server has ended by itself. */
   ended: Promise<never>;
   /** Gives the server a new certificate; open connections stay. */
@@ -94,6 +96,7 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
   return {
     ...reach,
     logFile,
+    pid: server.pid,
     ended: server.ended,
     async rotate() {
       await authority.issue(`redis-${kind}`, certificate);

@@ -10,6 +10,8 @@ export type LeashedOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'cwd' | 'env'> &
 };
 
 export type Leashed = {
+  /** The process group that holds the server. */
+  pid: number;
   /** Rejects when the server has ended by itself. */
   ended: Promise<never>;
   /** The exit code, however it ended (1 for a signal). */
@@ -56,7 +58,7 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
     await exited;
   };
   const exit = exited.then(([code]) => (typeof code === 'number' ? code : 1));
-  return { ended, exit, stop: () => end(stopSignal), kill: () => end('KILL') };
+  return { pid: child.pid ?? 0, ended, exit, stop: () => end(stopSignal), kill: () => end('KILL') };
 }
 
 function leashOf(child: ChildProcess) {
