@@ -10,9 +10,11 @@ import {
   path,
   postgresSettings,
   readDocument,
+  rootKeyConfig,
   rootKeySettings,
   setting,
   type BaseConfig,
+  type RootKeyConfig,
   type Secret,
 } from '@postern/runtime';
 import { z } from 'zod';
@@ -55,7 +57,7 @@ export const settings = {
   }),
   POSTERN_PROVIDER_CLIENT_KEY_PATH: setting(
     path.optional(),
-    'JWK file with the private P-256 key of `private_key_jwt`. Absent: a key is made on the first start, sealed in Postgres, and its public half is logged for registration.',
+    'JWK file with the private P-256 key of `private_key_jwt`. Absent: a key is made on the first start, sealed in Postgres. Either way its public half is at `/.well-known/provider-client.json` of the public listener.',
     { example: '/run/provider/client.jwk' },
   ),
   POSTERN_PROVIDER_CA_PATH: setting(
@@ -91,13 +93,13 @@ export type Config = {
     readonly password: Secret | undefined;
     readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
   };
-  readonly rootKey: { readonly kind: 'local' | 'aws-kms'; readonly path: string | undefined };
+  readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
   readonly provider: {
     readonly issuer: string;
     readonly clientId: string;
     readonly clientKeyPath: string | undefined;
-    readonly caPath: string;
+    readonly caPath: string | undefined;
     readonly scopes: readonly string[];
     readonly logoutAudiences: readonly string[];
   };
@@ -116,8 +118,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
     POSTERN_OIDC_ISSUER: read.POSTERN_OIDC_ISSUER,
   };
-  const rootKey = { kind: read.POSTERN_ROOT_KEY, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls, rootKey });
+  const rootKey = rootKeyConfig(read);
+  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
+  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
   return Object.freeze({
     base,
     publicUrl: publicOrigin(base),
@@ -132,13 +135,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
         ca: read.POSTERN_BUS_TLS_CA_PATH,
       },
     },
-    rootKey: { kind: read.POSTERN_ROOT_KEY, path: read.POSTERN_ROOT_KEY_PATH },
+    rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     provider: {
       issuer: read.POSTERN_OIDC_ISSUER,
       clientId: read.POSTERN_PROVIDER_CLIENT_ID,
       clientKeyPath: read.POSTERN_PROVIDER_CLIENT_KEY_PATH,
-      caPath: read.POSTERN_PROVIDER_CA_PATH ?? base.tls.ca,
+      caPath: read.POSTERN_PROVIDER_CA_PATH,
       scopes: read.POSTERN_PROVIDER_SCOPES,
       logoutAudiences: read.POSTERN_LOGOUT_AUDIENCES,
     },

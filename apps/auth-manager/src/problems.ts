@@ -16,5 +16,4 @@ export const problems = {
   logout_refused: { status: 400, title: 'The logout token was not accepted' },
   provider_refused: { status: 502, title: 'The identity provider refused the request' },
   provider_unavailable: { status: 503, title: 'The identity provider gave no answer' },
-  keys_unavailable: { status: 503, title: 'The keys cannot be reached' },
 } as const;

@@ -13,14 +13,8 @@ export const setCookie = (consentId: string, value: string): string =>
 export const clearCookie = (consentId: string): string =>
   `${cookieName(consentId)}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
 
-/** The value of a consent's cookie in a `Cookie` header; `undefined` when absent, given twice, or not of our shape. */
-export function cookieIn(header: string | undefined, consentId: string): string | undefined {
-  const prefix = `${cookieName(consentId)}=`;
-  const values = (header ?? '')
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(prefix))
-    .map((pair) => pair.slice(prefix.length));
-  const [value] = values;
-  return values.length === 1 && value !== undefined && /^[\w-]{43}$/.test(value) ? value : undefined;
+/** The value of a consent's cookie among those of a request; `undefined` when absent or not of our shape. */
+export function cookieIn(cookies: ReadonlyMap<string, string>, consentId: string): string | undefined {
+  const value = cookies.get(cookieName(consentId));
+  return value !== undefined && /^[\w-]{43}$/.test(value) ? value : undefined;
 }

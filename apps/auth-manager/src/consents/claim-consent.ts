@@ -21,7 +21,7 @@ export type ClaimedConsent = { consent: ConsentRow; verifier: Secret; nonce: str
 export async function claimConsent(
   { db, vault, now }: ClaimConsent,
   state: string,
-  cookies: string | undefined,
+  cookies: ReadonlyMap<string, string>,
 ): Promise<ClaimedConsent> {
   const held = await db
     .selectFrom('consents')

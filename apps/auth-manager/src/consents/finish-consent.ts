@@ -17,12 +17,18 @@ export async function failConsent(
     .execute();
 }
 
-/** Ends a claimed consent with its grant, in the transaction that stores it. */
-export async function completeConsent(tx: Transaction<Schema>, id: string, grantId: string, now: Date): Promise<void> {
-  await tx
+/** Ends a claimed consent with its grant, in the transaction that stores it. False when it was no longer claimed. */
+export async function completeConsent(
+  tx: Transaction<Schema>,
+  id: string,
+  grantId: string,
+  now: Date,
+): Promise<boolean> {
+  const { numUpdatedRows } = await tx
     .updateTable('consents')
     .set({ state: 'completed', grant_id: grantId, finished_at: now })
     .where('id', '=', id)
     .where('state', '=', 'redeeming')
-    .execute();
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }

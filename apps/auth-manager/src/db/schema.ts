@@ -76,7 +76,7 @@ export type ConsentsTable = {
   finished_at: Date | null;
 };
 
-export type ProviderKeyUse = 'client' | 'dpop' | 'fingerprint';
+export type ProviderKeyUse = 'client' | 'dpop';
 
 export type ProviderKeysTable = {
   provider: string;

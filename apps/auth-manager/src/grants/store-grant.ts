@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { type Secret, uuidv7 } from '@postern/runtime';
 import type { GrantKind, Schema } from '../db/schema.ts';
@@ -6,7 +5,7 @@ import { type Owner, ownedBy } from './grant.ts';
 import { fingerprintOf } from './token-fingerprint.ts';
 import { sealText, type Vault } from './vault.ts';
 
-export type StoreGrant = { vault: Vault; fingerprintKey: KeyObject };
+export type StoreGrant = { vault: Vault };
 
 export type NewGrant = {
   owner: Owner;
@@ -32,7 +31,7 @@ const ATTEMPTS = 3;
  * @returns the grant's id and the generation its token has.
  */
 export async function storeGrant(
-  { vault, fingerprintKey }: StoreGrant,
+  { vault }: StoreGrant,
   tx: Transaction<Schema>,
   grant: NewGrant,
 ): Promise<{ id: string; generation: number }> {
@@ -54,7 +53,7 @@ export async function storeGrant(
       state: 'active' as const,
       generation,
       sealed_token: await sealText(vault, { tenant: owner.tenant, what: 'token', id }, grant.token),
-      token_fingerprint: fingerprintOf(fingerprintKey, grant.token),
+      token_fingerprint: await fingerprintOf(vault, owner.tenant, grant.token),
       confirmed_at: now,
       updated_at: now,
     };

@@ -1,9 +1,9 @@
-import { createHmac, type KeyObject } from 'node:crypto';
 import type { Secret } from '@postern/runtime';
+import type { Vault } from './vault.ts';
 
 /**
- * HMAC-SHA-256 of a stored token under this service's own key: tells two tokens apart in the journal without saying
- * anything about them, also to whoever reads the database.
+ * HMAC-SHA-256 of a stored token under the tenant's own key for that (R30): tells two tokens apart in the journal
+ * without saying anything about them, also to whoever reads the database.
  */
-export const fingerprintOf = (key: KeyObject, token: Secret): Uint8Array =>
-  new Uint8Array(createHmac('sha256', key).update(token.reveal()).digest());
+export const fingerprintOf = (vault: Vault, tenant: string, token: Secret): Promise<Buffer> =>
+  vault.grantsOf(tenant).mac('token-fingerprint', Buffer.from(token.reveal()));

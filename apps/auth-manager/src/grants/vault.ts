@@ -1,5 +1,5 @@
-import { type BranchKeys, type Sealer, sealerFor } from '@postern/branch-keys';
-import { Secret } from '@postern/runtime';
+import { type BranchKeys, KeysUnavailable, type Sealer, sealerFor } from '@postern/branch-keys';
+import { problem, Secret } from '@postern/runtime';
 
 /** What seals this service's secrets: one sealer for a tenant's tokens, one for the service's own keys (R30). */
 export type Vault = { grantsOf(tenant: string): Sealer; service: Sealer };
@@ -14,15 +14,26 @@ export const openVault = (branchKeys: BranchKeys): Vault => ({
   service: sealerFor(branchKeys, { tenant: 'postern', purpose: 'service-secrets' }),
 });
 
-/** Seals UTF-8 text. @throws KeysUnavailable when the keys cannot be reached. */
+/** Seals UTF-8 text. @throws Problem `keys_unavailable`. */
 export async function sealText(vault: Vault, { tenant, what, id }: SealedText, text: Secret): Promise<Buffer> {
-  return vault.grantsOf(tenant).seal(Buffer.from(text.reveal()), { what, id });
+  return reaching(vault.grantsOf(tenant).seal(Buffer.from(text.reveal()), { what, id }));
 }
 
-/** Opens what {@link sealText} sealed for the same place. @throws EnvelopeRefused when it was made for any other. */
+/**
+ * Opens what {@link sealText} sealed for the same place.
+ * @throws EnvelopeRefused when it was made for any other; Problem `keys_unavailable`.
+ */
 export async function openText(vault: Vault, { tenant, what, id }: SealedText, sealed: Uint8Array): Promise<Secret> {
-  const opened = await vault.grantsOf(tenant).open(sealed, { what, id });
+  const opened = await reaching(vault.grantsOf(tenant).open(sealed, { what, id }));
   const text = new Secret(opened.toString('utf8'));
   opened.fill(0);
   return text;
+}
+
+async function reaching<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw cause instanceof KeysUnavailable ? problem('keys_unavailable', { retryAfterSeconds: 1, cause }) : cause;
+  }
 }

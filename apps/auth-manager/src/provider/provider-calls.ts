@@ -36,8 +36,8 @@ export type RefreshOutcome =
 export type ProviderCalls = {
   issuer: string;
   clientId: string;
-  /** Whether its redirects carry `iss` (RFC 9207). */
-  sendsIssuer: boolean;
+  /** Whether its redirects carry `iss` (RFC 9207). @throws Problem `provider_unavailable`. */
+  sendsIssuer(): Promise<boolean>;
   /** Pushes an authorization request (RFC 9126) with PKCE S256 and a nonce. @throws Problem `provider_unavailable`, `provider_refused`. */
   pushAuthorization(asked: { scopes: readonly string[]; state: string; redirectUri: string }): Promise<Authorization>;
   /** @throws Problem `provider_unavailable`, `provider_refused`. */
@@ -48,4 +48,8 @@ export type ProviderCalls = {
   isActive(token: Secret): Promise<boolean>;
   /** RFC 7009; a token that is dead already is a success. @throws Problem `provider_unavailable`. */
   revoke(token: Secret): Promise<void>;
+  /** Where its signing keys are. @throws Problem `provider_unavailable`. */
+  jwksUri(): Promise<string>;
+  /** @throws when its metadata cannot be had. */
+  check(): Promise<void>;
 };

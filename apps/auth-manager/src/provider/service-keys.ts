@@ -1,4 +1,3 @@
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { Now } from '@postern/runtime';
@@ -50,9 +49,4 @@ async function newSigningKey(): Promise<Buffer> {
 export async function signingJwk(deps: ServiceKeys, provider: string, use: 'client' | 'dpop'): Promise<JWK> {
   const key = await heldKey(deps, provider, use, newSigningKey);
   return JSON.parse(key.toString('utf8')) as JWK;
-}
-
-/** The 256-bit HMAC key of token fingerprints. */
-export async function fingerprintKey(deps: ServiceKeys, provider: string): Promise<KeyObject> {
-  return createSecretKey(await heldKey(deps, provider, 'fingerprint', async () => randomBytes(32)));
 }

@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import type { GrantRow } from '../grants/grant.ts';
 import { fingerprintOf } from '../grants/token-fingerprint.ts';
 import { openText, sealText, type Vault } from '../grants/vault.ts';
@@ -6,14 +5,14 @@ import type { LockedConnection } from './grant-lock.ts';
 import { readReply } from './journal-reply.ts';
 import type { OpenAttemptRow } from './open-attempt.ts';
 
-export type ApplyReply = { vault: Vault; fingerprintKey: KeyObject };
+export type ApplyReply = { vault: Vault };
 
 /**
  * R20, from `replied` to `applied`: the journalled answer becomes the grant's token, in one transaction. The generation
  * is the fence: if the grant has had another token since, the answer belongs to no one and is dropped.
  */
 export async function applyReply(
-  { vault, fingerprintKey }: ApplyReply,
+  { vault }: ApplyReply,
   db: LockedConnection,
   grant: GrantRow,
   attempt: Pick<OpenAttemptRow, 'id' | 'generation' | 'sealed_reply'>,
@@ -24,7 +23,7 @@ export async function applyReply(
   const reply = readReply(await openText(vault, { tenant, what: 'reply', id: attempt.id }, attempt.sealed_reply));
   const token = reply.rotated && {
     sealed_token: await sealText(vault, { tenant, what: 'token', id }, reply.rotated),
-    token_fingerprint: fingerprintOf(fingerprintKey, reply.rotated),
+    token_fingerprint: await fingerprintOf(vault, tenant, reply.rotated),
   };
   await db.transaction().execute(async (tx) => {
     const { numUpdatedRows: updated } = await tx

@@ -92,8 +92,8 @@ create index consents_expiry on consents (expires_at);
 
 create table provider_keys (
   provider text not null,
-  -- client: private_key_jwt; dpop: proofs (R9); fingerprint: the HMAC key of stored tokens.
-  use text not null check (use in ('client', 'dpop', 'fingerprint')),
+  -- client: private_key_jwt; dpop: proofs (R9).
+  use text not null check (use in ('client', 'dpop')),
   sealed_key bytea not null,
   created_at timestamptz not null,
   primary key (provider, use)

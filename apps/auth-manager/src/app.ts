@@ -1,0 +1,51 @@
+import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import type { Issuer } from '@postern/issuer';
+import type { JWK } from 'jose';
+import type { OpenConsent } from './consents/open-consent.ts';
+import type { RevokeGrant } from './grants/revoke-grant.ts';
+import { problems } from './problems.ts';
+import { backchannelLogoutRoute, type BackchannelLogout } from './routes/backchannel-logout.ts';
+import { consentCallbackRoute, type ConsentCallback } from './routes/consent-callback.ts';
+import { createConsentRoute, type CreateConsent } from './routes/create-consent.ts';
+import { deleteGrantRoute } from './routes/delete-grant.ts';
+import { getConsentRoute } from './routes/get-consent.ts';
+import { getGrantRoute } from './routes/get-grant.ts';
+import { issuerRoutes } from './routes/issuer-metadata.ts';
+import { listGrantsRoute } from './routes/list-grants.ts';
+import { providerClientRoute } from './routes/provider-client.ts';
+import { startConsentRoute } from './routes/start-consent.ts';
+import { useGrantRoute, type UseGrant } from './routes/use-grant.ts';
+
+export const SERVICE = 'auth-manager';
+
+/** What the routes need, and what the HTTP layer needs around them. */
+export type AppDeps = CreateConsent &
+  OpenConsent &
+  ConsentCallback &
+  RevokeGrant &
+  BackchannelLogout &
+  Omit<UseGrant, 'issuer'> & {
+    issuer: Issuer;
+    /** The public half of the key that signs this client's assertions at the provider. */
+    clientPublicKey: JWK;
+    http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
+  };
+
+/** The service as its routes. No I/O happens here. */
+export function createApp({ http, ...deps }: AppDeps): App {
+  const routes = [
+    createConsentRoute(deps),
+    // Before `/v1/consents/:id`, on another listener; the paths do not meet, and a reader need not know.
+    consentCallbackRoute(deps),
+    startConsentRoute(deps),
+    getConsentRoute(deps),
+    listGrantsRoute(deps),
+    getGrantRoute(deps),
+    deleteGrantRoute(deps),
+    useGrantRoute(deps),
+    backchannelLogoutRoute(deps),
+    providerClientRoute(deps.clientPublicKey),
+    ...issuerRoutes(deps.issuer),
+  ];
+  return createHttpApp({ ...http, service: SERVICE, problems, routes });
+}

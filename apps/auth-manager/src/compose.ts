@@ -1,0 +1,118 @@
+import { openBranchKeys, openRootKey } from '@postern/branch-keys';
+import { openEgress } from '@postern/egress';
+import type { App } from '@postern/http';
+import { openIssuer } from '@postern/issuer';
+import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
+import { openAudit } from '@postern/outbox';
+import { openPostgres, useOnce } from '@postern/postgres';
+import { profileNamed, underFips } from '@postern/profile';
+import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { createApp, SERVICE } from './app.ts';
+import type { Config } from './config.ts';
+import type { Schema } from './db/schema.ts';
+import { startFinishingRevocations } from './grants/finish-left-revocations.ts';
+import { openVault } from './grants/vault.ts';
+import { openIdentityProvider } from './provider/open-identity-provider.ts';
+import { providerAuthorities } from './provider/provider-authorities.ts';
+import { recordRefresh } from './refresh/record-refresh.ts';
+import { confirmGrant } from './refresh/confirm-grant.ts';
+
+export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
+
+/** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
+export async function compose(
+  config: Config,
+  { logger, now = systemNow }: { logger: Logger; now?: Now },
+): Promise<Service> {
+  const { base, trust, publicUrl } = config;
+  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
+  const closing = closeInReverse();
+  try {
+    const metrics = createRegistry(SERVICE);
+    const tls = closing.after(await watchTlsMaterial(base.tls));
+    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const { query, db } = postgres;
+    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics, now }));
+    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const keys = closing.after(
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+    );
+    const vault = openVault(keys);
+    const issuer = closing.after(
+      await openIssuer({ query, seal: vault.service, issuer: publicUrl, kinds: ['grant+jwt'], profile, now }),
+    );
+    const egress = closing.after(
+      openEgress({
+        allow: [new URL(config.provider.issuer).host],
+        publicAddresses: false,
+        listedAuthorities: providerAuthorities(config.provider.caPath, tls),
+      }),
+    );
+    const identityProvider = await openIdentityProvider(config.provider, { db, vault, egress, logger, now, profile });
+    const { provider } = identityProvider;
+    const peers = closing.after(openAgent(tls));
+    const verifier = closing.after(
+      createTokenVerifier({
+        issuers: trust.issuers,
+        audience: SERVICE,
+        kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
+        profile,
+        fetchJwks: fetchJwksOver(peers),
+        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        now,
+      }),
+    );
+    const tokenLifetimeSeconds = profile.accessTokenMinutes * 60;
+    const confirm = confirmGrant({
+      db,
+      vault,
+      provider,
+      now,
+      recordRefresh: recordRefresh({ audit, now }),
+      confirmedWithinSeconds: tokenLifetimeSeconds,
+    });
+    if (base.role !== 'api') {
+      closing.after(startFinishingRevocations({ db, vault, provider, audit, logger, now }));
+    }
+    const app = createApp({
+      db,
+      vault,
+      provider,
+      providerScopes: new Set(config.provider.scopes),
+      clientPublicKey: identityProvider.clientPublicKey,
+      logout: identityProvider.logout,
+      publicUrl,
+      callbackUrl: `${publicUrl}/v1/consents/callback`,
+      returnPages: config.returnPages,
+      issuer,
+      confirm,
+      tokenLifetimeSeconds,
+      audit,
+      logger,
+      now,
+      http: {
+        verifier,
+        audit,
+        workloads: trust,
+        profile,
+        logger,
+        registry: metrics,
+        now,
+        publicUrl,
+        environment: base.environment,
+        // The provider is optional: its short outage must not take every replica out of service.
+        ready: [
+          { name: 'postgres', check: postgres.check },
+          { name: 'audit', check: audit.check },
+          { name: 'keys', check: keys.check },
+          { name: 'provider', check: provider.check, optional: true },
+        ],
+      },
+    });
+    return { app, tls, close: closing.close };
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}

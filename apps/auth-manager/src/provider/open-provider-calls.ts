@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { beforeWriting, type Egress, EgressRefused } from '@postern/egress';
+import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type ProviderTokens } from '@postern/oidc';
+import { type Logger, problem } from '@postern/runtime';
+import { type CryptoKey, importJWK, type JWK } from 'jose';
+import type { ProviderCalls, Redeemed, RefreshOutcome } from './provider-calls.ts';
+
+export type OpenProviderCalls = {
+  issuer: string;
+  clientId: string;
+  /** Private P-256 JWKs: of the client's assertions, and of its DPoP proofs (R9). */
+  clientKey: JWK;
+  dpopKey: JWK;
+  egress: Egress;
+  logger: Logger;
+};
+
+/** @throws ConfigurationError-worthy errors of the file system or of JSON: the start fails. */
+export const readClientKey = (path: string): JWK => JSON.parse(readFileSync(path, 'utf8')) as JWK;
+
+async function signingKey(jwk: JWK): Promise<CryptoKey> {
+  return (await importJWK(jwk, 'ES256')) as CryptoKey;
+}
+
+async function keyPair(jwk: JWK) {
+  const { kty, crv, x, y } = jwk;
+  const publicKey = (await importJWK({ kty, crv, x, y } as JWK, 'ES256', { extractable: true })) as CryptoKey;
+  return { privateKey: await signingKey(jwk), publicKey };
+}
+
+const seconds = (value: unknown): Date | undefined => (typeof value === 'number' ? new Date(value * 1000) : undefined);
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+function redeemedOf({ refreshToken, scopes, idToken }: ProviderTokens): Redeemed {
+  if (!idToken) throw problem('provider_refused');
+  const { iss, sub, sid, acr, auth_time } = idToken;
+  return {
+    refreshToken,
+    scopes,
+    idToken: { iss, sub, sid: text(sid), acr: text(acr), authTime: seconds(auth_time) },
+  };
+}
+
+/** Whether some layer below says for certain that no byte of the request left. */
+function neverSent(error: unknown): boolean {
+  for (let next = error, depth = 0; next instanceof Error && depth < 8; next = next.cause, depth++) {
+    if (next instanceof EgressRefused) return !next.sent;
+    if (next instanceof ProviderFailed && next.kind === 'not_sent') return true;
+  }
+  return false;
+}
+
+/** What a failed refresh means for the token that was sent (R20). */
+function outcomeOf(error: unknown, stopped: boolean): RefreshOutcome {
+  if (stopped || neverSent(error)) return { kind: 'not_sent' };
+  if (!(error instanceof ProviderFailed) || error.kind !== 'refused') return { kind: 'unknown' };
+  if (error.error === 'invalid_grant') return { kind: 'refused' };
+  // A 5xx with an OAuth body says nothing about what became of the token.
+  return (error.status ?? 500) < 500 ? { kind: 'rejected' } : { kind: 'unknown' };
+}
+
+/**
+ * The provider's calls for this service: `private_key_jwt`, DPoP-bound tokens, everything through the guarded way out.
+ * Its metadata are read at the first call, and again until that succeeds, so that this service starts without it.
+ */
+export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
+  const { issuer, clientId, egress, logger } = spec;
+  let opening: Promise<Provider> | undefined;
+
+  async function open(): Promise<Provider> {
+    const authentication: ProviderSpec['authentication'] = {
+      method: 'private_key_jwt',
+      key: await signingKey(spec.clientKey),
+      ...(spec.clientKey.kid === undefined ? {} : { kid: spec.clientKey.kid }),
+    };
+    const { dispatcher } = egress;
+    return openProvider({ issuer, clientId, authentication, dpop: await keyPair(spec.dpopKey), dispatcher });
+  }
+  const provider = (): Promise<Provider> => {
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+
+  /** One call; what the provider did wrong becomes a problem with a fixed text, its own words go nowhere. */
+  async function call<Result>(name: string, act: (opened: Provider) => Promise<Result>): Promise<Result> {
+    try {
+      return await act(await provider());
+    } catch (error) {
+      if (!(error instanceof ProviderFailed)) throw error;
+      logger.warn({ operation: name, reason: error.kind, code: error.error }, 'the provider gave no good answer');
+      const refused = error.kind === 'refused' || error.kind === 'untrusted';
+      throw problem(refused ? 'provider_refused' : 'provider_unavailable', { cause: error });
+    }
+  }
+
+  return {
+    issuer,
+    clientId,
+    sendsIssuer: () => call('discover', async ({ sendsIssuer }) => sendsIssuer),
+    jwksUri: () =>
+      call('discover', async ({ metadata }) => {
+        if (metadata.jwks_uri === undefined) throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
+        return metadata.jwks_uri;
+      }),
+    check: async () => void (await provider()),
+    pushAuthorization: ({ scopes, state, redirectUri }) =>
+      call('push_authorization', async (opened) => {
+        // Without consent asked for, a provider may give no offline token (OpenID Connect Core 11).
+        const parameters = { prompt: 'consent' };
+        return opened.startAuthorization({ redirectUri, scopes, state, parameters });
+      }),
+    redeem: ({ callback, state, nonce, verifier }) =>
+      call('redeem', async (opened) =>
+        redeemedOf(await opened.redeem({ callbackUrl: callback, state, nonce, verifier })),
+      ),
+    async refresh(token, check) {
+      const opened = await provider().catch(() => undefined);
+      if (!opened) return { kind: 'not_sent' };
+      let stopped = false;
+      const over = egress.dispatcher.compose(
+        beforeWriting(() => {
+          try {
+            check();
+          } catch (error) {
+            stopped = true;
+            throw error;
+          }
+        }),
+      );
+      try {
+        const { refreshToken } = await opened.refresh(token, { over });
+        const rotated = refreshToken && refreshToken.reveal() !== token.reveal() ? refreshToken : undefined;
+        return { kind: 'tokens', rotated };
+      } catch (error) {
+        const outcome = outcomeOf(error, stopped);
+        const code = error instanceof ProviderFailed ? error.error : undefined;
+        logger.warn({ operation: 'refresh', reason: outcome.kind, code }, 'the provider gave no new token');
+        return outcome;
+      }
+    },
+    isActive: (token) =>
+      call('introspect', async (opened) => (await opened.introspect(token, { hint: 'refresh_token' })).active),
+    revoke: (token) => call('revoke', (opened) => opened.revoke(token, { hint: 'refresh_token' })),
+  };
+}

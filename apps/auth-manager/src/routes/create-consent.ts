@@ -1,0 +1,52 @@
+import { route } from '@postern/http';
+import type { Kysely } from 'kysely';
+import type { Now } from '@postern/runtime';
+import { z } from 'zod';
+import { assertConsentRequest, createConsent } from '../consents/create-consent.ts';
+import type { ReturnPages } from '../consents/return-to.ts';
+import type { Schema } from '../db/schema.ts';
+import { scope, workloadName } from '../grants/grant-answer.ts';
+import { ownerOf } from '../grants/owner-of.ts';
+
+export type CreateConsent = {
+  db: Kysely<Schema>;
+  provider: { issuer: string };
+  publicUrl: string;
+  returnPages: ReturnPages;
+  now: Now;
+};
+
+const scopes = z.array(scope).min(1).max(64);
+const handle = z.strictObject({ workload: workloadName, audiences: z.array(workloadName).min(1).max(16), scopes });
+
+/** Starts a consent for a person: the answer's `consent_url` is for the person's browser. */
+export const createConsentRoute = ({ db, provider, publicUrl, returnPages, now }: CreateConsent) =>
+  route({
+    method: 'POST',
+    path: '/v1/consents',
+    listener: 'api',
+    summary: 'Start a consent for a person’s offline grant',
+    scope: 'grants:write',
+    audit: 'consent.started',
+    body: z.strictObject({ scopes, handle, return_to: z.string().max(1024).optional() }),
+    answers: { 201: z.strictObject({ id: z.uuid(), consent_url: z.url(), expires_at: z.iso.datetime() }) },
+    problems: ['person_required', 'other_provider', 'handle_exceeds_consent', 'return_not_listed'],
+    async handle({ principal, body }, audit) {
+      const starter = { owner: ownerOf(principal), client: principal.clientId };
+      const asked = { scopes: body.scopes, handle: body.handle, returnTo: body.return_to };
+      assertConsentRequest({ provider: provider.issuer, returnPages }, starter, asked);
+      return db.transaction().execute(async (tx) => {
+        const at = { provider: provider.issuer, now: now() };
+        const { id, expiresAt } = await createConsent(tx, starter, asked, at);
+        const consentUrl = `${publicUrl}/v1/consents/${id}/start`;
+        return audit.within(
+          tx,
+          {
+            resource: { type: 'consent', id },
+            details: { provider: provider.issuer, scopes: body.scopes, client: body.handle.workload },
+          },
+          { status: 201, body: { id, consent_url: consentUrl, expires_at: expiresAt.toISOString() } },
+        );
+      });
+    },
+  });

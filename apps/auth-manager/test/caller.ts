@@ -1,0 +1,58 @@
+import type { openAgent } from '@postern/mtls';
+import { type MintOptions, stableId, type TestIssuer } from '@postern/testing';
+import { request } from 'undici';
+
+/** One answer, its body parsed. */
+export type Reply = { status: number; body: Record<string, unknown>; headers: Record<string, string> };
+
+export type SendOptions = { method?: string; body?: unknown; token?: string | null };
+
+export type Caller = {
+  thumbprint: string;
+  /** A token for a person of the realm, through this workload. */
+  tokenFor(username: string, scopes: readonly string[], options?: Partial<MintOptions>): Promise<string>;
+  /** A token for this workload itself. */
+  ownToken(scopes: readonly string[], options?: Partial<MintOptions>): Promise<string>;
+  send(url: string, options?: SendOptions): Promise<Reply>;
+};
+
+type Speaks = { issuer: TestIssuer; realmIssuer: string; workload: string; thumbprint: string };
+
+/** A workload with a certificate, and tokens bound to it as token-exchange would mint them. */
+export function callerOver(
+  dispatcher: ReturnType<typeof openAgent>,
+  { issuer, realmIssuer, workload, thumbprint }: Speaks,
+): Caller {
+  const common = { audience: 'auth-manager', clientId: workload, boundTo: thumbprint };
+  return {
+    thumbprint,
+    tokenFor: (username, scopes, options = {}) =>
+      issuer.mint({
+        ...common,
+        sub: stableId(username),
+        subjectIssuer: realmIssuer,
+        actors: [workload],
+        scopes,
+        ...options,
+      }),
+    ownToken: (scopes, options = {}) =>
+      issuer.mint({ ...common, sub: workload, subjectIssuer: null, scopes, ...options }),
+    async send(url, { method = 'GET', body, token = null } = {}) {
+      const answer = await request(url, {
+        dispatcher,
+        method: method as 'GET',
+        headers: {
+          ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+      });
+      const text = await answer.body.text();
+      return {
+        status: answer.statusCode,
+        body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+        headers: answer.headers as Record<string, string>,
+      };
+    },
+  };
+}

@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Caller } from './caller.ts';
+import { HANDLE, SCOPES, startConsent, visit } from './consents.ts';
+import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
+
+let world: World;
+let replica: Replica;
+let portal: Caller;
+
+beforeAll(async () => {
+  world = await openWorld();
+  [replica, portal] = await Promise.all([world.replica(), world.caller('portal')]);
+});
+afterAll(() => world.close());
+
+const statusOf = async (id: unknown) =>
+  (
+    await portal.send(`${replica.api}/v1/consents/${String(id)}`, {
+      token: await portal.tokenFor('alice', ['grants:write']),
+    })
+  ).body;
+
+const stored = async () => Number((await world.query<{ count: string }>('select count(*) from grants'))[0]?.count);
+
+test('R18: a person consents in a browser, and the offline token lies sealed with a handle for the job', async () => {
+  const { status, body } = await startConsent(portal, replica);
+  expect(status).toBe(201);
+  expect(body['consent_url']).toBe(`${world.publicUrl}/v1/consents/${String(body['id'])}/start`);
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'pending', grant: null });
+
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'started' });
+  const page = await browser.open(callback.href);
+  expect([page.status, page.text]).toEqual([200, expect.stringContaining('Access granted')]);
+  expect([...browser.cookies.keys()].filter((name) => name.startsWith('__Host-'))).toEqual([]);
+  await browser.close();
+
+  const done = await statusOf(body['id']);
+  expect(done).toMatchObject({ state: 'completed', scopes: SCOPES, handle: HANDLE });
+  const grant = await world.db
+    .selectFrom('grants')
+    .selectAll()
+    .where('id', '=', String(done['grant']))
+    .executeTakeFirstOrThrow();
+  expect(grant).toMatchObject({ tenant: 'acme', kind: 'offline', client: 'auth-manager', state: 'active', acr: '1' });
+  expect(Buffer.from(grant.sealed_token ?? []).toString('latin1')).not.toMatch(/eyJ/);
+});
+
+test('the browser goes back to a page that its client has listed, and to no other', async () => {
+  const refused = await startConsent(portal, replica, { return_to: `${PORTAL_PAGE}/other` });
+  expect([refused.status, refused.body['code']]).toEqual([400, 'return_not_listed']);
+  const { body } = await startConsent(portal, replica, { return_to: PORTAL_PAGE });
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const { location } = await browser.open(callback.href, 'https://portal.example.com');
+  expect(location).toBe(`${PORTAL_PAGE}?consent=${String(body['id'])}&outcome=completed`);
+  await browser.close();
+});
+
+test('one grant per person, provider, client and session: a second consent in the same login renews it', async () => {
+  const [one, two] = [await startConsent(portal, replica), await startConsent(portal, replica)];
+  const { browser, callback } = await visit(world, String(one.body['consent_url']));
+  await browser.open(callback.href);
+  const first = String((await statusOf(one.body['id']))['grant']);
+  const again = await browser.login(String(two.body['consent_url']), {
+    username: 'alice',
+    password: 'unused',
+    redirectUri: world.callbackUrl,
+  });
+  await browser.open(again.href);
+  await browser.close();
+  expect((await statusOf(two.body['id']))['grant']).toBe(first);
+  const { generation } = await world.db
+    .selectFrom('grants')
+    .select('generation')
+    .where('id', '=', first)
+    .executeTakeFirstOrThrow();
+  expect(generation).toBe('2');
+});
+
+test('R18: another person who opens the link gets nothing stored, and the tokens are revoked at the provider', async () => {
+  const before = await stored();
+  const { body } = await startConsent(portal, replica, { return_to: PORTAL_PAGE });
+  const { browser, callback } = await visit(world, String(body['consent_url']), 'audrey');
+  const page = await browser.open(callback.href);
+  await browser.close();
+  expect([page.status, page.text]).toEqual([403, expect.stringContaining('somebody else')]);
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'failed', reason: 'other_person', grant: null });
+  expect(await stored()).toBe(before);
+});
+
+test('R16: a state is good once, also when the callback is loaded many times at once', async () => {
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const answers = await Promise.all(Array.from({ length: 8 }, () => browser.open(callback.href)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(7).fill(404)]);
+  expect((await browser.open(callback.href)).status).toBe(404);
+  await browser.close();
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'completed' });
+});
+
+test('R18: a state is good only in the browser that opened the link, and is not spoilt by another', async () => {
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const stranger = await visit(world, String((await startConsent(portal, replica)).body['consent_url']));
+  const page = await stranger.browser.open(callback.href);
+  expect([page.status, page.text]).toEqual([404, expect.stringContaining('no longer good')]);
+  expect((await browser.open(callback.href)).status).toBe(200);
+  await Promise.all([browser.close(), stranger.browser.close()]);
+});
+
+test('R18: a forged or expired state leads nowhere', async () => {
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const forged = new URL(callback);
+  forged.searchParams.set('state', Buffer.alloc(32, 7).toString('base64url'));
+  expect((await browser.open(forged.href)).status).toBe(404);
+  await world.query("update consents set expires_at = now() - interval '1 second' where id = $1", [body['id']]);
+  expect((await browser.open(callback.href)).status).toBe(404);
+  expect((await browser.open(String(body['consent_url']))).status).toBe(404);
+  await browser.close();
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'expired' });
+});
+
+test('R18: an answer that names another issuer is refused before its code is used (RFC 9207)', async () => {
+  for (const change of [
+    (url: URL) => url.searchParams.set('iss', 'https://evil.example'),
+    (url: URL) => url.searchParams.delete('iss'),
+  ]) {
+    const { body } = await startConsent(portal, replica);
+    const { browser, callback } = await visit(world, String(body['consent_url']));
+    change(callback);
+    expect((await browser.open(callback.href)).status).toBe(502);
+    await browser.close();
+    expect(await statusOf(body['id'])).toMatchObject({ state: 'failed', reason: 'wrong_issuer' });
+  }
+});
+
+test('a person who declines is believed, and the client is told', async () => {
+  const { body } = await startConsent(portal, replica, { return_to: PORTAL_PAGE, username: 'admin-ada' });
+  const { browser, callback } = await visit(world, String(body['consent_url']), 'admin-ada', false);
+  const { location } = await browser.open(callback.href, 'https://portal.example.com');
+  await browser.close();
+  expect(location).toMatch(/outcome=denied$/);
+  const token = await portal.tokenFor('admin-ada', ['grants:write']);
+  const { body: status } = await portal.send(`${replica.api}/v1/consents/${String(body['id'])}`, { token });
+  expect(status).toMatchObject({ state: 'denied', reason: 'access_denied', grant: null });
+});
+
+test('a code that the provider refuses ends the consent', async () => {
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  callback.searchParams.set('code', 'forged');
+  expect((await browser.open(callback.href)).status).toBe(502);
+  await browser.close();
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'failed', reason: 'provider_refused' });
+});
+
+test('only a person of our provider may start a consent, and a handle stays within it', async () => {
+  const body = { scopes: SCOPES, handle: HANDLE };
+  const post = async (token: string, over: object = {}) => {
+    const { status, body: answer } = await portal.send(`${replica.api}/v1/consents`, {
+      method: 'POST',
+      token,
+      body: { ...body, ...over },
+    });
+    return [status, answer['code']];
+  };
+  expect(await post(await portal.ownToken(['grants:write']))).toEqual([403, 'person_required']);
+  const elsewhere = await portal.tokenFor('alice', ['grants:write'], { subjectIssuer: 'https://other.example' });
+  expect(await post(elsewhere)).toEqual([403, 'other_provider']);
+  const alice = await portal.tokenFor('alice', ['grants:write']);
+  const wide = { handle: { ...HANDLE, scopes: ['secrets:read'] } };
+  expect(await post(alice, wide)).toEqual([400, 'handle_exceeds_consent']);
+});
+
+test('a consent is seen by the person and the client that started it, and by nobody else', async () => {
+  const { body } = await startConsent(portal, replica);
+  const at = `${replica.api}/v1/consents/${String(body['id'])}`;
+  const job = await world.caller('job');
+  const absent = await portal.send(`${replica.api}/v1/consents/${crypto.randomUUID()}`, {
+    token: await portal.tokenFor('alice', ['grants:write']),
+  });
+  for (const [caller, username] of [
+    [portal, 'audrey'],
+    [job, 'alice'],
+  ] as const) {
+    const answer = await caller.send(at, { token: await caller.tokenFor(username, ['grants:write']) });
+    expect(answer.status).toBe(404);
+    expect({ ...answer.body, request: '' }).toEqual({ ...absent.body, request: '' });
+  }
+});
