@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CompiledQuery, Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
-import { Migrator, type Migration, type MigrationProvider } from 'kysely/migration';
+import { Migrator, type Migration } from 'kysely/migration';
 import pg from 'pg';
 import type { TlsMaterial } from '@postern/mtls';
 import { grantDml } from './grants.ts';
@@ -64,33 +64,41 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
 }
 
 async function migrateSet(tx: Transaction<unknown>, { set, steps }: MigrationSet): Promise<string[]> {
+  // Kysely's own error is about the lock that it could not give back in a transaction that has failed already.
+  let failure: Error | undefined;
   const migrator = new Migrator({
     db: tx,
-    provider: new StepProvider(steps),
+    provider: {
+      getMigrations: async () =>
+        migrationsOf(steps, (step, cause) => {
+          failure = new Error(`migration ${set}/${step} failed`, { cause });
+        }),
+    },
     migrationTableSchema: SCHEMA,
     migrationTableName: set,
     migrationLockTableName: `${set}-lock`,
   });
   const { error, results = [] } = await migrator.migrateToLatest();
-  if (error !== undefined) {
-    const failed = results.find(({ status }) => status === 'Error')?.migrationName ?? '';
-    throw new Error(`migration ${set}/${failed} failed`, { cause: error });
-  }
+  if (error !== undefined) throw failure ?? new Error(`migrations of ${set} failed`, { cause: error });
   await assertUnedited(tx, set, steps);
   return results.map(({ migrationName }) => `${set}/${migrationName}`);
 }
 
-class StepProvider implements MigrationProvider {
-  readonly #steps: Record<string, string>;
-  constructor(steps: Record<string, string>) {
-    this.#steps = steps;
-  }
-  async getMigrations(): Promise<Record<string, Migration>> {
-    const migration = (text: string): Migration => ({
-      up: async (db) => void (await db.executeQuery(CompiledQuery.raw(text))),
-    });
-    return Object.fromEntries(Object.entries(this.#steps).map(([name, text]) => [name, migration(text)]));
-  }
+function migrationsOf(
+  steps: Record<string, string>,
+  failed: (step: string, cause: unknown) => void,
+): Record<string, Migration> {
+  const migration = (step: string, text: string): Migration => ({
+    async up(db) {
+      try {
+        await db.executeQuery(CompiledQuery.raw(text));
+      } catch (cause) {
+        failed(step, cause);
+        throw cause;
+      }
+    },
+  });
+  return Object.fromEntries(Object.entries(steps).map(([step, text]) => [step, migration(step, text)]));
 }
 
 async function assertUnedited(tx: Transaction<unknown>, set: string, steps: Record<string, string>): Promise<void> {
