@@ -1,0 +1,155 @@
+import { Queue, UnrecoverableError, Worker, type Job } from 'bullmq';
+import { openConnection, type BusOptions, type Connection } from './connection.ts';
+import { within } from './deadline.ts';
+import { assertQueueName, prefixOf } from './prefix.ts';
+
+/** Thrown by a handler for a job that no further attempt can help. It stays among the failed ones for a while. */
+export class JobRefused extends Error {
+  override readonly name = 'JobRefused';
+}
+
+export type BusQueue = {
+  /**
+   * Adds a job under a new id. Its payload is JSON.
+   *
+   * @throws Error when Redis does not take it within seconds. It may have been taken all the same.
+   */
+  add(payload: unknown): Promise<void>;
+  /** Jobs that wait or are worked on. A hint: Redis is never the record (R21). */
+  depth(): Promise<number>;
+};
+
+export type WorkerOptions = {
+  queue: string;
+  /** The service whose queue it is. Default: this one. */
+  of?: string;
+  /** Jobs at a time. Default 1. */
+  concurrency?: number;
+};
+
+export type Handler = (payload: unknown, job: { id: string; attempt: number }) => Promise<void>;
+
+export type Bus = {
+  /** A queue that this service fills. */
+  queue(name: string): BusQueue;
+  /** Starts working on a queue. A job comes at least once; the handler bears with repetition. */
+  worker(options: WorkerOptions, handler: Handler): void;
+  /** @throws Error when Redis does not answer. */
+  check(): Promise<void>;
+  /** Lets the jobs under way end, then closes every connection. */
+  close(): Promise<void>;
+};
+
+const COMMAND_TIMEOUT_MS = 5_000;
+const ATTEMPTS = 5;
+
+/** Nothing is kept for its own sake: Postgres is the record. */
+const RETENTION = {
+  removeOnComplete: { age: 600, count: 100 },
+  removeOnFail: { age: 86_400, count: 1_000 },
+} as const;
+
+/** A worker killed over and over must not turn its job into a failed one. */
+const MAX_STALLED = 50;
+
+/**
+ * Opens the event bus: BullMQ over a Redis reached by mTLS. Redis being away is not an error of `openBus`; commands fail in
+ * time and workers go on when it is back.
+ */
+export async function openBus(options: BusOptions): Promise<Bus> {
+  const { service, logger, tls } = options;
+  const queues = new Map<string, Queue>();
+  const workers: { open: () => Worker; running: Worker }[] = [];
+  let connection = openConnection(options);
+  let closed = false;
+  let swapping = Promise.resolve();
+
+  const openQueue = (name: string) => {
+    const queue = new Queue(name, {
+      connection: connection.client,
+      prefix: prefixOf(service),
+      defaultJobOptions: { ...RETENTION, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: 500 } },
+    });
+    queue.on('error', () => {});
+    return queue;
+  };
+
+  // Everything is opened anew over the new certificate before the old is closed: no job waits for it.
+  const swap = async () => {
+    if (closed) return;
+    const old: Connection = connection;
+    const oldQueues = [...queues.values()];
+    const oldWorkers = workers.map(({ running }) => running);
+    connection = openConnection(options);
+    for (const name of queues.keys()) queues.set(name, openQueue(name));
+    for (const worker of workers) worker.running = worker.open();
+    await closeAll(oldWorkers, oldQueues, old);
+  };
+  const unsubscribe = tls.onChange(() => {
+    swapping = swapping.then(swap).catch((err) => logger.error({ err }, 'the bus was not closed in order'));
+  });
+
+  return {
+    queue(name) {
+      assertQueueName(name);
+      if (!queues.has(name)) queues.set(name, openQueue(name));
+      const current = () => queues.get(name)!;
+      return {
+        async add(payload) {
+          await within(COMMAND_TIMEOUT_MS, current().add(name, payload));
+        },
+        depth: () => within(COMMAND_TIMEOUT_MS, current().getJobCountByTypes('waiting', 'active', 'delayed')),
+      };
+    },
+    worker({ queue, of = service, concurrency = 1 }, handler) {
+      assertQueueName(queue);
+      const open = () => {
+        const worker = new Worker(queue, (job) => handle(job, handler), {
+          connection: connection.client,
+          prefix: prefixOf(of),
+          concurrency,
+          maxStalledCount: MAX_STALLED,
+          lockDuration: 15_000,
+          stalledInterval: 5_000,
+          ...RETENTION,
+        });
+        worker.on('error', () => {});
+        worker.on('failed', (job, err) => logger.warn({ err, queue, jobId: job?.id, producer: of }, 'a job failed'));
+        return worker;
+      };
+      workers.push({ open, running: open() });
+    },
+    async check() {
+      await within(COMMAND_TIMEOUT_MS, connection.ping());
+    },
+    async close() {
+      closed = true;
+      unsubscribe();
+      await swapping;
+      await closeAll(
+        workers.map(({ running }) => running),
+        [...queues.values()],
+        connection,
+      );
+    },
+  };
+}
+
+async function handle(job: Job, handler: Handler): Promise<void> {
+  try {
+    await handler(job.data, { id: job.id ?? '', attempt: job.attemptsMade + 1 });
+  } catch (error) {
+    // BullMQ writes an error's message into Redis, and a message can quote input.
+    if (error instanceof JobRefused) throw new UnrecoverableError(error.message);
+    throw new Error('the handler failed', { cause: error });
+  }
+}
+
+async function closeAll(workers: Worker[], queues: Queue[], connection: Connection): Promise<void> {
+  try {
+    await Promise.all(workers.map((worker) => worker.close()));
+    await Promise.all(queues.map((queue) => queue.close()));
+  } finally {
+    connection.close();
+  }
+}
