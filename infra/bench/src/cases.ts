@@ -1,6 +1,8 @@
 import { open, seal } from './cases/envelope.ts';
+import { retrieve } from './cases/retrieve.ts';
+import { idleMemory, start } from './cases/start.ts';
 import { cachedVerification } from './cases/token-verification.ts';
 import { type Case } from './measure.ts';
 
 /** Every case, in the order of the table. */
-export const cases: Case[] = [cachedVerification, seal, open];
+export const cases: Case[] = [cachedVerification, seal, open, retrieve, start, idleMemory];

@@ -1,6 +1,6 @@
 import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { type ProfileName } from '@postern/profile';
-import { asRedisAdmin } from '@postern/testing';
+import { asRedisAdmin, type RedisAdminClient } from '@postern/testing';
 import { join } from 'node:path';
 
 import { issueCertificates, type Certificates } from './certificates.ts';
@@ -34,10 +34,14 @@ export type Stack = {
   pids(): Record<Service | 'postgres' | 'redis-cache' | 'redis-bus', number>;
   /** Empties a Redis, as a lost instance would. */
   flush(kind: 'cache' | 'bus'): Promise<void>;
+  /** Runs commands on the cache as its administrator. */
+  cache<T>(work: (client: RedisAdminClient) => Promise<T>): Promise<T>;
   /** kill -9, then a new process; resolves when that one is ready. */
   crash(service: Service): Promise<void>;
   /** Rejects when a service ends by itself. */
   failed: Promise<never>;
+  /** One service's environment, as it was started with. */
+  environmentOf(service: Service): Record<string, string>;
   close(): Promise<void>;
 };
 
@@ -164,11 +168,13 @@ async function open(
       ...each((service) => processes[service].pid),
     }),
     flush: (kind) => asRedisAdmin(redis[kind], async (client) => void (await client.flushAll())),
+    cache: (work) => asRedisAdmin(redis.cache, work),
     async crash(service) {
       await processes[service].kill();
       await start(service);
     },
     failed,
+    environmentOf: (service) => environmentOf(service, world),
     close,
   };
 }

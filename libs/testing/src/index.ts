@@ -15,6 +15,7 @@ export {
   asRedisAdmin,
   startRedis,
   type RedisAdmin,
+  type RedisAdminClient,
   type RedisServer,
   type RedisServerOptions,
   type RedisUser,
