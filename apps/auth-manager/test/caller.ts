@@ -1,5 +1,5 @@
 import type { openAgent } from '@postern/mtls';
-import { type MintOptions, stableId, type TestIssuer } from '@postern/testing';
+import type { MintOptions, TestIssuer } from '@postern/testing';
 import { request } from 'undici';
 
 /** One answer, its body parsed. */
@@ -16,12 +16,18 @@ export type Caller = {
   send(url: string, options?: SendOptions): Promise<Reply>;
 };
 
-type Speaks = { issuer: TestIssuer; realmIssuer: string; workload: string; thumbprint: string };
+type Speaks = {
+  issuer: TestIssuer;
+  realmIssuer: string;
+  subOf: (username: string) => string;
+  workload: string;
+  thumbprint: string;
+};
 
 /** A workload with a certificate, and tokens bound to it as token-exchange would mint them. */
 export function callerOver(
   dispatcher: ReturnType<typeof openAgent>,
-  { issuer, realmIssuer, workload, thumbprint }: Speaks,
+  { issuer, realmIssuer, subOf, workload, thumbprint }: Speaks,
 ): Caller {
   const common = { audience: 'auth-manager', clientId: workload, boundTo: thumbprint };
   return {
@@ -29,7 +35,7 @@ export function callerOver(
     tokenFor: (username, scopes, options = {}) =>
       issuer.mint({
         ...common,
-        sub: stableId(username),
+        sub: subOf(username),
         subjectIssuer: realmIssuer,
         actors: [workload],
         scopes,

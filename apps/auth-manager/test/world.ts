@@ -14,7 +14,6 @@ import {
   type Realm,
   redisForTests,
   spiffeIdOf,
-  stableId,
   startIdentityProvider,
   testIssuer,
   type TestIssuer,
@@ -53,6 +52,11 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
     authManagerLogoutUrl: `${publicUrl}/v1/backchannel-logout`,
     authManagerJwks: { keys: [{ ...(await exportJWK(clientKey.publicKey)), alg: 'ES256', use: 'sig' }] },
   });
+  const subOf = (username: string) => {
+    const user = realm.users.find((one) => one.username === username);
+    if (!user) throw new RangeError(`no such user: ${username}`);
+    return user.id;
+  };
   const providerTls = await authority.issue('identity-provider');
   const providerPort = await freePort();
   const startProvider = () => startIdentityProvider({ tls: providerTls, realm, port: providerPort, dataDir });
@@ -98,6 +102,7 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
     issuer,
     authority,
     publicUrl,
+    subOf,
     callbackUrl: `${publicUrl}/v1/consents/callback`,
     ca: leaf.ca,
     /** The service's database, as its own role. */
@@ -130,7 +135,7 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
       const material = await watchTlsMaterial(paths);
       const agent = openAgent(material, { servername: 'localhost' });
       closes.push(() => agent.close().then(() => material.close()));
-      return callerOver(agent, { issuer, realmIssuer: provider.issuer, workload, thumbprint });
+      return callerOver(agent, { issuer, realmIssuer: provider.issuer, subOf, workload, thumbprint });
     },
     async close() {
       for (const close of closes.toReversed()) await close();
@@ -144,9 +149,6 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
 }
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
-
-/** The `sub` of a user of the realm. */
-export const subOf = stableId;
 
 const trustOf = ({ entry }: TestIssuer) => ({
   trustDomain: DEVELOPMENT_TRUST_DOMAIN,
