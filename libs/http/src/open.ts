@@ -18,6 +18,7 @@ export const OPEN_ROUTES: ReadonlySet<string> = Object.freeze(
     'GET /.well-known/oauth-authorization-server',
     'GET /.well-known/openid-configuration',
     'GET /.well-known/security.txt',
+    'GET /.well-known/provider-client.json',
   ]),
 );
 
