@@ -3,11 +3,14 @@ import { afterAll, beforeAll, describe } from '@jest/globals';
 import { bindingCases } from './binding.cases.ts';
 import { exchangeCases } from './exchange.cases.ts';
 import { introspectionCases } from './introspection.cases.ts';
+import { lockoutCases } from './lockout.cases.ts';
 import { loginCases } from './login.cases.ts';
 import { logoutCases } from './logout.cases.ts';
 import { refreshCases } from './refresh.cases.ts';
 import { startSubject, type StartProvider, type Subject } from './subject.ts';
 
+export { openRelyingParty, type RelyingParty } from './relying-party.ts';
+export { contractRealm, createKeys } from './world.ts';
 export type { ProviderUnderTest, StartProvider } from './subject.ts';
 
 const START_TIMEOUT_MS = 300_000;
@@ -34,5 +37,6 @@ export function identityProviderContract(name: string, start: StartProvider): vo
     describe('introspection', () => introspectionCases(subject));
     describe('token exchange', () => exchangeCases(subject));
     describe('logging out', () => logoutCases(subject));
+    describe('being locked out', () => lockoutCases(subject));
   });
 }
