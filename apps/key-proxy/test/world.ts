@@ -14,23 +14,37 @@ import {
   spiffeIdOf,
   testIssuer,
   WORKLOADS,
+  type Leaf,
+  type TestRedisUser,
 } from '@postern/testing';
 import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
 import { type Caller, callerOver } from './caller.ts';
+import { startExchange } from './exchange.ts';
+import { startService } from './service-process.ts';
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
-export type WorldOptions = { now?: Now; env?: Record<string, string>; rates?: RateLimits };
+export type WorldOptions = { now?: Now; env?: Record<string, string>; rates?: RateLimits; withCryptoStore?: boolean };
 
 /** A spec makes more requests a minute than one caller may. */
 const unlimited: RateLimits = { consume: async () => {} };
 
+const workloads = {
+  trustDomain: DEVELOPMENT_TRUST_DOMAIN,
+  workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
+};
+
 /** The service with its database, its bus and its issuers, composed in this process; callers come over real mTLS. */
-export async function openWorld({ now = systemNow, env = {}, rates = unlimited }: WorldOptions = {}) {
+export async function openWorld({
+  now = systemNow,
+  env = {},
+  rates = unlimited,
+  withCryptoStore = false,
+}: WorldOptions = {}) {
   const closing = closeInReverse();
-  const [postgres, redis, exchange, publicPort] = await Promise.all([
+  const [postgres, redis, issuer, publicPort] = await Promise.all([
     postgresForTests(),
     redisForTests(),
     testIssuer(),
@@ -38,7 +52,7 @@ export async function openWorld({ now = systemNow, env = {}, rates = unlimited }
   ]);
   closing.add(() => postgres.close());
   closing.after(redis);
-  closing.after(exchange);
+  closing.after(issuer);
   const database = await postgres.createDatabase({ service: 'key-proxy' });
   closing.add(() => database.drop());
   await migrate({ url: database.ownerUrl, tls: database.tls, sets: migrationSets, serviceRole: database.serviceRole });
@@ -47,41 +61,66 @@ export async function openWorld({ now = systemNow, env = {}, rates = unlimited }
   closing.add(() => rm(folder, { recursive: true, force: true }));
   const rootKeyPath = join(folder, 'root.key');
   await createLocalRootKeyFile(rootKeyPath);
-  const issuerUrl = `https://127.0.0.1:${publicPort}`;
-  const trustPath = join(folder, 'trust.json');
-  const own = { ...exchange.entry, issuer: issuerUrl, jwksUri: `${issuerUrl}/.well-known/jwks.json` };
-  await writeFile(
-    trustPath,
-    JSON.stringify({
-      trustDomain: DEVELOPMENT_TRUST_DOMAIN,
-      workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
-      issuers: [exchange.entry, { ...own, tenant: { claim: 'tenant', prefix: 'kp_' } }],
-    }),
-  );
-
-  const [leaf, busUser] = await Promise.all([postgres.authority.issue('key-proxy'), redis.bus.user('key-proxy')]);
-  const config = readConfig({
+  const commonEnv = (leaf: Leaf['paths'], bus: TestRedisUser, trust: string) => ({
     POSTERN_ENVIRONMENT: 'development',
     POSTERN_ROLE: 'api',
     POSTERN_API_PORT: '0',
-    POSTERN_PUBLIC_PORT: String(publicPort),
     POSTERN_MANAGEMENT_PORT: '0',
-    POSTERN_PUBLIC_URL: issuerUrl,
-    POSTERN_TLS_CERT_PATH: leaf.paths.cert,
-    POSTERN_TLS_KEY_PATH: leaf.paths.key,
-    POSTERN_TLS_CA_PATH: leaf.paths.ca,
-    POSTERN_TRUST_PATH: trustPath,
-    POSTERN_POSTGRES_URL: database.url,
-    POSTERN_BUS_URL: busUser.url,
-    POSTERN_BUS_PASSWORD: busUser.password,
-    POSTERN_BUS_TLS_CERT_PATH: busUser.paths.cert,
-    POSTERN_BUS_TLS_KEY_PATH: busUser.paths.key,
-    POSTERN_BUS_TLS_CA_PATH: busUser.paths.ca,
+    POSTERN_TLS_CERT_PATH: leaf.cert,
+    POSTERN_TLS_KEY_PATH: leaf.key,
+    POSTERN_TLS_CA_PATH: leaf.ca,
+    POSTERN_TRUST_PATH: trust,
+    POSTERN_BUS_URL: bus.url,
+    POSTERN_BUS_PASSWORD: bus.password,
+    POSTERN_BUS_TLS_CERT_PATH: bus.paths.cert,
+    POSTERN_BUS_TLS_KEY_PATH: bus.paths.key,
+    POSTERN_BUS_TLS_CA_PATH: bus.paths.ca,
     POSTERN_ROOT_KEY: 'local',
     POSTERN_ROOT_KEY_PATH: rootKeyPath,
     POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
-    POSTERN_TOKEN_EXCHANGE_URL: 'https://127.0.0.1:1',
-    POSTERN_CRYPTO_STORE_URL: 'https://127.0.0.1:1',
+  });
+  const issuerUrl = `https://127.0.0.1:${publicPort}`;
+  const trustPath = join(folder, 'trust.json');
+  const own = { ...issuer.entry, issuer: issuerUrl, jwksUri: `${issuerUrl}/.well-known/jwks.json` };
+  await writeFile(
+    trustPath,
+    JSON.stringify({
+      ...workloads,
+      issuers: [issuer.entry, { ...own, tenant: { claim: 'tenant', prefix: 'kp_' } }],
+    }),
+  );
+
+  const exchange = closing.after(await startExchange(issuer, await postgres.authority.issue('token-exchange')));
+  const store = withCryptoStore ? closing.after(await startCryptoStore()) : null;
+
+  async function startCryptoStore() {
+    const held = await postgres.createDatabase({ service: 'crypto-store' });
+    closing.add(() => held.drop());
+    const [leaf, cache, bus] = await Promise.all([
+      postgres.authority.issue('crypto-store'),
+      redis.cache.user('crypto-store'),
+      redis.bus.user('crypto-store'),
+    ]);
+    const storeTrust = join(folder, 'crypto-store-trust.json');
+    await writeFile(storeTrust, JSON.stringify({ ...workloads, issuers: [issuer.entry] }));
+    return startService('crypto-store', {
+      ...commonEnv(leaf.paths, bus, storeTrust),
+      POSTERN_PUBLIC_PORT: '0',
+      POSTERN_POSTGRES_URL: held.url,
+      POSTERN_POSTGRES_OWNER_URL: held.ownerUrl,
+      POSTERN_CACHE_URL: cache.url,
+      POSTERN_CACHE_PASSWORD: cache.password,
+    });
+  }
+
+  const [leaf, busUser] = await Promise.all([postgres.authority.issue('key-proxy'), redis.bus.user('key-proxy')]);
+  const config = readConfig({
+    ...commonEnv(leaf.paths, busUser, trustPath),
+    POSTERN_PUBLIC_PORT: String(publicPort),
+    POSTERN_PUBLIC_URL: issuerUrl,
+    POSTERN_POSTGRES_URL: database.url,
+    POSTERN_TOKEN_EXCHANGE_URL: exchange.url,
+    POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? 'https://127.0.0.1:1',
     ...env,
   });
   const logged: string[] = [];
@@ -96,6 +135,8 @@ export async function openWorld({ now = systemNow, env = {}, rates = unlimited }
     urls: listening.urls,
     issuerUrl,
     service,
+    exchange,
+    store,
     /** Everything that was logged, with debug logging on. */
     logged,
     /** Rows of the service's database, as its owner sees them. */
@@ -103,7 +144,7 @@ export async function openWorld({ now = systemNow, env = {}, rates = unlimited }
       postgres.asAdmin(async (client) => (await client.query(sql, values)).rows as Row[], database.name),
     /** A token as token-exchange mints it for this service: alice of acme through the job, bound to that certificate. */
     token: (boundTo: string, scopes: readonly string[], more: object = {}) =>
-      exchange.mint({ audience: 'key-proxy', scopes, boundTo, ...more }),
+      issuer.mint({ audience: 'key-proxy', scopes, boundTo, ...more }),
     async caller(workload: string): Promise<Caller> {
       const { paths } = await postgres.authority.issue(workload);
       const material = closing.after(await watchTlsMaterial(paths));

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type Caller } from './caller.ts';
+import { openWorld, signUpBody, type World } from './world.ts';
+
+let world: World;
+let job: Caller;
+let portal: Caller;
+const clock = { now: new Date() };
+
+beforeAll(async () => {
+  world = await openWorld({ withCryptoStore: true, now: () => clock.now });
+  [job, portal] = await Promise.all([world.caller('job'), world.caller('portal')]);
+}, 120_000);
+afterAll(() => world.close());
+beforeEach(() => {
+  world.exchange.refuse = false;
+});
+
+const both = ['secrets:read', 'secrets:write'];
+const aliceOf = (tenant: string, scopes: readonly string[] = both) => world.token(job.thumbprint, scopes, { tenant });
+const create = (token: string, name: string, value: string, caller = job) =>
+  caller.send('POST', `${world.url}/create-secret`, { token, body: { secret_name: name, secret_value: value } });
+const list = (token: string, query = '', caller = job) =>
+  caller.send('GET', `${world.url}/get-all-secrets${query}`, { token });
+const newTenant = () => `t-${randomUUID()}`;
+
+test('the walk of the seed: sign up, log in, create a secret, list it, read it, see both in the audit log', async () => {
+  await portal.send('POST', `${world.url}/signup`, { body: signUpBody('walk@foods.example') });
+  const login = await portal.send('POST', `${world.url}/login`, {
+    body: { email: 'walk@foods.example', password: 'a long enough password' },
+  });
+  const token = String(login.body['access_token']);
+  const created = await create(token, 'smtp', 'mail-password', portal);
+  expect(created).toMatchObject({ status: 201, body: { name: 'smtp', provider: 'crypto-store', version: '1' } });
+  expect(await list(token, '', portal)).toMatchObject({ status: 200, body: { secrets: [created.body], next: null } });
+  const opened = { ...created.body, value: 'mail-password' };
+  expect(await list(token, '?values=true', portal)).toMatchObject({ status: 200, body: { secrets: [opened] } });
+
+  const { body } = await portal.send('GET', `${world.url}/audit-logs`, { token });
+  const lines = body['audit_logs'] as Record<string, unknown>[];
+  expect(lines.map(({ action, secret_name, status }) => [action, secret_name, status])).toEqual([
+    ['get-secret', 'smtp', 'success'],
+    ['create-secret', 'smtp', 'success'],
+    ['login', null, 'success'],
+    ['signup', null, 'success'],
+  ]);
+});
+
+test('R5: the store is called with a token exchanged for this caller, of the one scope that the call needs', async () => {
+  const token = await aliceOf(newTenant());
+  world.exchange.asked.length = 0;
+  await create(token, 'one', 'v');
+  await list(token, '?values=true');
+  await list(token, '?values=true');
+  expect(world.exchange.asked).toEqual([
+    { audience: 'crypto-store', scope: 'records:write' },
+    { audience: 'crypto-store', scope: 'records:read' },
+  ]);
+});
+
+test('R38: the database keeps the reference and a keyed fingerprint, never the value; equal values have unequal fingerprints', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  await create(token, 'one', 'canary-value-5d1e');
+  await create(token, 'two', 'canary-value-5d1e');
+  const [dump] = await world.rows<{ all: string }>(
+    `select concat((select json_agg(s) from secrets s), (select json_agg(a) from activity a),
+       (select json_agg(encode(canonical, 'escape')) from audit_outbox)) as all`,
+  );
+  expect(dump?.all).not.toContain('canary-value-5d1e');
+  const rows = await world.rows<{ print: string }>(
+    `select encode(fingerprint, 'hex') as print from secrets where tenant = $1`,
+    [tenant],
+  );
+  expect(new Set(rows.map(({ print }) => print)).size).toBe(2);
+  const { body } = await list(token);
+  expect(JSON.stringify(body)).not.toContain(rows[0]?.print ?? '');
+});
+
+test('a secret belongs to one person of one tenant: another person, and the same person elsewhere, see nothing of it', async () => {
+  const tenant = newTenant();
+  await create(await aliceOf(tenant), 'mine', 'v');
+  for (const token of [
+    await world.token(job.thumbprint, both, { tenant, sub: 'bob' }),
+    await world.token(job.thumbprint, both, { tenant, subjectIssuer: 'https://other.example/realms/x' }),
+    await aliceOf(newTenant()),
+  ]) {
+    expect(await list(token, '?values=true')).toMatchObject({ status: 200, body: { secrets: [] } });
+    expect(await create(token, 'mine', 'v')).toMatchObject({ status: 201 });
+  }
+});
+
+test('a name is taken once, also by creates at the same time; the first value stays', async () => {
+  const token = await aliceOf(newTenant());
+  const answers = await Promise.all(['a', 'b', 'c'].map((value) => create(token, 'same', value)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+  const winner = ['a', 'b', 'c'][answers.findIndex(({ status }) => status === 201)];
+  expect(await list(token, '?values=true')).toMatchObject({ body: { secrets: [{ value: winner }] } });
+});
+
+test('R23: intent, then outcome, whatever the provider does; a refused name is free again', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  world.exchange.refuse = true;
+  expect(await create(token, 'wanted', 'v')).toMatchObject({ status: 403, body: { code: 'provider_forbidden' } });
+  world.exchange.refuse = false;
+  expect(await create(token, 'wanted', 'v')).toMatchObject({ status: 201 });
+  const rows = await world.rows<{ event: string }>(`select convert_from(canonical, 'utf8') as event from audit_outbox`);
+  const outcomes = rows
+    .map(({ event }) => JSON.parse(event) as { action: string; tenant: string; outcome: string; reason?: string })
+    .filter((event) => event.tenant === tenant && event.action === 'secret.created')
+    .map(({ outcome, reason }) => [outcome, reason]);
+  expect(outcomes).toEqual([
+    ['intent', undefined],
+    ['failed', 'provider_forbidden'],
+    ['intent', undefined],
+    ['success', undefined],
+  ]);
+});
+
+test('a create that died midway keeps its name until it is given up, then is repeated under the same reference', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  await create(token, 'other', 'v');
+  await world.rows(
+    `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
+     select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'died', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
+    [tenant, '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11', clock.now],
+  );
+  expect(await create(token, 'died', 'v')).toMatchObject({ status: 409, body: { code: 'secret_exists' } });
+  expect((await list(token)).body['secrets']).toHaveLength(1);
+  clock.now = new Date(clock.now.getTime() + 61_000);
+  expect(await create(token, 'died', 'v')).toMatchObject({
+    status: 201,
+    body: { reference: 'secret/0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11' },
+  });
+});
+
+test('each value that is given out is an event of its own, beside the list’s', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  for (const name of ['a', 'b', 'c']) await create(token, name, name);
+  await list(token, '?values=true&limit=2');
+  const rows = await world.rows<{ event: string }>(`select convert_from(canonical, 'utf8') as event from audit_outbox`);
+  const read = rows
+    .map(
+      ({ event }) =>
+        JSON.parse(event) as { action: string; tenant: string; details: { name?: string; count?: number } },
+    )
+    .filter((event) => event.tenant === tenant && event.action !== 'secret.created');
+  expect(read.map(({ action, details }) => [action, details.name ?? details.count])).toEqual([
+    ['secret.read', 'a'],
+    ['secret.read', 'b'],
+    ['secrets.listed', 2],
+  ]);
+});
+
+test('pages follow each other by name', async () => {
+  const token = await aliceOf(newTenant());
+  for (const name of ['c', 'a', 'b']) await create(token, name, name);
+  const first = await list(token, '?limit=2');
+  expect(first.body).toMatchObject({ secrets: [{ name: 'a' }, { name: 'b' }], next: 'b' });
+  expect((await list(token, '?limit=2&after=b')).body).toMatchObject({ secrets: [{ name: 'c' }], next: null });
+});
+
+test('who may not, cannot: a missing scope is named, and a workload without a person has no secrets', async () => {
+  const reader = await aliceOf(newTenant(), ['secrets:read']);
+  const refused = await create(reader, 'x', 'v');
+  expect(refused).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
+  expect(refused.headers['www-authenticate']).toContain('scope="secrets:write"');
+  expect((await job.send('GET', `${world.url}/audit-logs`, { token: reader })).status).toBe(403);
+  const alone = await world.token(job.thumbprint, both, { subjectIssuer: null, sub: 'job' });
+  expect(await list(alone)).toMatchObject({ status: 403, body: { code: 'person_required' } });
+});
