@@ -1,9 +1,13 @@
 // `npm test`: every check of the repository, from formatting to the suites on real servers. The last line counts.
-import { allProjects, clearResults, collectResults } from './src/test-run/results.ts';
+// `npm test -- mtls postgres` runs the suites of these projects alone.
+import { allProjects, clearResults, collectResults, selectProjects } from './src/test-run/results.ts';
 import { startSharedServers } from './src/test-run/shared-servers.ts';
 import { runStep, type Step } from './src/test-run/step.ts';
+import { summaryOf } from './src/test-run/summary.ts';
 
-const nx = { NX_DAEMON: 'false', NX_TUI: 'false', FORCE_COLOR: '0' };
+const nx = { NX_DAEMON: 'false', NX_TUI: 'false' };
+const named = process.argv.slice(2);
+const projects = selectProjects(allProjects(), named);
 
 const checks: Step[] = [
   { name: 'formatting', command: ['prettier', '--check', '--log-level', 'warn', '.'] },
@@ -13,7 +17,7 @@ const checks: Step[] = [
 ];
 
 const failedSteps: string[] = [];
-for (const step of checks) if (!(await runStep(step))) failedSteps.push(step.name);
+for (const step of named.length > 0 ? [] : checks) if (!(await runStep(step))) failedSteps.push(step.name);
 
 clearResults();
 const servers = await startSharedServers();
@@ -21,7 +25,7 @@ console.log('✓ PostgreSQL and two Redis are up');
 try {
   await runStep({
     name: 'tests',
-    command: ['nx', 'run-many', '-t', 'test', '--parallel=2', '--outputStyle=stream', ...process.argv.slice(2)],
+    command: ['nx', 'run-many', '-t', 'test', '--parallel=2', '--outputStyle=stream', `--projects=${projects.join()}`],
     environment: { ...nx, ...servers.environment },
     live: true,
   });
@@ -29,14 +33,6 @@ try {
   await servers.close();
 }
 
-const results = collectResults(allProjects());
-const sum = (count: (result: (typeof results)[number]) => number) => results.reduce((total, r) => total + count(r), 0);
-const skipped = sum((result) => result.skipped.length);
-const failed = sum((result) => result.failed) + failedSteps.length;
-for (const { project, skipped: names } of results)
-  for (const name of names) console.log(`skipped: ${project}: ${name}`);
-for (const { project } of results.filter((result) => result.failed > 0)) console.log(`failed: ${project}`);
-for (const name of failedSteps) console.log(`failed: ${name}`);
-if (skipped > 0 && process.env['CI'] === 'true') console.log('skipped tests fail the run under CI=true');
-console.log(`${sum((result) => result.passed)} passed, ${failed} failed, ${skipped} skipped`);
-process.exitCode = failed > 0 || (skipped > 0 && process.env['CI'] === 'true') ? 1 : 0;
+const summary = summaryOf(collectResults(projects), failedSteps, process.env['CI'] === 'true');
+console.log(summary.lines.join('\n'));
+process.exitCode = summary.exitCode;

@@ -41,3 +41,12 @@ export function allProjects(): string[] {
 
 /** The `name` of a package.json. */
 export const packageName = (file: string): string => (JSON.parse(readFileSync(file, 'utf8')) as { name: string }).name;
+
+/** The projects that `names` name, whole or without `@postern/`; all where there are none. */
+export function selectProjects(projects: readonly string[], names: readonly string[]): string[] {
+  const unknown = names.find((name) => !projects.some((project) => isNamed(project, name)));
+  if (unknown !== undefined) throw new Error(`there is no project ${unknown}; there are ${projects.join(', ')}`);
+  return projects.filter((project) => names.length === 0 || names.some((name) => isNamed(project, name)));
+}
+
+const isNamed = (project: string, name: string): boolean => project === name || project === `@postern/${name}`;

@@ -1,0 +1,64 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { runJest } from '../src/test-run/run-jest.ts';
+import { summaryOf } from '../src/test-run/summary.ts';
+
+// Inside the checkout, where the specs find their packages, and in a folder that no project has.
+mkdirSync('.cache', { recursive: true });
+const folder = mkdtempSync('.cache/spec-');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const specs = (name: string, source: string): string => {
+  const root = join(folder, name);
+  mkdirSync(join(root, 'src'), { recursive: true });
+  writeFileSync(join(root, 'src/a.spec.ts'), `import { test } from '@jest/globals';\n${source}`);
+  return root;
+};
+
+describe('the specs of a project', () => {
+  test('are counted, the skipped by name', async () => {
+    const root = specs(
+      'counted',
+      `test('a', () => {}); test('b', () => { throw new Error(); }); test.skip('c: why', () => {});`,
+    );
+    expect(await runJest(root, 'counted')).toEqual({ project: 'counted', passed: 1, failed: 1, skipped: ['c: why'] });
+  });
+
+  test('fail when one cannot even be loaded', async () => {
+    expect(await runJest(specs('broken', `import 'missing-package';`), 'broken')).toMatchObject({
+      passed: 0,
+      failed: 1,
+    });
+  });
+
+  test('fail when what they opened stays open', async () => {
+    const root = specs(
+      'leaking',
+      `import { createServer } from 'node:net'; test('a', () => { createServer().listen(0); });`,
+    );
+    expect(await runJest(root, 'leaking')).toEqual({ project: 'leaking', passed: 1, failed: 1, skipped: [] });
+  });
+});
+
+describe('the summary', () => {
+  const fine = { project: 'x', passed: 2, failed: 0, skipped: [] };
+  const skipping = { project: 'y', passed: 1, failed: 0, skipped: ['Keycloak 26 cannot be had: no Java'] };
+
+  test('ends with the counts', () => {
+    expect(summaryOf([fine], [], true)).toEqual({ lines: ['2 passed, 0 failed, 0 skipped'], exitCode: 0 });
+  });
+
+  test('names what is skipped, and fails it under CI=true', () => {
+    const { lines, exitCode } = summaryOf([fine, skipping], [], false);
+    expect(lines).toEqual(['skipped: y: Keycloak 26 cannot be had: no Java', '3 passed, 0 failed, 1 skipped']);
+    expect(exitCode).toBe(0);
+    expect(summaryOf([fine, skipping], [], true).exitCode).toBe(1);
+  });
+
+  test('counts a failed check', () => {
+    const { lines, exitCode } = summaryOf([fine], ['lint'], false);
+    expect(lines.at(-1)).toBe('2 passed, 1 failed, 0 skipped');
+    expect(exitCode).toBe(1);
+  });
+});
