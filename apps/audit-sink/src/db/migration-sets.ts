@@ -1,0 +1,14 @@
+import { branchKeyMigrations } from '@postern/branch-keys';
+import { outboxMigrations } from '@postern/outbox';
+import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
+import { logMigrations } from './migrations/log.ts';
+
+/** Every table of this service's database, in the order in which the sets may refer to each other. */
+export const migrationSets: readonly MigrationSet[] = [
+  singleUseMigrations,
+  outboxMigrations,
+  branchKeyMigrations,
+  logMigrations,
+];
+
+export const SERVICE_ROLE = 'audit_sink';
