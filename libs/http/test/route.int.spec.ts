@@ -1,0 +1,328 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { request, type Dispatcher } from 'undici';
+import { walkRoutes } from '../src/walk-routes.ts';
+import { routesOn } from '../src/index.ts';
+import { SERVICE, testService, type TestService } from './service.ts';
+
+let service: TestService;
+let job: Dispatcher;
+
+beforeAll(async () => {
+  service = await testService();
+  job = await service.agentOf('job');
+});
+afterAll(async () => {
+  await service.close();
+});
+afterEach(() => {
+  delete service.hooks.beforeRelease;
+  delete service.hooks.during;
+});
+
+type Call = {
+  method?: Dispatcher.HttpMethod;
+  scopes?: string[];
+  roles?: string[];
+  body?: unknown;
+  headers?: Record<string, string>;
+  dispatcher?: Dispatcher;
+  token?: string | null;
+};
+
+async function call(
+  path: string,
+  {
+    method = 'GET',
+    scopes = ['records:read', 'records:write'],
+    roles = [],
+    body,
+    headers = {},
+    dispatcher = job,
+    token,
+  }: Call = {},
+) {
+  const bearer = token === undefined ? await service.mint({ scopes, roles }) : token;
+  const answer = await request(`${path.startsWith('http') ? '' : service.urls.api}${path}`, {
+    dispatcher,
+    method,
+    headers: {
+      ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+  });
+  const text = await answer.body.text();
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    text,
+    json: () => JSON.parse(text) as Record<string, unknown>,
+  };
+}
+
+const create = async (body = 'a thing') => (await call('/things', { method: 'POST', body: { body } })).json();
+const last = async () => (await service.events()).at(-1);
+
+describe('a route that is declared once', () => {
+  test('creates and reads, each with its event committed before the answer', async () => {
+    const created = await create();
+    expect(await last()).toMatchObject({
+      action: 'record.written',
+      outcome: 'success',
+      tenant: 'acme',
+      details: { bytes: 7 },
+    });
+    const read = await call(`/things/${String(created['id'])}`, {
+      headers: { 'x-request-id': 'abc-1', traceparent: `00-${'a1'.repeat(16)}-${'b2'.repeat(8)}-01` },
+    });
+    expect(read.status).toBe(200);
+    expect(read.json()).toEqual(created);
+    expect(read.headers).toMatchObject({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'x-request-id': 'abc-1',
+    });
+    expect(await last()).toMatchObject({
+      action: 'record.read',
+      actor: { person: { sub: 'alice' }, client: 'job', workload: 'job' },
+      request: 'abc-1',
+      trace: 'a1'.repeat(16),
+      source: { address: '127.0.0.1' },
+    });
+  });
+
+  test('R32: a read that was overtaken before its commit is read again', async () => {
+    const { id } = await create('before');
+    let reads = 0;
+    service.hooks.beforeRelease = async () => {
+      reads += 1;
+      if (reads === 1)
+        await service.postgres.query('update things set version = 2, body = $2 where id = $1', [id, 'after']);
+    };
+    const read = await call(`/things/${String(id)}`);
+    expect([reads, read.json()]).toEqual([2, { id, version: 2, body: 'after' }]);
+  });
+
+  test('R32: a read that is overtaken every time is 503 with Retry-After, and releases nothing', async () => {
+    const { id } = await create('before');
+    service.hooks.beforeRelease = async () => {
+      await service.postgres.query('update things set version = version + 1 where id = $1', [id]);
+    };
+    const read = await call(`/things/${String(id)}`);
+    expect([read.status, read.json()['code'], read.headers['retry-after']]).toEqual([503, 'read_stale', '1']);
+    expect(read.text).not.toContain('before');
+  });
+
+  test('R23: an effect leaves an intent and an outcome', async () => {
+    const { id } = await create();
+    const deleted = await call(`/things/${String(id)}`, { method: 'DELETE', roles: ['admin'] });
+    expect([deleted.status, deleted.text]).toEqual([204, '']);
+    const pair = (await service.events()).slice(-2);
+    expect(pair.map(({ outcome }) => outcome)).toEqual(['intent', 'success']);
+    const again = await call(`/things/${String(id)}`, { method: 'DELETE', roles: ['admin'] });
+    expect(again.status).toBe(404);
+    expect((await service.events()).slice(-3).map(({ action, outcome, reason }) => [action, outcome, reason])).toEqual([
+      ['record.deleted', 'intent', undefined],
+      ['record.deleted', 'failed', 'thing_not_found'],
+      ['request.refused', 'refused', 'thing_not_found'],
+    ]);
+  });
+
+  test('an Idempotency-Key creates once', async () => {
+    const headers = { 'idempotency-key': 'one-and-the-same' };
+    const [first, second] = [
+      await call('/things', { method: 'POST', body: { body: 'x' }, headers }),
+      await call('/things', { method: 'POST', body: { body: 'x' }, headers }),
+    ];
+    expect(first.json()).toEqual(second.json());
+  });
+
+  test('a page, a redirect and a stream leave after their events', async () => {
+    const publicUrl = service.urls.public ?? '';
+    const page = await call(`${publicUrl}/page`, { dispatcher: service.anonymous, token: null });
+    expect([page.status, page.text, page.headers['content-type']]).toEqual([
+      200,
+      '<p>hello</p>',
+      'text/html; charset=utf-8',
+    ]);
+    const redirect = await call(`${publicUrl}/page?to=x`, { dispatcher: service.anonymous, token: null });
+    expect([redirect.status, redirect.headers['location'], redirect.headers['set-cookie']]).toEqual([
+      303,
+      '/elsewhere',
+      '__Host-s=1; Secure; Path=/',
+    ]);
+    expect(await last()).toMatchObject({ action: 'login.succeeded', tenant: null });
+    const stream = await call('/stream');
+    expect(stream.text).toBe('{"a":1}\n{"a":2}\n');
+  });
+
+  test('no answer is committed and then not given: a body that breaks its schema is refused before its event', async () => {
+    const before = (await service.events()).filter(({ action }) => action === 'record.read').length;
+    const leaks = await call('/broken/leaks');
+    expect([leaks.status, leaks.json()['code']]).toEqual([500, 'internal_error']);
+    expect(leaks.text).not.toContain('canary');
+    expect((await service.events()).filter(({ action }) => action === 'record.read').length).toBe(before);
+  });
+
+  test('what was not released for the route does not leave', async () => {
+    expect((await call('/broken/open')).status).toBe(500);
+  });
+
+  test('an unknown error is 500 without its text, in the answer and in the log', async () => {
+    const answer = await call('/broken/throws');
+    expect([answer.status, answer.json()['title']]).toEqual([500, 'Something went wrong here']);
+    expect(answer.text + service.log.join('')).not.toContain('canary');
+    expect(await last()).toMatchObject({ action: 'request.refused', outcome: 'failed', reason: 'internal_error' });
+  });
+});
+
+describe('the guard', () => {
+  test('says what is missing: token, scope, role (RFC 6750)', async () => {
+    const id = crypto.randomUUID();
+    const none = await call(`/things/${id}`, { token: null });
+    expect([none.status, none.headers['www-authenticate']]).toEqual([
+      401,
+      expect.stringMatching(/^Bearer realm="postern", DPoP /),
+    ]);
+    const scope = await call(`/things/${id}`, { scopes: ['records:write'] });
+    expect([scope.status, scope.json()['code']]).toEqual([403, 'insufficient_scope']);
+    expect(scope.headers['www-authenticate']).toContain('error="insufficient_scope", scope="records:read"');
+    expect(await last()).toMatchObject({
+      action: 'request.refused',
+      reason: 'scope_missing',
+      details: { route: 'GET /things/:id', status: 403 },
+    });
+    expect((await call(`/things/${id}`, { method: 'DELETE' })).json()['code']).toBe('role_missing');
+  });
+
+  test('a token that is bound to another certificate is refused (R8)', async () => {
+    const portal = await service.agentOf('portal');
+    const answer = await call(`/things/${crypto.randomUUID()}`, { dispatcher: portal });
+    expect([answer.status, answer.json()['code']]).toEqual([401, 'invalid_token']);
+  });
+
+  test('R4: a certificate of our CA whose SPIFFE id the table does not know is nobody', async () => {
+    const unknown = await service.agentOf('redis-bus');
+    const answer = await call('/internal/ping', { method: 'POST', dispatcher: unknown, token: null });
+    expect([answer.status, answer.json()['code']]).toEqual([403, 'workload_unknown']);
+  });
+
+  test('R5: a workload route takes the listed workloads only', async () => {
+    expect((await call('/internal/ping', { method: 'POST', token: null })).json()).toEqual({ workload: 'job' });
+    const portal = await service.agentOf('portal');
+    expect((await call('/internal/ping', { method: 'POST', token: null, dispatcher: portal })).json()['code']).toBe(
+      'workload_refused',
+    );
+    expect(await last()).toMatchObject({ action: 'request.refused', actor: { workload: 'portal' } });
+  });
+});
+
+describe('bad input', () => {
+  test('every route refuses what it must, from its own declaration, and nothing changes', async () => {
+    const report = await walkRoutes(service.app, {
+      urls: service.urls,
+      dispatcher: job,
+      anonymous: service.anonymous,
+      token: ({ kind, ...rest }) => service.mint({ ...rest, kind: kind === 'right' ? 'postern-access' : 'grant' }),
+      params: { id: crypto.randomUUID(), how: 'throws' },
+      state: () => service.postgres.query('select count(*) from things'),
+    });
+    expect(report.failures).toEqual([]);
+    expect(report.tried).toBeGreaterThan(80);
+  });
+
+  test('a problem names the field and the rule, never the value', async () => {
+    const answer = await call('/things', {
+      method: 'POST',
+      body: { body: 'canary'.repeat(30), extra: 'canary', nested: [{ a: 'canary' }] },
+    });
+    expect(answer.json()).toMatchObject({
+      type: 'urn:postern:problem:invalid_input',
+      errors: [
+        { field: 'body.body', rule: 'too_big' },
+        { field: 'body.nested.0.a', rule: 'not_int' },
+        { field: 'body.extra', rule: 'unknown_field' },
+      ],
+    });
+    expect(answer.text + service.log.join('')).not.toContain('canary');
+  });
+
+  test('OAuth routes answer errors as RFC 6749 says', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const post = async (body: string) => {
+      const answer = await request(`${service.urls.public ?? ''}/token`, {
+        dispatcher: service.anonymous,
+        method: 'POST',
+        headers: form,
+        body,
+      });
+      return [answer.statusCode, await answer.body.json()];
+    };
+    expect(await post('token=bad')).toEqual([
+      400,
+      { error: 'invalid_grant', error_description: 'The grant is not accepted' },
+    ]);
+    expect(await post('token=a&token=b')).toMatchObject([
+      400,
+      { error: 'invalid_request', error_description: expect.stringContaining('token: not_string') },
+    ]);
+    expect(await post('token=a&audience=x&audience=y')).toEqual([200, { revoked: true }]);
+  });
+
+  test('R17: the public listener answers its list of routes and nothing else', async () => {
+    expect(routesOn(service.app, 'public')).toEqual(['GET /page', 'POST /token']);
+    const answer = await call(`${service.urls.public ?? ''}/things/${crypto.randomUUID()}`, {
+      dispatcher: service.anonymous,
+      token: null,
+    });
+    expect([answer.status, answer.json()['code']]).toEqual([404, 'route_not_found']);
+  });
+
+  test('broken percent-encoding and NUL in a path are 400', async () => {
+    expect((await call('/things/%E0%A4%A')).status).toBe(400);
+    expect((await call('/broken/%00')).status).toBe(400);
+  });
+});
+
+describe('operations', () => {
+  const get = async (path: string) => {
+    const answer = await request(`${service.urls.management}${path}`);
+    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+  };
+
+  test('health, version and metrics answer on the management listener', async () => {
+    expect(JSON.parse((await get('/health')).text)).toEqual({ status: 'ok', checks: { postgres: 'ok', audit: 'ok' } });
+    expect((await get('/health/live')).status).toBe(200);
+    expect(JSON.parse((await get('/version')).text)).toMatchObject({ service: SERVICE, profile: 'fedramp-moderate' });
+    const { text } = await get('/metrics');
+    expect(text).toMatch(
+      /http_server_request_duration_seconds_count\{method="GET",route="\/things\/:id",status="200",service="crypto-store"\} [1-9]/,
+    );
+  });
+
+  test('the OpenAPI document is 3.1, made from the declarations', async () => {
+    const document = JSON.parse((await get('/openapi.json')).text) as {
+      openapi: string;
+      paths: Record<string, Record<string, Record<string, unknown>>>;
+    };
+    expect(document.openapi).toBe('3.1.0');
+    const read = document.paths['/things/{id}']?.['get'];
+    expect(read).toMatchObject({
+      'x-scope': 'records:read',
+      security: [{ mutualTls: [], token: ['records:read'] }],
+      parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
+    });
+    expect(Object.keys(read?.['responses'] as object)).toEqual(['200', '400', '401', '403', '404', '500', '503']);
+    expect(Object.keys(document.paths)).not.toContain('/health');
+  });
+
+  test('the API reference loads nothing from elsewhere', async () => {
+    const page = await get('/docs');
+    expect(page.text).not.toMatch(/https?:\/\//);
+    expect(page.headers['content-security-policy']).toContain("script-src 'self'");
+    const script = await get('/docs/scalar.js');
+    expect([script.status, script.headers['content-type']]).toEqual([200, 'text/javascript; charset=utf-8']);
+    expect(script.text.length).toBeGreaterThan(100_000);
+  });
+});
