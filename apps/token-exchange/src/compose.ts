@@ -1,0 +1,97 @@
+import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { type App } from '@postern/http';
+import { openIssuer, type Issuer } from '@postern/issuer';
+import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { createTokenVerifier, fetchJwksOver, type FetchJwks } from '@postern/oidc';
+import { openAudit } from '@postern/outbox';
+import { openPostgres, useOnce } from '@postern/postgres';
+import { profileNamed, underFips } from '@postern/profile';
+import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { createApp, SERVICE } from './app.ts';
+import { type Config } from './config.ts';
+import { type Schema } from './db/schema.ts';
+
+export type Service = { app: App; tls: TlsMaterial; issuer: Issuer; close(): Promise<void> };
+
+/** Whose branch keys seal what is no tenant's: the signing keys. */
+const NO_TENANT = 'postern';
+
+/** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
+export async function compose(
+  config: Config,
+  { logger, now = systemNow }: { logger: Logger; now?: Now },
+): Promise<Service> {
+  const { base, trust, policy } = config;
+  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
+  const closing = closeInReverse();
+  try {
+    const registry = createRegistry(SERVICE);
+    const tls = closing.after(await watchTlsMaterial(base.tls));
+    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics: registry, now }));
+    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const { query, db } = postgres;
+    const keys = closing.after(
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+    );
+    const issuer = closing.after(
+      await openIssuer({
+        query,
+        seal: sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' }),
+        issuer: config.issuer,
+        kinds: ['at+jwt'],
+        profile,
+        now,
+      }),
+    );
+    const peers = closing.after(openAgent(tls));
+    const verifier = closing.after(
+      createTokenVerifier({
+        issuers: trust.issuers,
+        audience: SERVICE,
+        kinds: ['provider-access', 'grant', 'postern-access'],
+        profile,
+        fetchJwks: ownKeysFirst(config, issuer, fetchJwksOver(peers)),
+        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        bearerSubject: (azp, workload) =>
+          policy.workloads.find(({ name }) => name === workload)?.bearerSubjects.includes(azp) === true,
+        now,
+      }),
+    );
+    const app = createApp({
+      db,
+      verifier,
+      policy,
+      issuer,
+      apiUrl: config.apiUrl,
+      issuers: trust.issuers,
+      now,
+      http: {
+        verifier,
+        audit,
+        workloads: trust,
+        profile,
+        ready: [
+          { name: 'postgres', check: postgres.check },
+          { name: 'audit', check: audit.check },
+          { name: 'keys', check: keys.check },
+        ],
+        logger,
+        registry,
+        publicUrl: base.publicUrl,
+        environment: base.environment,
+        now,
+      },
+    });
+    return { app, tls, issuer, close: closing.close };
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}
+
+/** The keys of what was minted here are at hand: no request to this service itself. */
+function ownKeysFirst({ trust }: Config, issuer: Issuer, fetchJwks: FetchJwks): FetchJwks {
+  const own = trust.issuers.find((entry) => entry.issuer === issuer.issuer)?.jwksUri;
+  return (uri) => (uri === own ? issuer.jwks() : fetchJwks(uri));
+}

@@ -1,0 +1,136 @@
+import { trustTable, type TrustTable } from '@postern/oidc';
+import { policyDocument, type PolicyDocument } from '@postern/policy';
+import {
+  assertEnvironment,
+  baseConfig,
+  baseSettings,
+  busSettings,
+  ConfigurationError,
+  migrationSettings,
+  parseSettings,
+  path,
+  postgresSettings,
+  readDocument,
+  rootKeyConfig,
+  rootKeySettings,
+  setting,
+  type BaseConfig,
+  type RootKeyConfig,
+  type Secret,
+} from '@postern/runtime';
+import { z } from 'zod';
+
+/** What the environment must give: this service's reference, from which the README's table is generated. */
+export const settings = {
+  ...baseSettings,
+  POSTERN_PUBLIC_URL: setting(
+    z.url({ protocol: /^https$/ }),
+    'Origin under which others reach this service; the issuer of its tokens.',
+    { example: 'https://token-exchange.example.com' },
+  ),
+  ...postgresSettings,
+  ...busSettings,
+  ...rootKeySettings,
+  POSTERN_AUDIT_SINK_URL: setting(z.url({ protocol: /^https$/ }), 'Where the audit log answers (its api listener).', {
+    example: 'https://audit-sink.example.internal:8443',
+  }),
+  POSTERN_TOKEN_EXCHANGE_URL: setting(
+    z.url({ protocol: /^https$/ }),
+    'Where workloads reach the api listener of this service: its token endpoint, in the metadata.',
+    { example: 'https://token-exchange.example.internal:8443' },
+  ),
+  POSTERN_POLICY_PATH: setting(path, 'JSON file with the policy document.', { example: '/etc/postern/policy.json' }),
+};
+
+export type Config = {
+  readonly base: BaseConfig;
+  /** `iss` of what is minted here: an origin, without a slash at the end. */
+  readonly issuer: string;
+  /** Origin of the api listener. */
+  readonly apiUrl: string;
+  readonly trust: TrustTable;
+  readonly policy: PolicyDocument;
+  readonly postgres: { readonly url: string; readonly poolSize: number };
+  readonly bus: {
+    readonly url: string;
+    readonly password: Secret | undefined;
+    readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
+  };
+  readonly rootKey: RootKeyConfig;
+  readonly auditSinkUrl: string;
+};
+
+/**
+ * The configuration, frozen.
+ * @throws ConfigurationError listing every mistake, with what this environment refuses (R6).
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const read = parseSettings(settings, env);
+  const base = baseConfig(read);
+  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
+  const policy = readDocument('POSTERN_POLICY_PATH', read.POSTERN_POLICY_PATH, policyDocument);
+  const rootKey = rootKeyConfig(read);
+  assertEnvironment({
+    base,
+    env,
+    settings,
+    trust,
+    urls: {
+      POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
+      POSTERN_TOKEN_EXCHANGE_URL: read.POSTERN_TOKEN_EXCHANGE_URL,
+    },
+    rootKey: { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER },
+  });
+  assertSameWorkloads(trust, policy);
+  return Object.freeze({
+    base,
+    issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
+    apiUrl: new URL(read.POSTERN_TOKEN_EXCHANGE_URL).origin,
+    trust,
+    policy,
+    postgres: { url: read.POSTERN_POSTGRES_URL, poolSize: read.POSTERN_POSTGRES_POOL_SIZE },
+    bus: {
+      url: read.POSTERN_BUS_URL,
+      password: read.POSTERN_BUS_PASSWORD,
+      tls: {
+        cert: read.POSTERN_BUS_TLS_CERT_PATH,
+        key: read.POSTERN_BUS_TLS_KEY_PATH,
+        ca: read.POSTERN_BUS_TLS_CA_PATH,
+      },
+    },
+    rootKey,
+    auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
+  });
+}
+
+/** The policy speaks of workloads by name; the name must mean the certificate that the trust table means (R4). */
+function assertSameWorkloads({ workloads }: TrustTable, policy: PolicyDocument): void {
+  const trusted = new Map(workloads.map(({ name, spiffeId }) => [name, spiffeId]));
+  const mistaken = policy.workloads.filter(({ name, spiffeId }) => trusted.get(name) !== spiffeId);
+  if (mistaken.length === 0) return;
+  throw new ConfigurationError(
+    mistaken.map(({ name }) => `POSTERN_POLICY_PATH: workload ${name} has another SPIFFE id in POSTERN_TRUST_PATH`),
+  );
+}
+
+/** What the migration entry point needs, and no more: it runs where the service's own secrets are not. */
+const migrationOnly = {
+  POSTERN_TLS_CERT_PATH: baseSettings.POSTERN_TLS_CERT_PATH,
+  POSTERN_TLS_KEY_PATH: baseSettings.POSTERN_TLS_KEY_PATH,
+  POSTERN_TLS_CA_PATH: baseSettings.POSTERN_TLS_CA_PATH,
+  ...migrationSettings,
+};
+
+export type MigrationConfig = {
+  readonly ownerUrl: string;
+  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
+};
+
+/** @throws ConfigurationError listing every mistake. */
+export function readMigrationConfig(env: NodeJS.ProcessEnv): MigrationConfig {
+  const read = parseSettings(migrationOnly, env);
+  return {
+    ownerUrl: read.POSTERN_POSTGRES_OWNER_URL,
+    tls: { cert: read.POSTERN_TLS_CERT_PATH, key: read.POSTERN_TLS_KEY_PATH, ca: read.POSTERN_TLS_CA_PATH },
+  };
+}

@@ -1,0 +1,16 @@
+import { branchKeyMigrations } from '@postern/branch-keys';
+import { issuerMigrations } from '@postern/issuer';
+import { outboxMigrations } from '@postern/outbox';
+import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
+import { exchangeMigrations } from './migrations/exchanges.ts';
+
+/** Every table of this service's database, in the order in which the sets may refer to each other. */
+export const migrationSets: readonly MigrationSet[] = [
+  singleUseMigrations,
+  outboxMigrations,
+  branchKeyMigrations,
+  issuerMigrations,
+  exchangeMigrations,
+];
+
+export const SERVICE_ROLE = 'token_exchange';

@@ -1,0 +1,9 @@
+import { type MigrationSet } from '@postern/postgres';
+import { exchanges0001 } from './0001-exchanges.ts';
+
+/** A step that has run somewhere is never edited, only followed. An exchange is written once: no update, no delete. */
+export const exchangeMigrations: MigrationSet = {
+  set: 'exchanges',
+  steps: { '0001-exchanges': exchanges0001 },
+  privileges: { exchanges: ['select', 'insert'] },
+};

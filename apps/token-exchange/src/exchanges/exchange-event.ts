@@ -1,0 +1,66 @@
+import type { What } from '@postern/http';
+import type { PolicyDocument } from '@postern/policy';
+import type { Asked, Caller, Exchange, Subject } from './exchange-token.ts';
+import type { Said } from './refusal.ts';
+
+/** As much of an exchange as was known when it ended. */
+export type Attempt = { caller: Caller; asked?: Asked; subject?: Subject };
+
+type Event = What<'token.exchanged'>;
+
+/** The event of a minted token. */
+export function exchangedEvent(policy: PolicyDocument, attempt: Attempt, exchange: Exchange): Event {
+  return {
+    ...actorOf(attempt),
+    details: {
+      ...subjectOf(policy, attempt),
+      scopes: [...exchange.scopes],
+      tokenId: exchange.tokenId,
+      expiresAt: exchange.expiresAt.toISOString(),
+      rule: exchange.decision.decidedBy,
+    },
+  };
+}
+
+/** The event of a refusal, with the rule that decided. */
+export function refusedEvent(policy: PolicyDocument, attempt: Attempt, said: Said): Event {
+  const requested = namesOf(policy, attempt.asked?.scopes ?? []);
+  const refused = namesOf(policy, said.refusedScopes);
+  return {
+    ...actorOf(attempt),
+    outcome: 'refused',
+    reason: said.reason,
+    details: {
+      ...subjectOf(policy, attempt),
+      scopes: [],
+      ...(requested.length > 0 && { requested }),
+      ...(refused.length > 0 && { refused }),
+      rule: said.reason,
+    },
+  };
+}
+
+/** Only names that the policy has are written down: any other is the caller's own text. */
+const namesOf = ({ scopes }: PolicyDocument, asked: readonly string[]): string[] =>
+  [...new Set(asked)].filter((scope) => scopes.some(({ name }) => name === scope)).slice(0, 64);
+
+function actorOf({ subject, caller: { workload } }: Attempt): Pick<Event, 'tenant' | 'actor'> {
+  if (!subject) return {};
+  const { person, clientId: client, actors, tenant } = subject.principal;
+  const acts = actors.length > 0 ? { acts: [...actors] } : {};
+  return { tenant, actor: { ...(person && { person }), client, workload, ...acts } };
+}
+
+function subjectOf(policy: PolicyDocument, { asked, subject }: Attempt) {
+  const audience = policy.targets.find((target) => target.audience === asked?.audience)?.audience ?? 'unknown';
+  if (!subject) return { audience, policyVersion: policy.version };
+  const { kind, issuer, tokenId, clientId } = subject.principal;
+  return {
+    audience,
+    policyVersion: policy.version,
+    subjectKind: kind,
+    subjectIssuer: issuer,
+    subjectTokenId: tokenId,
+    subjectClient: clientId,
+  };
+}

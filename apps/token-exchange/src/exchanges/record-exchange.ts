@@ -1,0 +1,36 @@
+import type { Transaction } from 'kysely';
+import type { Schema } from '../db/schema.ts';
+import type { Asked, Caller, Exchange, Subject } from './exchange-token.ts';
+
+/** Writes the exchange's row; its event joins the same transaction. */
+export async function recordExchange(
+  tx: Transaction<Schema>,
+  { principal, heldBy }: Subject,
+  { audience }: Asked,
+  { workload }: Caller,
+  exchange: Exchange,
+  now: Date,
+): Promise<void> {
+  await tx
+    .insertInto('exchanges')
+    .values({
+      id: exchange.tokenId,
+      parent: principal.tokenId,
+      parent_issuer: principal.issuer,
+      subject_kind: principal.kind,
+      subject_client: principal.clientId,
+      tenant: principal.tenant,
+      person_issuer: principal.person?.issuer ?? null,
+      person_sub: principal.person?.sub ?? null,
+      workload,
+      actors: [...exchange.actors],
+      audience,
+      scopes: [...exchange.scopes],
+      held_by: heldBy,
+      policy_version: exchange.decision.policyVersion,
+      decided_by: exchange.decision.decidedBy,
+      expires_at: exchange.expiresAt,
+      created_at: now,
+    })
+    .execute();
+}

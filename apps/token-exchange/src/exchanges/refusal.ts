@@ -1,0 +1,107 @@
+import { TokenRefused } from '@postern/oidc';
+import type { Rule } from '@postern/policy';
+import { problem } from '@postern/runtime';
+
+/** The error codes of RFC 6749 section 5.2, RFC 8693 section 2.2.2 and RFC 6750 section 3.1 that an exchange may end in. */
+export type OAuthError =
+  | 'invalid_request'
+  | 'invalid_target'
+  | 'invalid_scope'
+  | 'insufficient_scope'
+  | 'unauthorized_client'
+  | 'access_denied';
+
+/** Why an exchange was refused: the rule of policy, or what was wrong with the request or the subject. */
+export type Reason =
+  | Rule
+  | 'several_audiences'
+  | 'several_values'
+  | 'another_client'
+  | 'provider_target'
+  | 'grant_audience'
+  | 'actor_not_allowed'
+  | 'chain_too_long'
+  | 'no_life_left';
+
+type Entry = { status: 400 | 403; error: OAuthError; description: string };
+
+/** One table: reason -> what the caller is told. Descriptions name no received value. */
+const entries: Record<Reason, Entry> = {
+  tenant_unknown: denied('The tenant of the subject is not known here'),
+  tenant_suspended: denied('The tenant of the subject is suspended'),
+  workload_unknown: {
+    status: 403,
+    error: 'unauthorized_client',
+    description: 'Policy gives this workload nothing to exchange',
+  },
+  target_unknown: target('There is no such audience'),
+  no_ask: target('Policy does not let this workload ask for that audience on behalf of this subject'),
+  grant_audience: target('The grant does not extend to that audience'),
+  provider_target: target('Tokens for that audience come from the identity provider, which is not offered here'),
+  several_audiences: target('One audience a token'),
+  no_scope_asked: scope('Name the scopes that are needed'),
+  scope_unknown: scope('The audience has no such scope'),
+  scope_not_asked_for: scope('Policy does not let this workload ask for that scope on behalf of this subject'),
+  above_ceiling: scope('The scope is beyond what the subject token may lead to'),
+  role_missing: insufficient('The person lacks the role that the scope needs'),
+  approval_needed: insufficient('The scope needs an approval'),
+  always_denied: insufficient('The scope is not given out by exchange'),
+  several_values: request('A parameter is given more than once'),
+  another_client: {
+    status: 403,
+    error: 'unauthorized_client',
+    description: 'client_id names another client than the certificate',
+  },
+  actor_not_allowed: request('The subject names someone else as its actor'),
+  chain_too_long: request('Too many have acted for the subject already'),
+  no_life_left: request('The subject token expires too soon'),
+};
+
+function denied(description: string): Entry {
+  return { status: 403, error: 'access_denied', description };
+}
+function target(description: string): Entry {
+  return { status: 400, error: 'invalid_target', description };
+}
+function scope(description: string): Entry {
+  return { status: 400, error: 'invalid_scope', description };
+}
+function insufficient(description: string): Entry {
+  return { status: 403, error: 'insufficient_scope', description };
+}
+function request(description: string): Entry {
+  return { status: 400, error: 'invalid_request', description };
+}
+
+/** An exchange that policy or the protocol refuses. */
+export class ExchangeRefused extends Error {
+  readonly reason: Reason;
+  readonly refusedScopes: readonly string[];
+  constructor(reason: Reason, refusedScopes: readonly string[] = []) {
+    super(reason);
+    this.name = 'ExchangeRefused';
+    this.reason = reason;
+    this.refusedScopes = refusedScopes;
+  }
+  get answer(): Entry {
+    return entries[this.reason];
+  }
+}
+
+export type Said = Entry & { error: string; reason: string; refusedScopes: readonly string[] };
+
+/**
+ * What the caller and the log are told, or `undefined` for an error that is no refusal. A subject token that is not
+ * accepted, for whatever reason, is an invalid request (RFC 8693 section 2.2.2); the reason stays in the log.
+ * @throws Problem `keys_unavailable`, `revocation_unavailable` where the subject could not be judged
+ */
+export function refusalOf(error: unknown): Said | undefined {
+  if (error instanceof ExchangeRefused) {
+    return { ...error.answer, reason: error.reason, refusedScopes: error.refusedScopes };
+  }
+  if (!(error instanceof TokenRefused)) return undefined;
+  if (error.code === 'keys_unavailable' || error.code === 'revocation_unavailable') {
+    throw problem(error.code, { retryAfterSeconds: 2, cause: error });
+  }
+  return { ...request('The subject token is not accepted'), reason: error.reason, refusedScopes: [] };
+}

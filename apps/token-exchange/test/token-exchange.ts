@@ -1,0 +1,181 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLocalRootKeyFile } from '@postern/branch-keys';
+import { listen } from '@postern/http';
+import { openAgent, watchTlsMaterial, type MtlsAgent } from '@postern/mtls';
+import type { IssuerEntry } from '@postern/oidc';
+import { policyDocument, type PolicyDocument } from '@postern/policy';
+import { migrate } from '@postern/postgres';
+import { createLogger } from '@postern/runtime';
+import {
+  DEVELOPMENT_TRUST_DOMAIN,
+  freePort,
+  postgresForTests,
+  spiffeIdOf,
+  testIssuer,
+  WORKLOADS,
+} from '@postern/testing';
+import { request } from 'undici';
+import { compose, type Service } from '../src/compose.ts';
+import { readConfig } from '../src/config.ts';
+import { migrationSets } from '../src/db/migration-sets.ts';
+
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+
+export type Reply = { status: number; body: Record<string, unknown>; text: string };
+
+/** A workload with its certificate. */
+export type Caller = {
+  workload: string;
+  thumbprint: string;
+  agent: MtlsAgent;
+  /** Sends a form as it stands: for requests that are wrong. */
+  post(form: Record<string, string> | string): Promise<Reply>;
+  exchange(subjectToken: string, audience: string, scope: string, more?: Record<string, string>): Promise<Reply>;
+};
+
+export const policy: PolicyDocument = policyDocument.parse(
+  JSON.parse(readFileSync(new URL('../../../infra/dev/policy.json', import.meta.url), 'utf8')),
+);
+
+/** The service on real Postgres over mTLS, with a realm, auth-manager and key-proxy as issuers. */
+export async function openWorld({
+  realmEntry,
+  env: overrides = {},
+}: { realmEntry?: IssuerEntry; env?: Record<string, string> } = {}) {
+  const [postgres, realm, grants, accounts] = await Promise.all([
+    postgresForTests(),
+    testIssuer({ kinds: ['provider-access'] }),
+    testIssuer({ kinds: ['grant'] }),
+    testIssuer({ kinds: ['postern-access'] }),
+  ]);
+  const database = await postgres.createDatabase({ service: 'token-exchange' });
+  const { url, ownerUrl, tls, serviceRole } = database;
+  await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
+  const leaf = await postgres.authority.issue('token-exchange');
+  const folder = await mkdtemp(join(tmpdir(), 'token-exchange-'));
+  const at = (name: string) => join(folder, name);
+  const [publicPort, apiPort] = [await freePort(), await freePort()];
+  const issuer = `https://127.0.0.1:${publicPort}`;
+  const own: IssuerEntry = {
+    issuer,
+    jwksUri: `${issuer}/.well-known/jwks.json`,
+    kinds: ['postern-access'],
+    algorithms: ['ES256'],
+    scopeCeiling: 'policy',
+    tenant: { claim: 'tenant' },
+  };
+  const trust = {
+    trustDomain: DEVELOPMENT_TRUST_DOMAIN,
+    workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
+    issuers: [
+      realmEntry ?? realm.entry,
+      grants.entry,
+      { ...accounts.entry, tenant: { claim: 'tenant', prefix: 'kp_' } },
+      own,
+    ],
+  };
+  await createLocalRootKeyFile(at('root.key'));
+  await writeFile(at('trust.json'), JSON.stringify(trust));
+  await writeFile(at('policy.json'), JSON.stringify(policy));
+  const env = {
+    POSTERN_ENVIRONMENT: 'development',
+    POSTERN_ROLE: 'api',
+    POSTERN_API_PORT: String(apiPort),
+    POSTERN_PUBLIC_PORT: String(publicPort),
+    POSTERN_MANAGEMENT_PORT: '0',
+    POSTERN_PUBLIC_URL: issuer,
+    POSTERN_TOKEN_EXCHANGE_URL: `https://127.0.0.1:${apiPort}`,
+    POSTERN_TLS_CERT_PATH: leaf.paths.cert,
+    POSTERN_TLS_KEY_PATH: leaf.paths.key,
+    POSTERN_TLS_CA_PATH: leaf.paths.ca,
+    POSTERN_TRUST_PATH: at('trust.json'),
+    POSTERN_POLICY_PATH: at('policy.json'),
+    POSTERN_POSTGRES_URL: url,
+    POSTERN_BUS_URL: 'rediss://token-exchange@127.0.0.1:1',
+    POSTERN_BUS_PASSWORD: 'unused',
+    POSTERN_BUS_TLS_CERT_PATH: leaf.paths.cert,
+    POSTERN_BUS_TLS_KEY_PATH: leaf.paths.key,
+    POSTERN_BUS_TLS_CA_PATH: leaf.paths.ca,
+    POSTERN_ROOT_KEY: 'local',
+    POSTERN_ROOT_KEY_PATH: at('root.key'),
+    POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
+    ...overrides,
+  };
+  const logged: string[] = [];
+  let skewMs = 0;
+  const config = readConfig(env);
+  const logger = createLogger({
+    service: 'token-exchange',
+    level: 'debug',
+    destination: { write: (line: string) => void logged.push(line) },
+  });
+  const service: Service = await compose(config, { logger, now: () => new Date(Date.now() + skewMs) });
+  const listening = await listen(service.app, { tls: service.tls, config: config.base.listen });
+  const closes: (() => unknown)[] = [];
+
+  async function caller(workload: string): Promise<Caller> {
+    const { paths, thumbprint } = await postgres.authority.issue(workload);
+    const material = await watchTlsMaterial(paths);
+    const agent = openAgent(material, { servername: 'localhost' });
+    closes.push(() => agent.close().then(() => material.close()));
+    const post = async (form: Record<string, string> | string): Promise<Reply> => {
+      const answer = await request(`${listening.urls.api}/token`, {
+        dispatcher: agent,
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: typeof form === 'string' ? form : new URLSearchParams(form).toString(),
+      });
+      const text = await answer.body.text();
+      return { status: answer.statusCode, text, body: JSON.parse(text) as Record<string, unknown> };
+    };
+    return {
+      workload,
+      thumbprint,
+      agent,
+      post,
+      exchange: (subjectToken, audience, scope, more = {}) =>
+        post({
+          grant_type: TOKEN_EXCHANGE,
+          subject_token: subjectToken,
+          subject_token_type: ACCESS_TOKEN,
+          audience,
+          scope,
+          ...more,
+        }),
+    };
+  }
+
+  return {
+    postgres,
+    database,
+    realm,
+    grants,
+    accounts,
+    issuer,
+    env,
+    service,
+    urls: listening.urls,
+    /** Everything that was logged, with debug logging on. */
+    logged,
+    caller,
+    /** Moves the service's clock. */
+    skew: (ms: number) => (skewMs = ms),
+    query: <Row>(sql: string, values: unknown[] = []) =>
+      postgres.asAdmin(async (client) => (await client.query(sql, values)).rows as Row[], database.name),
+    async close() {
+      for (const close of closes.toReversed()) await close();
+      await listening.close();
+      await service.close();
+      await Promise.all([realm.close(), grants.close(), accounts.close()]);
+      await database.drop();
+      await postgres.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof openWorld>>;
