@@ -17,7 +17,7 @@ const claims = z.looseObject({
   exp: z.int(),
   sub: z.string().min(1).max(256).optional(),
   sid: z.string().min(1).max(256).optional(),
-  nonce: z.undefined(),
+  nonce: z.never().optional(),
   events: z.looseObject({
     [LOGOUT_EVENT]: z.looseObject({}),
     revoke_offline_access: z.boolean().optional(),

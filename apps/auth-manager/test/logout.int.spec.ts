@@ -1,0 +1,186 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openProvider } from '@postern/oidc';
+import type { HeadlessBrowser } from '@postern/testing';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { Agent, request } from 'undici';
+import type { Caller } from './caller.ts';
+import { consented, startConsent, visit } from './consents.ts';
+import { openWorld, type Replica, type World } from './world.ts';
+
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
+
+let world: World;
+let replica: Replica;
+let portal: Caller;
+let job: Caller;
+const closes: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  world = await openWorld({ rotation: 'off' });
+  [replica, portal, job] = await Promise.all([world.replica(), world.caller('portal'), world.caller('job')]);
+});
+afterAll(async () => {
+  for (const close of closes.toReversed()) await close();
+  await world.close();
+});
+
+const stateOf = async (grant: string) =>
+  (await world.query<{ state: string }>('select state from grants where id = $1', [grant]))[0]?.state;
+
+/** The person logs in at the portal too, in the browser of the consent: one login at the provider, two clients in it. */
+async function portalLogin(browser: HeadlessBrowser): Promise<void> {
+  const { cert, key } = await world.authority.issue('portal');
+  const dispatcher = new Agent({ connect: { cert, key, ca: world.ca } });
+  closes.push(() => dispatcher.close());
+  const authentication = { method: 'tls_client_auth' as const };
+  const provider = await openProvider({
+    issuer: world.provider().issuer,
+    clientId: 'portal',
+    authentication,
+    dispatcher,
+  });
+  const redirectUri = 'https://127.0.0.1/callback';
+  const { url, state, nonce, verifier } = await provider.startAuthorization({ redirectUri, scopes: ['openid'] });
+  const callbackUrl = await browser.login(url, { username: 'alice', password: 'unused', redirectUri });
+  await provider.redeem({ callbackUrl, state, nonce, verifier });
+}
+
+test('R15: when the person is logged out at the provider, the grants of that login end, and no others', async () => {
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  await browser.open(callback.href);
+  await portalLogin(browser);
+  await browser.close();
+  const [ofAudrey, elsewhere] = [
+    await consented(world, portal, replica, { username: 'audrey' }),
+    await consented(world, portal, replica),
+  ];
+  const rows = await world.query<{ grant_id: string }>('select grant_id from consents where id = $1', [body['id']]);
+  const grant = String(rows[0]?.grant_id);
+  await world.provider().logoutUser('alice');
+  expect(world.provider().logoutDeliveries).toContainEqual({ clientId: 'portal', status: 200 });
+  expect(await Promise.all([grant, ofAudrey, elsewhere].map(stateOf))).toEqual(['ended', 'active', 'active']);
+});
+
+/** A provider of our own with only keys, whose logout tokens can say anything. */
+async function keysOnly() {
+  const { cert, key } = await world.authority.issue('identity-provider');
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
+  const server = createServer({ cert, key }, (incoming, response) => {
+    response.setHeader('content-type', 'application/json');
+    if (incoming.url === '/keys') return response.end(JSON.stringify({ keys: [jwk] }));
+    return response.end(
+      JSON.stringify({
+        issuer,
+        jwks_uri: `${issuer}/keys`,
+        authorization_endpoint: `${issuer}/auth`,
+        token_endpoint: `${issuer}/token`,
+        pushed_authorization_request_endpoint: `${issuer}/par`,
+      }),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  closes.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return { issuer, privateKey };
+}
+
+test('R15: a logout token counts once, and only when everything about it is right', async () => {
+  const { issuer, privateKey } = await keysOnly();
+  const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_OIDC_ISSUER: issuer });
+  const agent = new Agent({ connect: { ca: world.ca } });
+  closes.push(() => agent.close());
+  const stranger = await generateKeyPair('ES256');
+  const session = crypto.randomUUID();
+  await world.query(
+    `insert into grants (id, tenant, person_issuer, person_sub, provider, client, session, kind, scopes, sealed_token,
+       token_fingerprint, confirmed_at, created_at, updated_at)
+     select gen_random_uuid(), 'acme', $1, 'alice', $1, 'auth-manager', $2, kind, '{}', '\\x00', '\\x00', now(), now(), now()
+     from (values ('offline'), ('session')) kinds (kind)`,
+    [issuer, session],
+  );
+  const states = async () =>
+    (
+      await world.query<{ kind: string; state: string }>(
+        'select kind, state from grants where session = $1 order by kind',
+        [session],
+      )
+    ).map(({ state }) => state);
+
+  const post = async (claims: object, { typ = 'logout+jwt', key = privateKey, alg = 'ES256' } = {}) => {
+    const now = Math.floor(Date.now() / 1000);
+    const all = {
+      iss: issuer,
+      aud: 'portal',
+      jti: crypto.randomUUID(),
+      iat: now,
+      exp: now + 120,
+      sub: 'alice',
+      sid: session,
+      events: { [EVENT]: {} },
+      ...claims,
+    };
+    const token = await new SignJWT(all as Record<string, unknown>)
+      .setProtectedHeader({ alg, typ, kid: 'k1' })
+      .sign(key);
+    return send(token);
+  };
+  const send = async (token: string) => {
+    const { statusCode, body } = await request(`${other.public}/v1/backchannel-logout`, {
+      dispatcher: agent,
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ logout_token: token }).toString(),
+    });
+    await body.dump();
+    return statusCode;
+  };
+
+  const wrong: [string, Promise<number>][] = [
+    ['typ', post({}, { typ: 'JWT' })],
+    ['another key', post({}, { key: stranger.privateKey })],
+    ['issuer', post({ iss: 'https://other.example' })],
+    ['audience', post({ aud: 'somebody' })],
+    ['no events', post({ events: undefined })],
+    ['another event', post({ events: { other: {} } })],
+    ['a nonce', post({ nonce: 'n' })],
+    ['no jti', post({ jti: undefined })],
+    ['neither sub nor sid', post({ sub: undefined, sid: undefined })],
+    ['expired', post({ iat: 1_700_000_000, exp: 1_700_000_120 })],
+    ['too old', post({ iat: Math.floor(Date.now() / 1000) - 3_600 })],
+    ['garbage', send('a.b.c')],
+  ];
+  for (const [what, status] of wrong) expect([what, await status]).toEqual([what, 400]);
+  expect(await states()).toEqual(['active', 'active']);
+
+  const jti = crypto.randomUUID();
+  expect(await post({ jti })).toBe(200);
+  expect(await states()).toEqual(['active', 'ended']);
+  expect(await post({ jti })).toBe(400);
+  expect(await post({ events: { [EVENT]: {}, revoke_offline_access: true } })).toBe(200);
+  expect(await states()).toEqual(['ended', 'ended']);
+});
+
+test('R15: an ended grant is closed to its handles, and its owner sees it', async () => {
+  const grant = await consented(world, portal, replica);
+  await world.query("update grants set state = 'ended', sealed_token = null, token_fingerprint = null where id = $1", [
+    grant,
+  ]);
+  const token = await job.ownToken(['grants:use']);
+  const used = await job.send(`${replica.api}/v1/grants/${grant}/access-token`, {
+    method: 'POST',
+    token,
+    body: { audience: 'token-exchange' },
+  });
+  expect([used.status, used.body['code']]).toEqual([409, 'grant_ended']);
+  const seen = await portal.send(`${replica.api}/v1/grants/${grant}`, {
+    token: await portal.tokenFor('alice', ['grants:read']),
+  });
+  expect(seen.body['state']).toBe('ended');
+});
