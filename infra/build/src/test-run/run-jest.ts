@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TEST_RUN_VARIABLE, type TestRun } from '@postern/testing/run';
 import type { Results } from './results.ts';
 
 /** How long a process may live on when all its results are in. Longer, and something it opened is still open. */
@@ -34,7 +35,7 @@ export async function runJest(root: string, project: string, options: readonly s
         ...['-c', 'jest.preset.js', '--rootDir', root, '--runInBand', '--json', `--outputFile=${reportFile}`],
         ...options,
       ],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
+      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...runOf(folder) } },
     );
     const leaked = await endedOrLeaked(jest, reportFile);
     if (leaked) {
@@ -48,6 +49,15 @@ export async function runJest(root: string, project: string, options: readonly s
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Without shared servers the specs still share a folder for certificates and data, that goes when they are done. */
+function runOf(folder: string): Record<string, string> {
+  if (process.env[TEST_RUN_VARIABLE] !== undefined) return {};
+  const file = join(folder, 'run.json');
+  const run: TestRun = { directory: folder };
+  writeFileSync(file, JSON.stringify(run));
+  return { [TEST_RUN_VARIABLE]: file };
 }
 
 async function endedOrLeaked(jest: ChildProcess, reportFile: string): Promise<boolean> {

@@ -22,7 +22,7 @@ export async function startSharedServers(): Promise<SharedServers> {
   ]);
   const run: TestRun = {
     directory,
-    postgres: { port: postgres.port, dataDirectory: postgres.dataDirectory },
+    postgres: { port: postgres.port },
     redis: { cache: { port: cache.port }, bus: { port: bus.port }, adminPassword },
   };
   const file = join(directory, 'run.json');
@@ -30,8 +30,7 @@ export async function startSharedServers(): Promise<SharedServers> {
   return {
     environment: { [TEST_RUN_VARIABLE]: file },
     async close() {
-      await Promise.all([postgres.close(), cache.close(), bus.close()]);
-      rmSync(postgres.dataDirectory, { recursive: true, force: true });
+      await Promise.all([postgres.discard(), cache.close(), bus.close()]);
       rmSync(directory, { recursive: true, force: true });
     },
   };

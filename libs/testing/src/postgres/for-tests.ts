@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Authority, Leaf } from '../authority/authority.ts';
 import { developmentCa } from '../authority/development-ca.ts';
@@ -52,19 +52,10 @@ export async function postgresForTests(): Promise<TestPostgres> {
       };
     },
     async close() {
-      await own?.close();
+      await own?.discard();
     },
   };
 }
 
-async function ownServer(authority: Authority): Promise<PostgresServer> {
-  const folder = mkdtempSync(join(testRun().directory, 'postgres-'));
-  const server = await startPostgres({ folder, authority });
-  return {
-    ...server,
-    async close() {
-      await server.close();
-      rmSync(server.dataDirectory, { recursive: true, force: true });
-    },
-  };
-}
+const ownServer = (authority: Authority): Promise<PostgresServer> =>
+  startPostgres({ folder: mkdtempSync(join(testRun().directory, 'postgres-')), authority });

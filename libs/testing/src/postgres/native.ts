@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { sharedPlace } from './shared-place.ts';
 
 /** PostgreSQL's programs, and the system user they run as: null for our own. */
 export type NativePostgres = { binaries: string; user: { uid: number; gid: number } | null };
@@ -14,8 +14,7 @@ export type NativePostgres = { binaries: string; user: { uid: number; gid: numbe
  *
  * @throws Error when npm has no package for this system.
  */
-export function nativePostgres(): NativePostgres {
-  const installed = installedPackage();
+export function nativePostgres(installed = installedPackage()): NativePostgres {
   const user = unprivilegedUser();
   if (user === null || runs(join(installed, 'native/bin'), user))
     return { binaries: join(installed, 'native/bin'), user };
@@ -24,17 +23,6 @@ export function nativePostgres(): NativePostgres {
   if (!existsSync(copy)) copyWhole(join(installed, 'native'), copy);
   if (!runs(join(copy, 'bin'), user)) throw new Error(`PostgreSQL cannot be run from ${copy} by user ${user.uid}`);
   return { binaries: join(copy, 'bin'), user };
-}
-
-/**
- * Where PostgreSQL keeps the data that belongs to `folder`: there, or for root in a place that the other user reaches,
- * the same each time.
- */
-export function dataPlace(folder: string): string {
-  if (unprivilegedUser() === null) return folder;
-  const place = join(sharedPlace(), `data-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`);
-  mkdirSync(dirname(place), { recursive: true, mode: 0o755 });
-  return place;
 }
 
 function installedPackage(): string {
@@ -63,20 +51,6 @@ function unprivilegedUser(): NativePostgres['user'] {
 
 const runs = (binaries: string, user: { uid: number; gid: number }): boolean =>
   spawnSync(join(binaries, 'postgres'), ['--version'], { ...user, cwd: '/', stdio: 'ignore' }).status === 0;
-
-/** Root only: a folder that every user can enter and root alone can change. */
-function sharedPlace(): string {
-  const place = '/var/lib/postern-development';
-  try {
-    mkdirSync(place, { recursive: true, mode: 0o755 });
-    accessSync(place, constants.W_OK);
-    return place;
-  } catch {
-    const fallback = join(tmpdir(), 'postern-development');
-    mkdirSync(fallback, { recursive: true, mode: 0o755 });
-    return fallback;
-  }
-}
 
 /** The copy appears whole, also when two processes make it at once. */
 function copyWhole(from: string, to: string): void {

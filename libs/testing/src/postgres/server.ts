@@ -1,12 +1,13 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority, Leaf } from '../authority/authority.ts';
-import { freePort } from '../run/free-port.ts';
+import { onFreePort } from '../run/free-port.ts';
 import { startLeashed } from '../run/leash.ts';
 import { asAdmin } from './admin.ts';
 import { installCertificate, prepareDataDirectory } from './data-directory.ts';
-import { dataPlace, nativePostgres } from './native.ts';
+import { nativePostgres } from './native.ts';
+import { sharedDataPlace } from './shared-place.ts';
 
 export type PostgresServerOptions = {
   /** Whose data it is: the same folder finds the same data again. */
@@ -33,6 +34,8 @@ export type PostgresServer = {
   close(): Promise<void>;
   /** Ends it as a crash would. */
   kill(): Promise<void>;
+  /** Ends it and removes its data. */
+  discard(): Promise<void>;
 };
 
 const START_TIMEOUT_MS = 30_000;
@@ -57,29 +60,32 @@ const SETTINGS = {
 export async function startPostgres(options: PostgresServerOptions): Promise<PostgresServer> {
   const { folder, authority, preferredPort, settings = {} } = options;
   const native = nativePostgres();
-  const dataDirectory = join(dataPlace(folder), 'postgres');
-  await prepareDataDirectory(native, dataDirectory, authority);
-
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const place = native.user ? sharedDataPlace(folder) : folder;
+  const dataDirectory = join(place, 'postgres');
+  await prepareDataDirectory(native, dataDirectory, authority);
+  const admin = await authority.issue('postgres', { into: join(folder, 'administrator'), usages: ['clientAuth'] });
   const logFile = join(folder, 'postgres.log');
-  const admin = await authority.issue('postgres', { usages: ['clientAuth'] });
-  const port = await freePort(preferredPort);
-  const flags = Object.entries({ ...SETTINGS, ...settings, port }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
-  ]);
-  const server = startLeashed([join(native.binaries, 'postgres'), '-D', dataDirectory, ...flags], {
-    ...native.user,
-    cwd: '/',
-    logFile,
-    stopSignal: 'INT',
+
+  const { server, port } = await onFreePort(preferredPort, async (port) => {
+    const flags = Object.entries({ ...SETTINGS, ...settings, port }).map(([name, value]) => `--${name}=${value}`);
+    const server = startLeashed([join(native.binaries, 'postgres'), '-D', dataDirectory, ...flags], {
+      ...native.user,
+      cwd: '/',
+      logFile,
+      stopSignal: 'INT',
+    });
+    const starting = new AbortController();
+    try {
+      await Promise.race([answers(port, admin, starting.signal), server.ended]);
+      return { server, port };
+    } catch (error) {
+      await server.kill();
+      throw error;
+    } finally {
+      starting.abort();
+    }
   });
-  try {
-    await Promise.race([answers(port, admin), server.ended]);
-  } catch (error) {
-    await server.kill();
-    throw error;
-  }
   return {
     port,
     dataDirectory,
@@ -93,12 +99,16 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     },
     close: server.stop,
     kill: server.kill,
+    async discard() {
+      await server.stop();
+      rmSync(native.user ? place : dataDirectory, { recursive: true, force: true });
+    },
   };
 }
 
-async function answers(port: number, admin: Leaf): Promise<void> {
+async function answers(port: number, admin: Leaf, wanted: AbortSignal): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
+  while (!wanted.aborted) {
     try {
       await asAdmin({ port, admin }, (client) => client.query('select 1'));
       return;

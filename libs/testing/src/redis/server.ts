@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
 import type { Authority, Leaf } from '../authority/authority.ts';
-import { freePort } from '../run/free-port.ts';
+import { onFreePort } from '../run/free-port.ts';
 import { startLeashed } from '../run/leash.ts';
 
 /** A Redis user: `rules` as in an ACL file, after the name and the password. */
@@ -61,14 +61,12 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
   const certificate = { into: join(folder, 'tls') };
   const { paths } = await authority.issue(`redis-${kind}`, certificate);
   const admin = await authority.issue('operator', { usages: ['clientAuth'] });
-  const port = await freePort(preferredPort);
   const aclFile = join(folder, 'users.acl');
   writeFileSync(aclFile, aclText([...users, { name: ADMINISTRATOR, password: adminPassword, rules: '~* &* +@all' }]), {
     mode: 0o600,
   });
   const configuration = [
     'port 0',
-    `tls-port ${port}`,
     'bind 127.0.0.1',
     `tls-cert-file "${paths.cert}"`,
     `tls-key-file "${paths.key}"`,
@@ -85,14 +83,21 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
   writeFileSync(file, `${configuration.join('\n')}\n`, { mode: 0o600 });
 
   const logFile = join(folder, 'redis.log');
-  const server = startLeashed(['redis-server', file], { cwd: folder, logFile, stopSignal: 'TERM' });
-  const reach = { port, admin, adminPassword };
-  try {
-    await Promise.race([answers(reach), server.ended]);
-  } catch (error) {
-    await server.kill();
-    throw error;
-  }
+  const { server, reach } = await onFreePort(preferredPort, async (port) => {
+    const command = ['redis-server', file, '--tls-port', String(port)];
+    const server = startLeashed(command, { cwd: folder, logFile, stopSignal: 'TERM' });
+    const reach = { port, admin, adminPassword };
+    const starting = new AbortController();
+    try {
+      await Promise.race([answers(reach, starting.signal), server.ended]);
+      return { server, reach };
+    } catch (error) {
+      await server.kill();
+      throw error;
+    } finally {
+      starting.abort();
+    }
+  });
   return {
     ...reach,
     logFile,
@@ -151,9 +156,9 @@ function adminClient({ port, admin: { cert, key, ca }, adminPassword }: RedisAdm
   return client;
 }
 
-async function answers(server: RedisAdmin): Promise<void> {
+async function answers(server: RedisAdmin, wanted: AbortSignal): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
+  while (!wanted.aborted) {
     try {
       await asRedisAdmin(server, (client) => client.ping());
       return;

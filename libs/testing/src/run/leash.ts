@@ -1,6 +1,7 @@
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 
 export type LeashedOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'cwd' | 'env'> & {
   /** Where the server's output goes. */
@@ -21,9 +22,11 @@ export type Leashed = {
   kill(): Promise<void>;
 };
 
+/** A server that has not stopped by then is killed. */
+const STOP_TIMEOUT_MS = 15_000;
+
 // The server ends with us, however we end: the reader sees the end of its input when this process is gone, even by
-// SIGKILL. An interrupt from the
-// terminal reaches only us: the server is in a session of its own.
+// SIGKILL. An interrupt from the terminal reaches only us: the server is in a session of its own.
 const LEASH = `
 trap '' INT TERM
 signal=$1; shift
@@ -45,6 +48,9 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
     detached: true,
   });
   closeSync(log);
+  const leash = child.stdio[3] as Writable;
+  // A server that has ended already leaves nobody to read.
+  leash.on('error', () => {});
   let stopping = false;
   const exited = once(child, 'exit');
   const ended = exited.then(([code, signal]) => {
@@ -54,13 +60,12 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
   ended.catch(() => {});
   const end = async (word: string) => {
     stopping = true;
-    leashOf(child).end(`${word}\n`);
+    leash.write(`${word}\n`);
+    const overdue = setTimeout(() => leash.end('KILL\n'), STOP_TIMEOUT_MS);
     await exited;
+    clearTimeout(overdue);
+    leash.destroy();
   };
   const exit = exited.then(([code]) => (typeof code === 'number' ? code : 1));
   return { pid: child.pid ?? 0, ended, exit, stop: () => end(stopSignal), kill: () => end('KILL') };
-}
-
-function leashOf(child: ChildProcess) {
-  return child.stdio[3] as NodeJS.WritableStream;
 }

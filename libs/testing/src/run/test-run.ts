@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,7 +9,7 @@ export const TEST_RUN_VARIABLE = 'POSTERN_TEST_RUN';
 export type TestRun = {
   /** Certificates and the like, gone after the run. */
   directory: string;
-  postgres?: { port: number; dataDirectory: string };
+  postgres?: { port: number };
   redis?: { cache: { port: number }; bus: { port: number }; adminPassword: string };
 };
 
