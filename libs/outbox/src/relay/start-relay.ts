@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TlsMaterial } from '@postern/mtls';
+import { systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
+import type { Bus } from '@postern/bus';
+import { AUDIT_QUEUE, type AuditJob } from '@postern/audit';
+import type { OutboxPostgres } from '../open-audit.ts';
+import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts';
+import { fetchWatermark, type SinkAddress } from './fetch-watermark.ts';
+import { asLeader, type Term } from './leader.ts';
+import { numberEvents, type ProducerState } from './number-events.ts';
+import { readBatch } from './read-batch.ts';
+import { relayMetrics } from './relay-metrics.ts';
+import { signBatch } from './sign-batch.ts';
+import { judgeWatermark, treeSizeOf, WitnessAlarm, type Witness } from './witness.ts';
+import { forgetHeld, keepWitness, readWitness } from './witness-row.ts';
+
+export type RelayOptions = {
+  postgres: Pick<OutboxPostgres, 'pool'>;
+  /** The service's name, as in its certificate. */
+  producer: string;
+  bus: Pick<Bus, 'queue'>;
+  /** The workload's own certificate: batches are signed with its key. */
+  tls: Pick<TlsMaterial, 'current'>;
+  sink: SinkAddress;
+  logger: Logger;
+  metrics?: Registry;
+  now?: Now;
+  /**
+   * How long an event stays after the log holds it: longer than the interval between the log's backups, so that a restored
+   * log can be filled again. Default one hour.
+   */
+  keepForSeconds?: number;
+  /** The log's verifier key, where the operator pins it. Otherwise the first one seen over mTLS is kept. */
+  logKey?: string;
+};
+
+export type Relay = { close(): Promise<void> };
+
+const IDLE_MS = 150;
+const FOLLOW_MS = 1_000;
+/** How often the log is asked while it holds less than was sent, and while it holds everything. */
+const ASK_BUSY_MS = 250;
+const ASK_IDLE_MS = 30_000;
+/** Entries that may be under way. The watermark moves the window, so a sink that is away does not fill Redis. */
+const WINDOW = 20_000;
+/** Without progress for so long, what was sent is sent again; doubled each time. */
+const RESEND_MS = 3_000;
+const RESEND_MAX_MS = 60_000;
+
+/**
+ * Carries events from the outbox to the log: numbers them (R22), signs and sends batches (R26), asks the log how far it holds
+ * them, judges the answer as a witness (R27), deletes what is provably held (R21), and sends again what is not. Any number
+ * of replicas may run it; one works, another takes over within seconds of its end.
+ */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const { postgres, producer, logger } = options;
+  const stop = new AbortController();
+
+  const run = async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await asLeader(postgres.pool, producer, (term) => lead(options, term, stop.signal));
+      } catch (err) {
+        if (!stop.signal.aborted) logger.warn({ err, producer }, 'the audit relay starts again');
+      }
+      await pause(FOLLOW_MS, stop.signal);
+    }
+  };
+  const running = run();
+  return {
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promise<void> {
+  const { producer, bus, tls, sink, logger, metrics: registry, now = systemNow, keepForSeconds = 3_600 } = options;
+  const { client } = term;
+  const queue = bus.queue(AUDIT_QUEUE);
+  const cluster = await clusterOf(client);
+  let state: ProducerState = await findProducer(client, producer, cluster);
+  let seen: Witness | null = await readWitness(client, producer);
+  const heldSeq = () => (seen?.epoch === state.epoch ? seen.seq : 0);
+  let sent = heldSeq();
+  let progressAt = Date.now();
+  let resendMs = RESEND_MS;
+  let askedAt = 0;
+  const gauges = relayMetrics(registry);
+
+  const startEpoch = async (held: { epoch: number; seq: number; hash: string | null }, cause: EpochCause) => {
+    const hash = held.hash === null ? new Uint8Array(32) : Buffer.from(held.hash, 'base64url');
+    const agreed = { epoch: seen?.epoch ?? 0, seq: seen?.seq ?? 0 };
+    const at = { epoch: held.epoch, seq: held.seq, hash };
+    state = await openEpoch(client, { producer, cluster, held: at, agreed, cause, now: now() });
+    sent = 0;
+    logger.error({ producer, epoch: String(state.epoch), reason: cause }, 'the producer opened a new epoch');
+  };
+
+  const send = async () => {
+    while (!stop.aborted && sent < state.seq && sent - heldSeq() < WINDOW) {
+      const batch = await readBatch(client, { producer, epoch: state.epoch, seq: sent });
+      if (!batch) return;
+      const job: AuditJob = { v: 1, batch: await signBatch(batch, tls.current()) };
+      await queue.add(job);
+      sent += batch.entries.length;
+    }
+  };
+
+  const ask = async () => {
+    askedAt = Date.now();
+    const answer = await fetchWatermark(sink, producer, seen ? treeSizeOf(seen.checkpoint) : 0);
+    if (options.logKey !== undefined && answer.key !== options.logKey) throw new WitnessAlarm('log_key_changed');
+    // Another Postgres than before, or a log that holds what we never numbered: the numbers here cannot be trusted.
+    if (state.cluster !== cluster) return startEpoch(answer, 'cluster_changed');
+    const ahead = answer.epoch > state.epoch || (answer.epoch === state.epoch && answer.seq > state.seq);
+    if (ahead) return startEpoch(answer, 'log_ahead');
+    const { rows } = await client.query<{ hash: Buffer }>(
+      'select hash from audit_outbox where epoch = $1 and seq = $2',
+      [answer.epoch, answer.seq],
+    );
+    const before = heldSeq();
+    const judged = judgeWatermark(answer, seen, producer, rows[0]?.hash);
+    if (!judged) return;
+    await keepWitness(client, producer, judged);
+    seen = judged;
+    if (heldSeq() > before) {
+      progressAt = Date.now();
+      resendMs = RESEND_MS;
+      sent = Math.max(sent, heldSeq());
+    }
+    while ((await forgetHeld(client, seen, keepForSeconds)) > 0 && !stop.aborted);
+  };
+
+  while (!stop.aborted && !term.over()) {
+    const reconciled = state.cluster === cluster;
+    const {
+      numbered,
+      more,
+      state: after,
+    } = reconciled ? await numberEvents(client, producer) : { numbered: 0, more: false, state };
+    // Another relay opened an epoch meanwhile: what it numbered is sent from the start of that epoch.
+    if (after.epoch !== state.epoch) sent = 0;
+    state = after;
+    await send().catch((err: unknown) => {
+      if (term.over()) throw err;
+      logger.warn({ err, producer, peer: 'redis-bus' }, 'events could not be sent');
+    });
+    const outstanding = state.seq > heldSeq() || !reconciled;
+    if (Date.now() - askedAt >= (outstanding ? ASK_BUSY_MS : ASK_IDLE_MS)) {
+      await ask().catch((err: unknown) => {
+        if (term.over()) throw err;
+        if (err instanceof WitnessAlarm) {
+          gauges?.alarms.inc({ reason: err.reason });
+          logger.error({ producer, reason: err.reason }, 'the log contradicts what was seen of it');
+          askedAt = Date.now() + ASK_IDLE_MS;
+        } else logger.warn({ err, producer, peer: 'audit-sink' }, 'the log did not say how far it holds events');
+      });
+    }
+    if (!outstanding) progressAt = Date.now();
+    if (Date.now() - progressAt > resendMs) {
+      sent = heldSeq();
+      progressAt = Date.now();
+      resendMs = Math.min(resendMs * 2, RESEND_MAX_MS);
+    }
+    gauges?.outstanding.set(state.seq - heldSeq());
+    gauges?.stalled.set(outstanding ? (Date.now() - progressAt) / 1_000 : 0);
+    if (!more && numbered === 0) await pause(IDLE_MS, stop);
+  }
+}
+
+/** Waits, or returns early when the relay stops. */
+const pause = (ms: number, stop: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal: stop }).catch(() => undefined);

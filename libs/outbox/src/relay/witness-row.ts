@@ -1,0 +1,41 @@
+import type pg from 'pg';
+import { treeSizeOf, type Witness } from './witness.ts';
+
+/** What was seen of the log before, or null. */
+export async function readWitness(client: pg.ClientBase, producer: string): Promise<Witness | null> {
+  const { rows } = await client.query<{ logKey: string; checkpoint: string; epoch: number; seq: string }>(
+    'select log_key as "logKey", checkpoint, epoch, seq from audit_witness where producer = $1',
+    [producer],
+  );
+  const [row] = rows;
+  return row ? { ...row, seq: Number(row.seq) } : null;
+}
+
+/** Keeps the newest checkpoint that was consistent (R27); never one of a smaller tree. */
+export async function keepWitness(client: pg.ClientBase, producer: string, seen: Witness): Promise<void> {
+  await client.query(
+    `insert into audit_witness as w (producer, log_key, checkpoint, tree_size, epoch, seq)
+     values ($1, $2, $3, $4, $5, $6)
+     on conflict (producer) do update set checkpoint = excluded.checkpoint, tree_size = excluded.tree_size,
+       epoch = excluded.epoch, seq = excluded.seq, seen_at = now()
+     where w.tree_size <= excluded.tree_size`,
+    [producer, seen.logKey, seen.checkpoint, treeSizeOf(seen.checkpoint), seen.epoch, seen.seq],
+  );
+}
+
+const PER_DELETE = 5_000;
+
+/** Deletes what the log provably holds, once it is older than the interval in which a backup is taken. Returns how many. */
+export async function forgetHeld(
+  client: pg.ClientBase,
+  held: { epoch: number; seq: number },
+  keepForSeconds: number,
+): Promise<number> {
+  const { rowCount } = await client.query(
+    `delete from audit_outbox where id = any(array(
+       select id from audit_outbox where seq is not null and (epoch, seq) <= ($1, $2)
+         and created_at < now() - make_interval(secs => $3) order by epoch, seq limit $4))`,
+    [held.epoch, held.seq, keepForSeconds, PER_DELETE],
+  );
+  return rowCount ?? 0;
+}
