@@ -1,5 +1,7 @@
-import { builtInDefaultScopes, type RealmClient } from '@postern/testing/realm';
+import { type Profile } from '@postern/profile';
+import { builtInDefaultScopes, fapiKindOf, type RealmClient } from '@postern/testing/realm';
 
+import { FAPI_ATTRIBUTE } from './fapi-policies.ts';
 import { type ClientRepresentation } from './representations.ts';
 
 const authenticators = {
@@ -10,7 +12,7 @@ const authenticators = {
 } as const;
 
 /** The settings of a client that Keycloak keeps as text. It accepts unknown names silently: a typo is a hole. */
-function attributesOf(client: RealmClient, trustedIssuerDn: string): Record<string, string> {
+function attributesOf(client: RealmClient, profile: Profile, trustedIssuerDn: string): Record<string, string> {
   const { authentication, backchannelLogout } = client;
   const attributes: Record<string, string> = {
     'access.token.header.type.rfc9068': 'true',
@@ -22,6 +24,8 @@ function attributesOf(client: RealmClient, trustedIssuerDn: string): Record<stri
     'standard.token.exchange.enabled': String(client.grants.includes('token-exchange')),
     'client_credentials.use_refresh_token': 'false',
   };
+  const fapi = fapiKindOf(client, profile);
+  if (fapi) attributes[FAPI_ATTRIBUTE] = fapi;
   if (client.introspectsAnyToken) attributes['allow.token.introspection.without.audience.check'] = 'true';
   if (client.requirePkce) attributes['pkce.code.challenge.method'] = 'S256';
   if (client.exchangeForRefreshTokens) {
@@ -50,7 +54,11 @@ function attributesOf(client: RealmClient, trustedIssuerDn: string): Record<stri
  * One client in Keycloak's words.
  * @param trustedIssuerDn the subject of the CA that issues workload certificates, RFC 2253
  */
-export function clientRepresentation(client: RealmClient, trustedIssuerDn: string): ClientRepresentation {
+export function clientRepresentation(
+  client: RealmClient,
+  profile: Profile,
+  trustedIssuerDn: string,
+): ClientRepresentation {
   const { authentication, grants } = client;
   return {
     clientId: client.clientId,
@@ -67,7 +75,7 @@ export function clientRepresentation(client: RealmClient, trustedIssuerDn: strin
     consentRequired: client.requireConsent,
     fullScopeAllowed: false,
     redirectUris: client.redirectUris,
-    attributes: attributesOf(client, trustedIssuerDn),
+    attributes: attributesOf(client, profile, trustedIssuerDn),
     defaultClientScopes: [
       ...builtInDefaultScopes,
       ...(grants.includes('client-credentials') ? ['service_account'] : []),

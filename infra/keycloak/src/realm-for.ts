@@ -13,6 +13,7 @@ import {
 
 import { audienceMapper, builtInScopes } from './built-in-scopes.ts';
 import { clientRepresentation } from './client-representation.ts';
+import { fapiSettings } from './fapi-policies.ts';
 import {
   type ClientScopeRepresentation,
   type RealmRepresentation,
@@ -179,12 +180,13 @@ export function realmFor({ realm, profile, trustedIssuerDn }: RealmForOptions): 
     eventsListeners: ['jboss-logging'],
     adminEventsEnabled: true,
     components: keys,
+    ...fapiSettings(profile),
     roles: roleRepresentations(realm),
     clientScopes: [...builtInScopes, ...scopeRepresentations(realm)],
     defaultDefaultClientScopes: [...builtInDefaultScopes],
     defaultOptionalClientScopes: ['offline_access'],
     ...scopeMappings(realm),
-    clients: realm.clients.map((client) => clientRepresentation(client, trustedIssuerDn)),
+    clients: realm.clients.map((client) => clientRepresentation(client, profile, trustedIssuerDn)),
     users: [...realm.users.map(userRepresentation), ...serviceAccounts(realm)],
   };
 }

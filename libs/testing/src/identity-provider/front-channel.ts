@@ -12,7 +12,8 @@ import { tokenExchangeGrant } from './grants/token-exchange.ts';
 import { grantAll, interactionPath, needsConsent } from './interactions.ts';
 import { errorPage } from './pages.ts';
 import { type ProviderState } from './provider-state.ts';
-import { type RealmClient } from './realm.ts';
+import { fapiKindOf, type RealmClient } from './realm.ts';
+import { invalidRequest } from './refusal.ts';
 import { assertScopesAssigned } from './scopes.ts';
 import { peerCertificate } from './sender-binding.ts';
 import { describeClientFailure } from './client-failures.ts';
@@ -79,6 +80,12 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
     scopes: ['openid', 'email', 'profile', ...Object.values(aliases), ...state.realm.scopes.map(({ name }) => name)],
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'none'],
+    assertJwtClientAuthClaimsAndHeader: async (_ctx, claims, _header, client) => {
+      const own = state.client(client.clientId);
+      if (own && fapiKindOf(own, state.profile) && claims['aud'] !== state.issuer) {
+        throw invalidRequest('invalid audience in client assertion');
+      }
+    },
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     enabledJWA: { clientAuthSigningAlgValues: ['ES256'], dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA'] },
     pkce: { required: (ctx) => realmClient(ctx)?.requirePkce ?? true },

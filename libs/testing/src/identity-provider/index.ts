@@ -13,6 +13,7 @@ export {
 export {
   assertRealm,
   builtInDefaultScopes,
+  fapiKindOf,
   RealmRefused,
   serviceAccountId,
   stableId,

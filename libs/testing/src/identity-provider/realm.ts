@@ -141,3 +141,13 @@ export function assertRealm(realm: Realm): void {
 /** The UUID of the account with which a client logs itself in. */
 export const serviceAccountId = (realm: Realm, clientId: string) =>
   stableId(`${realm.name}/service-account-${clientId}`);
+
+/**
+ * Whether FAPI 2.0 holds for a client: in a profile of FAPI 2.0, for every client that proves itself with a key and has
+ * bound tokens. Then its assertions are for the issuer alone, its logins are pushed, and its tokens are revoked only
+ * over the connection they are bound to.
+ */
+export function fapiKindOf(client: RealmClient, profile: { fapi: boolean }): 'certificate' | 'dpop' | undefined {
+  const proven = client.authentication.kind === 'certificate' || client.authentication.kind === 'private-key';
+  return profile.fapi && proven && client.binding !== 'none' ? client.binding : undefined;
+}

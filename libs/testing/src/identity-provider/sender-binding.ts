@@ -5,8 +5,8 @@ import { type TLSSocket } from 'node:tls';
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose';
 
 import { type ProviderState } from './provider-state.ts';
-import { type RealmClient } from './realm.ts';
-import { invalidGrant, invalidRequest } from './refusal.ts';
+import { fapiKindOf, type RealmClient } from './realm.ts';
+import { invalidGrant, invalidRequest, OAuthRefusal } from './refusal.ts';
 import { type TokenBinding } from './tokens.ts';
 
 /** Longest age of a DPoP proof, in seconds. */
@@ -77,4 +77,20 @@ export async function requestBinding(
   const thumbprint = certificateThumbprint(request);
   if (!thumbprint) throw invalidGrant('Client Certification missing for MTLS HoK Token Binding');
   return { thumbprint };
+}
+
+/**
+ * FAPI 2.0: whoever ends a certificate-bound token must hold it.
+ * @throws OAuthRefusal not_allowed
+ */
+export function assertHolder(
+  state: ProviderState,
+  client: RealmClient,
+  request: IncomingMessage,
+  claims: { cnf?: { 'x5t#S256'?: string } },
+): void {
+  const bound = claims.cnf?.['x5t#S256'];
+  if (!bound || fapiKindOf(client, state.profile) !== 'certificate' || bound === certificateThumbprint(request)) return;
+  const description = 'Client certificate missing, or its thumbprint and one in the token did NOT match';
+  throw new OAuthRefusal(401, 'not_allowed', description);
 }

@@ -10,7 +10,9 @@ import { userinfo } from './endpoints/userinfo.ts';
 import { toFrontChannel } from './front-channel-scope.ts';
 import { internalGrants } from './front-channel.ts';
 import { interactionPath, openInteractions } from './interactions.ts';
+import { errorPage, sendPage } from './pages.ts';
 import { type ProviderState } from './provider-state.ts';
+import { fapiKindOf } from './realm.ts';
 
 const bodyLimitBytes = 64 * 1024;
 const oidc = '/protocol/openid-connect';
@@ -121,6 +123,10 @@ export function createRealmServer(state: ProviderState, provider: Provider, cert
       }
       case `${oidc}/auth`: {
         const { searchParams } = url;
+        const client = state.client(searchParams.get('client_id') ?? '');
+        if (client && fapiKindOf(client, state.profile) && !searchParams.has('request_uri')) {
+          return sendPage(response, 400, errorPage(state.realm.displayName, 'PAR request_uri not included.'));
+        }
         toFrontChannel(searchParams);
         return toProvider(request, response, `${path}?${searchParams.toString()}`);
       }

@@ -53,6 +53,7 @@ export async function accessToken(state: ProviderState, request: AccessTokenRequ
   const { client, user, rights, session, binding } = request;
   const iat = state.nowSeconds();
   const { audiences, realmRoles, clientRoles } = rights;
+  const origins = [...new Set(client.redirectUris.map((uri) => new URL(uri).origin))];
   const payload: JWTPayload = {
     exp: iat + state.profile.accessTokenMinutes * 60,
     iat,
@@ -65,6 +66,7 @@ export async function accessToken(state: ProviderState, request: AccessTokenRequ
     azp: client.clientId,
     ...(session ? { sid: session.sid } : {}),
     acr: session?.acr ?? '1',
+    ...(origins.length > 0 ? { 'allowed-origins': origins } : {}),
     ...(realmRoles.length > 0 ? { realm_access: { roles: realmRoles } } : {}),
     ...(Object.keys(clientRoles).length > 0
       ? { resource_access: Object.fromEntries(Object.entries(clientRoles).map(([owner, roles]) => [owner, { roles }])) }
@@ -72,7 +74,7 @@ export async function accessToken(state: ProviderState, request: AccessTokenRequ
     ...confirmation(binding),
     scope: rights.scope,
     ...profileClaims(user),
-    ...(session ? {} : { client_id: client.clientId }),
+    ...(session ? {} : { client_id: client.clientId, clientHost: '127.0.0.1', clientAddress: '127.0.0.1' }),
   };
   return state.keys.sign(payload, 'at+jwt');
 }

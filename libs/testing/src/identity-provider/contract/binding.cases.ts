@@ -2,8 +2,10 @@ import { X509Certificate, createHash } from 'node:crypto';
 
 import { expect, test } from '@jest/globals';
 
+import { developmentPassword } from '../development-realm.ts';
 import { claimsOf, dpopProof, newDpopKey, thumbprintOfKey } from './relying-party.ts';
 import { type Subject } from './subject.ts';
+import { callback } from './world.ts';
 
 export const thumbprintOf = (cert: string) =>
   createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url');
@@ -35,7 +37,15 @@ export function bindingCases(subject: () => Subject): void {
     expect((await portal.refresh(body['refresh_token'])).status).toBe(200);
     const rotated = await subject().party('portal', { freshCertificate: true });
     const after = await rotated.refresh(body['refresh_token']);
-    expect([after.status, after.body['error']]).toEqual([401, 'unauthorized_client']);
+    expect([after.status, after.body['error']]).toEqual([400, 'invalid_grant']);
+    for (const [path, field] of [
+      ['revoke', 'token'],
+      ['logout', 'refresh_token'],
+    ] as const) {
+      const ended = await rotated.post(path, { [field]: String(body['refresh_token']) });
+      expect([ended.status, ended.body['error']]).toEqual([401, 'not_allowed']);
+    }
+    expect((await portal.post('revoke', { token: String(body['refresh_token']) })).status).toBe(200);
   });
 
   test('R9: an offline token of a DPoP-bound confidential client lives on with another proof key', async () => {
@@ -87,18 +97,34 @@ export function bindingCases(subject: () => Subject): void {
     }
   });
 
-  test.each(['', '/protocol/openid-connect/token', '/protocol/openid-connect/token/introspect'])(
-    'an assertion may be for the issuer%s, and for nobody else',
-    async (path) => {
-      const manager = await subject().party('auth-manager');
-      const token = 'anything';
-      const assertion = await manager.assertion(`${subject().issuer}${path}`);
-      expect((await manager.post('token/introspect', { token }, { assertion })).status).toBe(200);
-      const elsewhere = await manager.assertion('https://127.0.0.1:1/');
-      const { status, body } = await manager.post('token/introspect', { token }, { assertion: elsewhere });
-      expect([status, body['error']]).toEqual([400, 'invalid_client']);
-    },
-  );
+  test('FAPI 2.0: an assertion is for the issuer alone; elsewhere also for an endpoint', async () => {
+    const token = 'anything';
+    const { issuer, rotatingIssuer } = subject();
+    for (const [realm, accepted] of [
+      [issuer, false],
+      [rotatingIssuer, true],
+    ] as const) {
+      const manager = await subject().party('auth-manager', { issuer: realm });
+      const ask = async (audience: string) =>
+        manager.post('token/introspect', { token }, { assertion: await manager.assertion(audience) });
+      expect((await ask(realm)).status).toBe(200);
+      for (const path of ['token', 'token/introspect', 'ext/par/request']) {
+        const { status, body } = await ask(manager.endpoint(path));
+        expect([status, body['error']]).toEqual(accepted ? [200, undefined] : [400, 'invalid_request']);
+      }
+      const elsewhere = await ask('https://127.0.0.1:1/');
+      expect([elsewhere.status, elsewhere.body['error']]).toEqual([400, 'invalid_client']);
+    }
+  });
+
+  test('a login that was pushed with a proof belongs to that key', async () => {
+    const manager = await subject().party('auth-manager');
+    const { url, verifier } = await manager.authorization({ dpop: newDpopKey() });
+    const person = { username: 'alice', password: developmentPassword('alice'), redirectUri: callback };
+    const back = await subject().browser().login(url, person);
+    const { status, body } = await manager.redeem(back, verifier, { dpop: newDpopKey() });
+    expect([status, body['error']]).toEqual([400, 'invalid_request']);
+  });
 
   test('userinfo answers only the holder of a bound token', async () => {
     const portal = await subject().party('portal');

@@ -52,6 +52,35 @@ export function loginCases(subject: () => Subject): void {
     expect(scopesOf(claims)).toEqual(['email', 'openid', 'profile']);
     expect(Number(claims['exp']) - Number(claims['iat'])).toBe(600);
     expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 600, refresh_expires_in: 900 });
+    expect(Object.keys(claims).sort()).toEqual(
+      [
+        ...[
+          'acr',
+          'allowed-origins',
+          'aud',
+          'auth_time',
+          'azp',
+          'cnf',
+          'email',
+          'email_verified',
+          'exp',
+          'family_name',
+        ],
+        ...[
+          'given_name',
+          'iat',
+          'iss',
+          'jti',
+          'name',
+          'preferred_username',
+          'resource_access',
+          'scope',
+          'sid',
+          'sub',
+          'typ',
+        ],
+      ].sort(),
+    );
     expect(claimsOf(body['id_token'])).toMatchObject({ aud: 'portal', nonce: 'the-nonce', typ: 'ID' });
   });
 
@@ -70,12 +99,12 @@ export function loginCases(subject: () => Subject): void {
     );
   });
 
-  test('without PAR there is no login where PAR is required', async () => {
+  test('FAPI 2.0: without PAR there is no login', async () => {
     const portal = await subject().party('portal');
     const { url } = await portal.authorization({ par: false });
-    const back = await subject().browser().login(url, alice);
-    expect(back.searchParams.get('error')).toBe('invalid_request');
-    expect(back.searchParams.get('code')).toBeNull();
+    const page = await subject().browser().open(url);
+    expect([page.status, page.location]).toEqual([400, undefined]);
+    expect(page.text).toContain('PAR request_uri not included.');
   });
 
   test('a pushed request is good for one login', async () => {

@@ -7,8 +7,9 @@ import { errorPage, logoutPage, messagePage, sendPage } from '../pages.ts';
 import { type ProviderState } from '../provider-state.ts';
 import { type RealmClient } from '../realm.ts';
 import { invalidGrant, invalidRequest } from '../refusal.ts';
+import { assertHolder } from '../sender-binding.ts';
 
-type Claims = JWTPayload & { azp?: string; sid?: string; typ?: string };
+type Claims = JWTPayload & { azp?: string; sid?: string; typ?: string; cnf?: Record<string, string> };
 
 /** Ends a login everywhere: the browser's session, every client's tokens but offline ones, with back-channel calls. */
 export async function endLogin(state: ProviderState, sid: string): Promise<void> {
@@ -27,6 +28,7 @@ export async function logoutByRefreshToken(
   if (!token) throw invalidRequest('No refresh token');
   const claims = state.keys.verifyForSelf(token) as Claims | undefined;
   if (!claims?.sid || claims.azp !== client.clientId) throw invalidGrant('Invalid refresh token');
+  assertHolder(state, client, ctx.req, claims);
   if (claims.typ === 'Offline') state.sessions.detach('offline', claims.sid, client.clientId);
   else await endLogin(state, claims.sid);
   ctx.status = 204;

@@ -4,8 +4,9 @@ import { type KoaContextWithOIDC } from 'oidc-provider';
 import { type ProviderState } from '../provider-state.ts';
 import { type RealmClient } from '../realm.ts';
 import { invalidRequest } from '../refusal.ts';
+import { assertHolder } from '../sender-binding.ts';
 
-type Claims = JWTPayload & { azp?: string; sid?: string; typ?: string };
+type Claims = JWTPayload & { azp?: string; sid?: string; typ?: string; cnf?: Record<string, string> };
 
 /**
  * RFC 7009 as Keycloak answers it: a refresh token takes its client's part of the login with it, an access token only
@@ -22,6 +23,7 @@ export async function revoke(state: ProviderState, client: RealmClient, ctx: Koa
     return;
   }
   if (claims.azp !== client.clientId) throw invalidRequest('Unmatching clients');
+  assertHolder(state, client, ctx.req, claims);
   if (refresh)
     state.sessions.detach(claims.typ === 'Offline' ? 'offline' : 'online', claims.sid ?? '', client.clientId);
   else state.sessions.revokeToken(claims.jti ?? '', claims.exp ?? 0);

@@ -37,6 +37,10 @@ export async function authorizationCodeGrant(
     if (challenge !== code.codeChallenge) throw invalidGrant('PKCE verification failed: Code mismatch');
   }
   const binding = await requestBinding(state, client, ctx.req);
+  // RFC 9449, 10.1: a login that was pushed with a proof belongs to that key.
+  if ('dpopJkt' in code && code.dpopJkt && code.dpopJkt !== binding.jkt) {
+    throw invalidRequest('DPoP Proof public key thumbprint does not match dpop_jkt');
+  }
   const scope = fromFrontChannel(code.scope ?? '');
   const user = state.userById(code.accountId ?? '');
   if (!user) throw invalidGrant('User not found');

@@ -2,7 +2,7 @@ import { type JWTPayload } from 'jose';
 import { type KoaContextWithOIDC } from 'oidc-provider';
 
 import { type ProviderState } from '../provider-state.ts';
-import { type RealmClient } from '../realm.ts';
+import { fapiKindOf, type RealmClient } from '../realm.ts';
 import { invalidGrant, invalidRequest, OAuthRefusal } from '../refusal.ts';
 import { requestBinding } from '../sender-binding.ts';
 import { type ClientSession, type SessionKind } from '../sessions.ts';
@@ -61,11 +61,10 @@ export async function refreshTokenGrant(
   const binding = await requestBinding(state, client, ctx.req);
   const bound = payload.cnf?.['x5t#S256'];
   if (bound && bound !== binding.thumbprint) {
-    throw new OAuthRefusal(
-      401,
-      'unauthorized_client',
-      'Client certificate missing, or its thumbprint and one in the refresh token did NOT match',
-    );
+    const words = 'Client certificate missing, or its thumbprint and one in the';
+    throw fapiKindOf(client, state.profile)
+      ? invalidGrant(`${words} token did NOT match`)
+      : new OAuthRefusal(401, 'unauthorized_client', `${words} refresh token did NOT match`);
   }
   if (payload.cnf?.jkt && payload.cnf.jkt !== binding.jkt)
     throw invalidGrant("DPoP confirmation doesn't match DPoP proof");
