@@ -28,11 +28,19 @@ if (found.split('.')[0] !== `v${wanted}`) {
   );
 }
 
-if (!onPath('redis-server')) {
-  if (process.getuid?.() !== 0 || !onPath('apt-get')) {
-    stop('redis-server is not on PATH. Install it (Debian: apt-get install redis-server; macOS: brew install redis).');
-  }
+const redis = () => onPath('redis-server') || onPath('valkey-server');
+if (!redis()) {
+  const how = 'Install it (Debian: apt-get install redis-server; macOS: brew install redis).';
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) stop(`redis-server is not on PATH. ${how}`);
   process.stdout.write('postern: installing redis-server\n');
-  run('apt-get', 'update', '-qq');
-  run('apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'redis-server');
+  // Only the program is wanted: the package would start a server of its own on the usual port.
+  const quiet = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const apt = (...args) => execFileSync('apt-get', args, { stdio: 'inherit', env: { ...process.env, ...quiet } });
+  try {
+    apt('update', '-qq');
+    apt('install', '-y', '-qq', '--no-install-recommends', 'redis-server');
+  } catch {
+    stop(`apt-get could not install redis-server. ${how}`);
+  }
+  if (!redis()) stop(`redis-server was installed, but it is not on PATH. ${how}`);
 }

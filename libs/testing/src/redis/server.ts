@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
 import type { Authority, Leaf } from '../authority/authority.ts';
@@ -84,7 +84,7 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
 
   const logFile = join(folder, 'redis.log');
   const { server, reach } = await onFreePort(preferredPort, async (port) => {
-    const command = ['redis-server', file, '--tls-port', String(port)];
+    const command = [redisProgram(), file, '--tls-port', String(port)];
     const server = startLeashed(command, { cwd: folder, logFile, stopSignal: 'TERM' });
     const reach = { port, admin, adminPassword };
     const starting = new AbortController();
@@ -112,6 +112,16 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
     close: server.stop,
     kill: server.kill,
   };
+}
+
+/** Valkey goes on where Redis 7.2 stopped, with the same configuration. */
+function redisProgram(): string {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const found = ['redis-server', 'valkey-server'].find((name) =>
+    folders.some((folder) => existsSync(join(folder, name))),
+  );
+  if (found === undefined) throw new Error('redis-server is not on PATH: install it');
+  return found;
 }
 
 /** The users as an ACL file. Passwords stand there as SHA-256. */
