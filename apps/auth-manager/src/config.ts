@@ -66,9 +66,9 @@ export const settings = {
     { example: '/etc/postern/provider-ca.crt' },
   ),
   POSTERN_PROVIDER_SCOPES: setting(
-    words(z.string().max(128)),
+    words(z.string().max(128)).optional(),
     'Scopes of consents that the provider knows too: they are asked for there, and count only when granted there.',
-    { default: [], example: 'records:read records:write' },
+    { example: 'records:read records:write' },
   ),
   POSTERN_LOGOUT_AUDIENCES: setting(
     words(z.string().min(1).max(128)),
@@ -76,9 +76,9 @@ export const settings = {
     { default: ['auth-manager', 'portal', 'job'], example: 'auth-manager portal job' },
   ),
   POSTERN_CONSENT_RETURN_TO: setting(
-    json(returnPages),
+    json(returnPages).optional(),
     'Where each client may send a browser after a consent: JSON, client id to exact URLs.',
-    { default: {}, example: '{"portal":["https://portal.example.com/consents"]}' },
+    { example: '{"portal":["https://portal.example.com/consents"]}' },
   ),
 };
 
@@ -142,10 +142,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       clientId: read.POSTERN_PROVIDER_CLIENT_ID,
       clientKeyPath: read.POSTERN_PROVIDER_CLIENT_KEY_PATH,
       caPath: read.POSTERN_PROVIDER_CA_PATH,
-      scopes: read.POSTERN_PROVIDER_SCOPES,
+      scopes: read.POSTERN_PROVIDER_SCOPES ?? [],
       logoutAudiences: read.POSTERN_LOGOUT_AUDIENCES,
     },
-    returnPages: read.POSTERN_CONSENT_RETURN_TO,
+    returnPages: read.POSTERN_CONSENT_RETURN_TO ?? {},
   });
 }
 

@@ -26,7 +26,7 @@ import { migrationSets } from '../src/db/migration-sets.ts';
 import type { Schema } from '../src/db/schema.ts';
 import { callerOver } from './caller.ts';
 
-export type Replica = { api: string; public: string; service: Service; close(): Promise<void> };
+export type Replica = { api: string; public: string; management: string; service: Service; close(): Promise<void> };
 
 /** Where the portal of these tests has its page. */
 export const PORTAL_PAGE = 'https://portal.example.com/consents';
@@ -127,7 +127,8 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
       let closed: Promise<void> | undefined;
       const close = () => (closed ??= listening.close().then(() => service.close()));
       closes.push(close);
-      return { api: listening.urls.api, public: listening.urls.public ?? '', service, close };
+      const { api, public: open = '', management } = listening.urls;
+      return { api, public: open, management, service, close };
     },
     /** A workload of the development world. */
     async caller(workload: string) {
