@@ -58,6 +58,7 @@ export type Config = {
   readonly auditSinkUrl: string;
   readonly tokenExchangeUrl: string;
   readonly cryptoStoreUrl: string;
+  /** `iss` of the tokens of accounts: an origin, without a slash at the end. */
   readonly issuer: string;
   readonly signUpOpen: boolean;
 };
@@ -92,7 +93,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     auditSinkUrl: POSTERN_AUDIT_SINK_URL,
     tokenExchangeUrl: POSTERN_TOKEN_EXCHANGE_URL,
     cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,
-    issuer: read.POSTERN_PUBLIC_URL,
+    issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
     signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
   });
 }

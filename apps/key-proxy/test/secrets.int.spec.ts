@@ -1,21 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type AuditEvent } from '@postern/audit';
 import { type Caller } from './caller.ts';
 import { openWorld, signUpBody, type World } from './world.ts';
 
 let world: World;
 let job: Caller;
 let portal: Caller;
-const clock = { now: new Date() };
+/** How far the service's clock is ahead, in milliseconds. */
+const clock = { ahead: 0 };
 
 beforeAll(async () => {
-  world = await openWorld({ withCryptoStore: true, now: () => clock.now });
+  world = await openWorld({ others: true, now: () => new Date(Date.now() + clock.ahead) });
   [job, portal] = await Promise.all([world.caller('job'), world.caller('portal')]);
 }, 120_000);
 afterAll(() => world.close());
-beforeEach(() => {
-  world.exchange.refuse = false;
-});
 
 const both = ['secrets:read', 'secrets:write'];
 const aliceOf = (tenant: string, scopes: readonly string[] = both) => world.token(job.thumbprint, scopes, { tenant });
@@ -23,7 +22,16 @@ const create = (token: string, name: string, value: string, caller = job) =>
   caller.send('POST', `${world.url}/create-secret`, { token, body: { secret_name: name, secret_value: value } });
 const list = (token: string, query = '', caller = job) =>
   caller.send('GET', `${world.url}/get-all-secrets${query}`, { token });
-const newTenant = () => `t-${randomUUID()}`;
+const newTenant = () => `kp_${randomUUID().replaceAll('-', '')}`;
+
+/** The tenant's events in a service's outbox, in their order; refusals of its requests apart. */
+async function eventsOf(service: Pick<World, 'rows'> | undefined, tenant: string): Promise<AuditEvent[]> {
+  const rows = await service?.rows<{ event: string }>(
+    `select convert_from(canonical, 'utf8') as event from audit_outbox order by id`,
+  );
+  const events = (rows ?? []).map(({ event }) => JSON.parse(event) as AuditEvent);
+  return events.filter((event) => event.tenant === tenant && event.action !== 'request.refused');
+}
 
 test('the walk of the seed: sign up, log in, create a secret, list it, read it, see both in the audit log', async () => {
   await portal.send('POST', `${world.url}/signup`, { body: signUpBody('walk@foods.example') });
@@ -48,15 +56,21 @@ test('the walk of the seed: sign up, log in, create a secret, list it, read it, 
 });
 
 test('R5: the store is called with a token exchanged for this caller, of the one scope that the call needs', async () => {
-  const token = await aliceOf(newTenant());
-  world.exchange.asked.length = 0;
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
   await create(token, 'one', 'v');
   await list(token, '?values=true');
   await list(token, '?values=true');
-  expect(world.exchange.asked).toEqual([
-    { audience: 'crypto-store', scope: 'records:write' },
-    { audience: 'crypto-store', scope: 'records:read' },
+  const exchanges = (await eventsOf(world.exchange, tenant)).map(({ actor, details }) => ({ actor, ...details }));
+  expect(exchanges).toMatchObject([
+    { audience: 'crypto-store', scopes: ['records:write'], subjectClient: 'job', actor: { workload: 'key-proxy' } },
+    { audience: 'crypto-store', scopes: ['records:read'], subjectClient: 'job', actor: { workload: 'key-proxy' } },
   ]);
+  const [written] = await eventsOf(world.store, tenant);
+  expect(written).toMatchObject({
+    action: 'record.written',
+    actor: { person: { sub: 'alice' }, workload: 'key-proxy', acts: ['key-proxy', 'job'] },
+  });
 });
 
 test('R38: the database keeps the reference and a keyed fingerprint, never the value; equal values have unequal fingerprints', async () => {
@@ -99,19 +113,13 @@ test('a name is taken once, also by creates at the same time; the first value st
   expect(await list(token, '?values=true')).toMatchObject({ body: { secrets: [{ value: winner }] } });
 });
 
-test('R23: intent, then outcome, whatever the provider does; a refused name is free again', async () => {
+test('R23: intent, then outcome, also where policy refuses this caller; the name is free again', async () => {
   const tenant = newTenant();
-  const token = await aliceOf(tenant);
-  world.exchange.refuse = true;
-  expect(await create(token, 'wanted', 'v')).toMatchObject({ status: 403, body: { code: 'provider_forbidden' } });
-  world.exchange.refuse = false;
-  expect(await create(token, 'wanted', 'v')).toMatchObject({ status: 201 });
-  const rows = await world.rows<{ event: string }>(`select convert_from(canonical, 'utf8') as event from audit_outbox`);
-  const outcomes = rows
-    .map(({ event }) => JSON.parse(event) as { action: string; tenant: string; outcome: string; reason?: string })
-    .filter((event) => event.tenant === tenant && event.action === 'secret.created')
-    .map(({ outcome, reason }) => [outcome, reason]);
-  expect(outcomes).toEqual([
+  const stranger = await world.token(job.thumbprint, both, { tenant, clientId: 'operator' });
+  expect(await create(stranger, 'wanted', 'v')).toMatchObject({ status: 403, body: { code: 'provider_forbidden' } });
+  expect(await create(await aliceOf(tenant), 'wanted', 'v')).toMatchObject({ status: 201 });
+  const created = (await eventsOf(world, tenant)).filter(({ action }) => action === 'secret.created');
+  expect(created.map(({ outcome, reason }) => [outcome, reason])).toEqual([
     ['intent', undefined],
     ['failed', 'provider_forbidden'],
     ['intent', undefined],
@@ -126,11 +134,11 @@ test('a create that died midway keeps its name until it is given up, then is rep
   await world.rows(
     `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
      select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'died', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
-    [tenant, '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11', clock.now],
+    [tenant, '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11', new Date()],
   );
   expect(await create(token, 'died', 'v')).toMatchObject({ status: 409, body: { code: 'secret_exists' } });
   expect((await list(token)).body['secrets']).toHaveLength(1);
-  clock.now = new Date(clock.now.getTime() + 61_000);
+  clock.ahead += 61_000;
   expect(await create(token, 'died', 'v')).toMatchObject({
     status: 201,
     body: { reference: 'secret/0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11' },
@@ -142,14 +150,8 @@ test('each value that is given out is an event of its own, beside the list’s',
   const token = await aliceOf(tenant);
   for (const name of ['a', 'b', 'c']) await create(token, name, name);
   await list(token, '?values=true&limit=2');
-  const rows = await world.rows<{ event: string }>(`select convert_from(canonical, 'utf8') as event from audit_outbox`);
-  const read = rows
-    .map(
-      ({ event }) =>
-        JSON.parse(event) as { action: string; tenant: string; details: { name?: string; count?: number } },
-    )
-    .filter((event) => event.tenant === tenant && event.action !== 'secret.created');
-  expect(read.map(({ action, details }) => [action, details.name ?? details.count])).toEqual([
+  const read = (await eventsOf(world, tenant)).filter(({ action }) => action !== 'secret.created');
+  expect(read.map(({ action, details }) => [action, details['name'] ?? details['count']])).toEqual([
     ['secret.read', 'a'],
     ['secret.read', 'b'],
     ['secrets.listed', 2],

@@ -14,137 +14,138 @@ import {
   spiffeIdOf,
   testIssuer,
   WORKLOADS,
-  type Leaf,
-  type TestRedisUser,
 } from '@postern/testing';
 import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
 import { type Caller, callerOver } from './caller.ts';
-import { startExchange } from './exchange.ts';
-import { startService } from './service-process.ts';
+import { startService, type ServiceProcess } from './service-process.ts';
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
-export type WorldOptions = { now?: Now; env?: Record<string, string>; rates?: RateLimits; withCryptoStore?: boolean };
+export type WorldOptions = {
+  now?: Now;
+  rates?: RateLimits;
+  /** token-exchange and crypto-store as processes of their own; without them nobody answers there. */
+  others?: boolean;
+};
 
 /** A spec makes more requests a minute than one caller may. */
 const unlimited: RateLimits = { consume: async () => {} };
+const NOBODY = 'https://127.0.0.1:1';
+const policyPath = join(import.meta.dirname, '../../../infra/dev/policy.json');
 
-const workloads = {
-  trustDomain: DEVELOPMENT_TRUST_DOMAIN,
-  workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
-};
-
-/** The service with its database, its bus and its issuers, composed in this process; callers come over real mTLS. */
-export async function openWorld({
-  now = systemNow,
-  env = {},
-  rates = unlimited,
-  withCryptoStore = false,
-}: WorldOptions = {}) {
+/** key-proxy composed in this process, over a real Postgres and Redis and, where asked for, the real other services. */
+export async function openWorld({ now = systemNow, rates = unlimited, others = false }: WorldOptions = {}) {
   const closing = closeInReverse();
-  const [postgres, redis, issuer, publicPort] = await Promise.all([
+  const [postgres, redis, issuer, publicPort, exchangePort] = await Promise.all([
     postgresForTests(),
     redisForTests(),
     testIssuer(),
+    freePort(),
     freePort(),
   ]);
   closing.add(() => postgres.close());
   closing.after(redis);
   closing.after(issuer);
-  const database = await postgres.createDatabase({ service: 'key-proxy' });
-  closing.add(() => database.drop());
-  await migrate({ url: database.ownerUrl, tls: database.tls, sets: migrationSets, serviceRole: database.serviceRole });
-
   const folder = await mkdtemp(join(tmpdir(), 'key-proxy-'));
   closing.add(() => rm(folder, { recursive: true, force: true }));
   const rootKeyPath = join(folder, 'root.key');
   await createLocalRootKeyFile(rootKeyPath);
-  const commonEnv = (leaf: Leaf['paths'], bus: TestRedisUser, trust: string) => ({
-    POSTERN_ENVIRONMENT: 'development',
-    POSTERN_ROLE: 'api',
-    POSTERN_API_PORT: '0',
-    POSTERN_MANAGEMENT_PORT: '0',
-    POSTERN_TLS_CERT_PATH: leaf.cert,
-    POSTERN_TLS_KEY_PATH: leaf.key,
-    POSTERN_TLS_CA_PATH: leaf.ca,
-    POSTERN_TRUST_PATH: trust,
-    POSTERN_BUS_URL: bus.url,
-    POSTERN_BUS_PASSWORD: bus.password,
-    POSTERN_BUS_TLS_CERT_PATH: bus.paths.cert,
-    POSTERN_BUS_TLS_KEY_PATH: bus.paths.key,
-    POSTERN_BUS_TLS_CA_PATH: bus.paths.ca,
-    POSTERN_ROOT_KEY: 'local',
-    POSTERN_ROOT_KEY_PATH: rootKeyPath,
-    POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
-  });
-  const issuerUrl = `https://127.0.0.1:${publicPort}`;
-  const trustPath = join(folder, 'trust.json');
-  const own = { ...issuer.entry, issuer: issuerUrl, jwksUri: `${issuerUrl}/.well-known/jwks.json` };
-  await writeFile(
-    trustPath,
-    JSON.stringify({
-      ...workloads,
-      issuers: [issuer.entry, { ...own, tenant: { claim: 'tenant', prefix: 'kp_' } }],
-    }),
-  );
 
-  const exchange = closing.after(await startExchange(issuer, await postgres.authority.issue('token-exchange')));
-  const store = withCryptoStore ? closing.after(await startCryptoStore()) : null;
+  const minted = (port: number, tenant: object) => {
+    const origin = `https://127.0.0.1:${port}`;
+    return { ...issuer.entry, issuer: origin, jwksUri: `${origin}/.well-known/jwks.json`, tenant };
+  };
+  const accounts = minted(publicPort, { claim: 'tenant', prefix: 'kp_' });
+  const exchanged = minted(exchangePort, { claim: 'tenant' });
+  // `issuer` stands for token-exchange where a spec needs a token that no exchange would give.
+  const trusted = {
+    'key-proxy': [issuer.entry, exchanged, accounts],
+    'token-exchange': [issuer.entry, accounts],
+    'crypto-store': [exchanged],
+  };
 
-  async function startCryptoStore() {
-    const held = await postgres.createDatabase({ service: 'crypto-store' });
-    closing.add(() => held.drop());
-    const [leaf, cache, bus] = await Promise.all([
-      postgres.authority.issue('crypto-store'),
-      redis.cache.user('crypto-store'),
-      redis.bus.user('crypto-store'),
+  /** The environment of one service, its database and users made for it. */
+  async function environmentOf(service: keyof typeof trusted, publicPort: number) {
+    const database = await postgres.createDatabase({ service });
+    closing.add(() => database.drop());
+    const [{ paths }, bus, cache] = await Promise.all([
+      postgres.authority.issue(service),
+      redis.bus.user(service),
+      redis.cache.user(service),
     ]);
-    const storeTrust = join(folder, 'crypto-store-trust.json');
-    await writeFile(storeTrust, JSON.stringify({ ...workloads, issuers: [issuer.entry] }));
-    return startService('crypto-store', {
-      ...commonEnv(leaf.paths, bus, storeTrust),
-      POSTERN_PUBLIC_PORT: '0',
-      POSTERN_POSTGRES_URL: held.url,
-      POSTERN_POSTGRES_OWNER_URL: held.ownerUrl,
+    const trustPath = join(folder, `${service}-trust.json`);
+    const workloads = WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) }));
+    const trust = { trustDomain: DEVELOPMENT_TRUST_DOMAIN, workloads, issuers: trusted[service] };
+    await writeFile(trustPath, JSON.stringify(trust));
+    const env = {
+      POSTERN_ENVIRONMENT: 'development',
+      POSTERN_ROLE: 'api',
+      POSTERN_API_PORT: '0',
+      POSTERN_PUBLIC_PORT: String(publicPort),
+      POSTERN_PUBLIC_URL: `https://127.0.0.1:${publicPort}`,
+      POSTERN_MANAGEMENT_PORT: '0',
+      POSTERN_TLS_CERT_PATH: paths.cert,
+      POSTERN_TLS_KEY_PATH: paths.key,
+      POSTERN_TLS_CA_PATH: paths.ca,
+      POSTERN_TRUST_PATH: trustPath,
+      POSTERN_POLICY_PATH: policyPath,
+      POSTERN_POSTGRES_URL: database.url,
+      POSTERN_POSTGRES_OWNER_URL: database.ownerUrl,
       POSTERN_CACHE_URL: cache.url,
       POSTERN_CACHE_PASSWORD: cache.password,
-    });
+      POSTERN_BUS_URL: bus.url,
+      POSTERN_BUS_PASSWORD: bus.password,
+      POSTERN_BUS_TLS_CERT_PATH: bus.paths.cert,
+      POSTERN_BUS_TLS_KEY_PATH: bus.paths.key,
+      POSTERN_BUS_TLS_CA_PATH: bus.paths.ca,
+      POSTERN_ROOT_KEY: 'local',
+      POSTERN_ROOT_KEY_PATH: rootKeyPath,
+      POSTERN_AUDIT_SINK_URL: NOBODY,
+      POSTERN_TOKEN_EXCHANGE_URL: NOBODY,
+    };
+    /** Rows of that database, as its owner sees them. */
+    const rows = <Row>(sql: string, values: unknown[] = []) =>
+      postgres.asAdmin(async (client) => (await client.query(sql, values)).rows as Row[], database.name);
+    return { env, database, rows };
   }
 
-  const [leaf, busUser] = await Promise.all([postgres.authority.issue('key-proxy'), redis.bus.user('key-proxy')]);
+  const started = async (service: 'token-exchange' | 'crypto-store', port: number) => {
+    const { env, rows } = await environmentOf(service, port);
+    const running: ServiceProcess = closing.after(await startService(service, env));
+    return { ...running, rows };
+  };
+  const [exchange, store] = others
+    ? await Promise.all([started('token-exchange', exchangePort), started('crypto-store', 0)])
+    : [];
+
+  const { env, database, rows } = await environmentOf('key-proxy', publicPort);
+  await migrate({ url: database.ownerUrl, tls: database.tls, sets: migrationSets, serviceRole: database.serviceRole });
   const config = readConfig({
-    ...commonEnv(leaf.paths, busUser, trustPath),
-    POSTERN_PUBLIC_PORT: String(publicPort),
-    POSTERN_PUBLIC_URL: issuerUrl,
-    POSTERN_POSTGRES_URL: database.url,
-    POSTERN_TOKEN_EXCHANGE_URL: exchange.url,
-    POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? 'https://127.0.0.1:1',
     ...env,
+    POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
+    POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
   });
   const logged: string[] = [];
   const destination = { write: (line: string) => void logged.push(line) };
-  const service = closing.after(
-    await compose(config, { logger: createLogger({ service: 'key-proxy', level: 'debug', destination }), now, rates }),
-  );
+  const logger = createLogger({ service: 'key-proxy', level: 'debug', destination });
+  const service = closing.after(await compose(config, { logger, now, rates }));
   const listening = closing.after(await listen(service.app, { tls: service.tls, config: config.base.listen }));
 
   return {
-    url: listening.urls.api ?? '',
+    url: listening.urls.api,
     urls: listening.urls,
-    issuerUrl,
+    issuerUrl: config.issuer,
     service,
     exchange,
     store,
     /** Everything that was logged, with debug logging on. */
     logged,
-    /** Rows of the service's database, as its owner sees them. */
-    rows: <Row>(sql: string, values: unknown[] = []) =>
-      postgres.asAdmin(async (client) => (await client.query(sql, values)).rows as Row[], database.name),
+    rows,
     /** A token as token-exchange mints it for this service: alice of acme through the job, bound to that certificate. */
     token: (boundTo: string, scopes: readonly string[], more: object = {}) =>
-      issuer.mint({ audience: 'key-proxy', scopes, boundTo, ...more }),
+      issuer.mint({ audience: 'key-proxy', scopes, boundTo, actors: ['job'], ...more }),
     async caller(workload: string): Promise<Caller> {
       const { paths } = await postgres.authority.issue(workload);
       const material = closing.after(await watchTlsMaterial(paths));

@@ -31,15 +31,15 @@ export async function writeSecret(
     const { version } = await providerOf(providers, provider).write(reference, value, by);
     const at = now();
     return await db.transaction().execute(async (tx) => {
-      const { generation } = await tx
+      const { generation, created_at } = await tx
         .updateTable('secrets')
         .set({ state: 'live', provider_version: version, fingerprint, updated_at: at })
         .where('id', '=', id)
         .where('state', '=', 'creating')
-        .returning('generation')
+        .returning(['generation', 'created_at'])
         .executeTakeFirstOrThrow();
       await recordActivity(tx, { ...line, status: 'success', at });
-      return { id, name, provider, reference, version, generation, createdAt: at };
+      return { id, name, provider, reference, version, generation, createdAt: created_at };
     });
   } catch (error) {
     await db.transaction().execute(async (tx) => {
