@@ -69,10 +69,13 @@ export function providerFailed(cause: unknown): ProviderFailed {
   return new ProviderFailed('unknown', { cause });
 }
 
+/** An error and its causes; told by their shape, since they come from several modules' own errors. */
 function chainOf(error: unknown): { code?: unknown }[] {
-  const chain: { code?: unknown }[] = [];
-  for (let next = error; next instanceof Error && chain.length < 8; next = next.cause) {
-    chain.push('code' in next ? { code: next.code } : {});
+  const chain: { code?: unknown; cause?: unknown }[] = [];
+  for (let next = error; typeof next === 'object' && next !== null && chain.length < 8;) {
+    const link: { code?: unknown; cause?: unknown } = next;
+    chain.push(link);
+    next = link.cause;
   }
   return chain;
 }
