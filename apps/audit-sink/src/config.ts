@@ -10,13 +10,34 @@ import {
   readDocument,
   rootKeyConfig,
   rootKeySettings,
+  setting,
   type BaseConfig,
   type RootKeyConfig,
   type Secret,
 } from '@postern/runtime';
+import { z } from 'zod';
+
+/** Names with commas between them. */
+const producers = z.string().regex(/^[a-z][a-z0-9-]{0,62}(,[a-z][a-z0-9-]{0,62}){0,63}$/);
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
-export const settings = { ...baseSettings, ...postgresSettings, ...busSettings, ...rootKeySettings };
+export const settings = {
+  ...baseSettings,
+  ...postgresSettings,
+  ...busSettings,
+  ...rootKeySettings,
+  POSTERN_AUDIT_PRODUCERS: setting(producers, 'Services whose events the log takes, separated by commas.', {
+    default: 'audit-sink,auth-manager,crypto-store,key-proxy,token-exchange',
+  }),
+  POSTERN_AUDIT_ORIGIN: setting(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9./-]{0,126}$/)
+      .optional(),
+    "The log's name, first line of every checkpoint. Never changed. Default: the trust domain, then `/audit`.",
+    { example: 'example.internal/audit' },
+  ),
+};
 
 export type Config = {
   readonly base: BaseConfig;
@@ -28,6 +49,8 @@ export type Config = {
     readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
   };
   readonly rootKey: RootKeyConfig;
+  readonly producers: readonly string[];
+  readonly origin: string;
 };
 
 /**
@@ -39,13 +62,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const base = baseConfig(read);
   const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const rootKey = rootKeyConfig(read);
-  assertEnvironment({
-    base,
-    env,
-    settings,
-    trust,
-    rootKey: { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER },
-  });
+  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
+  assertEnvironment({ base, env, settings, trust, urls: {}, rootKey: waived });
   return Object.freeze({
     base,
     trust,
@@ -60,6 +78,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       },
     },
     rootKey,
+    producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
+    origin: read.POSTERN_AUDIT_ORIGIN ?? `${trust.trustDomain}/audit`,
   });
 }
 

@@ -1,6 +1,6 @@
 export { type Guards, type GuardUse } from './guards.ts';
 export { outboxMigrations } from './migrations.ts';
 export { openAudit, type Audit, type AuditOptions, type OutboxPostgres } from './open-audit.ts';
-export { type SinkAddress } from './relay/fetch-watermark.ts';
+export { type Sink, type SinkAddress } from './relay/fetch-watermark.ts';
 export { startRelay, type Relay, type RelayOptions } from './relay/start-relay.ts';
 export { judgeWatermark, WitnessAlarm, type Witness } from './relay/witness.ts';

@@ -4,6 +4,9 @@ import { watermark, type Watermark } from '@postern/audit';
 /** Where the log answers, and the mTLS way there. */
 export type SinkAddress = { url: string; dispatcher: Dispatcher };
 
+/** How to ask the log: at its address, or, for the log's own events, in the same process. */
+export type Sink = SinkAddress | { watermark(producer: string, from: number): Promise<Watermark> };
+
 const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 262_144;
 
@@ -12,7 +15,8 @@ const MAX_BYTES = 262_144;
  *
  * @throws Error when the log does not answer, or not in the shape agreed.
  */
-export async function fetchWatermark(sink: SinkAddress, producer: string, from: number): Promise<Watermark> {
+export async function fetchWatermark(sink: Sink, producer: string, from: number): Promise<Watermark> {
+  if ('watermark' in sink) return sink.watermark(producer, from);
   const url = new URL(`/v1/watermarks/${encodeURIComponent(producer)}?from=${from}`, sink.url);
   const { statusCode, body } = await request(url, {
     dispatcher: sink.dispatcher,

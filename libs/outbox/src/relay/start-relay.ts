@@ -5,7 +5,7 @@ import type { Bus } from '@postern/bus';
 import { AUDIT_QUEUE, type AuditJob } from '@postern/audit';
 import type { OutboxPostgres } from '../open-audit.ts';
 import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts';
-import { fetchWatermark, type SinkAddress } from './fetch-watermark.ts';
+import { fetchWatermark, type Sink } from './fetch-watermark.ts';
 import { asLeader, type Term } from './leader.ts';
 import { numberEvents, type ProducerState } from './number-events.ts';
 import { readBatch } from './read-batch.ts';
@@ -21,7 +21,7 @@ export type RelayOptions = {
   bus: Pick<Bus, 'queue'>;
   /** The workload's own certificate: batches are signed with its key. */
   tls: Pick<TlsMaterial, 'current'>;
-  sink: SinkAddress;
+  sink: Sink;
   logger: Logger;
   metrics?: Registry;
   now?: Now;

@@ -1,5 +1,109 @@
-import { type MigrationSet } from '@postern/postgres';
-import { log0001 } from './0001-log.ts';
+import type { MigrationSet } from '@postern/postgres';
 
-/** The log's own tables; a step that has run somewhere is never edited, only followed. */
-export const logMigrations: MigrationSet = { set: 'log', steps: { '0001-log': log0001 } };
+/**
+ * The log. `log_nodes` and `log_entries` are only ever appended to; `log_events` holds what may be erased (R28): the event
+ * and the salt without which its leaf says nothing.
+ */
+export const logMigrations: MigrationSet = {
+  set: 'log',
+  steps: {
+    '0001-log': `
+      create table log_head (
+        only_row boolean primary key default true check (only_row),
+        size bigint not null,
+        root bytea not null check (octet_length(root) = 32)
+      );
+      insert into log_head (size, root) values (0, sha256(''));
+
+      create table log_nodes (
+        level smallint not null,
+        index bigint not null,
+        hash bytea not null check (octet_length(hash) = 32),
+        primary key (level, index)
+      );
+
+      create table log_entries (
+        index bigint primary key,
+        kind text not null check (kind in ('entry', 'batch')),
+        producer text not null,
+        epoch integer not null,
+        seq bigint not null,
+        event_id uuid,
+        leaf bytea not null,
+        received_at timestamptz not null
+      );
+      create unique index log_entries_sequence on log_entries (producer, epoch, seq) where kind = 'entry';
+      create index log_entries_event on log_entries (event_id) where kind = 'entry';
+
+      create table log_events (
+        event_id uuid primary key,
+        index bigint not null references log_entries,
+        tenant text,
+        action text not null,
+        occurred_at timestamptz,
+        salt bytea,
+        canonical bytea,
+        opaque text,
+        bytes integer not null,
+        digest bytea not null
+      );
+      create index log_events_tenant on log_events (tenant, index) where opaque is null;
+
+      create table log_batches (
+        index bigint primary key references log_entries,
+        header text not null,
+        signature bytea not null,
+        signing_digest bytea not null
+      );
+
+      create table log_checkpoints (
+        tree_size bigint primary key,
+        root bytea not null,
+        note text,
+        created_at timestamptz not null default now()
+      );
+
+      create table log_watermarks (
+        producer text primary key,
+        epoch integer not null,
+        seq bigint not null,
+        hash bytea not null,
+        index bigint not null references log_entries
+      );
+
+      create table log_keys (
+        id uuid primary key,
+        name text not null unique,
+        verifier text not null,
+        sealed bytea not null,
+        created_at timestamptz not null default now()
+      );
+
+      create table held_batches (
+        producer text not null,
+        epoch integer not null,
+        first bigint not null,
+        batch text not null,
+        received_at timestamptz not null default now(),
+        primary key (producer, epoch, first)
+      );
+
+      create table quarantine (
+        id bigint generated always as identity primary key,
+        queue text not null,
+        reason text not null,
+        bytes bigint not null,
+        digest bytea not null,
+        received_at timestamptz not null default now()
+      );
+    `,
+  },
+  privileges: {
+    log_nodes: ['select', 'insert'],
+    log_entries: ['select', 'insert'],
+    log_batches: ['select', 'insert'],
+    log_head: ['select', 'update'],
+    log_checkpoints: ['select', 'insert', 'update'],
+    log_keys: ['select', 'insert'],
+  },
+};

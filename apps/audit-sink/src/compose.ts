@@ -1,0 +1,100 @@
+import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openBus, type Bus } from '@postern/bus';
+import { AUDIT_QUEUE } from '@postern/audit';
+import { type App } from '@postern/http';
+import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
+import { openAudit, startRelay } from '@postern/outbox';
+import { openPostgres, useOnce } from '@postern/postgres';
+import { profileNamed, underFips } from '@postern/profile';
+import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { createApp, SERVICE } from './app.ts';
+import { type Config } from './config.ts';
+import { createConsumer } from './intake/consume.ts';
+import { openCheckpointKey } from './log/checkpoint-key.ts';
+import { signNewest } from './log/checkpoints.ts';
+import { readWatermark } from './log/read-watermark.ts';
+import { assertConsistent } from './log/verify-log.ts';
+
+export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
+
+/** The service's own secrets belong to no tenant. */
+const NO_TENANT = 'postern';
+
+/** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
+export async function compose(
+  config: Config,
+  { logger, now = systemNow }: { logger: Logger; now?: Now },
+): Promise<Service> {
+  const { base, trust } = config;
+  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
+  const closing = closeInReverse();
+  try {
+    const metrics = createRegistry(SERVICE);
+    const tls = closing.after(await watchTlsMaterial(base.tls));
+    const postgres = closing.after(await openPostgres({ ...config.postgres, tls, applicationName: SERVICE }));
+    const { query } = postgres;
+    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics, now }));
+    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const keys = closing.after(
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+    );
+    const sealer = sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' });
+    const key = await openCheckpointKey(query, sealer, { origin: config.origin, fips: base.fips });
+    const peers = closing.after(openAgent(tls));
+    const verifier = closing.after(
+      createTokenVerifier({
+        issuers: trust.issuers,
+        audience: SERVICE,
+        kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
+        profile,
+        fetchJwks: fetchJwksOver(peers),
+        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        now,
+      }),
+    );
+
+    let bus: Bus | null = null;
+    if (base.role !== 'api') {
+      // Before the first append, never after: what does not fit the last signature is not built upon (R27).
+      await assertConsistent(query, key);
+      await signNewest(query, key);
+      const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
+      const { url, password } = config.bus;
+      bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
+      const consume = createConsumer({ postgres, key, tls, workloads: trust, audit, logger, metrics, now });
+      for (const producer of config.producers) {
+        bus.worker({ queue: AUDIT_QUEUE, of: producer }, (payload) => consume(payload, producer));
+      }
+      const sink = { watermark: (producer: string, from: number) => readWatermark(query, key, { producer, from }) };
+      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+    }
+
+    const app = createApp({
+      query,
+      key,
+      producers: config.producers,
+      http: {
+        verifier,
+        audit,
+        workloads: trust,
+        profile,
+        ready: [
+          { name: 'postgres', check: postgres.check },
+          { name: 'audit', check: audit.check },
+          { name: 'keys', check: keys.check },
+          ...(bus ? [{ name: 'bus', check: bus.check, optional: true }] : []),
+        ],
+        logger,
+        registry: metrics,
+        publicUrl: base.publicUrl,
+        environment: base.environment,
+        now,
+      },
+    });
+    return { app, tls, close: closing.close };
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}

@@ -1,0 +1,100 @@
+import { auditJob, newEvent } from '@postern/audit';
+import { JobRefused } from '@postern/bus';
+import type { TlsMaterial, WorkloadTable } from '@postern/mtls';
+import type { Audit } from '@postern/outbox';
+import { queryIn, type Postgres } from '@postern/postgres';
+import type { Logger, Now, Registry } from '@postern/runtime';
+import { appendBatch, type Appended } from '../log/append-batch.ts';
+import type { CheckpointKey } from '../log/checkpoint-key.ts';
+import { signNewest } from '../log/checkpoints.ts';
+import { hold, takeHeld } from './held-batches.ts';
+import { intakeMetrics } from './intake-metrics.ts';
+import { createQuarantine } from './quarantine.ts';
+import { BatchForged, verifyBatch, type SignedBatch } from './verify-batch.ts';
+
+export type ConsumeDeps = {
+  postgres: Pick<Postgres<unknown>, 'query' | 'db'>;
+  key: CheckpointKey;
+  tls: Pick<TlsMaterial, 'current'>;
+  workloads: WorkloadTable;
+  audit: Pick<Audit, 'commit'>;
+  logger: Logger;
+  metrics: Registry;
+  now: Now;
+};
+
+/** Alarms of one kind about one thing are raised once by a process. */
+const ALARMS_REMEMBERED = 1_000;
+
+/**
+ * What happens to a job of a producer's queue: signature, chain and size first, then its place in the sequence, then its
+ * content (R25); what is signed and in place is appended.
+ */
+export function createConsumer(deps: ConsumeDeps) {
+  const { postgres, key, tls, workloads, audit, logger, now } = deps;
+  const metrics = intakeMetrics(deps.metrics);
+  const quarantine = createQuarantine(postgres.query, now);
+  const raised = new Set<string>();
+
+  const open = async (payload: unknown, from: string): Promise<{ signed: SignedBatch; jws: string }> => {
+    const job = auditJob.safeParse(payload);
+    if (!job.success) throw new BatchForged('job_shape');
+    const jws = job.data.batch;
+    return { signed: await verifyBatch(jws, { from, anchors: tls.current().ca, workloads, now: now() }), jws };
+  };
+  const append = (signed: SignedBatch): Promise<Appended> =>
+    postgres.db.transaction().execute((tx) => appendBatch(queryIn(tx), signed, now()));
+
+  const alarm = async (kind: string, about: string) => {
+    metrics.alarms.inc({ kind });
+    if (raised.has(`${kind} ${about}`) || raised.size >= ALARMS_REMEMBERED) return;
+    raised.add(`${kind} ${about}`);
+    logger.error({ kind, id: about }, 'alarm: the log was offered what cannot be');
+    const actor = { workload: 'audit-sink' };
+    const draft = {
+      action: 'alarm.raised',
+      outcome: 'success',
+      tenant: null,
+      actor,
+      details: { kind, about },
+    } as const;
+    await audit.commit(newEvent(draft, now()));
+  };
+
+  const settle = async (signed: SignedBatch, jws: string): Promise<void> => {
+    const { producer, epoch, first } = signed.batch;
+    const appended = await append(signed);
+    metrics.batches.inc({ result: appended.result, producer });
+    if (appended.result === 'gap') return hold(postgres.query, { producer, epoch, first }, jws);
+    if (appended.result === 'fork') {
+      await alarm('sequence_fork', `${producer}/${epoch}/${appended.at}`);
+      throw new JobRefused('sequence_fork');
+    }
+    if (appended.result !== 'appended') return;
+    metrics.entries.inc({ producer }, appended.entries);
+    metrics.size.set(appended.size);
+    if (appended.opaque > 0) {
+      metrics.opaque.inc({ producer }, appended.opaque);
+      await alarm('opaque_entry', `${producer}/${epoch}/${first}`);
+    }
+    await signNewest(postgres.query, key);
+  };
+
+  return async (payload: unknown, from: string): Promise<void> => {
+    try {
+      const { signed, jws } = await open(payload, from);
+      await settle(signed, jws);
+    } catch (error) {
+      if (!(error instanceof BatchForged)) throw error;
+      metrics.forged.inc({ reason: error.reason });
+      logger.warn({ queue: from, reason: error.reason }, 'a forged job was dropped');
+      await quarantine({ queue: from, reason: error.reason, payload });
+      throw new JobRefused(error.reason);
+    }
+    // What waited for this one. Held batches are verified anew: the certificate may have ended while they waited.
+    for (let jws = await takeHeld(postgres.query, from); jws !== null; jws = await takeHeld(postgres.query, from)) {
+      const { signed } = await open({ v: 1, batch: jws }, from);
+      await settle(signed, jws);
+    }
+  };
+}

@@ -1,0 +1,34 @@
+import type { Query } from '@postern/postgres';
+import { rootHash, signCheckpoint } from '@postern/transparency';
+import type { CheckpointKey } from './checkpoint-key.ts';
+import { readNodes } from './nodes.ts';
+
+export type SignedCheckpoint = { size: number; note: string };
+
+/** The newest checkpoint that is signed, or null while the log is empty. */
+export async function newestCheckpoint(query: Query): Promise<SignedCheckpoint | null> {
+  const [row] = await query<{ size: string; note: string }>(
+    'select tree_size as size, note from log_checkpoints where note is not null order by tree_size desc limit 1',
+  );
+  return row ? { size: Number(row.size), note: row.note } : null;
+}
+
+/**
+ * Signs the newest checkpoint, after its transaction was committed (R27). Those between are superseded and stay unsigned; a
+ * crash before the signature is made good at the next append or start.
+ */
+export async function signNewest(query: Query, { origin, signer }: CheckpointKey): Promise<void> {
+  const [row] = await query<{ size: string; root: Buffer; note: string | null }>(
+    'select tree_size as size, root, note from log_checkpoints order by tree_size desc limit 1',
+  );
+  if (!row || row.note !== null) return;
+  const note = signCheckpoint({ origin, size: Number(row.size), root: row.root }, signer);
+  // Whoever signs first wins: there is one checkpoint for a size.
+  await query('update log_checkpoints set note = $2 where tree_size = $1 and note is null', [row.size, note]);
+}
+
+/** The root that the nodes of the first `size` entries give now. */
+export async function rootAt(query: Query, size: number): Promise<Buffer> {
+  const { lookup } = await readNodes(query, [{ begin: 0, end: size }]);
+  return rootHash(size, lookup);
+}

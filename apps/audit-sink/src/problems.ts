@@ -1,0 +1,8 @@
+import { type ProblemTable } from '@postern/http';
+
+/** The codes of this service; those of the guard, of parsing and of the parts below are `@postern/http`'s. */
+export const problems = {
+  event_not_found: { status: 404, title: 'There is no such event' },
+  log_empty: { status: 404, title: 'The log has no signed checkpoint yet' },
+  tree_size_unknown: { status: 422, title: 'The log has no signed tree of that size' },
+} as const satisfies ProblemTable;

@@ -1,0 +1,37 @@
+import { open, route } from '@postern/http';
+import { problem } from '@postern/runtime';
+import { newestCheckpoint } from '../log/checkpoints.ts';
+import { type ReadLog } from './deps.ts';
+
+/** The newest signed checkpoint, as C2SP tlog-tiles serves it. It says nothing about anybody, so reading it is no event. */
+export const checkpoint = ({ query }: ReadLog, workloads: readonly string[]) =>
+  route({
+    method: 'GET',
+    path: '/v1/log/checkpoint',
+    listener: 'api',
+    summary: 'The newest signed checkpoint of the log',
+    access: 'workload',
+    workloads,
+    audit: 'open',
+    answers: { 200: 'text' },
+    problems: ['log_empty'],
+    async handle() {
+      const newest = await newestCheckpoint(query);
+      if (!newest) throw problem('log_empty');
+      return open({ status: 200, text: newest.note, contentType: 'text/plain; charset=utf-8' });
+    },
+  });
+
+/** The key that checkpoints verify under, in one line (C2SP signed-note): kept by auditors, so that no receipt brings its own. */
+export const logKey = ({ key }: ReadLog, workloads: readonly string[]) =>
+  route({
+    method: 'GET',
+    path: '/v1/log/key',
+    listener: 'api',
+    summary: "The log's verifier key",
+    access: 'workload',
+    workloads,
+    audit: 'open',
+    answers: { 200: 'text' },
+    handle: async () => open({ status: 200, text: `${key.verifier}\n`, contentType: 'text/plain; charset=utf-8' }),
+  });

@@ -1,0 +1,36 @@
+import { route } from '@postern/http';
+import { z } from 'zod';
+import { readReceipt } from '../log/read-events.ts';
+import { AUDITOR, type ReadLog } from './deps.ts';
+
+const answer = z.strictObject({
+  event: z.looseObject({ id: z.string() }),
+  salt: z.string(),
+  index: z.int(),
+  leaf: z.string(),
+  proof: z.array(z.string()),
+  checkpoint: z.string(),
+  origin: z.string(),
+  key: z.string(),
+});
+
+/** An event with what proves, offline, that it is in the log. */
+export const eventReceipt = ({ query, key }: ReadLog) =>
+  route({
+    method: 'GET',
+    path: '/v1/events/:id/receipt',
+    listener: 'api',
+    summary: 'An event with its proof of inclusion and a signed checkpoint',
+    ...AUDITOR,
+    audit: 'receipt.read',
+    params: z.strictObject({ id: z.uuid() }),
+    answers: { 200: answer },
+    problems: ['event_not_found'],
+    async handle({ principal, params: { id } }, audit) {
+      const { treeSize, ...body } = await readReceipt(query, key, { tenant: principal.tenant, id });
+      return audit.released(
+        { resource: { type: 'event', id }, details: { index: body.index, treeSize } },
+        { status: 200, body },
+      );
+    },
+  });
