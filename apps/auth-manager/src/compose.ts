@@ -1,22 +1,26 @@
 import { openBranchKeys, openRootKey } from '@postern/branch-keys';
+import { openBus } from '@postern/bus';
 import { openEgress } from '@postern/egress';
 import type { App } from '@postern/http';
 import { openIssuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
-import { openAudit } from '@postern/outbox';
+import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
 import { createApp, SERVICE } from './app.ts';
 import type { Config } from './config.ts';
 import type { Schema } from './db/schema.ts';
-import { startFinishingRevocations } from './grants/finish-left-revocations.ts';
+import { forgetFinished } from './forget-finished.ts';
+import { finishLeftRevocations } from './grants/finish-left-revocations.ts';
 import { openVault } from './grants/vault.ts';
 import { openIdentityProvider } from './provider/open-identity-provider.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordRefresh } from './refresh/record-refresh.ts';
 import { confirmGrant } from './refresh/confirm-grant.ts';
+import { openGrantLocks } from './refresh/grant-lock.ts';
+import { startRounds } from './start-rounds.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -64,8 +68,10 @@ export async function compose(
       }),
     );
     const tokenLifetimeSeconds = profile.accessTokenMinutes * 60;
+    const lock = openGrantLocks(db, { atOnce: Math.max(1, Math.floor(config.postgres.poolSize / 3)) });
     const confirm = confirmGrant({
       db,
+      lock,
       vault,
       provider,
       now,
@@ -73,10 +79,23 @@ export async function compose(
       confirmedWithinSeconds: tokenLifetimeSeconds,
     });
     if (base.role !== 'api') {
-      closing.after(startFinishingRevocations({ db, vault, provider, audit, logger, now }));
+      const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
+      const { url, password } = config.bus;
+      const bus = closing.after(
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
+      );
+      const sink = { url: config.auditSinkUrl, dispatcher: peers };
+      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      const finishing = { db, lock, vault, provider, audit, logger, now };
+      const rounds = [
+        { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
+        { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
+      ];
+      closing.after(startRounds(rounds, { logger, everySeconds: 30 }));
     }
     const app = createApp({
       db,
+      lock,
       vault,
       provider,
       providerScopes: new Set(config.provider.scopes),

@@ -140,3 +140,16 @@ test('a grant is closed at once when the provider does not answer, and revoked t
   expect((await as('alice', `/v1/grants/${other}`, 'DELETE')).status).toBe(204);
   expect((await as('alice', `/v1/grants/${other}`)).status).toBe(404);
 });
+
+test('R23: a worker revokes at the provider what was closed while that did not answer', async () => {
+  const left = await consented(world, portal, replica);
+  await world.query("update grants set state = 'revoking', updated_at = now() - interval '1 hour' where id = $1", [
+    left,
+  ]);
+  const worker = await world.replica({ POSTERN_ROLE: 'worker', POSTERN_PUBLIC_PORT: '0' });
+  const gone = async () => (await world.query('select 1 from grants where id = $1', [left])).length === 0;
+  const deadline = Date.now() + 5_000;
+  while (!(await gone()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await gone()).toBe(true);
+  await worker.close();
+});

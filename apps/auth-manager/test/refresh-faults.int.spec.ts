@@ -13,6 +13,7 @@ import { openText, openVault, type Vault } from '../src/grants/vault.ts';
 import type { ProviderCalls, RefreshOutcome } from '../src/provider/provider-calls.ts';
 import { commitIntent } from '../src/refresh/commit-intent.ts';
 import { confirmGrant } from '../src/refresh/confirm-grant.ts';
+import { openGrantLocks } from '../src/refresh/grant-lock.ts';
 import { journalReply } from '../src/refresh/journal-reply.ts';
 
 // The provider is scripted at its port, because no real one loses its answers on demand; everything else is real.
@@ -83,6 +84,7 @@ function scripted(outcomes: RefreshOutcome[], active = true) {
 const replica = (provider: ProviderCalls) =>
   confirmGrant({
     db: postgres.db,
+    lock: openGrantLocks(postgres.db, { atOnce: 2 }),
     vault,
     provider,
     now: () => now,

@@ -75,6 +75,7 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
   const closes: (() => unknown)[] = [];
   const env = {
     POSTERN_ENVIRONMENT: 'development',
+    POSTERN_ROLE: 'api',
     POSTERN_API_PORT: '0',
     POSTERN_PUBLIC_PORT: String(publicPort),
     POSTERN_PUBLIC_URL: publicUrl,

@@ -36,19 +36,3 @@ export async function finishLeftRevocations(deps: FinishLeftRevocations): Promis
     }
   }
 }
-
-/** Repeats the round, one at a time, until closed. Several replicas may: the grant's lock keeps them apart. */
-export function startFinishingRevocations(deps: FinishLeftRevocations, everySeconds = 30): { close(): Promise<void> } {
-  let round = Promise.resolve();
-  const timer = setInterval(() => {
-    round = round
-      .then(() => finishLeftRevocations(deps))
-      .catch((err: unknown) => deps.logger.error({ err }, 'a round failed'));
-  }, everySeconds * 1000);
-  return {
-    async close() {
-      clearInterval(timer);
-      await round;
-    },
-  };
-}

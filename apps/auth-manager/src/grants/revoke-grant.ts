@@ -2,13 +2,13 @@ import type { Kysely } from 'kysely';
 import { type Now, problem, type Secret } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 import type { ProviderCalls } from '../provider/provider-calls.ts';
-import { withGrantLock, type LockedConnection } from '../refresh/grant-lock.ts';
+import type { GrantLock, LockedConnection } from '../refresh/grant-lock.ts';
 import { readReply } from '../refresh/journal-reply.ts';
 import { openAttempt } from '../refresh/open-attempt.ts';
 import { type GrantRow, type Owner, ownedBy } from './grant.ts';
 import { openText, type Vault } from './vault.ts';
 
-export type RevokeGrant = { db: Kysely<Schema>; vault: Vault; provider: ProviderCalls; now: Now };
+export type RevokeGrant = { db: Kysely<Schema>; lock: GrantLock; vault: Vault; provider: ProviderCalls; now: Now };
 
 /**
  * Closes one of the person's grants to every use, in one statement: from its commit on nothing is minted from it. What
@@ -40,7 +40,7 @@ async function tokensOf({ vault }: RevokeGrant, locked: LockedConnection, grant:
  * @throws Problem `provider_unavailable`; the grant stays closed.
  */
 export async function finishRevocation(deps: RevokeGrant, id: string): Promise<void> {
-  await withGrantLock(deps.db, id, async (locked) => {
+  await deps.lock(id, async (locked) => {
     const grant = await locked
       .selectFrom('grants')
       .selectAll()

@@ -4,7 +4,7 @@ import type { Schema } from '../db/schema.ts';
 import type { GrantRow } from '../grants/grant.ts';
 import { openText } from '../grants/vault.ts';
 import { applyReply } from './apply-reply.ts';
-import { type LockedConnection, withGrantLock } from './grant-lock.ts';
+import { type GrantLock, type LockedConnection } from './grant-lock.ts';
 import { isConfirmed, nextStep } from './next-step.ts';
 import { openAttempt, type OpenAttemptRow } from './open-attempt.ts';
 import { sendRefresh, type SendRefresh } from './send-refresh.ts';
@@ -19,6 +19,7 @@ export type RecordRefresh = (
 
 export type ConfirmGrant = SendRefresh & {
   db: Kysely<Schema>;
+  lock: GrantLock;
   recordRefresh: RecordRefresh;
   /** R11: the life of the profile's access token. */
   confirmedWithinSeconds: number;
@@ -45,7 +46,7 @@ export function confirmGrant(deps: ConfirmGrant): Confirm {
     if (isConfirmed({ confirmedAt: grant.confirmed_at }, deps.now(), deps.confirmedWithinSeconds)) {
       return { refreshed: false };
     }
-    return share(grantId, () => withGrantLock(deps.db, grantId, (locked) => settleAndRefresh(deps, locked, grantId)));
+    return share(grantId, () => deps.lock(grantId, (locked) => settleAndRefresh(deps, locked, grantId)));
   };
 }
 

@@ -1,5 +1,6 @@
-import { type Now, problem, type Secret } from '@postern/runtime';
+import { type Now, problem, Secret } from '@postern/runtime';
 import type { GrantRow } from '../grants/grant.ts';
+import { sealText } from '../grants/vault.ts';
 import type { ProviderCalls } from '../provider/provider-calls.ts';
 import { type ApplyReply, applyReply } from './apply-reply.ts';
 import { commitIntent } from './commit-intent.ts';
@@ -26,6 +27,8 @@ export async function sendRefresh(
   token: Secret,
 ): Promise<{ attempt: string; rotated: boolean }> {
   const { provider, now } = deps;
+  // The answer must be journalled before any use: that its key can be had is made sure before it is asked for.
+  await sealText(deps.vault, { tenant: grant.tenant, what: 'reply', id: grant.id }, new Secret(''));
   const { attempt, deadline } = await commitIntent(db, grant, now());
   const outcome = await provider.refresh(token, () => {
     if (now() >= deadline) throw new DeadlinePassed();
