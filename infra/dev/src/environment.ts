@@ -1,6 +1,9 @@
 import { type Service } from './services.ts';
 import { type CertificatePaths, type Urls } from './state.ts';
 
+/** Where a browser ends after a consent that the portal started; on auth-manager's list. Nothing listens there. */
+export const RETURN_TO = 'https://127.0.0.1/grants';
+
 /** What a service's environment is made of, beside its own ports. */
 export type World = {
   profile: string;
@@ -54,7 +57,11 @@ export function environmentOf(service: Service, world: World): Record<string, st
     POSTERN_CRYPTO_STORE_URL: world.urls['crypto-store'].api,
     ...(service === 'token-exchange' ? { POSTERN_POLICY_PATH: world.policy } : {}),
     ...(service === 'auth-manager'
-      ? { POSTERN_OIDC_ISSUER: world.issuer, POSTERN_PROVIDER_CLIENT_KEY_PATH: world.providerClientKey }
+      ? {
+          POSTERN_OIDC_ISSUER: world.issuer,
+          POSTERN_PROVIDER_CLIENT_KEY_PATH: world.providerClientKey,
+          POSTERN_CONSENT_RETURN_TO: JSON.stringify({ portal: [RETURN_TO] }),
+        }
       : {}),
   };
 }

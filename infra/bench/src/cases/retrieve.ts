@@ -29,8 +29,13 @@ export const retrieve: Case = {
     const { state, certificates } = stack;
     const cast = openCast(state, certificates);
     const { grant } = await consent(state, cast, certificates.of.portal.ca, silently);
-    const subjectToken = await grantToken(stack, cast, grant, silently);
-    const asked = { subjectToken, audience: 'crypto-store', scopes: ['records:read', 'records:write'] };
+    const { token: subjectToken, type: subjectTokenType } = await grantToken(stack, cast, grant, silently);
+    const asked = {
+      subjectToken,
+      subjectTokenType,
+      audience: 'crypto-store',
+      scopes: ['records:read', 'records:write'],
+    };
     const { accessToken: token } = await cast.job.exchange(asked);
     const payload = randomBytes(512).toString('hex');
     await cast.job.records.store({ key: 'bench', payload }, { token });

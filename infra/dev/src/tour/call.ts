@@ -14,13 +14,3 @@ export async function call(
   const answer = await caller.fetch(url, { method, token, ...body });
   return { ...answer, json: answer.body.startsWith('{') ? (JSON.parse(answer.body) as Record<string, unknown>) : {} };
 }
-
-/** The same, for a call that has to succeed. @throws with the status and the problem's code */
-export async function succeed(
-  ...[caller, method, url, also]: Parameters<typeof call>
-): Promise<Record<string, unknown>> {
-  const { status, json } = await call(caller, method, url, also);
-  if (status >= 200 && status < 300) return json;
-  const said = [json['code'] ?? json['error'], json['detail'] ?? json['error_description']].filter(Boolean).join(': ');
-  throw new Error(`${method} ${new URL(url).pathname} answered ${status} ${said}`);
-}

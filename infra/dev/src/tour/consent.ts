@@ -1,14 +1,11 @@
 import { logInAs } from '@postern/cli';
 import { openHeadlessBrowser } from '@postern/testing/identity-provider';
 
+import { RETURN_TO } from '../environment.ts';
 import { PORTAL_REDIRECT } from '../identity-provider.ts';
 import { type State } from '../state.ts';
-import { succeed } from './call.ts';
 import { type Cast } from './cast.ts';
 import { describe, expect, type Play } from './row.ts';
-
-/** Where auth-manager sends alice's browser after the consent; on the portal's list. */
-export const RETURN_TO = 'https://127.0.0.1/grants';
 
 /** Rows 1 to 3: alice logs in at the portal, which exchanges her token and has her consent to what the job may do. */
 export async function consent(state: State, { portal }: Cast, ca: string, play: Play): Promise<{ grant: string }> {
@@ -30,28 +27,17 @@ export async function consent(state: State, { portal }: Cast, ca: string, play: 
   });
 
   return play('portal starts the consent, alice consents', async () => {
-    const authManager = state.urls['auth-manager'].api;
-    const started = await succeed(portal, 'POST', `${authManager}/v1/consents`, {
-      token: m1,
-      json: {
-        scopes: ['records:read', 'records:write', 'secrets:read', 'secrets:write'],
-        handle: {
-          workload: 'job',
-          audiences: ['crypto-store', 'key-proxy'],
-          scopes: ['records:read', 'records:write', 'secrets:read', 'secrets:write'],
-        },
-        returnTo: RETURN_TO,
-      },
-    });
+    const scopes = ['records:read', 'records:write', 'secrets:read', 'secrets:write'];
+    const handle = { workload: 'job', audiences: ['crypto-store', 'key-proxy'], scopes };
+    const started = await portal.grants.startConsent({ scopes, handle, returnTo: RETURN_TO }, { token: m1 });
     const browser = openHeadlessBrowser({ ca });
     try {
-      await browser.login(String(started['consent_url']), { ...alice, redirectUri: RETURN_TO });
+      await browser.login(started.consent_url, { ...alice, redirectUri: RETURN_TO });
     } finally {
       await browser.close();
     }
-    const status = await succeed(portal, 'GET', `${authManager}/v1/consents/${String(started['id'])}`, { token: m1 });
-    expect(status['status'] === 'completed', 'the consent to be completed');
-    const grant = String(status['grant_id']);
-    return { value: { grant }, outcome: `grant ${grant.slice(0, 8)}…: her offline token, sealed` };
+    const { state: became, reason, grant } = await portal.grants.consent(started.id, { token: m1 });
+    expect(grant !== null, `a grant from the consent, which is ${became} ${reason ?? ''}`);
+    return { value: { grant: grant ?? '' }, outcome: `grant ${grant?.slice(0, 8)}…: her offline token, sealed` };
   });
 }

@@ -2,12 +2,15 @@ import { workloadToken } from '@postern/cli';
 import { randomBytes } from 'node:crypto';
 
 import { type Stack } from '../stack.ts';
-import { call, succeed } from './call.ts';
+import { call } from './call.ts';
 import { type Cast } from './cast.ts';
 import { describe, expect, type Play } from './row.ts';
 
+/** A grant token and its type, as exchanges take them. */
+export type GrantSubject = { token: string; type: string };
+
 /** Rows 4 to 6: the job logs itself in and gets a token of the grant that alice consented to. */
-export async function grantToken({ state }: Stack, { job }: Cast, grant: string, play: Play): Promise<string> {
+export async function grantToken({ state }: Stack, { job }: Cast, grant: string, play: Play): Promise<GrantSubject> {
   const w = await play('job logs itself in', async () => {
     const value = await workloadToken({ issuer: state.issuer, clientId: 'job', postern: job });
     return { value, outcome: `W: ${describe(value)}` };
@@ -17,23 +20,19 @@ export async function grantToken({ state }: Stack, { job }: Cast, grant: string,
     return { value: accessToken, outcome: `M2: ${describe(accessToken)}` };
   });
   return play("job asks for the grant's token", async () => {
-    const url = `${state.urls['auth-manager'].api}/v1/grants/${grant}/access-token`;
-    const { access_token: value } = await succeed(job, 'POST', url, {
-      token: m2,
-      json: { audience: 'token-exchange' },
-    });
-    return { value: String(value), outcome: `G: ${describe(String(value))}` };
+    const { access_token: value, issued_token_type: type } = await job.grants.accessToken(grant, { token: m2 });
+    return { value: { token: value, type }, outcome: `G: ${describe(value)}` };
   });
 }
 
 /** Rows 7 to 9: the least scope, a step-up at the moment it is needed, a record and a secret. */
-export async function work(stack: Stack, { job }: Cast, g: string, play: Play): Promise<void> {
+export async function work(stack: Stack, { job }: Cast, g: GrantSubject, play: Play): Promise<void> {
   const { urls } = stack.state;
   const payload = `tour ${randomBytes(12).toString('hex')}`;
   const record = { key: `tour-${randomBytes(4).toString('hex')}`, payload };
 
   const t = await play('job exchanges G, is refused a write, steps up', async () => {
-    const asked = { subjectToken: g, audience: 'crypto-store' };
+    const asked = { subjectToken: g.token, subjectTokenType: g.type, audience: 'crypto-store' };
     const read = await job.exchange({ ...asked, scopes: ['records:read'] });
     const refused = await call(job, 'POST', `${urls['crypto-store'].api}/store`, {
       token: read.accessToken,
@@ -59,8 +58,9 @@ export async function work(stack: Stack, { job }: Cast, g: string, play: Play): 
   });
 
   await play('job keeps a secret through key-proxy', async () => {
-    const asked = { subjectToken: g, audience: 'key-proxy', scopes: ['secrets:read', 'secrets:write'] };
-    const { accessToken: token } = await job.exchange(asked);
+    const asked = { subjectToken: g.token, subjectTokenType: g.type, audience: 'key-proxy' };
+    const scopes = ['secrets:read', 'secrets:write'];
+    const { accessToken: token } = await job.exchange({ ...asked, scopes });
     const name = `tour-${randomBytes(4).toString('hex')}`;
     await job.secrets.create({ name, value: payload }, { token });
     const opened = (await job.secrets.open({ token })).find((secret) => secret.name === name);
