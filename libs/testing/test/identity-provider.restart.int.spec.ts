@@ -71,6 +71,7 @@ test('keys, offline tokens, consent and browser logins outlive a restart of the 
   expect((await start()).ready).toBe(true);
   const dpop = newDpopKey();
   const login = { scope: 'openid offline_access', dpop, browser };
+  expect((await app.login('alice', { par: false, browser })).status).toBe(200);
   const { status, body } = await manager.login('alice', login);
   expect(status).toBe(200);
   const jwksBefore = await app.get(app.endpoint('certs'));

@@ -35,14 +35,13 @@ async function logoutToken(state: ProviderState, client: RealmClient, session: U
 export function openLogoutSender(ca: string) {
   const dispatcher = new Agent({ connect: { ca } });
   return {
-    async announce(state: ProviderState, session: UserSession): Promise<LogoutDelivery[]> {
-      const clients = Object.keys(session.clients)
+    async announce(state: ProviderState, session: UserSession, clientIds: string[]): Promise<LogoutDelivery[]> {
+      const clients = clientIds
         .map((clientId) => state.client(clientId))
         .filter((client) => client?.backchannelLogout !== undefined);
       return Promise.all(
         clients.map(async (client) => {
           if (!client?.backchannelLogout) throw new Error('filtered above');
-          if (client.backchannelLogout.revokeOffline) state.sessions.detach('offline', session.sid, client.clientId);
           const body = new URLSearchParams({ logout_token: await logoutToken(state, client, session) }).toString();
           try {
             const answer = await request(client.backchannelLogout.url, {

@@ -14,8 +14,8 @@ export type ProviderState = {
   client(clientId: string): RealmClient | undefined;
   userById(sub: string): RealmUser | undefined;
   userByName(username: string): RealmUser | undefined;
-  /** Sends every client of an ended login its logout token; settles when all have answered or failed. */
-  announceLogout(session: UserSession): Promise<void>;
+  /** Sends clients of an ended login, all unless named, their logout tokens; settles when all have answered or failed. */
+  announceLogout(session: UserSession, clientIds?: string[]): Promise<void>;
   /** Ends the browser's own session, so that the next login asks again. */
   forgetBrowser(sid: string): Promise<void>;
   nowSeconds(): number;

@@ -10,7 +10,7 @@ import { openKeys } from './keys.ts';
 import { type ProviderState } from './provider-state.ts';
 import { assertRealm, type Realm } from './realm.ts';
 import { createRealmServer, type ServerCertificate } from './server.ts';
-import { openSessions } from './sessions.ts';
+import { openSessions, type UserSession } from './sessions.ts';
 import { openStore } from './store.ts';
 
 export type IdentityProviderOptions = {
@@ -65,7 +65,8 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     client: (clientId) => clients.get(clientId),
     userById: (sub) => byId.get(sub),
     userByName: (username) => byName.get(username),
-    announceLogout: async (session) => void deliveries.push(...(await sender.announce(state, session))),
+    announceLogout: async (session, clientIds = Object.keys(session.clients)) =>
+      void deliveries.push(...(await sender.announce(state, session, clientIds))),
     forgetBrowser: async (sid) => (await provider.Session.findByUid(sid))?.destroy(),
     nowSeconds,
   };
@@ -90,7 +91,14 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     withdrawConsent: async (username, clientId) => {
       const { id } = userNamed(username);
       state.sessions.consents.withdraw(id, clientId);
-      for (const { sid } of state.sessions.ofUser('offline', id)) state.sessions.detach('offline', sid, clientId);
+      const told = new Map<string, UserSession>();
+      for (const kind of ['online', 'offline'] as const) {
+        for (const session of state.sessions.ofUser(kind, id).filter(({ clients: own }) => own[clientId])) {
+          state.sessions.detach(kind, session.sid, clientId);
+          told.set(session.sid, session);
+        }
+      }
+      for (const session of told.values()) await state.announceLogout(session, [clientId]);
     },
     close: async () => {
       server.close();

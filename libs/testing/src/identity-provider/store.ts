@@ -3,6 +3,9 @@ import { join } from 'node:path';
 
 type Entry = { value: unknown; expiresAt: number | null };
 
+/** Expired values are dropped once in so many writes. */
+const sweepEvery = 1000;
+
 /** What the provider remembers: one map of names to JSON values, each with an end. */
 export type Store = {
   get<T>(key: string): T | undefined;
@@ -25,6 +28,10 @@ export function openStore(dataDir?: string): Store {
   let pending: NodeJS.Timeout | undefined;
 
   const live = (entry: Entry | undefined) => entry && (entry.expiresAt === null || entry.expiresAt > Date.now());
+  let writes = 0;
+  const sweep = () => {
+    for (const [key, entry] of entries) if (!live(entry)) entries.delete(key);
+  };
   const write = () => {
     pending = undefined;
     if (!file) return;
@@ -44,6 +51,7 @@ export function openStore(dataDir?: string): Store {
     set: (key, value, lifetimeSeconds) => {
       const expiresAt = lifetimeSeconds === undefined ? null : Date.now() + lifetimeSeconds * 1000;
       entries.set(key, { value: structuredClone(value), expiresAt });
+      if ((writes += 1) % sweepEvery === 0) sweep();
       changed();
     },
     delete: (key) => {

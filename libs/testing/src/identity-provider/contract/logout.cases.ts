@@ -20,6 +20,15 @@ export function logoutCases(subject: () => Subject): void {
     return undefined;
   };
 
+  /** Alice at the portal and, in the same browser, at auth-manager with an offline token. */
+  const bothInOneBrowser = async () => {
+    const [portal, manager] = await Promise.all([subject().party('portal'), subject().party('auth-manager')]);
+    const [browser, dpop] = [subject().browser(), newDpopKey()];
+    const { body: online } = await portal.login('alice', { browser });
+    const { body: offline } = await manager.login('alice', { browser, dpop, scope: 'openid offline_access' });
+    return { portal, manager, dpop, online, offline };
+  };
+
   test('R15: a logout by the administrator sends each client a logout token and ends its tokens', async () => {
     const portal = await subject().party('portal');
     const { body } = await portal.login('audrey');
@@ -61,6 +70,51 @@ export function logoutCases(subject: () => Subject): void {
     expect((await arrival(sid, 'browser'))?.claims['sid']).toBe(sid);
     expect((await app.refresh(body['refresh_token'])).body['error']).toBe('invalid_grant');
     expect((await browser.open((await app.authorization({ par: false })).url)).text).toContain('name="password"');
+  });
+
+  test('R15: the end of a login is told to a client with an offline token too, which the provider itself leaves alive', async () => {
+    const { portal, manager, dpop, online, offline } = await bothInOneBrowser();
+    const sid = claimsOf(online['access_token'])['sid'];
+    expect(claimsOf(offline['refresh_token'])['sid']).toBe(sid);
+    await portal.get(`${portal.endpoint('logout')}?id_token_hint=${String(online['id_token'])}`);
+    const told = await arrival(sid, 'auth-manager');
+    expect(told?.claims['events']).toMatchObject({ revoke_offline_access: expect.anything() });
+    expect((await portal.refresh(online['refresh_token'])).body['error']).toBe('invalid_grant');
+    expect((await manager.refresh(offline['refresh_token'], {}, { dpop })).status).toBe(200);
+  });
+
+  test('revoking an offline token leaves the browser login alone and sends nothing', async () => {
+    const { portal, manager, online, offline } = await bothInOneBrowser();
+    const before = subject().logoutTokens.length;
+    await manager.post('revoke', { token: String(offline['refresh_token']) });
+    expect((await portal.refresh(online['refresh_token'])).status).toBe(200);
+    expect(subject().logoutTokens).toHaveLength(before);
+  });
+
+  test('a logout by an offline token ends the browser login that it came from', async () => {
+    const { portal, manager, dpop, online, offline } = await bothInOneBrowser();
+    const answer = await manager.post('logout', { refresh_token: String(offline['refresh_token']) });
+    expect(answer.status).toBe(204);
+    expect(await arrival(claimsOf(offline['refresh_token'])['sid'], 'auth-manager')).toBeDefined();
+    expect((await manager.refresh(offline['refresh_token'], {}, { dpop })).body['error']).toBe('invalid_grant');
+    expect((await portal.refresh(online['refresh_token'])).body['error']).toBe('invalid_grant');
+  });
+
+  test('withdrawn consent is told to the client and ends its offline token, not the browser login', async () => {
+    const { portal, manager, dpop, online, offline } = await bothInOneBrowser();
+    await subject().provider.withdrawConsent('alice', 'auth-manager');
+    expect(await arrival(claimsOf(offline['refresh_token'])['sid'], 'auth-manager')).toBeDefined();
+    expect((await manager.refresh(offline['refresh_token'], {}, { dpop })).body['error']).toBe('invalid_grant');
+    expect((await portal.refresh(online['refresh_token'])).status).toBe(200);
+  });
+
+  test('a login made for an offline token alone leaves no login in the browser', async () => {
+    const manager = await subject().party('auth-manager');
+    const browser = subject().browser();
+    const login = { scope: 'openid offline_access', dpop: newDpopKey(), browser };
+    expect((await manager.login('alice', login)).status).toBe(200);
+    const page = await browser.open((await manager.authorization(login)).url, callback);
+    expect(page.text).toContain('name="password"');
   });
 
   test('a logout by refresh token ends the login', async () => {

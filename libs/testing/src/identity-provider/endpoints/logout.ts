@@ -18,7 +18,10 @@ export async function endLogin(state: ProviderState, sid: string): Promise<void>
   if (session) await state.announceLogout(session);
 }
 
-/** Keycloak's logout by refresh token: 204. An offline token ends its own client's part only. */
+/**
+ * Keycloak's logout by refresh token: 204. One by an offline token also ends the browser's login that it came from, of
+ * which only its own client is told.
+ */
 export async function logoutByRefreshToken(
   state: ProviderState,
   client: RealmClient,
@@ -29,8 +32,15 @@ export async function logoutByRefreshToken(
   const claims = state.keys.verifyForSelf(token) as Claims | undefined;
   if (!claims?.sid || claims.azp !== client.clientId) throw invalidGrant('Invalid refresh token');
   assertHolder(state, client, ctx.req, claims);
-  if (claims.typ === 'Offline') state.sessions.detach('offline', claims.sid, client.clientId);
-  else await endLogin(state, claims.sid);
+  if (claims.typ === 'Offline') {
+    const session = state.sessions.find('offline', claims.sid);
+    state.sessions.detach('offline', claims.sid, client.clientId);
+    state.sessions.end('online', claims.sid);
+    await state.forgetBrowser(claims.sid);
+    if (session) await state.announceLogout(session, [client.clientId]);
+  } else {
+    await endLogin(state, claims.sid);
+  }
   ctx.status = 204;
 }
 

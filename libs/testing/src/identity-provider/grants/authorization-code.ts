@@ -8,6 +8,7 @@ import { type ProviderState } from '../provider-state.ts';
 import { type RealmClient } from '../realm.ts';
 import { invalidGrant, invalidRequest, OAuthRefusal } from '../refusal.ts';
 import { requestBinding } from '../sender-binding.ts';
+import { type ClientSession, type UserSession } from '../sessions.ts';
 import { sessionAnswer } from '../tokens.ts';
 
 /** RFC 6749, 4.1.3 with RFC 7636. A code used twice also ends what it gave, as in Keycloak. */
@@ -54,5 +55,20 @@ export async function authorizationCodeGrant(
   const login = { sid, sub: user.id, authTime, acr };
   const part = { scope, retired: [], ...(code.nonce ? { nonce: code.nonce } : {}) };
   const session = state.sessions.attach(kind, login, client.clientId, part);
+  if (offline) await keepOrForgetBrowser(state, login, client.clientId, part);
   ctx.body = await sessionAnswer(state, client, kind, session, binding);
+}
+
+/**
+ * A browser login that was made only for an offline token does not outlive it; one that other clients use goes on, and
+ * its end is told to this client too.
+ */
+async function keepOrForgetBrowser(
+  state: ProviderState,
+  login: Omit<UserSession, 'clients' | 'startedAt' | 'usedAt'>,
+  clientId: string,
+  part: ClientSession,
+): Promise<void> {
+  if (state.sessions.find('online', login.sid)) state.sessions.attach('online', login, clientId, part);
+  else await state.forgetBrowser(login.sid);
 }

@@ -52,9 +52,9 @@ export async function refreshTokenGrant(
   }
   if ((payload.exp ?? 0) <= state.nowSeconds()) throw invalidGrant('Token is not active');
   const kind: SessionKind = payload.typ === 'Offline' ? 'offline' : 'online';
-  if ((payload.iat ?? 0) < state.sessions.notBefore(payload.sub)) throw invalidGrant('Stale token');
   const session = state.sessions.find(kind, payload.sid);
   if (!session) throw invalidGrant(kind === 'offline' ? 'Offline user session not found' : 'Session not active');
+  if ((payload.iat ?? 0) < state.sessions.notBefore(payload.sub)) throw invalidGrant('Stale token');
   const part = session.clients[client.clientId];
   if (!part || state.sessions.isRevoked(payload.jti)) throw invalidGrant("Session doesn't have required client");
 
