@@ -11,11 +11,14 @@ export type RedisOptions = {
   name: string;
   /** The name the server's certificate must carry. Default: the host of the URL. */
   servername?: string;
-  /** A command without answer after this long fails. Default 2 s. */
+  /** A connection that leaves a ping without answer for this long is given up, and its commands fail. Default 2 s. */
   commandTimeoutMs?: number;
   /** Told about every connection error; the client goes on trying by itself. */
   failed?: (error: Error) => void;
 };
+
+const WATCH_INTERVAL_MS = 1_000;
+const DRAIN_MS = 2_000;
 
 export type RedisClient = ReturnType<typeof build>;
 
@@ -37,6 +40,7 @@ export type RedisHandle = {
  * connected, and lets the old one finish its commands.
  */
 export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
+  const { commandTimeoutMs = 2_000 } = options;
   let client = build(options);
   let closed = false;
   let swapping = Promise.resolve();
@@ -53,6 +57,18 @@ export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
   const unsubscribe = options.tls.onChange(() => {
     swapping = swapping.then(swap);
   });
+  // node-redis bounds only how long a command waits to be sent. A connection that swallows commands is given up here,
+  // which fails what was waiting on it.
+  const watchdog = setInterval(async () => {
+    const watched = client;
+    if (!watched.isReady || (await answersWithin(watched.ping(), commandTimeoutMs)) || closed) return;
+    if (client === watched) {
+      client = build(options);
+      void settled(client);
+    }
+    watched.destroy();
+  }, WATCH_INTERVAL_MS);
+  watchdog.unref();
 
   return {
     client: () => client,
@@ -62,6 +78,7 @@ export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
     },
     async close() {
       closed = true;
+      clearInterval(watchdog);
       unsubscribe();
       await swapping;
       await drain(client);
@@ -69,7 +86,7 @@ export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
   };
 }
 
-function build({ url, password, tls, name, servername, commandTimeoutMs = 2_000, failed = () => {} }: RedisOptions) {
+function build({ url, password, tls, name, servername, failed = () => {} }: RedisOptions) {
   const { hostname, port, username, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   const client = createClient({
@@ -85,7 +102,6 @@ function build({ url, password, tls, name, servername, commandTimeoutMs = 2_000,
       ...redisTls(tls, servername ?? host),
     },
     disableOfflineQueue: true,
-    commandOptions: { timeout: commandTimeoutMs },
   });
   client.on('error', failed);
   return client;
@@ -104,6 +120,19 @@ async function settled(client: RedisClient): Promise<void> {
 }
 
 async function drain(client: RedisClient): Promise<void> {
-  if (client.isReady) await client.close().catch(() => client.destroy());
-  else client.destroy();
+  if (client.isReady && (await answersWithin(client.close(), DRAIN_MS))) return;
+  if (client.isOpen) client.destroy();
+}
+
+/** Whether `answer` resolves in time. */
+async function answersWithin(answer: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  const answered = answer.then(
+    () => true,
+    () => false,
+  );
+  const inTime = await Promise.race([answered, late]);
+  clearTimeout(timer);
+  return inTime;
 }
