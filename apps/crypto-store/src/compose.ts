@@ -15,9 +15,6 @@ import { guards } from './records/record-guard.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
-/** Below what a caller would notice: a cache that takes longer is no cache. */
-const CACHE_TIMEOUT_MS = 100;
-
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
 export async function compose(
   config: Config,
@@ -42,7 +39,6 @@ export async function compose(
         password: config.cache.password?.reveal() ?? '',
         tls,
         name: SERVICE,
-        commandTimeoutMs: CACHE_TIMEOUT_MS,
       }),
     );
     const cache = createRecordCache({ redis, ttlSeconds: config.cache.ttlSeconds, logger, metrics, now });

@@ -82,6 +82,7 @@ export async function openWorld() {
     redis,
     issuer,
     database,
+    cacheUrl: cacheUser.url,
     /** Everything that any replica logged, with debug logging on. */
     logged,
     /** A running replica, on ports of its own. */

@@ -10,8 +10,8 @@ const MESSAGE =
  * opposed to a statement that it refused.
  */
 export function isPostgresAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code } = error as { code?: unknown };
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, message } = error as { code?: unknown; message?: unknown };
   if (typeof code === 'string') return SOCKET.has(code) || SQLSTATE.test(code);
-  return MESSAGE.test(error.message);
+  return typeof message === 'string' && MESSAGE.test(message);
 }

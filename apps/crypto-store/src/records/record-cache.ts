@@ -13,6 +13,8 @@ const PREFIX = 'crypto-store:record:';
 const MAX_ENTRY_BYTES = 64 * 1024;
 /** After a failure Redis is left alone for this long, so that a slow one does not slow every request. */
 const REST_MS = 1_000;
+/** A cache that takes longer is no cache. */
+const DEADLINE_MS = 100;
 
 /** The cache over one Redis. `ttlSeconds` bounds how long a change made behind our back goes unseen. */
 export function createRecordCache({
@@ -41,7 +43,7 @@ export function createRecordCache({
       return otherwise;
     }
     try {
-      return await use();
+      return await inTime(use());
     } catch (err) {
       restUntil = now().getTime() + REST_MS;
       results.inc({ operation, result: 'failed' });
@@ -77,4 +79,14 @@ export function createRecordCache({
       );
     },
   };
+}
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error('the cache took too long')), DEADLINE_MS);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
