@@ -48,7 +48,7 @@ export function route<
     workloads.length > 0 === (access === 'workload'),
     '`workloads` comes with `access: workload`, and is not empty',
   );
-  insist(audit !== 'open' || access === 'anyone', 'what records nothing is open to anyone');
+  insist(audit !== 'open' || access !== undefined, 'what records nothing asks for no token');
   insist(body === undefined || method !== 'GET', 'a GET has no body');
   insist(/^\/[A-Za-z0-9/_:.-]*$/.test(path), 'the path is plain, with `:name` parameters');
   const named = [...path.matchAll(/:([A-Za-z]+)/g)].map(([, parameter]) => parameter);
