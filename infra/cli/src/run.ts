@@ -1,4 +1,5 @@
 import { PosternError } from '@postern/client';
+import { auditVerify, auditVerifyUsage } from './commands/audit-verify.ts';
 import { call, callUsage } from './commands/call.ts';
 import { token, tokenUsage } from './commands/token.ts';
 import { CommandFailed, type ExitCode, exitCodes, type Terminal } from './outcome.ts';
@@ -8,13 +9,14 @@ type Command = { run(argv: readonly string[], terminal: Terminal): Promise<ExitC
 const commands: Record<string, Command> = {
   call: { run: call, usage: callUsage },
   token: { run: token, usage: tokenUsage },
+  audit: { run: auditVerify, usage: auditVerifyUsage },
 };
 
 const usage = `postern COMMAND [...]
 
   postern call METHOD SERVICE/PATH   call a service over mTLS
   postern token --as NAME            a token of the development stack
-  postern audit verify RECEIPT       check an audit receipt, offline
+  postern audit verify RECEIPT       check an event's receipt, offline
 
 postern COMMAND --help says more. Exit codes: 0 done, 1 refused, 64 usage, 69 unreachable, 78 no stack here.`;
 
@@ -45,7 +47,8 @@ function explained(error: unknown, { usage }: Command, terminal: Terminal): Exit
   }
   if (error instanceof PosternError) {
     terminal.err(error.message);
-    return error.status === undefined ? exitCodes.unreachable : exitCodes.refused;
+    const answered = error.status !== undefined || error.code === 'receipt_refused';
+    return answered ? exitCodes.refused : exitCodes.unreachable;
   }
   // node:util names the option that it does not know.
   const { code, message } = error as { code?: unknown; message?: unknown };

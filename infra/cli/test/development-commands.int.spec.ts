@@ -114,6 +114,8 @@ test.each([
   [['token'], 64, 'postern token --as NAME'],
   [['token', '--as', 'nobody'], 64, 'nobody is neither a user nor a workload'],
   [['token', '--as', 'job', '--what'], 64, '--what'],
+  [['audit', 'verify'], 64, 'postern audit verify RECEIPT'],
+  [['audit', 'verify', 'no-such-file', '--key', 'k'], 64, 'no-such-file cannot be read'],
   [['unheard-of'], 64, 'postern COMMAND'],
   [['call', 'GET', 'https://127.0.0.1:1/x'], 69, 'unreachable'],
 ])('%j ends with %i and says why', async (argv, exitCode, said) => {
@@ -122,8 +124,19 @@ test.each([
   expect(err).toContain(said);
 });
 
+test('a receipt is checked without a stack: what proves nothing ends with 1', async () => {
+  const file = join(stack, 'receipt.json');
+  const receipt = { event: { id: 'x' }, salt: '', index: 0, leaf: '', proof: [], checkpoint: '', key: '' };
+  writeFileSync(file, JSON.stringify(receipt));
+  const key = 'log+00000000+AQ==';
+  expect(await postern('audit', 'verify', file, '--key', key)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('receipt_refused'),
+  });
+});
+
 test('each command explains itself, and outside a stack the way in is named', async () => {
-  for (const argv of [['--help'], ['call', '--help'], ['token', '--help']]) {
+  for (const argv of [['--help'], ['call', '--help'], ['token', '--help'], ['audit', '--help']]) {
     expect(await postern(...argv)).toMatchObject({ code: 0, out: expect.stringMatching(/^postern /) });
   }
   const terminal = {

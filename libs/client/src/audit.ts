@@ -1,21 +1,34 @@
 import { type CallService, shaped } from './call-service.ts';
-import { type CallAs } from './options.ts';
+import { type CallAs, type CallOptions } from './options.ts';
+import { type EventReceipt, type LoggedEvent, type VerifiedReceipt, verifyReceipt } from './verify-receipt.ts';
 
 export type EventQuery = { after?: string; limit?: number; action?: string };
-export type EventPage = { events: readonly Record<string, unknown>[]; next?: string };
+export type EventPage = { events: readonly LoggedEvent[]; next?: string };
 
 export type Audit = {
-  /** A page of the caller's tenant's events, oldest first. Scope `audit:read`. */
+  /** The log's verifier line. Keep it: a receipt convinces only by a key that was known before. Needs no token. */
+  logKey(options?: CallOptions): Promise<string>;
+  /** A page of the tenant's events, oldest first. Scope `audit:read`, role `auditor`. */
   events(query: EventQuery, as: CallAs): Promise<EventPage>;
-  /** The event with its proof of inclusion and a signed checkpoint: what `verifyReceipt` takes. Scope `audit:read`. */
-  receipt(eventId: string, as: CallAs): Promise<unknown>;
+  /** One event with its proof of inclusion and a signed checkpoint. Scope `audit:read`, role `auditor`. */
+  receipt(eventId: string, as: CallAs): Promise<EventReceipt>;
+  /** Checks a receipt without asking anybody. @throws PosternError `receipt_refused` */
+  verifyReceipt(receipt: EventReceipt, trusted: { logKey: string }): VerifiedReceipt;
 };
 
-export const createAudit = (call: CallService): Audit => ({
+/** A GET over the certificate alone; its text. */
+export type GetText = (path: string, options: CallOptions) => Promise<string>;
+
+export const createAudit = (call: CallService, getText: GetText): Audit => ({
+  logKey: async (options = {}) => (await getText('/v1/log/key', options)).trim(),
   async events(query, as) {
     const answer = await call({ method: 'GET', path: '/v1/events', query, scopes: ['audit:read'] }, as);
     return shaped<EventPage>('audit-sink', answer, 'events');
   },
-  receipt: (eventId, as) =>
-    call({ method: 'GET', path: `/v1/events/${encodeURIComponent(eventId)}/receipt`, scopes: ['audit:read'] }, as),
+  async receipt(eventId, as) {
+    const path = `/v1/events/${encodeURIComponent(eventId)}/receipt`;
+    const answer = await call({ method: 'GET', path, scopes: ['audit:read'] }, as);
+    return shaped<EventReceipt>('audit-sink', answer, 'event', 'salt', 'leaf', 'proof', 'checkpoint');
+  },
+  verifyReceipt,
 });

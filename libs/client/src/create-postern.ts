@@ -1,6 +1,7 @@
 import { createCallService, originOf } from './call-service.ts';
 import { type Audit, createAudit } from './audit.ts';
 import { ensureScope } from './ensure-scope.ts';
+import { refusal } from './errors.ts';
 import { createExchange, type Exchange, type ExchangeRequest } from './exchange.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { openIdentities } from './identities.ts';
@@ -43,13 +44,21 @@ export function createPostern({
   const calls = (audience: Audience, url: string | undefined) =>
     createCallService({ audience, origin: originOf(audience, url), identities, exchange, timeoutMs });
 
+  async function getLogText(path: string, options: CallOptions): Promise<string> {
+    const url = new URL(path, originOf('audit-sink', urls.auditSink)());
+    const sent = { service: 'audit-sink', url, method: 'GET', repeatable: true, timeoutMs, ...options } as const;
+    const { status, headers, body } = await send(identities.current(), sent);
+    if (status !== 200) throw refusal('audit-sink', status, headers, undefined);
+    return body;
+  }
+
   return {
     exchange,
     ensureScope: (asked, work) => ensureScope(exchange, asked, work),
     records: createRecords(calls('crypto-store', urls.cryptoStore)),
     grants: createGrants(calls('auth-manager', urls.authManager)),
     secrets: createSecrets(calls('key-proxy', urls.keyProxy)),
-    audit: createAudit(calls('audit-sink', urls.auditSink)),
+    audit: createAudit(calls('audit-sink', urls.auditSink), getLogText),
     async fetch(url, request) {
       const target = new URL(url);
       const identity = request.token === undefined ? identities.current() : identities.forToken(request.token);

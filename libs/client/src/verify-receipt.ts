@@ -1,0 +1,82 @@
+import { canonicalBytes, commitmentOf } from '@postern/audit';
+import {
+  NoteRefused,
+  parseVerifier,
+  ReceiptRefused,
+  verifyReceipt as verifyInclusion,
+  type NoteVerifier,
+} from '@postern/transparency';
+import { PosternError } from './errors.ts';
+
+/** An event as the log shows it; its fields are those of `@postern/audit`. */
+export type LoggedEvent = Record<string, unknown> & { id: string };
+
+/** An event with all that shows, without the log, that it is in the log. */
+export type EventReceipt = {
+  event: LoggedEvent;
+  /** base64url: the salt of the commitment in the leaf. */
+  salt: string;
+  index: number;
+  /** base64 */
+  leaf: string;
+  /** base64, RFC 9162 section 2.1.3. */
+  proof: string[];
+  /** A signed note (C2SP tlog-checkpoint). */
+  checkpoint: string;
+  /** What the log says its key is. It convinces nobody who does not know the key from elsewhere. */
+  key: string;
+};
+
+export type VerifiedReceipt = {
+  event: LoggedEvent;
+  index: number;
+  /** How many entries the checkpoint speaks for. */
+  treeSize: number;
+  /** The log's name. */
+  origin: string;
+};
+
+const COMMITMENT_BYTES = 32;
+
+/**
+ * Checks a receipt offline: the log's key signed the checkpoint, the proof leads from the leaf to its root, and the leaf
+ * commits to exactly this event.
+ *
+ * @param logKey the verifier line of the log's key, as it was kept from before (`GET /v1/log/key`), never the receipt's own
+ * @throws PosternError `receipt_refused`, its detail saying which of them fails
+ */
+export function verifyReceipt(receipt: EventReceipt, { logKey }: { logKey: string }): VerifiedReceipt {
+  const verifier = verifierOf(logKey);
+  const { leaf, checkpoint } = proven(receipt, verifier);
+  const { kind, id, commitment } = JSON.parse(leaf.toString('utf8')) as Record<string, unknown>;
+  if (kind !== 'entry' || id !== receipt.event.id || commitment !== commitmentTo(receipt)) {
+    throw refused('the entry in the log is of another event');
+  }
+  return { event: receipt.event, index: receipt.index, treeSize: checkpoint.size, origin: verifier.name };
+}
+
+function verifierOf(logKey: string): NoteVerifier {
+  try {
+    return parseVerifier(logKey.trim());
+  } catch (error) {
+    if (error instanceof NoteRefused) throw refused('the log key is not a verifier line');
+    throw error;
+  }
+}
+
+function proven(receipt: EventReceipt, verifier: NoteVerifier): ReturnType<typeof verifyInclusion> {
+  try {
+    return verifyInclusion(receipt, { origin: verifier.name, verifiers: [verifier] });
+  } catch (error) {
+    if (error instanceof ReceiptRefused) throw refused(error.message);
+    throw error;
+  }
+}
+
+function commitmentTo({ event, salt }: EventReceipt): string | null {
+  const bytes = Buffer.from(salt, 'base64url');
+  if (bytes.length !== COMMITMENT_BYTES) return null;
+  return Buffer.from(commitmentOf(bytes, canonicalBytes(event))).toString('base64url');
+}
+
+const refused = (detail: string): PosternError => new PosternError('audit-sink', 'receipt_refused', { detail });
