@@ -176,7 +176,7 @@ describe('every exchange is recorded before its token leaves', () => {
     await world.query('alter table audit_outbox rename to elsewhere');
     try {
       const reply = await portal.exchange(await aliceAtPortal(), 'auth-manager', 'grants:read');
-      expect(reply.status).toBeGreaterThanOrEqual(500);
+      expect(reply).toMatchObject({ status: 503, body: { error: 'temporarily_unavailable' } });
       expect(reply.text).not.toContain('eyJ');
     } finally {
       await world.query('alter table elsewhere rename to audit_outbox');

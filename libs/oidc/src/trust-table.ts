@@ -60,6 +60,7 @@ export const trustTable = z
   .refine(({ workloads }) => distinct(workloads.map((w) => w.name)), 'a workload is named twice')
   .refine(({ workloads }) => distinct(workloads.map((w) => w.spiffeId)), 'a SPIFFE id is named twice')
   .refine(({ issuers }) => distinct(issuers.map((entry) => entry.issuer)), 'an issuer is named twice')
+  .refine(({ issuers }) => distinct(issuers.map((entry) => entry.jwksUri)), 'two issuers share a key set (R7)')
   .refine(
     ({ trustDomain, workloads }) => workloads.every((w) => w.spiffeId.startsWith(`spiffe://${trustDomain}/`)),
     'a SPIFFE id lies outside the trust domain',

@@ -117,6 +117,7 @@ describe('the guide’s policy', () => {
   const of = (roles: string[], scope: string) =>
     evaluate(guide, {
       ...asked({ tenant: 'demo', workload: 'authentication-demo', subjectClient: 'authentication-demo' }),
+      person: { issuer: 'https://keycloak.example.internal/realms/authentication-demo', sub: 'alice' },
       audience: scope.split(':')[0] ?? '',
       roles: new Set(roles),
       requestedScopes: [scope],
@@ -127,6 +128,11 @@ describe('the guide’s policy', () => {
     const given = guide.scopes.filter(({ name }) => of(['user'], name).startsWith('workloads.'));
     expect(given.map(({ name }) => name)).not.toContain('llama:admin');
     expect(given).toHaveLength(14);
+  });
+
+  test('people of another realm are not its tenant’s', () => {
+    const foreign = evaluate(guide, { ...asked({ tenant: 'demo', workload: 'authentication-demo' }) });
+    expect(foreign.decidedBy).toBe('person_of_another_issuer');
   });
 
   test('role, approval and the ladder of roles', () => {

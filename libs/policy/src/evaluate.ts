@@ -20,6 +20,7 @@ export type Request = {
 export type Rule =
   | 'tenant_unknown'
   | 'tenant_suspended'
+  | 'person_of_another_issuer'
   | 'workload_unknown'
   | 'target_unknown'
   | 'no_ask'
@@ -89,6 +90,7 @@ type Permission = { asks: readonly Ask[]; place: string; target: PolicyDocument[
 function permissionOf(policy: PolicyDocument, request: Request): Permission | { denied: Rule } {
   const state = tenantState(policy, request.tenant);
   if (state !== 'active') return { denied: state === undefined ? 'tenant_unknown' : 'tenant_suspended' };
+  if (isForeign(policy, request)) return { denied: 'person_of_another_issuer' };
   const workload = policy.workloads.find(({ name }) => name === request.workload);
   if (!workload) return { denied: 'workload_unknown' };
   const target = policy.targets.find(({ audience }) => audience === request.audience);
@@ -96,7 +98,15 @@ function permissionOf(policy: PolicyDocument, request: Request): Permission | { 
   const asks = workload.asks.filter((ask) => covers(ask, request));
   const [first] = asks;
   if (!first) return { denied: 'no_ask' };
-  return { asks, place: `workloads.${workload.name}.asks.${workload.asks.indexOf(first)}`, target };
+  const deciding = asks.find(({ scopes }) => request.requestedScopes.every((scope) => scopes.includes(scope))) ?? first;
+  return { asks, place: `workloads.${workload.name}.asks.${workload.asks.indexOf(deciding)}`, target };
+}
+
+/** A tenant that names its realm has no people of another one. */
+function isForeign({ tenants }: PolicyDocument, { tenant, person }: Request): boolean {
+  const named = tenants.find((one) => 'id' in one && one.id === tenant);
+  const issuer = named && 'issuer' in named ? named.issuer : undefined;
+  return issuer !== undefined && person !== null && person.issuer !== issuer;
 }
 
 /** The named tenant's state, else its namespace's. */

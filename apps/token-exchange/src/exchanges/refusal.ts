@@ -29,6 +29,7 @@ type Entry = { status: 400 | 403; error: OAuthError; description: string };
 const entries: Record<Reason, Entry> = {
   tenant_unknown: denied('The tenant of the subject is not known here'),
   tenant_suspended: denied('The tenant of the subject is suspended'),
+  person_of_another_issuer: denied('The person is not of this tenant'),
   workload_unknown: {
     status: 403,
     error: 'unauthorized_client',

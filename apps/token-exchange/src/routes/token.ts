@@ -49,7 +49,7 @@ export const token = (deps: TokenDeps) =>
         assertClient(deps, body, workload);
         const subject = (attempt.subject = await verifiedSubject(deps, body, attempt.caller));
         const exchange = await exchangeToken(deps, subject, asked, attempt.caller);
-        return await deps.db.transaction().execute(async (tx) => {
+        const recorded = deps.db.transaction().execute(async (tx) => {
           await recordExchange(tx, subject, asked, attempt.caller, exchange, deps.now());
           return audit.within(tx, exchangedEvent(deps.policy, attempt, exchange), {
             status: 200,
@@ -61,6 +61,9 @@ export const token = (deps: TokenDeps) =>
               scope: exchange.scopes.join(' '),
             },
           });
+        });
+        return await recorded.catch((cause: unknown) => {
+          throw problem('audit_unavailable', { retryAfterSeconds: 1, cause });
         });
       } catch (error) {
         const said = refusalOf(error);
