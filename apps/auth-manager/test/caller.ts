@@ -5,7 +5,12 @@ import { request } from 'undici';
 /** One answer, its body parsed. */
 export type Reply = { status: number; body: Record<string, unknown>; headers: Record<string, string> };
 
-export type SendOptions = { method?: string; body?: unknown; token?: string | null };
+export type SendOptions = {
+  method?: string;
+  body?: unknown;
+  token?: string | null;
+  headers?: Record<string, string>;
+};
 
 export type Caller = {
   thumbprint: string;
@@ -43,11 +48,12 @@ export function callerOver(
       }),
     ownToken: (scopes, options = {}) =>
       issuer.mint({ ...common, sub: workload, subjectIssuer: null, scopes, ...options }),
-    async send(url, { method = 'GET', body, token = null } = {}) {
+    async send(url, { method = 'GET', body, token = null, headers = {} } = {}) {
       const answer = await request(url, {
         dispatcher,
         method: method as 'GET',
         headers: {
+          ...headers,
           ...(token === null ? {} : { authorization: `Bearer ${token}` }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },

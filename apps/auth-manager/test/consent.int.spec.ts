@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Caller } from './caller.ts';
-import { HANDLE, SCOPES, startConsent, visit } from './consents.ts';
+import { HANDLE, portalLogin, SCOPES, startConsent, visit } from './consents.ts';
 import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
 
 let world: World;
@@ -58,15 +58,10 @@ test('the browser goes back to a page that its client has listed, and to no othe
 
 test('one grant per person, provider, client and session: a second consent in the same login renews it', async () => {
   const [one, two] = [await startConsent(portal, replica), await startConsent(portal, replica)];
-  const { browser, callback } = await visit(world, String(one.body['consent_url']));
-  await browser.open(callback.href);
+  const browser = await portalLogin(world);
+  await browser.open((await visit(world, String(one.body['consent_url']), { browser })).callback.href);
   const first = String((await statusOf(one.body['id']))['grant']);
-  const again = await browser.login(String(two.body['consent_url']), {
-    username: 'alice',
-    password: 'unused',
-    redirectUri: world.callbackUrl,
-  });
-  await browser.open(again.href);
+  await browser.open((await visit(world, String(two.body['consent_url']), { browser })).callback.href);
   await browser.close();
   expect((await statusOf(two.body['id']))['grant']).toBe(first);
   const { generation } = await world.db
@@ -80,7 +75,7 @@ test('one grant per person, provider, client and session: a second consent in th
 test('R18: another person who opens the link gets nothing stored, and the tokens are revoked at the provider', async () => {
   const before = await stored();
   const { body } = await startConsent(portal, replica, { return_to: PORTAL_PAGE });
-  const { browser, callback } = await visit(world, String(body['consent_url']), 'audrey');
+  const { browser, callback } = await visit(world, String(body['consent_url']), { username: 'audrey' });
   const page = await browser.open(callback.href);
   await browser.close();
   expect([page.status, page.text]).toEqual([403, expect.stringContaining('somebody else')]);
@@ -137,7 +132,10 @@ test('R18: an answer that names another issuer is refused before its code is use
 
 test('a person who declines is believed, and the client is told', async () => {
   const { body } = await startConsent(portal, replica, { return_to: PORTAL_PAGE, username: 'admin-ada' });
-  const { browser, callback } = await visit(world, String(body['consent_url']), 'admin-ada', false);
+  const { browser, callback } = await visit(world, String(body['consent_url']), {
+    username: 'admin-ada',
+    consent: false,
+  });
   const { location } = await browser.open(callback.href, 'https://portal.example.com');
   await browser.close();
   expect(location).toMatch(/outcome=denied$/);
@@ -188,4 +186,21 @@ test('a consent is seen by the person and the client that started it, and by nob
     expect(answer.status).toBe(404);
     expect({ ...answer.body, request: '' }).toEqual({ ...absent.body, request: '' });
   }
+});
+
+test('a create that is sent again under its Idempotency-Key makes one consent', async () => {
+  const token = await portal.tokenFor('alice', ['grants:write']);
+  const headers = { 'idempotency-key': crypto.randomUUID() };
+  const post = (scopes: string[]) =>
+    portal.send(`${replica.api}/v1/consents`, {
+      method: 'POST',
+      token,
+      headers,
+      body: { scopes, handle: { ...HANDLE, scopes: ['records:read'] } },
+    });
+  const [one, two] = await Promise.all([post(SCOPES), post(SCOPES)]);
+  expect([one.status, two.status]).toEqual([201, 201]);
+  expect(two.body).toEqual(one.body);
+  const other = await post(['records:read']);
+  expect([other.status, other.body['code']]).toEqual([422, 'idempotency_key_reused']);
 });

@@ -1,4 +1,6 @@
 import { developmentPassword, type HeadlessBrowser, openHeadlessBrowser } from '@postern/testing';
+import { openProvider } from '@postern/oidc';
+import { Agent } from 'undici';
 import type { Caller, Reply } from './caller.ts';
 import type { Replica, World } from './world.ts';
 
@@ -15,19 +17,38 @@ export async function startConsent(portal: Caller, { api }: Replica, asked: Aske
 }
 
 export type Visit = { browser: HeadlessBrowser; callback: URL };
+type Visitor = { username?: string; consent?: boolean; browser?: HeadlessBrowser };
 
 /** A person opens a consent link, logs in at the provider and answers; the callback is not yet loaded. */
-export async function visit(world: World, link: string, username = 'alice', consent = true): Promise<Visit> {
-  const browser = openHeadlessBrowser({ ca: world.ca });
+export async function visit(world: World, link: string, visitor: Visitor = {}): Promise<Visit> {
+  const { username = 'alice', consent = true, browser = openHeadlessBrowser({ ca: world.ca }) } = visitor;
   const password = developmentPassword(username);
   const callback = await browser.login(link, { username, password, consent, redirectUri: world.callbackUrl });
   return { browser, callback };
 }
 
+/** A browser in which alice is logged in at the portal: what follows there is of the same login at the provider. */
+export async function portalLogin(world: World): Promise<HeadlessBrowser> {
+  const { cert, key } = await world.authority.issue('portal');
+  const dispatcher = new Agent({ connect: { cert, key, ca: world.ca } });
+  const authentication = { method: 'tls_client_auth' as const };
+  const { issuer } = world.provider();
+  const provider = await openProvider({ issuer, clientId: 'portal', authentication, dispatcher });
+  const browser = openHeadlessBrowser({ ca: world.ca });
+  const redirectUri = 'https://127.0.0.1/callback';
+  const { url, state, nonce, verifier } = await provider.startAuthorization({ redirectUri, scopes: ['openid'] });
+  const person = { username: 'alice', password: developmentPassword('alice'), redirectUri };
+  await provider.redeem({ callbackUrl: await browser.login(url, person), state, nonce, verifier });
+  await dispatcher.close();
+  return browser;
+}
+
 /** The whole of a consent, to the id of its grant. */
 export async function consented(world: World, portal: Caller, replica: Replica, asked: Asked = {}): Promise<string> {
   const { body } = await startConsent(portal, replica, asked);
-  const { browser, callback } = await visit(world, String(body['consent_url']), asked.username);
+  const { browser, callback } = await visit(world, String(body['consent_url']), {
+    username: asked.username ?? 'alice',
+  });
   await browser.open(callback.href, 'https://portal.example.com');
   await browser.close();
   const token = await portal.tokenFor(asked.username ?? 'alice', ['grants:write']);

@@ -1,12 +1,10 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openProvider } from '@postern/oidc';
-import type { HeadlessBrowser } from '@postern/testing';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
-import { consented, startConsent, visit } from './consents.ts';
+import { consented, portalLogin, startConsent, visit } from './consents.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -29,29 +27,11 @@ afterAll(async () => {
 const stateOf = async (grant: string) =>
   (await world.query<{ state: string }>('select state from grants where id = $1', [grant]))[0]?.state;
 
-/** The person logs in at the portal too, in the browser of the consent: one login at the provider, two clients in it. */
-async function portalLogin(browser: HeadlessBrowser): Promise<void> {
-  const { cert, key } = await world.authority.issue('portal');
-  const dispatcher = new Agent({ connect: { cert, key, ca: world.ca } });
-  closes.push(() => dispatcher.close());
-  const authentication = { method: 'tls_client_auth' as const };
-  const provider = await openProvider({
-    issuer: world.provider().issuer,
-    clientId: 'portal',
-    authentication,
-    dispatcher,
-  });
-  const redirectUri = 'https://127.0.0.1/callback';
-  const { url, state, nonce, verifier } = await provider.startAuthorization({ redirectUri, scopes: ['openid'] });
-  const callbackUrl = await browser.login(url, { username: 'alice', password: 'unused', redirectUri });
-  await provider.redeem({ callbackUrl, state, nonce, verifier });
-}
-
 test('R15: when the person is logged out at the provider, the grants of that login end, and no others', async () => {
   const { body } = await startConsent(portal, replica);
-  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const browser = await portalLogin(world);
+  const { callback } = await visit(world, String(body['consent_url']), { browser });
   await browser.open(callback.href);
-  await portalLogin(browser);
   await browser.close();
   const [ofAudrey, elsewhere] = [
     await consented(world, portal, replica, { username: 'audrey' }),

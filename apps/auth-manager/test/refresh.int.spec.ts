@@ -9,7 +9,7 @@ let portal: Caller;
 let job: Caller;
 
 beforeAll(async () => {
-  world = await openWorld({ rotation: { maxReuse: 0 } });
+  world = await openWorld({ rotation: { maxReuse: 0 }, announcesLogouts: false });
   replicas = [await world.replica()];
   replicas.push(await world.replica({ POSTERN_PUBLIC_PORT: '0' }), await world.replica({ POSTERN_PUBLIC_PORT: '0' }));
   [portal, job] = await Promise.all([world.caller('portal'), world.caller('job')]);
@@ -66,7 +66,7 @@ test('R11: a grant confirmed within the life of an access token is used without 
 
 test('R20: a grant that the provider no longer knows needs the person again, and says so ever after', async () => {
   const grant = await staleGrant();
-  await world.provider().withdrawConsent('alice', 'auth-manager');
+  world.provider().expireOfflineSessions('alice', 'auth-manager');
   for (const replica of replicas) {
     const refused = await use(grant, replica);
     expect([refused.status, refused.body['code']]).toEqual([409, 'reauthorization_required']);
@@ -100,7 +100,7 @@ test('R20: after that the provider is asked; where the old token lives, it is se
 test('R20: where the old token no longer lives, it is not sent: the person is needed again', async () => {
   const grant = await staleGrant();
   await openAttempt(grant, { deadline: '-1 minute' });
-  await world.provider().withdrawConsent('alice', 'auth-manager');
+  world.provider().expireOfflineSessions('alice', 'auth-manager');
   expect((await use(grant)).body['code']).toBe('reauthorization_required');
   expect((await attempts(grant)).map(({ state }) => state)).toEqual(['refused']);
 });
@@ -122,6 +122,14 @@ test('R20: two grants are refreshed side by side, each once, also when their use
   );
   expect(answers.every(({ status }) => status === 200)).toBe(true);
   for (const grant of grants) expect(await attempts(grant)).toHaveLength(1);
+});
+
+test('many grants at once are refreshed by one replica with a small pool, and none waits for ever', async () => {
+  const small = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_POSTGRES_POOL_SIZE: '4' });
+  const grants: string[] = [];
+  for (let made = 0; made < 12; made++) grants.push(await staleGrant());
+  const answers = await Promise.all(grants.flatMap((grant) => [use(grant, small), use(grant, small)]));
+  expect(answers.map(({ status }) => status)).toEqual(Array<number>(24).fill(200));
 });
 
 test('R9: a refresh outlives the rotation of our certificate: the grant is bound to our DPoP key', async () => {

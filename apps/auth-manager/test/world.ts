@@ -32,7 +32,10 @@ export type Replica = { api: string; public: string; management: string; service
 export const PORTAL_PAGE = 'https://portal.example.com/consents';
 
 /** The service's world: its database, an identity provider, an issuer of Postern tokens; and as many replicas as a test wants. */
-export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Realm['rotation'] } = {}) {
+export async function openWorld({
+  rotation = { maxReuse: 0 },
+  announcesLogouts = true,
+}: { rotation?: Realm['rotation']; announcesLogouts?: boolean } = {}) {
   const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
   const { authority } = postgres;
   const database = await postgres.createDatabase({ service: 'auth-manager' });
@@ -49,7 +52,7 @@ export async function openWorld({ rotation = { maxReuse: 0 } }: { rotation?: Rea
     rotation,
     portalRedirectUris: ['https://127.0.0.1/callback'],
     authManagerRedirectUris: [`${publicUrl}/v1/consents/callback`],
-    authManagerLogoutUrl: `${publicUrl}/v1/backchannel-logout`,
+    ...(announcesLogouts ? { authManagerLogoutUrl: `${publicUrl}/v1/backchannel-logout` } : {}),
     authManagerJwks: { keys: [{ ...(await exportJWK(clientKey.publicKey)), alg: 'ES256', use: 'sig' }] },
   });
   const subOf = (username: string) => {

@@ -1,5 +1,6 @@
+import type { Idempotency } from '@postern/http';
 import type { Transaction } from 'kysely';
-import { uuidv7, problem } from '@postern/runtime';
+import { problem, uuidv7 } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 import { type Owner, ownedBy } from '../grants/grant.ts';
 import { CONSENT_SECONDS } from './consent.ts';
@@ -28,16 +29,22 @@ export function assertConsentRequest(
   if (returnTo !== undefined && !mayReturnTo(rules.returnPages, client, returnTo)) throw problem('return_not_listed');
 }
 
-/** Writes a pending consent. Its id is in the link: 74 random bits, and worth nothing to another person (R18). */
+export type CreatedConsent = { id: string; expiresAt: Date };
+
+/**
+ * Writes a pending consent. Its id is in the link: 74 random bits, and worth nothing to another person (R18). A request
+ * that comes again under its Idempotency-Key gets the consent it made the first time.
+ * @throws Problem `idempotency_key_reused` when the key came with another request.
+ */
 export async function createConsent(
   tx: Transaction<Schema>,
   { owner, client }: ConsentStarter,
   { scopes, handle, returnTo }: ConsentRequest,
-  { provider, now }: { provider: string; now: Date },
-): Promise<{ id: string; expiresAt: Date }> {
+  { provider, idempotency, now }: { provider: string; idempotency: Idempotency | null; now: Date },
+): Promise<CreatedConsent> {
   const id = uuidv7();
   const expiresAt = new Date(now.getTime() + CONSENT_SECONDS * 1000);
-  await tx
+  const written = await tx
     .insertInto('consents')
     .values({
       id,
@@ -51,7 +58,21 @@ export async function createConsent(
       return_to: returnTo ?? null,
       created_at: now,
       expires_at: expiresAt,
+      idempotency_key: idempotency?.key ?? null,
+      idempotency_request: idempotency?.request ?? null,
     })
-    .execute();
-  return { id, expiresAt };
+    .onConflict((conflict) => conflict.column('idempotency_key').doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  return written ? { id, expiresAt } : createdBefore(tx, idempotency);
+}
+
+async function createdBefore(tx: Transaction<Schema>, idempotency: Idempotency | null): Promise<CreatedConsent> {
+  const before = await tx
+    .selectFrom('consents')
+    .select(['id', 'expires_at', 'idempotency_request'])
+    .where('idempotency_key', '=', idempotency?.key ?? '')
+    .executeTakeFirstOrThrow();
+  if (before.idempotency_request !== idempotency?.request) throw problem('idempotency_key_reused');
+  return { id: before.id, expiresAt: before.expires_at };
 }

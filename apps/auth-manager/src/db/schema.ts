@@ -74,6 +74,8 @@ export type ConsentsTable = {
   created_at: Date;
   expires_at: Date;
   finished_at: Date | null;
+  idempotency_key: string | null;
+  idempotency_request: string | null;
 };
 
 export type ProviderKeyUse = 'client' | 'dpop';

@@ -28,15 +28,16 @@ export const createConsentRoute = ({ db, provider, publicUrl, returnPages, now }
     summary: 'Start a consent for a person’s offline grant',
     scope: 'grants:write',
     audit: 'consent.started',
+    idempotency: 'accepted',
     body: z.strictObject({ scopes, handle, return_to: z.string().max(1024).optional() }),
     answers: { 201: z.strictObject({ id: z.uuid(), consent_url: z.url(), expires_at: z.iso.datetime() }) },
     problems: ['person_required', 'other_provider', 'handle_exceeds_consent', 'return_not_listed'],
-    async handle({ principal, body }, audit) {
+    async handle({ principal, body, idempotency }, audit) {
       const starter = { owner: ownerOf(principal), client: principal.clientId };
       const asked = { scopes: body.scopes, handle: body.handle, returnTo: body.return_to };
       assertConsentRequest({ provider: provider.issuer, returnPages }, starter, asked);
       return db.transaction().execute(async (tx) => {
-        const at = { provider: provider.issuer, now: now() };
+        const at = { provider: provider.issuer, idempotency, now: now() };
         const { id, expiresAt } = await createConsent(tx, starter, asked, at);
         const consentUrl = `${publicUrl}/v1/consents/${id}/start`;
         return audit.within(

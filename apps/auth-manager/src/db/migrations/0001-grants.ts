@@ -86,7 +86,10 @@ create table consents (
   sealed_flow bytea,
   created_at timestamptz not null,
   expires_at timestamptz not null,
-  finished_at timestamptz
+  finished_at timestamptz,
+  -- SHA-256 of the caller's Idempotency-Key, and of the request it came with.
+  idempotency_key text unique,
+  idempotency_request text
 );
 create index consents_expiry on consents (expires_at);
 
