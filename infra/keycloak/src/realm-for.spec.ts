@@ -60,6 +60,20 @@ describe('the realm of the development world', () => {
     expect(() => compile(withClient('auth-manager', { binding: 'certificate' }))).toThrow(/auth-manager.*R9/);
   });
 
+  test('R9: FAPI 2.0 lies on the clients with bound tokens, in profiles that want it', () => {
+    const realm = compile();
+    expect(realm['clientPolicies']).toMatchObject({
+      policies: [
+        { profiles: ['fapi-2-security-profile'], enabled: true },
+        { profiles: ['postern-fapi-2-dpop-security-profile'], enabled: true },
+      ],
+    });
+    expect(clientOf('portal').attributes['postern.fapi']).toBe('certificate');
+    expect(clientOf('auth-manager').attributes['postern.fapi']).toBe('dpop');
+    expect(clientOf('token-exchange').attributes['postern.fapi']).toBeUndefined();
+    expect(compile(world, profileNamed('fedramp-low'))['clientPolicies']).toBeUndefined();
+  });
+
   test("R15: every client that may obtain the audience token-exchange has auth-manager's logout address", () => {
     for (const name of ['portal', 'job', 'auth-manager']) {
       expect(clientOf(name).attributes['backchannel.logout.url']).toBe('https://127.0.0.1:9444/backchannel-logout');

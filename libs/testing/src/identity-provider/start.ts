@@ -34,8 +34,12 @@ export type RunningIdentityProvider = {
   close(): Promise<void>;
 };
 
-/** The development provider also tells what became of its back-channel calls. */
-export type DevelopmentIdentityProvider = RunningIdentityProvider & { logoutDeliveries: readonly LogoutDelivery[] };
+/** The development provider also tells what became of its back-channel calls, and can let time pass. */
+export type DevelopmentIdentityProvider = RunningIdentityProvider & {
+  logoutDeliveries: readonly LogoutDelivery[];
+  /** Ends a user's offline sessions at a client as their idle time would: nobody is told. */
+  expireOfflineSessions(username: string, clientId: string): void;
+};
 
 /**
  * Starts the development identity provider: one realm on Keycloak's addresses, over TLS on loopback, behaving as
@@ -83,6 +87,10 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   return {
     issuer,
     logoutDeliveries: deliveries,
+    expireOfflineSessions: (username, clientId) => {
+      const { id } = userNamed(username);
+      for (const { sid } of state.sessions.ofUser('offline', id)) state.sessions.detach('offline', sid, clientId);
+    },
     logoutUser: async (username) => {
       const { id } = userNamed(username);
       state.sessions.raiseNotBefore(id);

@@ -23,6 +23,12 @@ export function bindingCases(subject: () => Subject): void {
       aud: 'token-exchange',
       cnf: { 'x5t#S256': expect.any(String) },
     });
+    expect(Object.keys(claimsOf(body['access_token'])).sort()).toEqual(
+      [
+        ...['acr', 'aud', 'azp', 'clientAddress', 'clientHost', 'client_id', 'cnf', 'email_verified', 'exp', 'iat'],
+        ...['iss', 'jti', 'preferred_username', 'scope', 'sub', 'typ'],
+      ].sort(),
+    );
     expect(body['refresh_token']).toBeUndefined();
     for (const as of ['portal', 'nobody']) {
       const refused = await (await subject().party('job', { as })).post('token', clientCredentials);
