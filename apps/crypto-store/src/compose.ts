@@ -1,7 +1,8 @@
 import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openBus } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
-import { openAudit } from '@postern/outbox';
+import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -54,7 +55,17 @@ export async function compose(
         now,
       }),
     );
+    if (base.role !== 'api') {
+      const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
+      const { url, password } = config.bus;
+      const bus = closing.after(
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
+      );
+      const sink = { url: config.auditSinkUrl, dispatcher: peers };
+      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+    }
     const app = createApp({
+      serves: base.role !== 'worker',
       db,
       cache,
       sealerOf: (tenant) => sealerFor(keys, { tenant, purpose: RECORDS }),

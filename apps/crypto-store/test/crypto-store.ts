@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalRootKeyFile } from '@postern/branch-keys';
-import { listen } from '@postern/http';
+import { listen, type Listening } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
 import { migrate } from '@postern/postgres';
 import { createLogger } from '@postern/runtime';
@@ -16,7 +16,7 @@ import {
   type MintOptions,
   type TestIssuer,
 } from '@postern/testing';
-import { request } from 'undici';
+import { request, type Dispatcher } from 'undici';
 import { compose, type Service } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
@@ -26,16 +26,24 @@ export type Reply = { status: number; body: Record<string, unknown>; headers: Re
 
 /** A workload with a certificate, and tokens bound to it. */
 export type Caller = {
+  dispatcher: Dispatcher;
+  thumbprint: string;
   token(options?: Partial<MintOptions>): Promise<string>;
   send(url: string, options?: { method?: string; body?: unknown; token?: string | null }): Promise<Reply>;
   store(url: string, key: string, payload: string): Promise<Reply>;
   retrieve(url: string, key: string): Promise<Reply>;
 };
 
-export type Replica = { url: string; service: Service; close(): Promise<void> };
+export type Replica = {
+  /** Of the api listener. */
+  url: string;
+  urls: Listening['urls'];
+  service: Service;
+  close(): Promise<void>;
+};
 
 /** The service's world: its database, both Redis, an issuer, a root key; and as many replicas as a test wants. */
-export async function openWorld() {
+export async function openWorld({ issuers = [] }: { issuers?: readonly TestIssuer[] } = {}) {
   const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
   const database = await postgres.createDatabase({ service: 'crypto-store' });
   const { url, ownerUrl, tls, serviceRole } = database;
@@ -50,7 +58,7 @@ export async function openWorld() {
   const rootKeyPath = join(folder, 'root.key');
   await createLocalRootKeyFile(rootKeyPath);
   const trustPath = join(folder, 'trust.json');
-  await writeFile(trustPath, JSON.stringify(trustOf(issuer)));
+  await writeFile(trustPath, JSON.stringify(trustOf([issuer, ...issuers])));
   const logged: string[] = [];
   const closes: (() => unknown)[] = [];
 
@@ -95,7 +103,7 @@ export async function openWorld() {
       let closed: Promise<void> | undefined;
       const close = () => (closed ??= listening.close().then(() => service.close()));
       closes.push(close);
-      return { url: listening.urls.api ?? '', service, close };
+      return { url: listening.urls.api, urls: listening.urls, service, close };
     },
     /** A workload of the development world. */
     async caller(workload: string): Promise<Caller> {
@@ -116,13 +124,10 @@ export async function openWorld() {
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
-function callerOver(
-  dispatcher: ReturnType<typeof openAgent>,
-  issuer: TestIssuer,
-  workload: string,
-  thumbprint: string,
-): Caller {
+function callerOver(dispatcher: Dispatcher, issuer: TestIssuer, workload: string, thumbprint: string): Caller {
   const caller: Caller = {
+    dispatcher,
+    thumbprint,
     token: (options = {}) =>
       issuer.mint({
         audience: 'crypto-store',
@@ -156,8 +161,8 @@ function callerOver(
   return caller;
 }
 
-const trustOf = ({ entry }: TestIssuer) => ({
+const trustOf = (issuers: readonly TestIssuer[]) => ({
   trustDomain: DEVELOPMENT_TRUST_DOMAIN,
   workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
-  issuers: [entry],
+  issuers: issuers.map(({ entry }) => entry),
 });

@@ -7,6 +7,12 @@ import { namespaceOf } from './namespace.ts';
 /** Characters of a payload. In UTF-8 and in JSON it may be longer; `bodyLimit` holds the request as a whole. */
 const MAX_PAYLOAD_CHARACTERS = 1 << 20;
 
+/** Half a surrogate pair has no UTF-8 form: it would come back as another text. */
+const payloadText = z
+  .string()
+  .max(MAX_PAYLOAD_CHARACTERS)
+  .refine((payload) => payload.isWellFormed(), 'well-formed text');
+
 /** Seed route: writes a record, replacing what was there; through to the cache. */
 export const store = (deps: PutRecord) =>
   route({
@@ -17,7 +23,7 @@ export const store = (deps: PutRecord) =>
     scope: 'records:write',
     audit: 'record.written',
     bodyLimit: 6 * MAX_PAYLOAD_CHARACTERS + 8192,
-    body: z.strictObject({ key: recordKey, payload: z.string().max(MAX_PAYLOAD_CHARACTERS) }),
+    body: z.strictObject({ key: recordKey, payload: payloadText }),
     answers: { 200: z.strictObject({ status: z.literal('stored'), key: recordKey }) },
     problems: ['record_unreadable', 'record_contended', 'keys_unavailable'],
     handle({ principal, workload, body: { key, payload } }, audit) {

@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openWorld, type Caller, type Replica, type World } from './crypto-store.ts';
+
+let world: World;
+let replica: Replica;
+let job: Caller;
+
+beforeAll(async () => {
+  world = await openWorld();
+  replica = await world.replica();
+  job = await world.caller('job');
+});
+
+afterAll(() => world.close());
+
+const canary = `canary-${randomBytes(12).toString('hex')}`;
+
+/** The canary as it would show in texts, dumps and encodings of either. */
+const shapes = [
+  canary,
+  Buffer.from(canary).toString('hex'),
+  encodeURIComponent(canary),
+  // Base64 of the canary at each of the three offsets, without the characters that depend on its neighbours.
+  ...[0, 1, 2].map((offset) =>
+    Buffer.from('x'.repeat(offset) + canary)
+      .toString('base64')
+      .slice(offset === 0 ? 0 : 4, -4),
+  ),
+];
+
+const leaks = (place: string, text: string): string[] =>
+  shapes.filter((shape) => text.includes(shape)).map((shape) => `${place}: ${shape}`);
+
+/** Every row of every table, and every key and value of the cache. */
+async function stored(): Promise<{ rows: string; cache: string }> {
+  const rows = await world.postgres.asAdmin(async (client) => {
+    const tables = await client.query(
+      "select table_schema, table_name from information_schema.tables where table_schema in ('public', 'migrations')",
+    );
+    const dumps = [];
+    for (const { table_schema, table_name } of tables.rows) {
+      const { rows } = await client.query(`select * from "${table_schema}"."${table_name}"`);
+      for (const row of rows)
+        for (const value of Object.values(row))
+          dumps.push(Buffer.isBuffer(value) ? value.toString('latin1') : JSON.stringify(value));
+    }
+    return dumps.join('\n');
+  }, world.database.name);
+  const cache = await world.redis.cache.asAdmin(async (client) => {
+    const dumps = [];
+    for (const name of await client.keys('*')) dumps.push(name, String(await client.getRange(name, 0, -1)));
+    return dumps.join('\n');
+  });
+  return { rows, cache };
+}
+
+test('a secret that went through every route, in success and in every error, is in no log, row, cache entry, metric or problem', async () => {
+  const body = { key: 'where-it-lives', payload: canary };
+  expect((await job.store(replica.url, body.key, canary)).status).toBe(200);
+  expect((await job.retrieve(replica.url, body.key)).body['payload']).toBe(canary);
+
+  const store = `${replica.url}/store`;
+  const post = (options: object) => job.send(store, { method: 'POST', ...options });
+  const refusals = [
+    await post({ body: { ...body, [canary]: canary } }),
+    await post({ body: { ...body, key: 7 } }),
+    await post({ body: [canary] }),
+    await post({ body: { ...body, payload: canary.repeat(220_000) } }),
+    await post({ body, token: canary }),
+    await post({ body, token: null }),
+    await post({ body, token: await job.token({ scopes: ['records:read'] }) }),
+    await job.send(`${store}?${canary}=${canary}`, { method: 'POST', body }),
+    await job.send(store, { method: 'PUT', body }),
+  ];
+  await world.postgres.asAdmin(
+    (client) => client.query('revoke insert on records from crypto_store'),
+    world.database.name,
+  );
+  refusals.push(await post({ body: { ...body, key: 'another' } }));
+  expect(refusals.map(({ status }) => status)).toEqual([400, 400, 400, 413, 401, 401, 403, 400, 405, 500]);
+
+  const metrics = await (await fetch(`${replica.urls.management}/metrics`)).text();
+  const { rows, cache } = await stored();
+  expect(world.logged.length).toBeGreaterThan(10);
+  expect(rows).toContain('where-it-lives');
+  expect(cache.length).toBeGreaterThan(100);
+  expect([
+    ...leaks('log', world.logged.join('')),
+    ...leaks('problem', JSON.stringify(refusals)),
+    ...leaks('metrics', metrics),
+    ...leaks('rows', rows),
+    ...leaks('cache', cache),
+  ]).toEqual([]);
+});
