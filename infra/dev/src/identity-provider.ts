@@ -6,7 +6,6 @@ import { Agent, request } from 'undici';
 
 import { type Certificates } from './certificates.ts';
 import { keyFile, writeJson } from './files.ts';
-import { tail } from './service-process.ts';
 import { root, type Home, type Urls } from './state.ts';
 import { type RealmEndpoints } from './trust.ts';
 
@@ -57,7 +56,7 @@ export async function startDevelopmentProvider(
   const issuer = `https://127.0.0.1:${at.port}/realms/${at.realm.name}`;
   await Promise.race([answers(issuer, ca), leashed.ended]).catch(async (error: unknown) => {
     await leashed.stop().catch(() => {});
-    throw new Error(`${(error as Error).message}\n${tail(logFile)}`, { cause: error });
+    throw error;
   });
   return { issuer, jwksUri: `${issuer}/protocol/openid-connect/certs`, logFile, close: leashed.stop };
 }

@@ -19,7 +19,7 @@ export type ServiceAt = { service: Service; env: Record<string, string>; home: H
 
 const entry = (service: Service, file: string) => join(root, 'apps', service, 'src', file);
 
-/** Runs a service's migrations with its owner role. @throws with the end of the log when they fail */
+/** Runs a service's migrations with its owner role. @throws when they fail; their log says why */
 export async function migrate({ service, env, home }: ServiceAt): Promise<void> {
   const logFile = home.place('logs', `${service}.log`);
   const leashed = startLeashed([process.execPath, entry(service, 'db/migrate.ts')], {
@@ -29,7 +29,7 @@ export async function migrate({ service, env, home }: ServiceAt): Promise<void> 
     stopSignal: 'TERM',
   });
   const code = await leashed.exit;
-  if (code !== 0) throw new Error(`its migrations ended with ${code}:\n${tail(logFile)}`);
+  if (code !== 0) throw new Error(`its migrations ended with ${code}`);
 }
 
 /** Starts a service as a process of its own; with `watch` it restarts on each save of its sources. */
@@ -60,7 +60,7 @@ export async function ready(process: ServiceProcess, { management }: Urls): Prom
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') said = (error as Error).message;
     }
-    if (ended) throw new Error(`it ended:\n${tail(process.logFile)}`);
+    if (ended) throw new Error('it ended');
     if (performance.now() > deadline) throw new Error(`not ready within ${READY_WITHIN_MS / 1000} s: ${said}`);
     await delay(50);
   }

@@ -23,11 +23,12 @@ export async function playTour(stack: Stack): Promise<Done[]> {
   const { ca } = certificates.of.portal;
   const cast = openCast(state, certificates);
   const { play, done } = stage();
+  const since = new Date();
   try {
     const { grant } = await consent(state, cast, ca, play);
     const g = await grantToken(stack, cast, grant, play);
     await work(stack, cast, g, play);
-    await audit(state, cast, ca, ACTIONS, play);
+    await audit(state, cast, ca, { actions: ACTIONS, since }, play);
     return done;
   } finally {
     await cast.close();
