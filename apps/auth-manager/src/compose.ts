@@ -17,7 +17,7 @@ import { finishLeftRevocations } from './grants/finish-left-revocations.ts';
 import { openVault } from './grants/vault.ts';
 import { openIdentityProvider } from './provider/open-identity-provider.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
-import { recordRefresh } from './refresh/record-refresh.ts';
+import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
 import { confirmGrant } from './refresh/confirm-grant.ts';
 import { openGrantLocks } from './refresh/grant-lock.ts';
 import { startRounds } from './start-rounds.ts';
@@ -76,6 +76,7 @@ export async function compose(
       provider,
       now,
       recordRefresh: recordRefresh({ audit, now }),
+      recordLoss: recordLoss({ audit, now }),
       confirmedWithinSeconds: tokenLifetimeSeconds,
     });
     if (base.role !== 'api') {
@@ -104,6 +105,7 @@ export async function compose(
       publicUrl,
       callbackUrl: `${publicUrl}/v1/consents/callback`,
       returnPages: config.returnPages,
+      workloads: new Set(trust.workloads.map(({ name }) => name)),
       issuer,
       confirm,
       tokenLifetimeSeconds,

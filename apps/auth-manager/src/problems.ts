@@ -1,6 +1,7 @@
 /** What this service refuses with, besides what every service may answer: code -> status and title (RFC 9457). */
 export const problems = {
   consent_not_found: { status: 404, title: 'No such consent, or it is no longer open' },
+  handle_workload_unknown: { status: 400, title: 'The handle names a workload that is not known here' },
   handle_exceeds_consent: { status: 400, title: 'The handle names scopes that the consent does not' },
   return_not_listed: { status: 400, title: 'The page to return to is not configured for this client' },
   other_provider: { status: 403, title: 'The person is not known to the provider of this service' },

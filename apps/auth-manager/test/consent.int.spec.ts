@@ -169,6 +169,8 @@ test('only a person of our provider may start a consent, and a handle stays with
   const alice = await portal.tokenFor('alice', ['grants:write']);
   const wide = { handle: { ...HANDLE, scopes: ['secrets:read'] } };
   expect(await post(alice, wide)).toEqual([400, 'handle_exceeds_consent']);
+  const stranger = { handle: { ...HANDLE, workload: 'stranger' } };
+  expect(await post(alice, stranger)).toEqual([400, 'handle_workload_unknown']);
 });
 
 test('a consent is seen by the person and the client that started it, and by nobody else', async () => {

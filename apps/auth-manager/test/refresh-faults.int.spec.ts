@@ -81,16 +81,19 @@ function scripted(outcomes: RefreshOutcome[], active = true) {
   return { sent, asked, calls: calls as ProviderCalls };
 }
 
-const replica = (provider: ProviderCalls) =>
-  confirmGrant({
+const replica = (provider: ProviderCalls) => {
+  const confirm = confirmGrant({
     db: postgres.db,
     lock: openGrantLocks(postgres.db, { atOnce: 2 }),
     vault,
     provider,
     now: () => now,
     recordRefresh: (_grant, act) => act(),
+    recordLoss: async () => {},
     confirmedWithinSeconds: 600,
   });
+  return async (id: string) => confirm(await grantRow(id));
+};
 
 async function staleGrant(): Promise<string> {
   const { id } = await postgres.db.transaction().execute((tx) =>

@@ -17,14 +17,15 @@ export type ConsentStarter = { owner: Owner; client: string };
 /**
  * Checks what a person's application asks for, before anything is written.
  * @throws Problem `other_provider` when the person is known to another issuer than our provider, so that R18 could never
- *   hold; `handle_exceeds_consent`; `return_not_listed`.
+ *   hold; `handle_workload_unknown`; `handle_exceeds_consent`; `return_not_listed`.
  */
 export function assertConsentRequest(
-  rules: { provider: string; returnPages: ReturnPages },
+  rules: { provider: string; returnPages: ReturnPages; workloads: ReadonlySet<string> },
   { owner, client }: ConsentStarter,
   { scopes, handle, returnTo }: ConsentRequest,
 ): void {
   if (owner.issuer !== rules.provider) throw problem('other_provider');
+  if (!rules.workloads.has(handle.workload)) throw problem('handle_workload_unknown');
   if (handle.scopes.some((scope) => !scopes.includes(scope))) throw problem('handle_exceeds_consent');
   if (returnTo !== undefined && !mayReturnTo(rules.returnPages, client, returnTo)) throw problem('return_not_listed');
 }

@@ -3,7 +3,8 @@ import type { Egress } from '@postern/egress';
 import type { Logger } from '@postern/runtime';
 import type { JWK } from 'jose';
 import { logoutKeys, type VerifyLogoutToken } from '../sessions/verify-logout-token.ts';
-import { openProviderCalls, readClientKey } from './open-provider-calls.ts';
+import { readClientKey } from './client-key.ts';
+import { openProviderCalls } from './open-provider-calls.ts';
 import type { ProviderCalls } from './provider-calls.ts';
 import { type ServiceKeys, signingJwk } from './service-keys.ts';
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { beforeWriting, type Egress, EgressRefused } from '@postern/egress';
 import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type ProviderTokens } from '@postern/oidc';
 import { type Logger, problem } from '@postern/runtime';
@@ -14,9 +13,6 @@ export type OpenProviderCalls = {
   egress: Egress;
   logger: Logger;
 };
-
-/** @throws ConfigurationError-worthy errors of the file system or of JSON: the start fails. */
-export const readClientKey = (path: string): JWK => JSON.parse(readFileSync(path, 'utf8')) as JWK;
 
 async function signingKey(jwk: JWK): Promise<CryptoKey> {
   return (await importJWK(jwk, 'ES256')) as CryptoKey;

@@ -21,11 +21,13 @@ export type ConfirmGrant = SendRefresh & {
   db: Kysely<Schema>;
   lock: GrantLock;
   recordRefresh: RecordRefresh;
+  /** An answer was lost and with it the grant: recorded before it is marked. */
+  recordLoss: (grant: GrantRow) => Promise<void>;
   /** R11: the life of the profile's access token. */
   confirmedWithinSeconds: number;
 };
 
-export type Confirm = (grantId: string) => Promise<{ refreshed: boolean }>;
+export type Confirm = (grant: Pick<GrantRow, 'id' | 'state' | 'confirmed_at'>) => Promise<{ refreshed: boolean }>;
 
 async function grantRow(db: Kysely<Schema>, id: string): Promise<GrantRow> {
   const grant = await db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst();
@@ -40,13 +42,12 @@ async function grantRow(db: Kysely<Schema>, id: string): Promise<GrantRow> {
  */
 export function confirmGrant(deps: ConfirmGrant): Confirm {
   const share = singleFlight<{ refreshed: boolean }>();
-  return async (grantId) => {
-    const grant = await grantRow(deps.db, grantId);
+  return async (grant) => {
     if (grant.state !== 'active') throw refusalOf(grant.state);
     if (isConfirmed({ confirmedAt: grant.confirmed_at }, deps.now(), deps.confirmedWithinSeconds)) {
       return { refreshed: false };
     }
-    return share(grantId, () => deps.lock(grantId, (locked) => settleAndRefresh(deps, locked, grantId)));
+    return share(grant.id, () => deps.lock(grant.id, (locked) => settleAndRefresh(deps, locked, grant.id)));
   };
 }
 
@@ -107,5 +108,8 @@ async function settleLost(
   const overtaken = generation !== grant.generation;
   if (overtaken || (await deps.provider.isActive(await tokenOf(deps, grant)))) {
     await abandonAttempt(locked, id, deps.now());
-  } else await requireReauthorization(locked, grant, id, deps.now());
+    return;
+  }
+  await deps.recordLoss(grant);
+  await requireReauthorization(locked, grant, id, deps.now());
 }

@@ -13,6 +13,8 @@ export type CreateConsent = {
   provider: { issuer: string };
   publicUrl: string;
   returnPages: ReturnPages;
+  /** Those of the operator's table (R4): no other certificate is ever accepted. */
+  workloads: ReadonlySet<string>;
   now: Now;
 };
 
@@ -20,7 +22,7 @@ const scopes = z.array(scope).min(1).max(64);
 const handle = z.strictObject({ workload: workloadName, audiences: z.array(workloadName).min(1).max(16), scopes });
 
 /** Starts a consent for a person: the answer's `consent_url` is for the person's browser. */
-export const createConsentRoute = ({ db, provider, publicUrl, returnPages, now }: CreateConsent) =>
+export const createConsentRoute = ({ db, provider, publicUrl, returnPages, workloads, now }: CreateConsent) =>
   route({
     method: 'POST',
     path: '/v1/consents',
@@ -31,11 +33,17 @@ export const createConsentRoute = ({ db, provider, publicUrl, returnPages, now }
     idempotency: 'accepted',
     body: z.strictObject({ scopes, handle, return_to: z.string().max(1024).optional() }),
     answers: { 201: z.strictObject({ id: z.uuid(), consent_url: z.url(), expires_at: z.iso.datetime() }) },
-    problems: ['person_required', 'other_provider', 'handle_exceeds_consent', 'return_not_listed'],
+    problems: [
+      'person_required',
+      'other_provider',
+      'handle_workload_unknown',
+      'handle_exceeds_consent',
+      'return_not_listed',
+    ],
     async handle({ principal, body, idempotency }, audit) {
       const starter = { owner: ownerOf(principal), client: principal.clientId };
       const asked = { scopes: body.scopes, handle: body.handle, returnTo: body.return_to };
-      assertConsentRequest({ provider: provider.issuer, returnPages }, starter, asked);
+      assertConsentRequest({ provider: provider.issuer, returnPages, workloads }, starter, asked);
       return db.transaction().execute(async (tx) => {
         const at = { provider: provider.issuer, idempotency, now: now() };
         const { id, expiresAt } = await createConsent(tx, starter, asked, at);

@@ -58,9 +58,10 @@ export const useGrantRoute = ({ db, confirm, issuer, tokenLifetimeSeconds }: Use
     async handle({ principal, workload, params: { id }, body, request }, audit) {
       if (workload === null || request.certificateThumbprint === null) throw problem('grant_not_found');
       const at = { grantId: id, tenant: principal.tenant, workload };
-      const { refreshed } = await findHandle(db, at).then(() => confirm(id));
-      // Read again: a refresh or a further consent may have changed both.
-      const { grant, handle } = await findHandle(db, at);
+      const found = await findHandle(db, at);
+      const { refreshed } = await confirm(found.grant);
+      // Confirming takes time only where it had to refresh: then both are read again.
+      const { grant, handle } = refreshed ? await findHandle(db, at) : found;
       const scopes = grantScopes({ handle: handle.scopes, consent: grant.scopes, asked: body.scopes });
       if (scopes.length === 0) throw problem('nothing_granted');
       const minted = await issuer.mint('grant+jwt', grantTokenClaims(grant, handle, scopes), {
