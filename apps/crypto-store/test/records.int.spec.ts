@@ -27,7 +27,8 @@ async function eventsOf(key: string) {
   const { rows } = await sql('select canonical from audit_outbox');
   return rows
     .map(({ canonical }: { canonical: Buffer }) => JSON.parse(canonical.toString()) as Record<string, unknown>)
-    .filter(({ details }) => (details as { key?: string }).key === key);
+    .filter(({ details }) => (details as { key?: string }).key === key)
+    .toSorted((a, b) => String(a['time']).localeCompare(String(b['time'])));
 }
 
 test('the walk of the seed: a stored record comes from the cache, and after a flush from the database', async () => {

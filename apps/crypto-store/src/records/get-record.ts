@@ -19,7 +19,7 @@ export type OpenedRecord = { id: string; version: number; payload: string; sourc
 
 /**
  * Reads the newest live version of a record, from the cache where it holds one that opens. What comes from the cache
- * may be old: release it only under the guard `record` (R32), and read again `fromPostgres` where that fails.
+ * may be old: release it only under `recordGuard` (R32), and read again `fromPostgres` where that fails.
  * @throws Problem `record_not_found`; `record_unreadable` whatever fails in opening it; `keys_unavailable`.
  */
 export async function getRecord(

@@ -19,9 +19,10 @@ export const retrieve = (deps: GetRecord) =>
     problems: ['record_not_found', 'record_unreadable', 'keys_unavailable'],
     async handle({ principal, workload, params: { key }, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      const { id, version, payload, source } = await getRecord(deps, at, { fromPostgres: attempt > 0 });
+      const record = await getRecord(deps, at, { fromPostgres: attempt > 0 });
+      const { id, version, payload, source } = record;
       return audit.released(
-        { resource: { type: 'record', id, version }, details: { source, key }, guard: recordGuard({ id, version }) },
+        { resource: { type: 'record', id, version }, details: { source, key }, guard: recordGuard(record) },
         { status: 200, body: { key, payload, source } },
       );
     },
