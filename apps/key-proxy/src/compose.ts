@@ -1,10 +1,11 @@
 import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openBus } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { type App, type RateLimits } from '@postern/http';
 import { openIssuer, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable } from '@postern/oidc';
-import { openAudit } from '@postern/outbox';
+import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -63,10 +64,20 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         now,
       }),
     );
+    if (base.role !== 'api') {
+      const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
+      const { url, password } = config.bus;
+      const bus = closing.after(
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
+      );
+      const sink = { url: config.auditSinkUrl, dispatcher: peers };
+      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics: registry, now }));
+    }
     const postern = closing.after(
       createPostern({
         tls: () => tls.current(),
         urls: { tokenExchange: config.tokenExchangeUrl, cryptoStore: config.cryptoStoreUrl },
+        timeoutMs: config.providerTimeoutSeconds * 1000,
         now,
       }),
     );

@@ -40,6 +40,11 @@ export const settings = {
   POSTERN_CRYPTO_STORE_URL: setting(httpsUrl, 'Where the `crypto-store` provider is (its api listener).', {
     example: 'https://crypto-store.example.internal:8443',
   }),
+  POSTERN_PROVIDER_TIMEOUT_SECONDS: setting(
+    z.coerce.number().int().min(1).max(30),
+    'How long one call to a provider, or to token-exchange for it, may take.',
+    { default: 10 },
+  ),
   POSTERN_SIGN_UP: setting(
     flag.optional(),
     'Whether anyone may create a company by `/signup` (R2). Default: `false` in production, `true` in development.',
@@ -60,6 +65,7 @@ export type Config = {
   readonly cryptoStoreUrl: string;
   /** `iss` of the tokens of accounts: an origin, without a slash at the end. */
   readonly issuer: string;
+  readonly providerTimeoutSeconds: number;
   readonly signUpOpen: boolean;
 };
 
@@ -94,6 +100,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     tokenExchangeUrl: POSTERN_TOKEN_EXCHANGE_URL,
     cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,
     issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
+    providerTimeoutSeconds: read.POSTERN_PROVIDER_TIMEOUT_SECONDS,
     signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
   });
 }

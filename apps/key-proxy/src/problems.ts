@@ -13,5 +13,6 @@ export const problems = {
   provider_forbidden: { status: 403, title: 'The provider refuses this caller' },
   provider_failed: { status: 502, title: 'The provider gave no usable answer' },
   secret_exists: { status: 409, title: 'There is a secret of this name' },
+  secret_busy: { status: 409, title: 'A secret of this name is being written' },
   secret_missing: { status: 502, title: 'The provider has nothing under the reference of a secret' },
 } as const satisfies ProblemTable;

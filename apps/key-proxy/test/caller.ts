@@ -7,12 +7,14 @@ export type Reply = { status: number; body: Record<string, unknown>; headers: Re
 /** A workload's connection to one service. */
 export type Caller = {
   thumbprint: string;
+  dispatcher: MtlsAgent;
   send(method: 'GET' | 'POST', url: string, options?: { body?: unknown; token?: string }): Promise<Reply>;
 };
 
 /** Calls over a workload's certificate, with the token that each call gives. */
 export const callerOver = (dispatcher: MtlsAgent): Caller => ({
   thumbprint: dispatcher.thumbprint(),
+  dispatcher,
   async send(method, url, { body, token } = {}) {
     const answer = await request(url, {
       dispatcher,

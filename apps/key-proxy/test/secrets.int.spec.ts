@@ -136,7 +136,7 @@ test('a create that died midway keeps its name until it is given up, then is rep
      select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'died', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
     [tenant, '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11', new Date()],
   );
-  expect(await create(token, 'died', 'v')).toMatchObject({ status: 409, body: { code: 'secret_exists' } });
+  expect(await create(token, 'died', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
   expect((await list(token)).body['secrets']).toHaveLength(1);
   clock.ahead += 61_000;
   expect(await create(token, 'died', 'v')).toMatchObject({
@@ -157,6 +157,23 @@ test('each value that is given out is an event of its own, beside the list’s',
     ['secrets.listed', 2],
   ]);
 });
+
+test('while the store does not answer nothing is claimed: 503, an open name, and the list of what is there', async () => {
+  const token = await aliceOf(newTenant());
+  await create(token, 'kept', 'v');
+  world.store?.pause();
+  try {
+    const refused = await create(token, 'lost', 'v');
+    expect(refused).toMatchObject({ status: 503, body: { code: 'provider_unreachable' } });
+    expect(await list(token, '?values=true')).toMatchObject({ status: 503, body: { code: 'provider_unreachable' } });
+    expect((await list(token)).body).toMatchObject({ secrets: [{ name: 'kept' }] });
+  } finally {
+    world.store?.resume();
+  }
+  expect(await create(token, 'lost', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  clock.ahead += 61_000;
+  expect(await create(token, 'lost', 'v')).toMatchObject({ status: 201 });
+}, 60_000);
 
 test('pages follow each other by name', async () => {
   const token = await aliceOf(newTenant());

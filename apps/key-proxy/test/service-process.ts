@@ -6,7 +6,13 @@ import { promisify } from 'node:util';
 const apps = join(import.meta.dirname, '../..');
 
 /** Another service as it is run: its own process, told where to listen and whom to trust by its environment. */
-export type ServiceProcess = { urls: { api: string; public?: string; management: string }; close(): Promise<void> };
+export type ServiceProcess = {
+  urls: { api: string; public?: string; management: string };
+  /** Freezes the process: it accepts connections and answers nothing. */
+  pause(): void;
+  resume(): void;
+  close(): Promise<void>;
+};
 
 /** Runs the service's migrations, then the service itself, until it says that it is ready. */
 export async function startService(service: string, env: Record<string, string>): Promise<ServiceProcess> {
@@ -30,6 +36,8 @@ export async function startService(service: string, env: Record<string, string>)
   ]);
   return {
     urls: message.ready,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     async close() {
       child.kill('SIGTERM');
       await exited;

@@ -28,6 +28,7 @@ export type WorldOptions = {
   rates?: RateLimits;
   /** token-exchange and crypto-store as processes of their own; without them nobody answers there. */
   others?: boolean;
+  env?: Record<string, string>;
 };
 
 /** A spec makes more requests a minute than one caller may. */
@@ -36,7 +37,12 @@ const NOBODY = 'https://127.0.0.1:1';
 const policyPath = join(import.meta.dirname, '../../../infra/dev/policy.json');
 
 /** key-proxy composed in this process, over a real Postgres and Redis and, where asked for, the real other services. */
-export async function openWorld({ now = systemNow, rates = unlimited, others = false }: WorldOptions = {}) {
+export async function openWorld({
+  now = systemNow,
+  rates = unlimited,
+  others = false,
+  env: more = {},
+}: WorldOptions = {}) {
   const closing = closeInReverse();
   const [postgres, redis, issuer, publicPort, exchangePort] = await Promise.all([
     postgresForTests(),
@@ -126,6 +132,8 @@ export async function openWorld({ now = systemNow, rates = unlimited, others = f
     ...env,
     POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
     POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
+    POSTERN_PROVIDER_TIMEOUT_SECONDS: '2',
+    ...more,
   });
   const logged: string[] = [];
   const destination = { write: (line: string) => void logged.push(line) };
@@ -137,6 +145,7 @@ export async function openWorld({ now = systemNow, rates = unlimited, others = f
     url: listening.urls.api,
     urls: listening.urls,
     issuerUrl: config.issuer,
+    ca: await postgres.authority.certificate(),
     service,
     exchange,
     store,

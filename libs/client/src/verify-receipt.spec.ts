@@ -11,7 +11,14 @@ let receipt: EventReceipt;
 
 /** A log of two entries, of which the receipt's event is the first. */
 beforeAll(() => {
-  const event = { v: 1, id: '01a1fc9c-81ee-71d4-b2b0-427badb3fe07', action: 'record.read', details: { source: 'db' } };
+  const event = {
+    v: 1,
+    id: '01a1fc9c-81ee-71d4-b2b0-427badb3fe07',
+    time: '2026-01-01T00:00:00.000Z',
+    action: 'record.read',
+    outcome: 'success',
+    details: { source: 'db' },
+  };
   const salt = randomBytes(32);
   const commitment = commitmentOf(salt, canonicalBytes(event));
   const place = { producer: 'crypto-store', epoch: 1, seq: 1, previous: NO_PREVIOUS };

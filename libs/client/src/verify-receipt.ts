@@ -9,7 +9,7 @@ import {
 import { PosternError } from './errors.ts';
 
 /** An event as the log shows it; its fields are those of `@postern/audit`. */
-export type LoggedEvent = Record<string, unknown> & { id: string };
+export type LoggedEvent = { id: string; time: string; action: string; outcome: string; [field: string]: unknown };
 
 /** An event with all that shows, without the log, that it is in the log. */
 export type EventReceipt = {

@@ -21,6 +21,7 @@ export const createSecret = (deps: WriteSecret) =>
     answers: { 201: z.strictObject(secretEntry) },
     problems: [
       'secret_exists',
+      'secret_busy',
       'person_required',
       'provider_unavailable',
       'provider_unreachable',

@@ -7,14 +7,14 @@ import { type Owner } from './owner.ts';
 
 export type Reservation = { id: string; reference: string; provider: ProviderKind };
 
-/** A write at a provider that has not ended by then never will: its process is gone. */
+/** A write at a provider that has not ended by then never will: no request lives that long on either side. */
 const ABANDONED_AFTER_MS = 60_000;
 
 /**
  * Takes the name for a secret whose write is about to begin, so that two creates of one name do not both write. An
  * attempt that was abandoned midway is taken over with its id and reference: the write is repeated, nothing is orphaned.
  *
- * @throws Problem `secret_exists`
+ * @throws Problem `secret_exists`; `secret_busy` while the write of another attempt may still arrive at the provider
  */
 export async function reserveSecret(
   db: Kysely<Schema>,
@@ -45,9 +45,19 @@ export async function reserveSecret(
     )
     .returning(['id', 'reference', 'provider'])
     .executeTakeFirst();
-  if (!row) throw problem('secret_exists');
-  return row;
+  if (row) return row;
+  const { state } = (await stateOf(db, owner, name)) ?? { state: 'creating' };
+  throw state === 'live'
+    ? problem('secret_exists')
+    : problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 });
 }
+
+const stateOf = (db: Kysely<Schema>, owner: Owner, name: string) =>
+  db
+    .selectFrom('secrets')
+    .select('state')
+    .where((row) => row.and({ tenant: owner.tenant, owner_issuer: owner.issuer, owner_sub: owner.sub, name }))
+    .executeTakeFirst();
 
 /** Gives a name back after a write that failed. An attempt whose outcome is unknown keeps it until it is taken over. */
 export async function releaseReservation(db: Kysely<Schema>, id: string): Promise<void> {

@@ -1,0 +1,13 @@
+import { expect, test } from '@jest/globals';
+import { migrationSets } from './migration-sets.ts';
+
+test('the migrations are these, in this order: a step is never renamed, moved or dropped', () => {
+  const steps = migrationSets.flatMap(({ set, steps }) => Object.keys(steps).map((step) => `${set}/${step}`));
+  expect(steps).toEqual([
+    'single-use/0001-single-use',
+    'outbox/0001-outbox',
+    'branch-keys/0001-branch-keys',
+    'issuer/0001-issuer-keys',
+    'key-proxy/0001-key-proxy',
+  ]);
+});

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createRateLimits, routesOn } from '@postern/http';
+import { walkRoutes } from '@postern/http/walk';
+import { profileNamed } from '@postern/profile';
+import { Agent } from 'undici';
+import { openWorld, signUpBody, type World } from './world.ts';
+
+let world: World;
+let limited: World;
+const anonymous: Agent[] = [];
+
+beforeAll(async () => {
+  world = await openWorld();
+  limited = await openWorld({
+    rates: createRateLimits({ profile: profileNamed('fedramp-moderate'), service: 'key-proxy' }),
+    env: { POSTERN_SIGN_UP: 'false' },
+  });
+}, 120_000);
+afterAll(async () => {
+  await Promise.all(anonymous.map((agent) => agent.close()));
+  await limited.close();
+  await world.close();
+});
+
+test('R17: the public listener answers a frozen list of routes, and no account route is among them', () => {
+  expect(routesOn(world.service.app, 'public')).toEqual([
+    'GET /.well-known/jwks.json',
+    'GET /.well-known/oauth-authorization-server',
+  ]);
+});
+
+test('the routes of the seed are all there, under their own paths', () => {
+  expect(routesOn(world.service.app, 'api')).toEqual(
+    expect.arrayContaining([
+      'GET /audit-logs',
+      'GET /get-all-secrets',
+      'POST /configure-kms',
+      'POST /create-secret',
+      'POST /login',
+      'POST /signup',
+    ]),
+  );
+});
+
+test('every route refuses what it must refuse, and nothing changes by it', async () => {
+  const { dispatcher, thumbprint } = await world.caller('job');
+  const stranger = new Agent({ connect: { ca: world.ca } });
+  anonymous.push(stranger);
+  const report = await walkRoutes(world.service.app, {
+    urls: world.urls,
+    dispatcher,
+    anonymous: stranger,
+    token: ({ audience, scopes, kind }) =>
+      world.token(thumbprint, scopes, { audience, ...(kind === 'wrong' ? { typ: 'grant+jwt' } : {}) }),
+    state: () =>
+      world.rows(
+        'select (select count(*) from accounts) accounts, (select count(*) from secrets) secrets, (select count(*) from activity) activity',
+      ),
+  });
+  expect(report.failures).toEqual([]);
+  expect(report.tried).toBeGreaterThan(60);
+});
+
+test('R2: where sign-up is closed nobody signs up, and the profile’s rate of attempts is kept', async () => {
+  const portal = await limited.caller('portal');
+  const statuses: number[] = [];
+  for (let attempt = 0; attempt < 12; attempt += 1) {
+    const body = signUpBody(`${attempt}@foods.example`);
+    statuses.push((await portal.send('POST', `${limited.url}/signup`, { body })).status);
+  }
+  expect(statuses).toEqual([...Array<number>(10).fill(403), 429, 429]);
+  expect(await limited.rows('select 1 from accounts')).toEqual([]);
+});
