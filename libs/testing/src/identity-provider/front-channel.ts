@@ -10,7 +10,7 @@ import { clientCredentialsGrant } from './grants/client-credentials.ts';
 import { refreshTokenGrant } from './grants/refresh-token.ts';
 import { tokenExchangeGrant } from './grants/token-exchange.ts';
 import { grantAll, interactionPath, needsConsent } from './interactions.ts';
-import { errorPage } from './pages.ts';
+import { errorPage, pageHeaders } from './pages.ts';
 import { type ProviderState } from './provider-state.ts';
 import { fapiKindOf, type RealmClient } from './realm.ts';
 import { invalidRequest } from './refusal.ts';
@@ -111,7 +111,7 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
       return provider.Grant.find(await grantAll(provider as Provider, client.clientId, session.accountId, scope));
     },
     renderError: (ctx, out) => {
-      ctx.type = 'html';
+      ctx.set(pageHeaders);
       ctx.body = errorPage(state.realm.displayName, out.error_description ?? out.error);
     },
     features: {
@@ -188,6 +188,7 @@ export function openFrontChannel(state: ProviderState, store: Store): Provider {
   grant(internalGrants.revocation, (client, ctx) => revoke(state, client, ctx), ['token']);
   grant(internalGrants.logout, (client, ctx) => logoutByRefreshToken(state, client, ctx), ['refresh_token']);
 
+  provider.on('server_error', (_ctx, error) => process.emitWarning(error));
   provider.on('grant.error', describeClientFailure);
   provider.on('pushed_authorization_request.error', describeClientFailure);
   return provider;

@@ -67,14 +67,14 @@ export const messagePage = (realm: string, message: string) => page(realm, `<h1>
 export const errorPage = (realm: string, message: string) =>
   page(realm, `<h1>We are sorry</h1><p class="instruction error" id="kc-error-message">${escape(message)}</p>`);
 
-/** Sends a page that no other site may frame and that runs no script. */
+/** No other site may frame a page, and it runs no script. */
+export const pageHeaders = {
+  'Content-Type': 'text/html; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+};
+
 export function sendPage(response: ServerResponse, status: number, html: string): void {
-  response
-    .writeHead(status, {
-      'Content-Type': 'text/html; charset=utf-8',
-      'Cache-Control': 'no-store',
-      'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      'X-Content-Type-Options': 'nosniff',
-    })
-    .end(html);
+  response.writeHead(status, pageHeaders).end(html);
 }

@@ -140,7 +140,8 @@ export function createRealmServer(state: ProviderState, provider: Provider, cert
 
   const server = createTlsServer(certificate);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    handle(request, response).catch(() => {
+    handle(request, response).catch((error: Error) => {
+      process.emitWarning(error);
       if (!response.headersSent) response.writeHead(500, { 'Content-Type': 'application/json' });
       response.end(JSON.stringify({ error: 'server_error' }));
     });
