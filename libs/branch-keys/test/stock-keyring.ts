@@ -6,7 +6,9 @@ import {
   CommitmentPolicy,
   KmsHierarchicalKeyRingNode,
 } from '@aws-crypto/client-node';
+import type * as Items from '@aws-crypto/branch-keystore-node/build/main/src/types.js';
 import { KMSClient, type DecryptCommand } from '@aws-sdk/client-kms';
+import type * as storeTypes from '@aws-crypto/branch-keystore-node/build/main/src/types.js';
 import { type Query } from '@postern/postgres';
 import { LOGICAL_KEY_STORE_NAME, type RootKey } from '../src/index.ts';
 
@@ -15,7 +17,7 @@ import { LOGICAL_KEY_STORE_NAME, type RootKey } from '../src/index.ts';
 // Storage must return this class, which the package does not export at its root.
 const { EncryptedHierarchicalKey } = createRequire(import.meta.url)(
   '@aws-crypto/branch-keystore-node/build/main/src/types.js',
-) as typeof import('@aws-crypto/branch-keystore-node/build/main/src/types.js');
+) as typeof storeTypes;
 
 /** KMS Decrypt, answered by a root key of ours. */
 class RootKeyKms extends KMSClient {
