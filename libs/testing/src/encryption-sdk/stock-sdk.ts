@@ -6,6 +6,7 @@ import {
   CommitmentPolicy,
   KmsHierarchicalKeyRingNode,
 } from '@aws-crypto/client-node';
+import type * as Items from '@aws-crypto/branch-keystore-node/build/main/src/types.js';
 import { KMSClient } from '@aws-sdk/client-kms';
 
 // The stock SDK with its hierarchical keyring, reading branch keys from memory: the oracle of these tests.
@@ -13,7 +14,7 @@ import { KMSClient } from '@aws-sdk/client-kms';
 // Storage must return this class, which the package does not export at its root.
 const { EncryptedHierarchicalKey } = createRequire(import.meta.url)(
   '@aws-crypto/branch-keystore-node/build/main/src/types.js',
-) as typeof import('@aws-crypto/branch-keystore-node/build/main/src/types.js');
+) as typeof Items;
 
 const ARN = 'arn:aws:kms:us-west-2:111122223333:key/11111111-2222-4333-8444-555555555555';
 const LOGICAL_NAME = 'branch_keys';
