@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Route } from './declaration.ts';
 import { open } from './open.ts';
 import { route } from './route.ts';
@@ -41,14 +42,16 @@ export function docsRoutes(service: string): Route[] {
       cacheControl: 'public, max-age=3600',
       handle: () =>
         open({
-          source: createReadStream(
-            fileURLToPath(import.meta.resolve('@scalar/api-reference/dist/browser/standalone.js')),
-          ),
+          source: createReadStream(bundlePath()),
           contentType: 'text/javascript; charset=utf-8',
         }),
     }),
   ];
 }
+
+/** The package exports its entry only; the bundle for browsers lies beside it. */
+const bundlePath = (): string =>
+  join(dirname(createRequire(import.meta.url).resolve('@scalar/api-reference')), 'browser', 'standalone.js');
 
 const page = (service: string): string => `<!doctype html>
 <html lang="en">

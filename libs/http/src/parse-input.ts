@@ -13,14 +13,23 @@ const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,39}$/;
 export function parsed(schema: z.ZodType, value: unknown, place: Place): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw problem('invalid_input', { fields: result.error.issues.flatMap((issue) => fieldsOf(issue, place)) });
+  throw problem('invalid_input', { fields: result.error.issues.flatMap((issue) => fieldsOf(issue, place, value)) });
 }
 
-function fieldsOf(issue: z.core.$ZodIssue, place: Place): ProblemField[] {
+function fieldsOf(issue: z.core.$ZodIssue, place: Place, value: unknown): ProblemField[] {
   const at = [place, ...issue.path.map(plain)].join('.');
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ field: `${at}.${plain(key)}`, rule: 'unknown_field' }));
-  return [{ field: at, rule: ruleOf(issue) }];
+  return [{ field: at, rule: isMissing(value, issue.path) ? 'required' : ruleOf(issue) }];
+}
+
+function isMissing(value: unknown, path: readonly PropertyKey[]): boolean {
+  let at = value;
+  for (const part of path) {
+    if (typeof at !== 'object' || at === null) return false;
+    at = Object.hasOwn(at, part) ? (at as Record<PropertyKey, unknown>)[part] : undefined;
+  }
+  return at === undefined;
 }
 
 const plain = (part: PropertyKey): string =>
@@ -29,7 +38,7 @@ const plain = (part: PropertyKey): string =>
 function ruleOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.input === undefined ? `required_${issue.expected}` : `not_${issue.expected}`;
+      return `not_${issue.expected}`;
     case 'invalid_format':
       return `not_${issue.format}`;
     default:

@@ -130,11 +130,11 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
       origins: listener.origins(),
     });
     const asking: { principal: Principal | null } = { principal: null };
-    const written = { requestId: facts.id, cacheControl: route.cacheControl, last: listener.isLast(connection) };
+    const written = { requestId: facts.id, cacheControl: route.cacheControl };
     void answer(request, facts, connection, asking)
       .catch((error: unknown) => refuse(error, facts, connection, asking.principal))
       .then(async (outgoing) => {
-        await writeAnswer(request, response, outgoing, written);
+        await writeAnswer(request, response, outgoing, { ...written, last: listener.isLast(connection) });
         const ms = performance.now() - started;
         app.metrics.observe(route.method, route.path, outgoing.status, ms / 1000);
         if (app.logger.isEnabled('debug')) {

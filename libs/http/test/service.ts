@@ -41,6 +41,7 @@ export type TestService = {
   log: string[];
   agentOf(workload: string): Promise<Dispatcher>;
   anonymous: Dispatcher;
+  jobLeaf: { cert: string; key: string; ca: string };
   mint(options: Partial<MintOptions>): Promise<string>;
   events(): Promise<Record<string, unknown>[]>;
   stopListening(): Promise<void>;
@@ -315,6 +316,7 @@ export async function testService(
     log,
     hooks,
     anonymous,
+    jobLeaf: job,
     async agentOf(workload) {
       const { cert, key, ca } = await leafOf(workload);
       return closing.after(new Agent({ connect: { cert, key, ca } }));

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { connect, type TLSSocket } from 'node:tls';
+import { Agent, request, type Dispatcher } from 'undici';
+import { createRateLimits } from '../src/index.ts';
+import { profileNamed } from '@postern/profile';
+import { testService, type TestService } from './service.ts';
+
+const KIB = 1024;
+let service: TestService;
+let job: Dispatcher;
+
+beforeAll(async () => {
+  const limits = { headersTimeoutMs: 300, requestTimeoutMs: 600, connectionAgeMs: 400 };
+  service = await testService({ listen: { limits } });
+  job = await service.agentOf('job');
+});
+afterAll(async () => {
+  await service.close();
+});
+
+function openSocket(): Promise<TLSSocket> {
+  const { cert, key, ca } = service.jobLeaf;
+  const { hostname, port } = new URL(service.urls.api);
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port), cert, key, ca }, () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+async function sent(text: string): Promise<string> {
+  const socket = await openSocket();
+  const chunks: Buffer[] = [];
+  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.write(text);
+  await ended;
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+test('headers beyond 16 KiB are 431', async () => {
+  const answer = await sent(`GET /health HTTP/1.1\r\nhost: x\r\nx-large: ${'x'.repeat(64 * KIB)}\r\n\r\n`);
+  expect(answer).toMatch(/^HTTP\/1\.1 431 /);
+  expect(answer).toContain('"code":"headers_too_large"');
+});
+
+test('slow headers and a slow body are 408', async () => {
+  expect(await sent('GET /health HTTP/1.1\r\nhost: x\r\n')).toMatch(/^HTTP\/1\.1 408 /);
+  const body =
+    'POST /internal/ping HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{';
+  expect(await sent(body)).toMatch(/^HTTP\/1\.1 4\d\d /);
+});
+
+test('what is not HTTP is 400', async () => {
+  expect(await sent('HELLO\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
+});
+
+test('a body of 100 MB is 413 before it is read', async () => {
+  const token = await service.mint({ scopes: ['records:write'] });
+  const head = `POST /things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n`;
+  const answer = await sent(`${head}content-length: ${100 * KIB * KIB}\r\n\r\n${'x'.repeat(200 * KIB)}`);
+  expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+  expect(answer).toContain('"code":"payload_too_large"');
+});
+
+test('R12: a connection older than the limit is told to close', async () => {
+  const { cert, key, ca } = service.jobLeaf;
+  const agent = new Agent({ connections: 1, connect: { cert, key, ca } });
+  const ask = async () => {
+    const answer = await request(`${service.urls.api}/version`, { dispatcher: agent });
+    await answer.body.dump();
+    return answer.headers['connection'];
+  };
+  expect(await ask()).toBe('keep-alive');
+  await new Promise((resolve) => setTimeout(resolve, 450));
+  expect(await ask()).toBe('close');
+  expect(await ask()).toBe('keep-alive');
+  await agent.close();
+});
+
+test('beyond its tier a caller is 429 with Retry-After', async () => {
+  const rates = createRateLimits({ profile: profileNamed('fedramp-moderate'), service: 'x' });
+  for (let call = 0; call < 10; call += 1) await rates.consume('auth', 'a');
+  await expect(rates.consume('auth', 'a')).rejects.toMatchObject({
+    code: 'too_many_requests',
+    retryAfterSeconds: expect.any(Number),
+  });
+  await expect(rates.consume('auth', 'b')).resolves.toBeUndefined();
+});
+
+test('a drain answers what is in flight and what was on the way, with 0 failures', async () => {
+  const draining = await testService();
+  const agent = await draining.agentOf('job');
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  draining.hooks.during = () => held;
+  const ping = () => request(`${draining.urls.api}/internal/ping`, { dispatcher: agent, method: 'POST' });
+  const inFlight = [ping(), ping(), ping()];
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const stopped = draining.stopListening();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const ready = await request(`${draining.urls.management}/health/ready`);
+  expect(ready.statusCode).toBe(503);
+  await ready.body.dump();
+  release();
+  const answers = await Promise.all(inFlight);
+  expect(answers.map(({ statusCode, headers }) => [statusCode, headers['connection']])).toEqual(
+    Array(3).fill([200, 'close']),
+  );
+  await Promise.all(answers.map(({ body }) => body.dump()));
+  await stopped;
+  await expect(ping()).rejects.toThrow();
+  await draining.close();
+});
+
+test('a caller without a certificate, or of another CA, gets no connection', async () => {
+  await expect(request(`${service.urls.api}/health`, { dispatcher: service.anonymous })).rejects.toThrow();
+  await expect(request(`${service.urls.api}/health`, { dispatcher: job })).resolves.toMatchObject({ statusCode: 200 });
+});
