@@ -1,0 +1,218 @@
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CompactSign } from 'jose';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import {
+  BATCH_TYPE,
+  canonicalBytes,
+  chainHash,
+  commitmentOf,
+  entryLeaf,
+  NO_PREVIOUS,
+  type AuditBatch,
+} from '@postern/audit';
+import { busCa, issueSelfSigned } from '@postern/testing';
+import { event, heldIds, openWorld, until, type World } from './world.ts';
+
+let world: World;
+let producer: Awaited<ReturnType<World['producer']>>;
+
+beforeAll(async () => {
+  world = await openWorld();
+  await world.sink();
+  producer = await world.producer();
+});
+afterAll(async () => {
+  await world?.close();
+});
+
+type Signer = { cert: string; key: string };
+const entry = () => {
+  const one = event();
+  return {
+    id: one.id,
+    action: one.action,
+    salt: randomBytes(32).toString('base64url'),
+    event: Buffer.from(canonicalBytes(one)).toString('base64url'),
+  };
+};
+const hashOf = (batch: AuditBatch): string => {
+  let previous: Uint8Array = Buffer.from(batch.previous, 'base64url');
+  batch.entries.forEach((one, i) => {
+    const commitment = commitmentOf(Buffer.from(one.salt, 'base64url'), Buffer.from(one.event, 'base64url'));
+    const { producer: name, epoch, first } = batch;
+    previous = chainHash(entryLeaf({ producer: name, epoch, seq: first + i, previous }, { ...one, commitment }));
+  });
+  return Buffer.from(previous).toString('base64url');
+};
+const ders = (pem: string): string[] =>
+  [...pem.matchAll(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)].map(([one]) =>
+    new X509Certificate(one).raw.toString('base64'),
+  );
+const signed = (batch: unknown, by: Signer, header: Record<string, unknown> = {}): Promise<string> =>
+  new CompactSign(Buffer.from(JSON.stringify(batch)))
+    .setProtectedHeader({ alg: 'ES256', typ: BATCH_TYPE, x5c: ders(by.cert), ...header })
+    .sign(createPrivateKey(by.key));
+const own = (): Signer => producer.tls.current();
+const certificateOf = async (workload: string): Promise<Signer> => {
+  const { paths } = await world.server.authority.issue(workload);
+  return { cert: readFileSync(paths.cert, 'utf8'), key: readFileSync(paths.key, 'utf8') };
+};
+const send = (batch: unknown) => producer.bus.queue('audit').add({ v: 1, batch });
+const state = () => world.log.query('select size, root from log_head');
+const quarantined = async () =>
+  (await world.log.query<{ reason: string }>('select reason from quarantine order by id')).map(({ reason }) => reason);
+
+/** Where the log stands with the producer. */
+let at: { seq: number; hash: string };
+const next = (over: Partial<AuditBatch> = {}): AuditBatch => ({
+  v: 1,
+  producer: 'crypto-store',
+  epoch: 1,
+  first: at.seq + 1,
+  previous: at.hash,
+  entries: [entry(), entry()],
+  ...over,
+});
+
+beforeEach(async () => {
+  const [row] = await world.log.query<{ seq: string; hash: Buffer }>(
+    `select seq, hash from log_watermarks where producer = 'crypto-store'`,
+  );
+  at = row
+    ? { seq: Number(row.seq), hash: row.hash.toString('base64url') }
+    : { seq: 0, hash: Buffer.from(NO_PREVIOUS).toString('base64url') };
+});
+
+test('a batch signed by its producer, in place, is appended: the forgeries below differ in one thing each', async () => {
+  const batch = next();
+  await send(await signed(batch, own()));
+  await until(async () => (await heldIds(world)).length === 2, 'the batch is in the log');
+  const [row] = await world.log.query<{ hash: Buffer }>('select hash from log_watermarks');
+  expect(row?.hash.toString('base64url')).toBe(hashOf(batch));
+});
+
+const selfSigned = async (): Promise<Signer> => {
+  const leaf = await issueSelfSigned('crypto-store', { into: await mkdtemp(join(tmpdir(), 'self-signed-')) });
+  return { cert: leaf.cert, key: leaf.key };
+};
+
+test.each<[string, string, () => Promise<unknown>]>([
+  ['not signed', 'batch_not_signed', async () => 'not a signature'],
+  ['not in the shape of a job', 'job_shape', async () => ({ forged: true })],
+  [
+    "signed by another service's certificate",
+    'batch_of_another_producer',
+    async () => signed(next(), await certificateOf('key-proxy')),
+  ],
+  [
+    'signed for another producer',
+    'batch_of_another_producer',
+    async () => signed(next({ producer: 'key-proxy' }), own()),
+  ],
+  ['signed by a certificate of no anchor', 'certificate_untrusted', async () => signed(next(), await selfSigned())],
+  [
+    'signed by a certificate of the bus, not of workloads',
+    'certificate_untrusted',
+    async () => {
+      const leaf = await busCa().issue('crypto-store');
+      return signed(next(), { cert: readFileSync(leaf.paths.cert, 'utf8'), key: readFileSync(leaf.paths.key, 'utf8') });
+    },
+  ],
+  [
+    "under the producer's certificate with another's key",
+    'batch_signature',
+    async () => signed(next(), { cert: own().cert, key: (await certificateOf('crypto-store')).key }),
+  ],
+  [
+    'altered after it was signed',
+    'batch_signature',
+    async () => {
+      const [header, , signature] = (await signed(next(), own())).split('.');
+      return `${header}.${Buffer.from(JSON.stringify(next())).toString('base64url')}.${signature}`;
+    },
+  ],
+  ['a token of another kind (R7)', 'batch_header', async () => signed(next(), own(), { typ: 'at+jwt' })],
+  ['signed, but no batch', 'batch_shape', async () => signed({ hello: 'there' }, own())],
+  [
+    'for a server only',
+    'certificate_usage',
+    async () => {
+      const leaf = await world.server.authority.issue('crypto-store', { usages: ['serverAuth'] });
+      return signed(next(), { cert: readFileSync(leaf.paths.cert, 'utf8'), key: readFileSync(leaf.paths.key, 'utf8') });
+    },
+  ],
+])('a job that is %s changes nothing and is quarantined as %s (R25, R26)', async (_what, reason, forge) => {
+  const before = await state();
+  const known = (await quarantined()).length;
+  await send(await forge());
+  await until(async () => (await quarantined()).length > known, 'the job is quarantined');
+  expect((await quarantined()).at(-1)).toBe(reason);
+  expect(await state()).toEqual(before);
+});
+
+test('a batch that the log holds already changes nothing (R22)', async () => {
+  const batch = next();
+  const jws = await signed(batch, own());
+  await send(jws);
+  await until(async () => (await heldIds(world)).includes(batch.entries[0]!.id), 'the batch is in the log');
+  const before = await state();
+  await send(jws);
+  const later = next({ first: at.seq + 3, previous: hashOf(batch), entries: [entry()] });
+  await send(await signed(later, own()));
+  await until(async () => (await heldIds(world)).includes(later.entries[0]!.id), 'the later batch is in the log');
+  // One entry and its batch's receipt: the repetition added nothing.
+  expect(Number(((await state()) as { size: string }[])[0]?.size)).toBe(
+    Number((before as { size: string }[])[0]?.size) + 2,
+  );
+});
+
+test('an overlapping batch adds only what is new (R22)', async () => {
+  const first = next();
+  await send(await signed(first, own()));
+  const wider = { ...first, entries: [...first.entries, entry()] };
+  await send(await signed(wider, own()));
+  await until(async () => (await heldIds(world)).includes(wider.entries[2]!.id), 'the third entry is in the log');
+  const ids = await heldIds(world);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('the same number with another hash is an alarm, never a duplicate (R22)', async () => {
+  const before = await state();
+  const fork = next({ first: at.seq, entries: [entry()] });
+  await send(await signed(fork, own()));
+  const raised = () =>
+    world.log.query(`select 1 from audit_outbox where convert_from(canonical, 'UTF8') like '%sequence_fork%'
+      union all select 1 from log_events where action = 'alarm.raised'`);
+  await until(async () => (await raised()).length > 0, 'the alarm is recorded');
+  expect((await heldIds(world)).includes(fork.entries[0]!.id)).toBe(false);
+  expect(before).toBeDefined();
+});
+
+test('a gap is held until what is missing comes (R22)', async () => {
+  const first = next();
+  const second = next({ first: at.seq + 3, previous: hashOf(first) });
+  const third = next({ first: at.seq + 5, previous: hashOf(second) });
+  await send(await signed(third, own()));
+  await send(await signed(second, own()));
+  const waiting = () => world.log.query('select 1 from held_batches');
+  await until(async () => (await waiting()).length === 2, 'both are held');
+  expect((await heldIds(world)).includes(second.entries[0]!.id)).toBe(false);
+  await send(await signed(first, own()));
+  await until(async () => (await heldIds(world)).includes(third.entries[1]!.id), 'all three are in the log');
+  expect((await heldIds(world)).slice(-6)).toEqual(
+    [first, second, third].flatMap(({ entries }) => entries.map(({ id }) => id)),
+  );
+  expect(await waiting()).toEqual([]);
+});
+
+test('a flood of forged jobs leaves a bounded trace (R25)', async () => {
+  await Promise.all(Array.from({ length: 200 }, (_, i) => send(`forged ${i}`)));
+  const last = next();
+  await send(await signed(last, own()));
+  await until(async () => (await heldIds(world)).includes(last.entries[0]!.id), 'the honest batch is in the log');
+  expect((await quarantined()).length).toBeLessThanOrEqual(120);
+});
