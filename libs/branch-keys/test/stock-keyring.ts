@@ -6,7 +6,6 @@ import {
   CommitmentPolicy,
   KmsHierarchicalKeyRingNode,
 } from '@aws-crypto/client-node';
-import type * as Items from '@aws-crypto/branch-keystore-node/build/main/src/types.js';
 import { KMSClient, type DecryptCommand } from '@aws-sdk/client-kms';
 import type * as storeTypes from '@aws-crypto/branch-keystore-node/build/main/src/types.js';
 import { type Query } from '@postern/postgres';
