@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import { BranchKeyUnknown, type BranchKey, type BranchKeySource } from '@postern/envelope';
 import { systemNow, type Now } from '@postern/runtime';
 import { createKeyRecords, createVersionRecords } from './create-records.ts';
 import { KeysUnavailable, RootKeyRefused } from './errors.ts';
 import { createKeyCache } from './key-cache.ts';
+import { macKeyOf } from './mac-key.ts';
 import { ACTIVE, BEACON, versionOf, versionType, wrapContext, type BranchKeyRecord, type Owner } from './record.ts';
 import { type RootKey } from './root-key.ts';
 import { insertKey, insertVersion, selectId, selectRecord, type Query } from './table.ts';
@@ -30,8 +31,8 @@ export type BranchKeys = BranchKeySource & {
   idFor(tenant: string, purpose: string): Promise<string>;
   /** The same, or null where there is none yet. */
   find(tenant: string, purpose: string): Promise<string | null>;
-  /** Lends the beacon key, from which MAC and index keys are derived (R30); it has no versions. */
-  withBeacon<T>(branchKeyId: string, use: (beaconKey: Uint8Array) => T): Promise<T>;
+  /** Lends the MAC or index key of that name, derived from the beacon key (R30). It outlives rotations. */
+  withMacKey<T>(branchKeyId: string, name: string, use: (key: KeyObject) => T): Promise<T>;
   /** Seals from now on use a new version (other replicas follow when their cache expires); old messages still open. */
   rotate(branchKeyId: string): Promise<void>;
   /** Rejects when the root key cannot be used. */
@@ -39,7 +40,7 @@ export type BranchKeys = BranchKeySource & {
   close(): void;
 };
 
-type CachedKey = BranchKey & { key: Buffer; owner: Owner };
+type CachedKey = BranchKey & { key: Buffer; owner: Owner; macKeys: Map<string, KeyObject> };
 const UUID_BYTES = 16;
 
 /** Opens a service's branch keys. The root key is closed by who opened it. */
@@ -57,7 +58,7 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
     if (owner.service !== service || owner.environment !== environment) throw new BranchKeyUnknown();
     const key = await unwrap(rootKey, record);
     const version = type === BEACON ? Buffer.alloc(0) : uuidToBytes(versionOf(record));
-    return { id: branchKeyId, version, key, owner };
+    return { id: branchKeyId, version, key, owner, macKeys: new Map() };
   };
   const lendActive = <T>(branchKeyId: string, use: (key: CachedKey) => T): Promise<T> =>
     cache.lend(branchKeyId, load(branchKeyId, ACTIVE), use);
@@ -89,8 +90,12 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
       const type = versionType(bytesToUuid(version));
       return cache.lend(`${branchKeyId} ${type}`, load(branchKeyId, type), use);
     },
-    withBeacon: (branchKeyId, use) =>
-      cache.lend(`${branchKeyId} ${BEACON}`, load(branchKeyId, BEACON), ({ key }) => use(key)),
+    withMacKey: (branchKeyId, name, use) =>
+      cache.lend(`${branchKeyId} ${BEACON}`, load(branchKeyId, BEACON), ({ key, owner, macKeys }) => {
+        const macKey = macKeys.get(name) ?? macKeyOf(key, { ...owner, name });
+        macKeys.set(name, macKey);
+        return use(macKey);
+      }),
     find,
     async idFor(tenant, purpose) {
       const name = JSON.stringify([tenant, purpose]);

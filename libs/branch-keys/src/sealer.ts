@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
 import { BranchKeyUnknown, createEnvelope, EnvelopeRefused, type EncryptionContext } from '@postern/envelope';
-import { macKeyOf } from './mac-key.ts';
 import { type BranchKeys } from './open-branch-keys.ts';
 
 /** Seals and opens for one tenant and purpose. All reject with `EnvelopeRefused`, or `KeysUnavailable`. */
@@ -44,8 +43,6 @@ export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: strin
     seal: async (plaintext, context) => envelope.seal(plaintext, await at(context)),
     open: async (message, context) => envelope.open(message, await at(context)),
     mac: async (name, value) =>
-      keys.withBeacon(await branchKeyId(), (beaconKey) =>
-        createHmac('sha256', macKeyOf(beaconKey, { tenant, purpose, name })).update(value).digest(),
-      ),
+      keys.withMacKey(await branchKeyId(), name, (key) => createHmac('sha256', key).update(value).digest()),
   };
 }
