@@ -3,7 +3,7 @@ import { openBus } from '@postern/bus';
 import { type App } from '@postern/http';
 import { openIssuer, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, type FetchJwks } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, type FetchJwks, type UseOnce } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -45,6 +45,7 @@ export async function compose(
         now,
       }),
     );
+    const once: UseOnce = (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt);
     const peers = closing.after(openAgent(tls));
     const verifier = closing.after(
       createTokenVerifier({
@@ -53,7 +54,7 @@ export async function compose(
         kinds: ['provider-access', 'grant', 'postern-access'],
         profile,
         fetchJwks: ownKeysFirst(config, issuer, fetchJwksOver(peers)),
-        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        useOnce: once,
         bearerSubject: (azp, workload) =>
           policy.workloads.find(({ name }) => name === workload)?.bearerSubjects.includes(azp) === true,
         now,
@@ -73,6 +74,8 @@ export async function compose(
       verifier,
       policy,
       issuer,
+      profile,
+      useOnce: once,
       apiUrl: config.apiUrl,
       issuers: trust.issuers,
       now,

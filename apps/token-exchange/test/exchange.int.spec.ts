@@ -129,7 +129,8 @@ describe('the tour, row by row', () => {
       expect(await metadata.body.json()).toMatchObject({
         issuer: world.issuer,
         jwks_uri: `${world.issuer}/.well-known/jwks.json`,
-        token_endpoint: `${world.urls.api}/token`,
+        token_endpoint: `${world.issuer}/token`,
+        mtls_endpoint_aliases: { token_endpoint: `${world.urls.api}/token` },
       });
     }
   });

@@ -40,5 +40,13 @@ test('R17: the public listener answers these routes and no other', () => {
   expect(routesOn(world.service.app, 'public')).toEqual([
     'GET /.well-known/jwks.json',
     'GET /.well-known/oauth-authorization-server',
+    'POST /token',
   ]);
+});
+
+test('in high, which wants certificates, a caller without one has no token endpoint', async () => {
+  const high = await openWorld({ env: { POSTERN_PROFILE: 'fedramp-high', POSTERN_FIPS: 'false' } });
+  expect(routesOn(high.service.app, 'public')).not.toContain('POST /token');
+  expect(routesOn(high.service.app, 'api')).toContain('POST /token');
+  await high.close();
 });

@@ -17,6 +17,7 @@ import {
   testIssuer,
   WORKLOADS,
 } from '@postern/testing';
+import type { JWK } from 'jose';
 import { request } from 'undici';
 import { compose, type Service } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
@@ -44,8 +45,14 @@ export const policy: PolicyDocument = policyDocument.parse(
 /** The service on real Postgres over mTLS, with a realm, auth-manager and key-proxy as issuers. */
 export async function openWorld({
   realmEntry,
+  clientKeys = {},
   env: overrides = {},
-}: { realmEntry?: IssuerEntry; env?: Record<string, string> } = {}) {
+}: {
+  realmEntry?: IssuerEntry;
+  /** Keys of workloads that prove themselves by assertions. */
+  clientKeys?: Record<string, JWK[]>;
+  env?: Record<string, string>;
+} = {}) {
   const [postgres, realm, grants, accounts] = await Promise.all([
     postgresForTests(),
     testIssuer({ kinds: ['provider-access'] }),
@@ -80,7 +87,8 @@ export async function openWorld({
   };
   await createLocalRootKeyFile(at('root.key'));
   await writeFile(at('trust.json'), JSON.stringify(trust));
-  await writeFile(at('policy.json'), JSON.stringify(policy));
+  const workloads = policy.workloads.map((one) => ({ ...one, clientKeys: clientKeys[one.name] ?? [] }));
+  await writeFile(at('policy.json'), JSON.stringify({ ...policy, workloads }));
   const env = {
     POSTERN_ENVIRONMENT: 'development',
     POSTERN_ROLE: 'api',

@@ -32,3 +32,4 @@ export {
   type ProviderTokens,
   type TokenHint,
 } from './provider/open-provider.ts';
+export { ASSERTION_LIFE_SECONDS, checkClientAssertion, type ClientAssertionCheck } from './client-assertion.ts';

@@ -40,4 +40,6 @@ export type Presented = {
   workload?: string;
   /** `url` is the absolute URL the caller used (RFC 9449 `htu`; query and fragment are ignored). */
   dpop?: { proof: string; method: string; url: string };
+  /** The thumbprint (`jkt`) of a key whose proof for this very request was checked, and used up, already. */
+  provenKey?: string;
 };

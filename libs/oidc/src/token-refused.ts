@@ -26,6 +26,7 @@ export type RefusalReason =
   | 'proof_missing'
   | 'proof_invalid'
   | 'proof_replayed'
+  | 'assertion_replayed'
   | 'revoked'
   | 'scope_missing'
   | 'keys_unavailable'

@@ -125,6 +125,7 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
     if (binding.kind === 'none') return false;
     if (binding.kind === 'certificate') return binding.thumbprint === presented.certificateThumbprint;
     if (profile.certificateBoundTokens || !useOnce) return false;
+    if (presented.provenKey !== undefined && !ath) return binding.jkt === presented.provenKey;
     if (!presented.dpop) throw new TokenRefused('proof_missing');
     const algorithms: readonly string[] = profile.verifyAlgs;
     const check = { ...presented.dpop, algorithms, useOnce, now, ...(ath && { accessToken: token }) };

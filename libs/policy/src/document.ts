@@ -76,10 +76,35 @@ const ask = z.strictObject({
     ),
 });
 
+const key = z.union([
+  z.strictObject({
+    kty: z.literal('EC'),
+    crv: z.literal('P-256'),
+    x: z.string().length(43),
+    y: z.string().length(43),
+    kid: z.string().min(1).max(256),
+    alg: z.literal('ES256').default('ES256'),
+    use: z.literal('sig').default('sig'),
+  }),
+  z.strictObject({
+    kty: z.literal('RSA'),
+    n: z.string().min(342).max(1024),
+    e: z.string().max(8),
+    kid: z.string().min(1).max(256),
+    alg: z.literal('PS256').default('PS256'),
+    use: z.literal('sig').default('sig'),
+  }),
+]);
+
 const workload = z.strictObject({
   name,
   spiffeId: z.url({ protocol: /^spiffe$/ }),
   client: client.optional().describe('its OAuth client at the realm'),
+  clientKeys: z
+    .array(key)
+    .max(8)
+    .default([])
+    .describe('public keys of its assertions (`private_key_jwt`), for callers without a certificate'),
   databaseRole: z.string().optional(),
   redisUser: z.string().optional(),
   queues: z.array(z.string()).optional(),

@@ -45,7 +45,7 @@ const namesOf = ({ scopes }: PolicyDocument, asked: readonly string[]): string[]
   [...new Set(asked)].filter((scope) => scopes.some(({ name }) => name === scope)).slice(0, 64);
 
 function actorOf({ subject, caller: { workload } }: Attempt): Pick<Event, 'tenant' | 'actor'> {
-  if (!subject) return {};
+  if (!subject) return { actor: { workload } };
   const { person, clientId: client, actors, tenant } = subject.principal;
   const acts = actors.length > 0 ? { acts: [...actors] } : {};
   return { tenant, actor: { ...(person && { person }), client, workload, ...acts } };

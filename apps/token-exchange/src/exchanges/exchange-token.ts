@@ -1,5 +1,5 @@
 import type { Issuer, MintedClaims } from '@postern/issuer';
-import type { HeldBy, IssuerEntry, Principal } from '@postern/oidc';
+import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
 import { evaluate, type Decision, type PolicyDocument } from '@postern/policy';
 import { actOf, actorsAfter, assertMayAct } from './actor-chain.ts';
 import { audiencesOf, ceilingOf } from './ceiling.ts';
@@ -12,8 +12,8 @@ export type ExchangeToken = {
   now: () => Date;
 };
 
-/** The workload that asks, by its certificate; the minted token is bound to it. */
-export type Caller = { workload: string; thumbprint: string };
+/** The workload that asks, as its certificate or its assertion shows it; the minted token is bound to what it holds. */
+export type Caller = { workload: string; binding: Binding };
 export type Asked = { audience: string; scopes: readonly string[] };
 export type Subject = { principal: Principal; heldBy: HeldBy };
 
@@ -29,7 +29,7 @@ export type Exchange = {
 
 /**
  * Mints the token that the caller may have for a verified subject: policy ∩ ceiling, one audience, no longer than the
- * subject, the policy and the profile allow, bound to the caller's certificate, with everyone who acts named in it.
+ * subject, the policy and the profile allow, bound to the caller's certificate or key, with everyone who acts named in it.
  * Nothing is recorded here.
  * @throws ExchangeRefused
  */
@@ -48,7 +48,7 @@ export async function exchangeToken(deps: ExchangeToken, subject: Subject, asked
   if (lifetimeSeconds < 1) throw new ExchangeRefused('no_life_left');
   const { token, tokenId, expiresAt } = await issuer.mint('at+jwt', claimsOf(principal, asked, client, actors), {
     lifetimeSeconds,
-    binding: { kind: 'certificate', thumbprint: caller.thumbprint },
+    binding: caller.binding,
   });
   const expiresInSeconds = Math.floor((expiresAt.getTime() - now().getTime()) / 1000);
   return { token, tokenId, expiresAt, expiresInSeconds, scopes: decision.granted, actors, decision } satisfies Exchange;

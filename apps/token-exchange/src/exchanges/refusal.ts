@@ -9,7 +9,8 @@ export type OAuthError =
   | 'invalid_scope'
   | 'insufficient_scope'
   | 'unauthorized_client'
-  | 'access_denied';
+  | 'access_denied'
+  | 'invalid_dpop_proof';
 
 /** Why an exchange was refused: the rule of policy, or what was wrong with the request or the subject. */
 export type Reason =
@@ -21,7 +22,8 @@ export type Reason =
   | 'grant_audience'
   | 'actor_not_allowed'
   | 'chain_too_long'
-  | 'no_life_left';
+  | 'no_life_left'
+  | 'proof_needed';
 
 type Entry = { status: 400 | 403; error: OAuthError; description: string };
 
@@ -55,6 +57,7 @@ const entries: Record<Reason, Entry> = {
   },
   actor_not_allowed: request('The subject names someone else as its actor'),
   chain_too_long: request('Too many have acted for the subject already'),
+  proof_needed: { status: 400, error: 'invalid_dpop_proof', description: 'A DPoP proof is needed' },
   no_life_left: request('The subject token expires too soon'),
 };
 
@@ -103,6 +106,10 @@ export function refusalOf(error: unknown): Said | undefined {
   if (!(error instanceof TokenRefused)) return undefined;
   if (error.code === 'keys_unavailable' || error.code === 'revocation_unavailable') {
     throw problem(error.code, { retryAfterSeconds: 2, cause: error });
+  }
+  if (error.code === 'invalid_dpop_proof') {
+    const description = 'The DPoP proof is not accepted';
+    return { status: 400, error: error.code, description, reason: error.reason, refusedScopes: [] };
   }
   return { ...request('The subject token is not accepted'), reason: error.reason, refusedScopes: [] };
 }
