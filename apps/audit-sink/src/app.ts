@@ -13,24 +13,22 @@ export const SERVICE = 'audit-sink';
 export type AppDeps = ReadLog & {
   /** Services whose events the log takes. */
   producers: readonly string[];
+  /** A replica that is only a worker has no routes of its own. */
+  serves: boolean;
   http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
 };
 
 /** The service as its routes. No I/O happens here. */
-export function createApp({ http, producers, ...log }: AppDeps): App {
+export function createApp({ http, producers, serves, ...log }: AppDeps): App {
   const workloads = http.workloads.workloads.map(({ name }) => name);
-  return createHttpApp({
-    ...http,
-    service: SERVICE,
-    problems,
-    routes: [
-      listEventsRoute(log),
-      eventReceipt(log),
-      checkpoint(log, workloads),
-      logKey(log, workloads),
-      inclusion(log),
-      consistency(log),
-      watermark(log, producers),
-    ],
-  });
+  const routes = [
+    listEventsRoute(log),
+    eventReceipt(log),
+    checkpoint(log, workloads),
+    logKey(log, workloads),
+    inclusion(log),
+    consistency(log),
+    watermark(log, producers),
+  ];
+  return createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
 }

@@ -74,6 +74,7 @@ export async function compose(
       query,
       key,
       producers: config.producers,
+      serves: base.role !== 'worker',
       http: {
         verifier,
         audit,

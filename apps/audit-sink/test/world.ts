@@ -18,6 +18,7 @@ import {
   testIssuer,
   WORKLOADS,
   type MintOptions,
+  type TestIssuer,
 } from '@postern/testing';
 import { request } from 'undici';
 import { compose } from '../src/compose.ts';
@@ -28,7 +29,7 @@ export type World = Awaited<ReturnType<typeof openWorld>>;
 export type Reply = { status: number; body: Record<string, unknown>; text: string };
 
 /** The log with its database, both Redis, an issuer; producers and callers as a test wants them. */
-export async function openWorld() {
+export async function openWorld({ issuers = [] }: { issuers?: TestIssuer[] } = {}) {
   const [server, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
   const database = await server.createDatabase({ service: 'audit-sink' });
   const { ownerUrl, tls, serviceRole } = database;
@@ -46,7 +47,7 @@ export async function openWorld() {
     JSON.stringify({
       trustDomain: DEVELOPMENT_TRUST_DOMAIN,
       workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
-      issuers: [issuer.entry],
+      issuers: [issuer, ...issuers].map(({ entry }) => entry),
     }),
   );
   const closes: (() => unknown)[] = [];
@@ -92,7 +93,7 @@ export async function openWorld() {
       let closed: Promise<void> | undefined;
       const close = () => (closed ??= listening.close().then(() => service.close()));
       closes.push(close);
-      return { url: listening.urls.api ?? '', app: service.app, close };
+      return { url: listening.urls.api ?? '', urls: listening.urls, app: service.app, close };
     },
     /** A service that records events: its database, its bus user, its certificate. */
     async producer(name = 'crypto-store') {
@@ -156,14 +157,16 @@ export async function openWorld() {
           audience: 'audit-sink',
           scopes: ['audit:read'],
           roles: ['auditor'],
-          subject: 'audrey',
+          sub: 'audrey',
           clientId: workload,
           actors: [workload],
           boundTo: thumbprint,
           ...options,
-        } as MintOptions);
+        });
       return {
         token,
+        dispatcher: agent,
+        thumbprint,
         async get(url: string, options: Partial<MintOptions> | null = {}): Promise<Reply> {
           const authorization = options === null ? {} : { authorization: `Bearer ${await token(options)}` };
           const answer = await request(url, { dispatcher: agent, headers: authorization });
