@@ -1,6 +1,7 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Route } from './declaration.ts';
 import { open } from './open.ts';
 import { route } from './route.ts';
@@ -42,16 +43,22 @@ export function docsRoutes(service: string): Route[] {
       cacheControl: 'public, max-age=3600',
       handle: () =>
         open({
-          source: createReadStream(bundlePath()),
+          source: createReadStream(scriptPath()),
           contentType: 'text/javascript; charset=utf-8',
         }),
     }),
   ];
 }
 
-/** The package exports its entry only; the bundle for browsers lies beside it. */
-const bundlePath = (): string =>
-  join(dirname(createRequire(import.meta.url).resolve('@scalar/api-reference')), 'browser', 'standalone.js');
+/**
+ * A production tree carries the script beside its code (`infra/build`). In the workspace it lies in its package, which
+ * exports its entry only.
+ */
+function scriptPath(): string {
+  const beside = fileURLToPath(new URL('scalar.js', import.meta.url));
+  if (existsSync(beside)) return beside;
+  return join(dirname(createRequire(import.meta.url).resolve('@scalar/api-reference')), 'browser', 'standalone.js');
+}
 
 const page = (service: string): string => `<!doctype html>
 <html lang="en">

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { firstPartyOnly, refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
@@ -11,9 +11,11 @@ const entryPoints = (project: string) => ({
   otel: 'libs/runtime/src/otel.ts',
 });
 
+/** Files that the code looks for beside itself, and the package that they are copied from: it is not installed for them. */
+const assets = { 'scalar.js': '@scalar/api-reference/dist/browser/standalone.js' };
+
 /**
- * Writes a service's production tree: `main.js`, `migrate.js`, `otel.js` and the chunks they share (first-party code
- * only), with a `package.json` and a lock file of exactly the third-party packages they import. `npm ci` there, and
+ * Writes a service's production tree: `main.js`, `migrate.js` and `otel.js` (first-party code only), with a `package.json` and a lock file of exactly the third-party packages they import. `npm ci` there, and
  * `node --enable-source-maps main.js`, are all that an image needs.
  *
  * @param project the folder, as `apps/crypto-store`, relative to the workspace root, which is the working directory
@@ -29,9 +31,7 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
     entryPoints: entries,
     outdir,
     entryNames: '[name]',
-    chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
-    splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
@@ -43,12 +43,19 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
   });
   refuseDevelopmentParts(metafile, [`${project}/`, 'libs/']);
 
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  for (const [name, from] of Object.entries(assets)) copyFileSync(`node_modules/${from}`, `${outdir}/${name}`);
+  const { version, allowScripts } = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest;
+  const name = `@postern/${basename(project)}`;
   const dependencies = lockedVersions(thirdPartyOf(metafile));
-  const manifest = { name: `@postern/${basename(project)}`, version, private: true, type: 'module', dependencies };
-  writeFileSync(`${outdir}/package.json`, json({ ...manifest, engines: { node: '>=24' } }));
-  writeFileSync(`${outdir}/package-lock.json`, json(prunedLock({ name: manifest.name, version, dependencies })));
-  return { files: Object.keys(entries).map((name) => `${name}.js`), metafile };
+  const lock = prunedLock({ name, version, dependencies });
+  // The workspace's decision about each install script goes with the packages it was made for.
+  const scripts = Object.entries(allowScripts).filter(([script]) => `node_modules/${script}` in lock.packages);
+  const manifest = { name, version, private: true, type: 'module', engines: { node: '>=24' }, dependencies };
+  writeFileSync(`${outdir}/package.json`, json({ ...manifest, allowScripts: Object.fromEntries(scripts) }));
+  writeFileSync(`${outdir}/package-lock.json`, json(lock));
+  return { files: Object.keys(entries).map((entry) => `${entry}.js`), metafile };
 }
+
+type Manifest = { version: string; allowScripts: Record<string, boolean> };
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -10,6 +10,8 @@ type LockEntry = {
 };
 type Lock = { version: string; packages: Record<string, LockEntry> };
 
+export type PrunedLock = { packages: Record<string, LockEntry>; [field: string]: unknown };
+
 const readLock = (): Lock => JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lock;
 
 /** The exact version of each named package, as the workspace's lock file holds it. */
@@ -24,7 +26,7 @@ export function lockedVersions(names: readonly string[]): Record<string, string>
  *
  * Paths are kept as they are: taking siblings away never changes which copy a package finds.
  */
-export function prunedLock(root: { name: string; version: string; dependencies: Record<string, string> }): object {
+export function prunedLock(root: { name: string; version: string; dependencies: Record<string, string> }): PrunedLock {
   const { packages } = readLock();
   const kept = new Map<string, LockEntry>();
   const waiting = Object.keys(root.dependencies).map((name) => `node_modules/${name}`);
