@@ -5,3 +5,4 @@ export { openCast, type Cast } from './tour/cast.ts';
 export { playTour } from './tour/tour.ts';
 export { consent } from './tour/consent.ts';
 export { grantToken } from './tour/job.ts';
+export { quietly, type Step } from './progress.ts';

@@ -26,18 +26,29 @@ export class StepFailed extends Error {
   }
 }
 
-/** Runs one step and prints a line with its time; a failure carries the step's name, its log and the way out. */
-export async function step<T>(name: string, run: () => Promise<T>, also: { log?: string; remedy?: string } = {}) {
+export type Step = <T>(name: string, run: () => Promise<T>, also?: { log?: string; remedy?: string }) => Promise<T>;
+
+/** Runs one step; a failure carries the step's name, its log and the way out. Nothing is printed. */
+export const quietly: Step = async (name, run, also = {}) => {
+  try {
+    return await run();
+  } catch (error) {
+    throw error instanceof StepFailed ? error : new StepFailed(name, error, also);
+  }
+};
+
+/** Runs one step and prints a line with its time; fails as `quietly` does. */
+export const step: Step = async (name, run, also) => {
   const started = performance.now();
   try {
-    const result = await run();
+    const result = await quietly(name, run, also);
     say(`  ${green('✓')} ${name.padEnd(52)} ${dim(seconds(performance.now() - started))}`);
     return result;
   } catch (error) {
     say(`  ${red('✗')} ${name}`);
-    throw error instanceof StepFailed ? error : new StepFailed(name, error, also);
+    throw error;
   }
-}
+};
 
 /** Prints rows as a table with a header; the widths follow the longest cell of each column. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): void {

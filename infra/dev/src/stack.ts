@@ -10,7 +10,7 @@ import { writeJson } from './files.ts';
 import { realmFor, startDevelopmentProvider } from './identity-provider.ts';
 import { startRealKeycloak } from './keycloak.ts';
 import { choosePorts } from './ports.ts';
-import { step, StepFailed } from './progress.ts';
+import { step as printed, StepFailed, type Step } from './progress.ts';
 import { openRedisPair } from './redis.ts';
 import { migrate, ready, startService, type ServiceProcess } from './service-process.ts';
 import { preferredPorts, services, workloads, type Service } from './services.ts';
@@ -24,6 +24,8 @@ export type StackOptions = {
   idp: 'development' | 'keycloak';
   /** A service that restarts on each save of its sources. */
   watch?: Service;
+  /** Runs and shows each part that is started; one printed line each unless given. */
+  step?: Step;
 };
 
 export type Stack = {
@@ -46,13 +48,13 @@ export type Stack = {
 };
 
 /** Starts everything in order, a line for each part. What was opened is closed again when a later part fails. */
-export async function startStack({ home, idp, watch }: StackOptions): Promise<Stack> {
+export async function startStack(options: StackOptions): Promise<Stack> {
   const closing: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const end of closing.splice(0).reverse()) await end();
   };
   try {
-    return await open({ home, idp, ...(watch ? { watch } : {}) }, closing, close);
+    return await open(options, closing, close);
   } catch (error) {
     await close();
     throw error;
@@ -60,7 +62,7 @@ export async function startStack({ home, idp, watch }: StackOptions): Promise<St
 }
 
 async function open(
-  { home, idp, watch }: StackOptions,
+  { home, idp, watch, step = printed }: StackOptions,
   closing: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Stack> {
