@@ -14,13 +14,8 @@ export { actorChain, MAX_ACTORS } from './claims.ts';
 export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
 export { keySetTimes, type KeySetTimes } from './key-set.ts';
 export { checkDpopProof, PROOF_WINDOW_SECONDS, type DpopCheck, type UseOnce } from './dpop-proof.ts';
-export {
-  createTokenVerifier,
-  type HeldBy,
-  type Revocations,
-  type TokenVerifier,
-  type TokenVerifierSpec,
-} from './token-verifier.ts';
+export { createTokenVerifier } from './token-verifier.ts';
+export type { HeldBy, Revocations, TokenVerifier, TokenVerifierSpec } from './verifier-spec.ts';
 export { ProviderFailed, type ProviderFailure } from './provider/provider-failed.ts';
 export {
   openProvider,

@@ -1,60 +1,16 @@
 import { hash } from 'node:crypto';
-import type { Profile } from '@postern/profile';
 import { Secret } from '@postern/runtime';
 import { compactVerify, type JWTPayload } from 'jose';
 import { judgeClaims, type Judged } from './claims.ts';
 import { MAX_TOKEN_CHARS, parseCompactJws } from './compact-jws.ts';
-import { checkDpopProof, type UseOnce } from './dpop-proof.ts';
-import type { FetchJwks } from './fetch-jwks.ts';
-import { openKeySet, type KeySet, type KeySetTimes } from './key-set.ts';
+import { checkDpopProof } from './dpop-proof.ts';
+import { openKeySet, type KeySet } from './key-set.ts';
 import type { Presented, Principal } from './principal.ts';
 import { kindOf, type TokenKind } from './token-kinds.ts';
 import { TokenRefused } from './token-refused.ts';
 import type { IssuerEntry } from './trust-table.ts';
 import { createVerificationCache } from './verification-cache.ts';
-
-/** R14. `unknown` where this replica cannot tell: the caller gets 503. */
-export type Revocations = {
-  stateOf(principal: Principal): 'live' | 'revoked' | 'unknown' | Promise<'live' | 'revoked' | 'unknown'>;
-};
-
-export type TokenVerifierSpec = {
-  /** The operator's table (R1). */
-  issuers: readonly IssuerEntry[];
-  /** The name of this service: what `aud` must hold, and whose roles count (R3). */
-  audience: string;
-  /** The kinds this service takes (R7). */
-  kinds: readonly TokenKind[];
-  profile: Profile;
-  fetchJwks: FetchJwks;
-  /** Single use of DPoP proofs (R16); without it DPoP-bound tokens are refused. */
-  useOnce?: UseOnce;
-  revocations?: Revocations;
-  /**
-   * Whether an unbound token of client `azp` may be exchanged by `workload` (R8; the low profile only). Absent: never.
-   */
-  bearerSubject?: (azp: string, workload: string) => boolean;
-  now?: () => Date;
-  times?: KeySetTimes;
-  /** Verified tokens held in memory. */
-  cacheSize?: number;
-};
-
-/** Why a subject token was taken from this caller (R8). */
-export type HeldBy = 'holder' | 'audience' | 'bearer-rule';
-
-export type TokenVerifier = {
-  /** A token in the Authorization header. @throws TokenRefused */
-  verify(token: string, presented: Presented): Promise<Principal>;
-  /**
-   * A token in the `subject_token` parameter, from the workload that the connection shows: accepted from its holder, or
-   * from a workload that its `aud` names; `aud` = this service alone authorises nobody (R8). @throws TokenRefused
-   */
-  verifySubject(token: string, presented: Presented): Promise<{ principal: Principal; heldBy: HeldBy }>;
-  /** Loads every issuer's keys. @throws TokenRefused `keys_unavailable` */
-  ready(): Promise<void>;
-  close(): void;
-};
+import type { HeldBy, TokenVerifier, TokenVerifierSpec } from './verifier-spec.ts';
 
 /** What the signature and the claims decided; time, audience, binding, proof and revocation are asked at each use (R13). */
 type Verified = Judged & { kind: TokenKind; issuer: string; keys: KeySet; generation: number; claims: JWTPayload };
@@ -62,6 +18,10 @@ type Verified = Judged & { kind: TokenKind; issuer: string; keys: KeySet; genera
 /** For `iat` and `nbf` of a machine whose clock is ahead; `exp` gets none. */
 const CLOCK_SKEW_MS = 10_000;
 
+/**
+ * The resource server's side of tokens (RFC 9068, RFC 8705, RFC 9449). Nothing is fetched before the first token or
+ * `ready()`.
+ */
 export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
   const { issuers, audience, kinds, profile, fetchJwks, useOnce, revocations } = spec;
   const now = spec.now ?? (() => new Date());
@@ -102,7 +62,15 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
     const judged = judgeClaims(kind, issuer.entry, claims, audience);
     const expires = Math.min(judged.expires, judged.issuedAt + longestLifeMs);
     const { keys, entry } = issuer;
-    const verified = { ...judged, expires, kind, issuer: entry.issuer, keys, generation, claims };
+    const verified = {
+      ...judged,
+      expires,
+      kind,
+      issuer: entry.issuer,
+      keys,
+      generation,
+      claims: Object.freeze(claims),
+    };
     cache.set(digest, verified);
     return verified;
   }
