@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TlsMaterial } from '@postern/mtls';
 import { systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
 import type { Bus } from '@postern/bus';
-import { AUDIT_QUEUE, type AuditJob } from '@postern/audit';
+import { AUDIT_QUEUE, type AuditJob, type Watermark } from '@postern/audit';
 import type { OutboxPostgres } from '../open-audit.ts';
 import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts';
 import { fetchWatermark, type Sink } from './fetch-watermark.ts';
@@ -108,23 +108,39 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
     }
   };
 
+  /** Alarms are told; only where numbers differ can this side do something: give new ones, in a new epoch. */
+  const judge = async (answer: Watermark, own: Uint8Array | undefined) => {
+    try {
+      if (options.logKey !== undefined && answer.key !== options.logKey) throw new WitnessAlarm('log_key_changed');
+      return judgeWatermark(answer, seen, producer, own);
+    } catch (err) {
+      if (!(err instanceof WitnessAlarm)) throw err;
+      gauges?.alarms.inc({ reason: err.reason });
+      logger.error({ producer, reason: err.reason }, 'the log contradicts what was seen of it');
+      askedAt = Date.now() + ASK_IDLE_MS;
+      if (err.reason === 'entry_differs') return 'differs';
+      throw err;
+    }
+  };
+
   const ask = async () => {
     askedAt = Date.now();
     const answer = await fetchWatermark(sink, producer, seen ? treeSizeOf(seen.checkpoint) : 0);
-    if (options.logKey !== undefined && answer.key !== options.logKey) throw new WitnessAlarm('log_key_changed');
-    // Another Postgres than before, or a log that holds what we never numbered: the numbers here cannot be trusted.
-    if (state.cluster !== cluster) return startEpoch(answer, 'cluster_changed');
-    const ahead = answer.epoch > state.epoch || (answer.epoch === state.epoch && answer.seq > state.seq);
-    if (ahead) return startEpoch(answer, 'log_ahead');
     const { rows } = await client.query<{ hash: Buffer }>(
       'select hash from audit_outbox where epoch = $1 and seq = $2',
       [answer.epoch, answer.seq],
     );
+    const ahead = answer.epoch > state.epoch || (answer.epoch === state.epoch && answer.seq > state.seq);
+    // A log that holds what we never numbered: this database is older than that. Numbers given here cannot be trusted.
+    if (ahead) return startEpoch(answer, 'log_ahead');
     const before = heldSeq();
-    const judged = judgeWatermark(answer, seen, producer, rows[0]?.hash);
-    if (!judged) return;
-    await keepWitness(client, producer, judged);
+    const judged = await judge(answer, rows[0]?.hash);
+    if (judged === 'differs') return startEpoch(answer, 'log_differs');
+    if (judged) await keepWitness(client, producer, judged);
     seen = judged;
+    // Another Postgres than before, with the log no further than we know: what it does not hold gets new numbers.
+    if (state.cluster !== cluster) return startEpoch(answer, 'cluster_changed');
+    if (!seen) return;
     if (heldSeq() > before) {
       progressAt = Date.now();
       resendMs = RESEND_MS;
@@ -151,11 +167,8 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
     if (Date.now() - askedAt >= (outstanding ? ASK_BUSY_MS : ASK_IDLE_MS)) {
       await ask().catch((err: unknown) => {
         if (term.over()) throw err;
-        if (err instanceof WitnessAlarm) {
-          gauges?.alarms.inc({ reason: err.reason });
-          logger.error({ producer, reason: err.reason }, 'the log contradicts what was seen of it');
-          askedAt = Date.now() + ASK_IDLE_MS;
-        } else logger.warn({ err, producer, peer: 'audit-sink' }, 'the log did not say how far it holds events');
+        if (err instanceof WitnessAlarm) return;
+        logger.warn({ err, producer, peer: 'audit-sink' }, 'the log did not say how far it holds events');
       });
     }
     if (!outstanding) progressAt = Date.now();
