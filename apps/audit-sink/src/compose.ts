@@ -13,6 +13,7 @@ import { type Config } from './config.ts';
 import { createConsumer } from './intake/consume.ts';
 import { openCheckpointKey } from './log/checkpoint-key.ts';
 import { signNewest } from './log/checkpoints.ts';
+import { createExternalCheckpoint } from './log/external-checkpoint.ts';
 import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
 
@@ -59,10 +60,12 @@ export async function compose(
       // Before the first append, never after: what does not fit the last signature is not built upon (R27).
       await assertConsistent(query, key);
       await signNewest(query, key);
+      const external = createExternalCheckpoint(query, key, config.checkpointPath);
+      await external.assertExtended();
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
-      const consume = createConsumer({ postgres, key, tls, workloads: trust, audit, logger, metrics, now });
+      const consume = createConsumer({ postgres, key, external, tls, workloads: trust, audit, logger, metrics, now });
       for (const producer of config.producers) {
         bus.worker({ queue: AUDIT_QUEUE, of: producer }, (payload) => consume(payload, producer));
       }

@@ -6,6 +6,7 @@ import {
   busSettings,
   migrationSettings,
   parseSettings,
+  path,
   postgresSettings,
   readDocument,
   rootKeyConfig,
@@ -37,6 +38,11 @@ export const settings = {
     "The log's name, first line of every checkpoint. Never changed. Default: the trust domain, then `/audit`.",
     { example: 'example.internal/audit' },
   ),
+  POSTERN_AUDIT_CHECKPOINT_PATH: setting(
+    path.optional(),
+    'File on another volume than the database that holds the newest signed checkpoint; a log that does not extend it is not appended to (R27).',
+    { example: '/var/lib/postern/checkpoint' },
+  ),
 };
 
 export type Config = {
@@ -51,6 +57,7 @@ export type Config = {
   readonly rootKey: RootKeyConfig;
   readonly producers: readonly string[];
   readonly origin: string;
+  readonly checkpointPath: string | null;
 };
 
 /**
@@ -79,6 +86,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     },
     rootKey,
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
+    checkpointPath: read.POSTERN_AUDIT_CHECKPOINT_PATH ?? null,
     origin: read.POSTERN_AUDIT_ORIGIN ?? `${trust.trustDomain}/audit`,
   });
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { openBranchKeys, openLocalRootKey, sealerFor } from '@postern/branch-keys';
 import { systemNow } from '@postern/runtime';
@@ -8,11 +11,13 @@ import { event, heldIds, openWorld, until, type World } from './world.ts';
 let world: World;
 let producer: Awaited<ReturnType<World['producer']>>;
 let key: CheckpointKey;
+let checkpointFile: string;
 let close: () => Promise<unknown>;
 
 beforeAll(async () => {
   world = await openWorld();
-  const sink = await world.sink();
+  checkpointFile = join(await mkdtemp(join(tmpdir(), 'checkpoint-')), 'checkpoint');
+  const sink = await world.sink({ POSTERN_AUDIT_CHECKPOINT_PATH: checkpointFile });
   producer = await world.producer();
   const relay = await producer.relay(sink.url);
   for (let i = 0; i < 5; i += 1) {
@@ -104,6 +109,26 @@ test('a truncated log is not built upon (R27)', async () => {
   await expect(world.sink()).rejects.toThrow('log_truncated');
   await world.asOwner(`update log_head set (size, root) = (select size, root from kept); drop table kept`);
   await expect(assertConsistent(world.log.query, key)).resolves.toBeUndefined();
+});
+
+test('a log put back wholly is not built upon: the checkpoint outside the database says it was longer (R27)', async () => {
+  const outside = { POSTERN_AUDIT_CHECKPOINT_PATH: checkpointFile };
+  // An earlier state that agrees with itself in everything, as a restored backup would.
+  await world.asOwner(`create table kept_head as select * from log_head;
+    create table kept_checkpoints as select * from log_checkpoints;
+    update log_head set (size, root) = (select tree_size, root from log_checkpoints where note is not null order by tree_size limit 1);
+    delete from log_checkpoints where tree_size > (select size from log_head)`);
+  await expect(assertConsistent(world.log.query, key)).resolves.toBeUndefined();
+  await expect(world.sink(outside)).rejects.toThrow('log_older_than_external_checkpoint');
+  await world.asOwner(`update log_head set (size, root) = (select size, root from kept_head);
+    insert into log_checkpoints select * from kept_checkpoints on conflict do nothing;
+    drop table kept_head; drop table kept_checkpoints`);
+
+  const note = await readFile(checkpointFile, 'utf8');
+  await writeFile(checkpointFile, note.replace(/\n\d+\n/, '\n3\n'));
+  await expect(world.sink(outside)).rejects.toThrow('external_checkpoint_unsigned');
+  await writeFile(checkpointFile, note);
+  await (await world.sink(outside)).close();
 });
 
 test("a public key put in the place of the log's is not given out", async () => {

@@ -7,6 +7,7 @@ import type { Logger, Now, Registry } from '@postern/runtime';
 import { appendBatch, type Appended } from '../log/append-batch.ts';
 import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { signNewest } from '../log/checkpoints.ts';
+import type { ExternalCheckpoint } from '../log/external-checkpoint.ts';
 import { hold, takeHeld } from './held-batches.ts';
 import { intakeMetrics } from './intake-metrics.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -15,6 +16,7 @@ import { BatchForged, verifyBatch, type SignedBatch } from './verify-batch.ts';
 export type ConsumeDeps = {
   postgres: Pick<Postgres<unknown>, 'query' | 'db'>;
   key: CheckpointKey;
+  external: Pick<ExternalCheckpoint, 'publish'>;
   tls: Pick<TlsMaterial, 'current'>;
   workloads: WorkloadTable;
   audit: Pick<Audit, 'commit'>;
@@ -31,7 +33,7 @@ const ALARMS_REMEMBERED = 1_000;
  * content (R25); what is signed and in place is appended.
  */
 export function createConsumer(deps: ConsumeDeps) {
-  const { postgres, key, tls, workloads, audit, logger, now } = deps;
+  const { postgres, key, external, tls, workloads, audit, logger, now } = deps;
   const metrics = intakeMetrics(deps.metrics);
   const quarantine = createQuarantine(postgres.query, now);
   const raised = new Set<string>();
@@ -78,6 +80,8 @@ export function createConsumer(deps: ConsumeDeps) {
       await alarm('opaque_entry', `${producer}/${epoch}/${first}`);
     }
     await signNewest(postgres.query, key);
+    // The log holds the batch already: a volume that is full is told, and does not stop it.
+    await external.publish().catch((err: unknown) => logger.error({ err }, 'the external checkpoint was not written'));
   };
 
   return async (payload: unknown, from: string): Promise<void> => {
