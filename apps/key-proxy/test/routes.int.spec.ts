@@ -50,8 +50,8 @@ test('every route refuses what it must refuse, and nothing changes by it', async
     urls: world.urls,
     dispatcher,
     anonymous: stranger,
-    token: ({ audience, scopes, kind }) =>
-      world.token(thumbprint, scopes, { audience, ...(kind === 'wrong' ? { typ: 'grant+jwt' } : {}) }),
+    token: ({ audience, scopes, roles, kind }) =>
+      world.token(thumbprint, scopes, { audience, roles, ...(kind === 'wrong' ? { typ: 'grant+jwt' } : {}) }),
     state: () =>
       world.rows(
         'select (select count(*) from accounts) accounts, (select count(*) from secrets) secrets, (select count(*) from activity) activity',

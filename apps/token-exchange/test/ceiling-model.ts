@@ -36,7 +36,7 @@ const cells: Cell[] = [
     on: 'U',
     of: ['portal'],
     to: 'key-proxy',
-    scopes: { ...secrets, 'secrets:configure': 'admin', 'secrets:audit': 'user' },
+    scopes: { ...secrets, 'secrets:configure': 'admin', 'secrets:audit': 'admin' },
   },
   { who: 'portal', on: 'U', of: ['portal'], to: 'audit-sink', scopes: { 'audit:read': 'auditor' } },
   { who: 'job', on: 'W', of: ['job'], to: 'auth-manager', scopes: { 'grants:use': null } },

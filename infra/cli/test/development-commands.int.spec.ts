@@ -17,7 +17,7 @@ let provider: DevelopmentIdentityProvider;
 let service: Server;
 let portal: Leaf;
 let job: Leaf;
-const seen: { path: string; authorization: string | undefined; body: string }[] = [];
+const seen: Record<'path' | 'authorization' | 'type' | 'body', string | undefined>[] = [];
 const stack = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 const inside = join(stack, 'a', 'b');
 
@@ -37,7 +37,8 @@ beforeAll(async () => {
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
-      seen.push({ path: request.url ?? '', authorization: request.headers.authorization, body });
+      const { authorization, 'content-type': type } = request.headers;
+      seen.push({ path: request.url, authorization, type, body });
       response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-type': 'application/json' });
       response.end('{"ok":true}');
     });
@@ -99,7 +100,12 @@ test('a call goes to the service by its name, over a certificate, with the token
     '{"key":"k"}',
   );
   expect({ code, out: JSON.parse(out) as unknown, err }).toEqual({ code: 0, out: { ok: true }, err: '200' });
-  expect(seen.at(-1)).toEqual({ path: '/store', authorization: 'Bearer held', body: '{"key":"k"}' });
+  expect(seen.at(-1)).toEqual({
+    path: '/store',
+    authorization: 'Bearer held',
+    type: 'application/json',
+    body: '{"key":"k"}',
+  });
 });
 
 test('a refused call ends with 1, and --json holds status and body', async () => {

@@ -13,6 +13,7 @@ export const auditLogs = ({ db }: { db: Kysely<Schema> }) =>
     path: '/audit-logs',
     listener: 'api',
     scope: 'secrets:audit',
+    role: 'admin',
     tier: 'standard',
     audit: 'audit.read',
     summary: 'What was done in the tenant, newest first',

@@ -18,6 +18,7 @@ export const configureKms = (deps: ConfigureKmsDeps) =>
     path: '/configure-kms',
     listener: 'api',
     scope: 'secrets:configure',
+    role: 'admin',
     tier: 'sensitive',
     audit: 'provider.configured',
     summary: 'Sets the provider that keeps the tenant’s new secrets',

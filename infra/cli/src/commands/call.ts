@@ -42,7 +42,7 @@ export async function call(argv: readonly string[], terminal: Terminal): Promise
   const { url, service } = targetOf(where, state);
   const subject = subjectOf(values.as ?? 'operator', state);
   const postern = openPostern(state, subject.workload);
-  const request = { method, headers: headersOf(values.header), ...bodyOf(values.data) };
+  const request = { method, ...sent(values.data, headersOf(values.header)) };
   try {
     const audience = values['token-for'] ?? (values.as === undefined ? undefined : service);
     const answer =
@@ -113,7 +113,12 @@ function headersOf(lines: readonly string[]): Record<string, string> {
   );
 }
 
-function bodyOf(data: string | undefined): { body?: string; headers?: never } {
-  if (data === undefined) return {};
-  return { body: data.startsWith('@') ? readFileSync(data.slice(1), 'utf8') : data };
+/** A body is JSON unless a header says otherwise. */
+function sent(
+  data: string | undefined,
+  headers: Record<string, string>,
+): { body?: string; headers: Record<string, string> } {
+  if (data === undefined) return { headers };
+  const body = data.startsWith('@') ? readFileSync(data.slice(1), 'utf8') : data;
+  return { body, headers: { 'content-type': 'application/json', ...headers } };
 }
