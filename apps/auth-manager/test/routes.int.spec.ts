@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { routesOn } from '@postern/http';
 import { walkRoutes } from '@postern/http/walk';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
-import { Agent } from 'undici';
+import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
 import { consented, startConsent, visit } from './consents.ts';
 import { openWorld, type Replica, type World } from './world.ts';
@@ -31,6 +31,22 @@ test('R17: the public listener answers a frozen list of routes', () => {
     'GET /v1/consents/callback',
     'POST /v1/backchannel-logout',
   ]);
+});
+
+test('without a key file every replica has the one client key that is sealed in Postgres, and shows its public half', async () => {
+  const without = { POSTERN_PUBLIC_PORT: '0', POSTERN_PROVIDER_CLIENT_KEY_PATH: '' };
+  const made = await Promise.all([world.replica(without), world.replica(without)]);
+  const agent = new Agent({ connect: { ca: world.ca } });
+  closes.push(() => agent.close());
+  const shown = await Promise.all(
+    made.map(async ({ public: origin }) => {
+      const { body } = await request(`${origin}/.well-known/provider-client.json`, { dispatcher: agent });
+      return (await body.json()) as { keys: Record<string, string>[] };
+    }),
+  );
+  expect(shown[0]).toEqual(shown[1]);
+  expect(shown[0]?.keys).toEqual([expect.objectContaining({ kty: 'EC', crv: 'P-256', use: 'sig' })]);
+  expect(shown[0]?.keys[0]).not.toHaveProperty('d');
 });
 
 test('every route refuses what it must refuse, and nothing changes by it', async () => {
