@@ -22,6 +22,9 @@ export type World = {
   providerClientKey: string;
 };
 
+/** Services that browsers, the identity provider and verifiers of tokens reach on the public listener. */
+const issuers: ReadonlySet<Service> = new Set(['token-exchange', 'auth-manager', 'key-proxy']);
+
 /** The environment of one service: nothing of ours but PATH leaks in, and secrets come by file. */
 export function environmentOf(service: Service, world: World): Record<string, string> {
   const tls = world.certificates[service];
@@ -35,7 +38,8 @@ export function environmentOf(service: Service, world: World): Record<string, st
     POSTERN_API_PORT: String(world.ports[`${service}-api`]),
     POSTERN_PUBLIC_PORT: String(world.ports[`${service}-public`]),
     POSTERN_MANAGEMENT_PORT: String(world.ports[`${service}-management`]),
-    POSTERN_PUBLIC_URL: world.urls[service].public,
+    // What others call: its issuer's origin where it is one, else its api.
+    POSTERN_PUBLIC_URL: issuers.has(service) ? world.urls[service].public : world.urls[service].api,
     POSTERN_TLS_CERT_PATH: tls.cert,
     POSTERN_TLS_KEY_PATH: tls.key,
     POSTERN_TLS_CA_PATH: tls.ca,

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /** Whether nothing listens on this loopback port. */
@@ -9,21 +10,16 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** A port that the system hands out; free at the time of asking. */
-function anyFree(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
-  });
-}
+/**
+ * Below what systems take for outgoing connections (from 32768 on Linux, from 49152 elsewhere): one of those could have the
+ * port before its server listens.
+ */
+const REPLACEMENTS = { from: 20_000, to: 32_767 };
+
+const anyPort = () => randomInt(REPLACEMENTS.from, REPLACEMENTS.to + 1);
 
 /**
- * A loopback port for each name: the preferred one where it is free, else any other.
+ * A loopback port for each name: the preferred one where it is free, else any other. No preference is 0.
  * @returns the ports and the names whose preferred port was taken
  */
 export async function choosePorts<Name extends string>(
@@ -33,12 +29,9 @@ export async function choosePorts<Name extends string>(
   const moved: Name[] = [];
   const given = new Set<number>();
   for (const name of Object.keys(preferred) as Name[]) {
-    let port = preferred[name];
-    if (given.has(port) || !(await isFree(port))) {
-      moved.push(name);
-      do port = await anyFree();
-      while (given.has(port));
-    }
+    let port = preferred[name] || anyPort();
+    while (given.has(port) || !(await isFree(port))) port = anyPort();
+    if (preferred[name] !== 0 && port !== preferred[name]) moved.push(name);
     given.add(port);
     ports[name] = port;
   }

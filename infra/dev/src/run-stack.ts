@@ -1,5 +1,5 @@
 import { parseArguments, type Arguments } from './arguments.ts';
-import { bold, dim, green, red, say, seconds, StepFailed, table } from './progress.ts';
+import { bold, dim, green, red, say, seconds, step, StepFailed, table, type Step } from './progress.ts';
 import { services } from './services.ts';
 import { startStack, type Stack } from './stack.ts';
 import { openHome } from './state.ts';
@@ -7,6 +7,8 @@ import { tail } from './service-process.ts';
 import { playTour } from './tour/tour.ts';
 
 const USAGE_ERROR = 64;
+/** What shells say of a program that SIGINT ended. */
+const INTERRUPTED = 130;
 
 /** `npm start` and `npm run dev`: starts everything, plays the tour, and stays up until it is told to stop. */
 export async function runStack(command: 'start' | 'dev', argv: string[]): Promise<void> {
@@ -17,29 +19,42 @@ export async function runStack(command: 'start' | 'dev', argv: string[]): Promis
     process.stderr.write(`${(error as Error).message}\n`);
     process.exit(USAGE_ERROR);
   }
-  const interrupted = new Promise<'interrupted'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve('interrupted'));
-  });
-  process.exit(await run(wanted, interrupted));
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort());
+  process.exit(await run(wanted, interruption.signal));
 }
 
-async function run(wanted: Arguments, interrupted: Promise<'interrupted'>): Promise<number> {
+async function run(wanted: Arguments, interrupted: AbortSignal): Promise<number> {
   const started = performance.now();
   const home = openHome(wanted.home);
+  const interruption = new Promise<never>((_, reject) => {
+    interrupted.addEventListener('abort', () => reject(interrupted.reason));
+  });
+  interruption.catch(() => {});
+  // A step under way is finished, so that what it opens is known and closed; no other is begun.
+  const uninterrupted: Step = async (name, part, also) => {
+    interrupted.throwIfAborted();
+    return step(name, part, also);
+  };
   let stack: Stack | undefined;
+  let complete = false;
   try {
     say(bold('\nPostern') + dim(`  data, certificates and logs in ${home.dir}\n`));
-    stack = await startStack({ home, idp: wanted.idp, ...(wanted.watch ? { watch: wanted.watch } : {}) });
+    const watched = wanted.watch ? { watch: wanted.watch } : {};
+    stack = await startStack({ home, idp: wanted.idp, step: uninterrupted, ...watched });
     say(dim(`\n  everything is up after ${seconds(performance.now() - started)}; the tour:\n`));
-    await tour(stack);
+    await Promise.race([tour(stack), stack.failed, interruption]);
     if (wanted.once) return 0;
+    complete = true;
     addresses(stack);
-    const end = await Promise.race([interrupted, stack.failed]);
-    if (end === 'interrupted') say(dim('\n  stopping …'));
-    return 0;
+    return await Promise.race([stack.failed, interruption]);
   } catch (error) {
-    report(error);
-    return 1;
+    if (!interrupted.aborted) {
+      report(error);
+      return 1;
+    }
+    say(dim('\n  stopping …'));
+    return complete ? 0 : INTERRUPTED;
   } finally {
     await stack?.close();
   }
@@ -49,8 +64,8 @@ async function tour(stack: Stack): Promise<void> {
   const done = await playTour(stack);
   say();
   table(
-    ['step', 'what came of it', 'ms'],
-    done.map(({ row, outcome, ms }) => [row, outcome, ms.toFixed(0).padStart(5)]),
+    ['step', '   ms', 'what came of it'],
+    done.map(({ row, outcome, ms }) => [row, ms.toFixed(0).padStart(5), outcome]),
   );
   say(green(`\n  the tour is complete: ${done.length} of ${done.length} steps`));
 }

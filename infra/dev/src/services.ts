@@ -22,7 +22,7 @@ export const TRUST_DOMAIN = 'dev.postern.internal';
 
 export const spiffeId = (workload: Workload) => `spiffe://${TRUST_DOMAIN}/${workload}`;
 
-/** Preferred loopback ports; a taken one is replaced. */
+/** Preferred loopback ports of the default home; a taken one is replaced. */
 export const preferredPorts = {
   postgres: 15432,
   'redis-cache': 16379,
@@ -36,4 +36,10 @@ export const preferredPorts = {
     ]),
   ) as Record<`${Service}-${'api' | 'public' | 'management'}`, number>),
 };
-export type PortName = keyof typeof preferredPorts;
+type PortName = keyof typeof preferredPorts;
+
+/** Any other home has ports of its own: two stacks that start at once do not reach for the same. */
+export const anyPorts = Object.fromEntries(Object.keys(preferredPorts).map((name) => [name, 0])) as Record<
+  PortName,
+  number
+>;

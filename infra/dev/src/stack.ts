@@ -13,8 +13,8 @@ import { choosePorts } from './ports.ts';
 import { step as printed, StepFailed, type Step } from './progress.ts';
 import { openRedisPair } from './redis.ts';
 import { migrate, ready, startService, type ServiceProcess } from './service-process.ts';
-import { preferredPorts, services, workloads, type Service } from './services.ts';
-import { root, type Home, type State, type Urls } from './state.ts';
+import { anyPorts, preferredPorts, services, workloads, type Service } from './services.ts';
+import { defaultHome, root, type Home, type State, type Urls } from './state.ts';
 import { trustFor } from './trust.ts';
 
 export const PROFILE: ProfileName = 'fedramp-moderate';
@@ -67,7 +67,10 @@ async function open(
   close: () => Promise<void>,
 ): Promise<Stack> {
   const before = home.readState();
-  const { ports, moved } = await choosePorts({ ...preferredPorts, ...before.ports });
+  const { ports, moved } = await choosePorts({
+    ...(home.dir === defaultHome ? preferredPorts : anyPorts),
+    ...before.ports,
+  });
   const urls = urlsOf(ports);
   const taken = moved.length === 0 ? '' : ` (${moved.length} ports were taken and replaced)`;
 

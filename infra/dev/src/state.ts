@@ -6,6 +6,9 @@ import { type Service, type Workload } from './services.ts';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 
+/** The home unless another is named. */
+export const defaultHome = join(root, '.postern');
+
 export type Urls = { api: string; public: string; management: string };
 export type CertificatePaths = { cert: string; key: string; ca: string };
 
@@ -32,7 +35,7 @@ export type Home = {
 };
 
 /** Where the embedded stack keeps its data, certificates, logs and state: `.postern` in the checkout, which git ignores. */
-export function openHome(dir = join(root, '.postern')): Home {
+export function openHome(dir = defaultHome): Home {
   const place = (...parts: string[]) => {
     const path = join(dir, ...parts);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
