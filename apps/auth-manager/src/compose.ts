@@ -8,7 +8,7 @@ import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { createApp, SERVICE } from './app.ts';
 import type { Config } from './config.ts';
 import type { Schema } from './db/schema.ts';
@@ -20,7 +20,6 @@ import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
 import { confirmGrant } from './refresh/confirm-grant.ts';
 import { openGrantLocks } from './refresh/grant-lock.ts';
-import { startRounds } from './start-rounds.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 

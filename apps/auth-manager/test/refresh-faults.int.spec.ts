@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -30,7 +30,8 @@ beforeAll(async () => {
   const { url, ownerUrl, tls, serviceRole } = database;
   await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
   postgres = await openPostgres<Schema>({ url, tls, applicationName: 'spec' });
-  const path = join(await mkdtemp(join(tmpdir(), 'root-key-')), 'root.key');
+  const folder = await mkdtemp(join(tmpdir(), 'root-key-'));
+  const path = join(folder, 'root.key');
   await createLocalRootKeyFile(path);
   const rootKey = await openLocalRootKey({ path });
   const keys = await openBranchKeys({
@@ -41,6 +42,7 @@ beforeAll(async () => {
   });
   vault = openVault(keys);
   closes.push(
+    () => rm(folder, { recursive: true, force: true }),
     () => server.close(),
     () => database.drop(),
     () => postgres.close(),

@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalRootKeyFile } from '@postern/branch-keys';
@@ -149,6 +149,7 @@ export async function openWorld({
       await direct.close();
       await database.drop();
       await Promise.all([postgres.close(), redis.close()]);
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -33,7 +33,7 @@ export function assertConsentRequest(
 export type CreatedConsent = { id: string; expiresAt: Date };
 
 /**
- * Writes a pending consent. Its id is in the link: 74 random bits, and worth nothing to another person (R18). A request
+ * Writes a pending consent. Its id is in the link: 62 random bits, and worth nothing to another person (R18). A request
  * that comes again under its Idempotency-Key gets the consent it made the first time.
  * @throws Problem `idempotency_key_reused` when the key came with another request.
  */
