@@ -49,3 +49,12 @@ test('canonical bytes do not depend on the order of fields, and leave out what i
 test.each([NaN, Infinity, -Infinity, '\ud800', undefined])('%p has no canonical form', (value) => {
   expect(() => canonicalBytes(value === undefined ? value : { value })).toThrow(TypeError);
 });
+
+test('what is in order already has the same canonical bytes as when it is not (RFC 8785)', () => {
+  const event = newEvent({ ...draft, trace: 'f'.repeat(32), reason: 'plain_code' }, now);
+  const turned = Object.fromEntries(Object.entries(event).toReversed());
+  expect(Object.keys(event)).toEqual(Object.keys(event).toSorted());
+  expect(canonicalBytes(event)).toEqual(canonicalBytes(turned));
+  expect(canonicalBytes({ 9: 1, 10: 2 })).toEqual(new TextEncoder().encode('{"10":2,"9":1}'));
+  expect(canonicalBytes({ a: new Date(0) })).toEqual(new TextEncoder().encode('{"a":"1970-01-01T00:00:00.000Z"}'));
+});

@@ -10,10 +10,10 @@ export const outcomes = ['success', 'refused', 'failed', 'intent'] as const;
 export type Outcome = (typeof outcomes)[number];
 
 const actor = z.strictObject({
-  person: z.strictObject({ issuer: name, sub: name }).optional(),
-  client: name.optional(),
-  workload: name.optional(),
   acts: z.array(name).max(16).optional(),
+  client: name.optional(),
+  person: z.strictObject({ issuer: name, sub: name }).optional(),
+  workload: name.optional(),
 });
 
 const fields = {
@@ -27,7 +27,7 @@ const fields = {
   tenant: name.nullable(),
   actor,
   resource: z
-    .strictObject({ type: z.string().min(1).max(64), id: z.string().max(512), version: z.int().min(0).optional() })
+    .strictObject({ id: z.string().max(512), type: z.string().min(1).max(64), version: z.int().min(0).optional() })
     .optional(),
   source: z.strictObject({ address: z.string().max(64) }).optional(),
   request: z.string().max(128).optional(),
@@ -59,14 +59,18 @@ export type AuditEvent = {
   details: Record<string, string | number | boolean | string[] | undefined>;
 };
 
-const byAction = Object.entries(actions).map(([action, details]) =>
+/** A strict object whose parsed values have their keys in canonical order, so that `canonicalBytes` has nothing to sort. */
+const inOrder = (shape: z.ZodRawShape) =>
+  z.strictObject(Object.fromEntries(Object.entries(shape).sort(([a], [b]) => (a < b ? -1 : 1))));
+
+const byAction = Object.entries(actions).map(([action, { shape }]) =>
   z.discriminatedUnion('outcome', [
-    z.strictObject({ ...fields, action: z.literal(action), outcome: z.literal('success'), details }),
-    z.strictObject({
+    inOrder({ ...fields, action: z.literal(action), outcome: z.literal('success'), details: inOrder(shape) }),
+    inOrder({
       ...fields,
       action: z.literal(action),
       outcome: z.enum(['refused', 'failed', 'intent']),
-      details: (details as z.ZodObject).partial(),
+      details: inOrder(shape).partial(),
     }),
   ]),
 );

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalBytes } from './canonical-bytes.ts';
 
 /** Bytes of salt beside each entry; without it the commitment could be guessed from its small set of inputs (R28). */
@@ -26,7 +26,7 @@ export type LeafSubject = { id: string; action: string; commitment: Uint8Array }
  */
 export function commitmentOf(salt: Uint8Array, canonical: Uint8Array): Uint8Array {
   if (salt.length !== SALT_BYTES) throw new RangeError(`A salt is ${SALT_BYTES} bytes`);
-  return createHash('sha256').update(salt).update(canonical).digest();
+  return hash('sha256', Buffer.concat([salt, canonical]), 'buffer');
 }
 
 /**
@@ -35,15 +35,15 @@ export function commitmentOf(salt: Uint8Array, canonical: Uint8Array): Uint8Arra
  */
 export function entryLeaf(at: LeafPlace, of: LeafSubject): Uint8Array {
   return canonicalBytes({
-    v: 1,
-    kind: 'entry',
-    producer: at.producer,
-    epoch: at.epoch,
-    seq: at.seq,
-    previous: base64url(at.previous),
-    id: of.id,
     action: of.action,
     commitment: base64url(of.commitment),
+    epoch: at.epoch,
+    id: of.id,
+    kind: 'entry',
+    previous: base64url(at.previous),
+    producer: at.producer,
+    seq: at.seq,
+    v: 1,
   });
 }
 
@@ -64,8 +64,10 @@ export function batchLeaf(batch: {
 
 /** Hash of a leaf: SHA-256(0x00 || leaf), RFC 9162 section 2.1.1. */
 export function chainHash(leaf: Uint8Array): Uint8Array {
-  return createHash('sha256').update(Uint8Array.of(0)).update(leaf).digest();
+  return hash('sha256', Buffer.concat([LEAF, leaf]), 'buffer');
 }
+
+const LEAF = Uint8Array.of(0);
 
 const base64url = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
