@@ -82,7 +82,7 @@ function addresses({ state }: Stack): void {
 const tries: Record<(typeof services)[number], string> = {
   'token-exchange': 'npx postern token --as alice --audience crypto-store --scope records:read',
   'audit-sink': 'npx postern call GET audit-sink/v1/events --as audrey',
-  'crypto-store': 'npx postern call GET crypto-store/retrieve/no-such-record --as alice',
+  'crypto-store': `npx postern call POST crypto-store/store --as alice --data '{"key":"greeting","payload":"hello"}'`,
   'auth-manager': 'npx postern call GET auth-manager/v1/grants --as alice',
   'key-proxy': 'npx postern call GET key-proxy/get-all-secrets --as alice',
 };
