@@ -8,12 +8,13 @@ import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable } f
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { openPasswords } from './accounts/password.ts';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
 import { cryptoStoreProvider } from './providers/crypto-store.ts';
+import { rounds } from './rounds.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -72,6 +73,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics: registry, now }));
+      closing.after(startRounds(rounds({ db, query, profile, registry, now }), { logger, everySeconds: 60 }));
     }
     const postern = closing.after(
       createPostern({

@@ -192,3 +192,18 @@ test('who may not, cannot: a missing scope is named, and a workload without a pe
   const alone = await world.token(job.thumbprint, both, { subjectIssuer: null, sub: 'job' });
   expect(await list(alone)).toMatchObject({ status: 403, body: { code: 'person_required' } });
 });
+
+test('no value, name or token is in the log, whatever was done with them', async () => {
+  const token = await aliceOf(newTenant());
+  await create(token, 'canary-name-77c0', 'canary-value-77c0');
+  await create(token, 'canary-name-77c0', 'canary-value-77c0');
+  await list(token, '?values=true');
+  await list(token, '?unknown=canary-value-77c0');
+  const log = world.logged.join('\n');
+  expect(log.length).toBeGreaterThan(1_000);
+  for (const canary of ['canary-name-77c0', 'canary-value-77c0', token, token.split('.')[2] ?? '']) {
+    for (const form of [canary, Buffer.from(canary).toString('base64url'), encodeURIComponent(canary)]) {
+      expect(log).not.toContain(form);
+    }
+  }
+});

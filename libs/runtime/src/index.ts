@@ -42,3 +42,4 @@ export {
 export { Counter, createRegistry, Gauge, Histogram, Registry } from './metrics.ts';
 export { runService, type Running, type ServiceProcess } from './run-service.ts';
 export { runTask } from './run-task.ts';
+export { startRounds, type Round } from './start-rounds.ts';

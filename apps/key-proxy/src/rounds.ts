@@ -1,0 +1,29 @@
+import { type Kysely } from 'kysely';
+import { forgetExpired, type Query } from '@postern/postgres';
+import { type Profile } from '@postern/profile';
+import { Gauge, type Now, type Registry, type Round } from '@postern/runtime';
+import { forgetFailures } from './accounts/forget-failures.ts';
+import { type Schema } from './db/schema.ts';
+import { countAbandonedWrites } from './secrets/abandoned-writes.ts';
+
+export type RoundsDeps = { db: Kysely<Schema>; query: Query; profile: Profile; registry: Registry; now: Now };
+
+/** Longer than any write may take: an attempt without an outcome by then has none to come. */
+const ABANDONED_AFTER_MS = 5 * 60_000;
+
+/** What the worker half does from time to time. */
+export function rounds({ db, query, profile, registry, now }: RoundsDeps): Round[] {
+  const abandoned = new Gauge({
+    name: 'key_proxy_abandoned_writes',
+    help: 'Writes at a provider that began and have no outcome',
+    registers: [registry],
+  });
+  return [
+    {
+      name: 'report_abandoned_writes',
+      run: async () => abandoned.set(await countAbandonedWrites(db, new Date(now().getTime() - ABANDONED_AFTER_MS))),
+    },
+    { name: 'forget_failures', run: () => forgetFailures({ db, profile }, now()) },
+    { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
+  ];
+}
