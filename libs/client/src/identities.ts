@@ -14,7 +14,13 @@ export type Identities = {
   close(): Promise<void>;
 };
 
-type Held = Identity & { agents: Map<string, Agent>; notAfter: Date; neededUntil: Date; retiredAt?: Date };
+type Held = Identity & {
+  material: TlsIdentity;
+  agents: Map<string, Agent>;
+  notAfter: Date;
+  neededUntil: Date;
+  retiredAt?: Date;
+};
 
 /** A retired certificate is kept at least this long: its holder may come with a token that we have not seen yet. */
 const RETIRED_FOR_MS = 15 * 60 * 1000;
@@ -33,17 +39,23 @@ export function openIdentities({
   now: () => Date;
 }): Identities {
   const held = new Map<string, Held>();
-  let newest: { cert: string; identity: Held } | undefined;
+  let newest: Held | undefined;
 
   function current(): Held {
     const material = tls();
-    if (newest?.cert === material.cert) return newest.identity;
+    if (newest && isSame(newest.material, material)) return newest;
     const opened = openIdentity(material, connections);
     const identity = held.get(opened.thumbprint) ?? opened;
-    held.set(identity.thumbprint, identity);
-    if (newest) newest.identity.retiredAt = now();
+    if (newest) newest.retiredAt = now();
     delete identity.retiredAt;
-    newest = { cert: material.cert, identity };
+    held.set(identity.thumbprint, identity);
+    newest = identity;
+    // Other anchors for the same certificate: connections that were judged by the old ones end with their requests.
+    if (!isSame(identity.material, material)) {
+      void closeAgents({ ...identity, agents: new Map(identity.agents) });
+      identity.agents.clear();
+      identity.material = material;
+    }
     return identity;
   }
 
@@ -73,10 +85,13 @@ export function openIdentities({
   };
 }
 
-function openIdentity({ cert, key, ca }: TlsIdentity, connections: number): Held {
-  const leaf = new X509Certificate(cert);
+const isSame = (a: TlsIdentity, b: TlsIdentity): boolean => a.cert === b.cert && a.key === b.key && a.ca === b.ca;
+
+function openIdentity(material: TlsIdentity, connections: number): Held {
+  const leaf = new X509Certificate(material.cert);
   const agents = new Map<string, Agent>();
-  return {
+  const identity: Held = {
+    material,
     thumbprint: createHash('sha256').update(leaf.raw).digest('base64url'),
     notAfter: new Date(leaf.validTo),
     neededUntil: new Date(0),
@@ -84,11 +99,13 @@ function openIdentity({ cert, key, ca }: TlsIdentity, connections: number): Held
     agentFor(origin) {
       const open = agents.get(origin);
       if (open) return open;
+      const { cert, key, ca } = identity.material;
       const agent = new Agent({ connections, connect: { cert, key, ca, minVersion: 'TLSv1.3' } });
       agents.set(origin, agent);
       return agent;
     },
   };
+  return identity;
 }
 
 const keepUntil = (identity: Held, retiredAt: Date): number =>

@@ -217,6 +217,23 @@ test('each operation exchanges for its own service and scope, and calls its own 
   ]);
 });
 
+test('anchors that change under the same certificate count from the next call on', async () => {
+  open();
+  const other = await busCa().issue('crypto-store');
+  const stranger = await startPeer({ ...other, ca: first.ca });
+  stranger.answer = () => ({ status: 200, body: {} });
+  const read = () => postern.fetch(`${stranger.url}/x`, { method: 'GET' });
+  try {
+    await expect(read()).rejects.toMatchObject({ code: 'unreachable' });
+    identity = { ...first, ca: first.ca + other.ca };
+    expect((await read()).status).toBe(200);
+    identity = first;
+    await expect(read()).rejects.toMatchObject({ code: 'unreachable' });
+  } finally {
+    await stranger.close();
+  }
+});
+
 test('a server that the CA does not vouch for is refused', async () => {
   open();
   const stranger = await startPeer(await busCa().issue('crypto-store'));
