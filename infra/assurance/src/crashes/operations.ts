@@ -21,8 +21,8 @@ export type Operation = {
   action: string;
   /** How many callers do it, each one after the other. */
   callers: number;
-  /** The longest wait between two, in milliseconds: key-proxy's routes have a rate limit (100 a minute in moderate). */
-  pauseMs: number;
+  /** The longest wait between two, in milliseconds, where the route has a rate limit (100 a minute in moderate). */
+  pauseMs?: number;
   ask(session: Session, at: { id: string; random: Random; grantId: string; stored: readonly string[] }): Asked;
 };
 
@@ -43,7 +43,6 @@ export const operations: readonly Operation[] = [
     status: 200,
     action: 'record.written',
     callers: 2,
-    pauseMs: 40,
     ask: ({ job }, { id }) => ({
       method: 'POST',
       path: '/store',
@@ -58,7 +57,6 @@ export const operations: readonly Operation[] = [
     status: 200,
     action: 'record.read',
     callers: 3,
-    pauseMs: 40,
     ask: ({ job }, { random, stored }) => ({
       method: 'GET',
       path: `/retrieve/${random.pick(stored) ?? 'nothing-is-stored-yet'}`,
@@ -72,7 +70,6 @@ export const operations: readonly Operation[] = [
     status: 200,
     action: 'token.exchanged',
     callers: 2,
-    pauseMs: 40,
     ask: ({ grant }) => ({
       method: 'POST',
       path: '/token',
@@ -95,7 +92,6 @@ export const operations: readonly Operation[] = [
     status: 200,
     action: 'grant.used',
     callers: 1,
-    pauseMs: 60,
     ask: ({ job }, { grantId }) => ({
       method: 'POST',
       path: `/v1/grants/${grantId}/access-token`,
@@ -125,7 +121,6 @@ export const operations: readonly Operation[] = [
     status: 200,
     action: 'audit.read',
     callers: 1,
-    pauseMs: 80,
     ask: ({ auditor }) => ({ method: 'GET', path: '/v1/events?limit=1', token: auditor }),
   },
 ];

@@ -14,11 +14,11 @@ import { openWitness } from './proofs.ts';
 import { auditorToken, openSession } from './sessions.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 
-/** Rounds of faults; or as many as it takes to acknowledge so many operations. */
-const extent: Record<Scale, { rounds: number; acknowledged: number }> = {
-  small: { rounds: 1, acknowledged: 1 },
-  default: { rounds: 3, acknowledged: 1 },
-  full: { rounds: 20, acknowledged: 1_000_000 },
+/** Rounds of faults, or as many as it takes to acknowledge so many operations; the longest wait between two of a caller. */
+const extent: Record<Scale, { rounds: number; acknowledged: number; pauseMs: number }> = {
+  small: { rounds: 1, acknowledged: 1, pauseMs: 120 },
+  default: { rounds: 2, acknowledged: 1, pauseMs: 60 },
+  full: { rounds: 20, acknowledged: 1_000_000, pauseMs: 5 },
 };
 
 /** Longest calm before a fault strikes, in milliseconds. */
@@ -71,11 +71,11 @@ async function underFaults({ stack, cast }: World, { scale, seed, say }: Circums
   const { grant: grantId } = await consent(stack.state, cast, ca, async (_row, play) => (await play()).value);
   const witness = openWitness(await cast.portal.audit.logKey());
   const session = await openSession(stack, cast, grantId);
-  const traffic = startTraffic({ stack, grantId, session, random: random.fork() });
+  const { rounds, acknowledged, pauseMs } = extent[scale];
+  const traffic = startTraffic({ stack, grantId, session, random: random.fork(), pauseMs });
   let faults = 0;
   try {
     await traffic.untilEachWorks(WORKS_AGAIN_WITHIN_MS);
-    const { rounds, acknowledged } = extent[scale];
     for (let round = 1; round <= rounds || traffic.acknowledged.size < acknowledged; round++) {
       await witness.look(stack, cast.portal);
       for (const fault of roundOfFaults(random)) {

@@ -30,13 +30,20 @@ const ANSWER_WITHIN_MS = 10_000;
 /** After a failure, so that a service that is down is not hammered. */
 const BACK_OFF_MS = 50;
 
-type At = { stack: Stack; grantId: string; session: Session; random: Random };
+type At = {
+  stack: Stack;
+  grantId: string;
+  session: Session;
+  random: Random;
+  /** The longest wait between two operations of one caller, in milliseconds. */
+  pauseMs: number;
+};
 
 /**
  * The tour's operations by several callers at once, until it is stopped. Each request is sent exactly once under an id of
  * its own, also where the connection breaks: one that may be sent twice may rightly be recorded twice.
  */
-export function startTraffic({ stack, grantId, session: first, random }: At): Traffic {
+export function startTraffic({ stack, grantId, session: first, random, pauseMs }: At): Traffic {
   const prefix = `crash-${randomUUID().slice(0, 8)}-`;
   const acknowledged = new Map<string, Operation>();
   const stored: string[] = [];
@@ -70,8 +77,10 @@ export function startTraffic({ stack, grantId, session: first, random }: At): Tr
 
   async function call(operation: Operation, own: Random): Promise<void> {
     while (!stopping.signal.aborted) {
-      const pauseMs = (await once(operation, own)) ? own.between(0, operation.pauseMs) : BACK_OFF_MS;
-      await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => {});
+      const worked = await once(operation, own);
+      await delay(worked ? own.between(0, operation.pauseMs ?? pauseMs) : BACK_OFF_MS, undefined, {
+        signal: stopping.signal,
+      }).catch(() => {});
     }
   }
 
