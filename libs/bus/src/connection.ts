@@ -25,6 +25,7 @@ export type Connection = ReturnType<typeof openConnection>;
 export function openConnection({ url, password, tls, service, logger, servername }: BusOptions) {
   const { hostname, port, username, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
+  let closed = false;
   const raw = createClient({
     username: decodeURIComponent(username),
     ...(password === undefined ? {} : { password }),
@@ -34,7 +35,8 @@ export function openConnection({ url, password, tls, service, logger, servername
       host,
       port: Number(port || 6379),
       connectTimeout: 5_000,
-      reconnectStrategy: (attempts: number) => Math.min(50 * 2 ** attempts, 2_000),
+      // BullMQ connects a client again that never was connected, even after its close: once, then no more.
+      reconnectStrategy: (attempts: number) => (closed ? false : Math.min(50 * 2 ** attempts, 2_000)),
       ...redisTls(tls, servername ?? host),
     },
   });
@@ -47,11 +49,22 @@ export function openConnection({ url, password, tls, service, logger, servername
   raw.on('ready', () => {
     down = false;
   });
+  // BullMQ duplicates the client for blocking reads. Those that cannot connect would go on trying after a close.
+  const opened = [raw];
+  const duplicate = raw.duplicate.bind(raw);
+  raw.duplicate = ((...args: Parameters<typeof raw.duplicate>) => {
+    const copy = duplicate(...args);
+    copy.on('error', () => {});
+    opened.push(copy as unknown as typeof raw);
+    return copy;
+  }) as typeof raw.duplicate;
   return {
     client: createNodeRedisClient(raw),
+    ready: () => raw.isReady,
     ping: () => raw.ping(),
     close: () => {
-      if (raw.isOpen) raw.destroy();
+      closed = true;
+      for (const client of opened) if (client.isOpen) client.destroy();
     },
   };
 }

@@ -41,6 +41,9 @@ export type Bus = {
 };
 
 const COMMAND_TIMEOUT_MS = 5_000;
+/** Below the time that a process has for its drain. */
+const CLOSE_TIMEOUT_MS = 15_000;
+const UNREACHABLE_CLOSE_MS = 500;
 const ATTEMPTS = 5;
 
 /** Nothing is kept for its own sake: Postgres is the record. */
@@ -145,10 +148,15 @@ async function handle(job: Job, handler: Handler): Promise<void> {
   }
 }
 
+/** Jobs under way end first. Without Redis there is nothing to wait for: BullMQ would wait for it to come back. */
 async function closeAll(workers: Worker[], queues: Queue[], connection: Connection): Promise<void> {
-  try {
-    await Promise.all(workers.map((worker) => worker.close()));
+  const reachable = connection.ready();
+  const orderly = async () => {
+    await Promise.all(workers.map((worker) => worker.close(!reachable)));
     await Promise.all(queues.map((queue) => queue.close()));
+  };
+  try {
+    await within(reachable ? CLOSE_TIMEOUT_MS : UNREACHABLE_CLOSE_MS, orderly()).catch(() => {});
   } finally {
     connection.close();
   }
