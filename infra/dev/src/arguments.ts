@@ -13,16 +13,7 @@ npm run dev -- SERVICE        restarts SERVICE on each save (${services.join(', 
 
 /** @throws an Error whose message says what is wrong and how it should be */
 export function parseArguments(argv: string[], command: 'start' | 'dev'): Arguments {
-  const { values, positionals } = parseArgs({
-    // `npm start -- --idp keycloak -- --once` hands the second `--` through; it separates nothing here.
-    args: argv.filter((word) => word !== '--'),
-    allowPositionals: true,
-    options: {
-      once: { type: 'boolean', default: false },
-      idp: { type: 'string', default: 'development' },
-      home: { type: 'string' },
-    },
-  });
+  const { values, positionals } = wordsOf(argv);
   if (values.idp !== 'development' && values.idp !== 'keycloak') {
     throw new Error(`--idp is development or keycloak\n\n${usage}`);
   }
@@ -35,4 +26,21 @@ export function parseArguments(argv: string[], command: 'start' | 'dev'): Argume
     ...(values.home === undefined ? {} : { home: values.home }),
     ...(watch && isService(watch) ? { watch } : {}),
   };
+}
+
+function wordsOf(argv: string[]) {
+  try {
+    return parseArgs({
+      // `npm start -- --idp keycloak -- --once` hands the second `--` through; it separates nothing here.
+      args: argv.filter((word) => word !== '--'),
+      allowPositionals: true,
+      options: {
+        once: { type: 'boolean', default: false },
+        idp: { type: 'string', default: 'development' },
+        home: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n\n${usage}`, { cause: error });
+  }
 }

@@ -1,34 +1,36 @@
 import { createLocalRootKeyFile } from '@postern/branch-keys';
-import { busAcl } from '@postern/bus';
-import { realmFor } from '@postern/keycloak';
+import { realmFor as compileRealm } from '@postern/keycloak';
 import { profileNamed } from '@postern/profile';
-import { ownerRoleOf, roleOf } from '@postern/testing';
-import { createHash, randomBytes, X509Certificate } from 'node:crypto';
-import { copyFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { X509Certificate } from 'node:crypto';
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
 import { issueCertificates } from './certificates.ts';
+import { openToContainers } from './compose/open-to-containers.ts';
+import { writePostgresFiles } from './compose/postgres-files.ts';
+import { writeRedisFiles } from './compose/redis-files.ts';
 import { passwordFile, writeJson } from './files.ts';
-import { realmFor as realmOf } from './identity-provider.ts';
+import { realmFor } from './identity-provider.ts';
 import { services, TRUST_DOMAIN, type Service } from './services.ts';
 import { openHome, root, type Urls } from './state.ts';
 import { trustFor } from './trust.ts';
 
-// `npm run compose:files`: what docker/compose.yaml mounts, in docker/.files. Certificates live 24 hours: run it again.
-const home = openHome(join(root, 'docker/.files'));
+// `npm run compose:files [-- FOLDER]`: what docker/compose.yaml mounts, by default in docker/.files. Keys and passwords
+// are kept; certificates live 24 hours: run it again.
+const home = openHome(resolve(process.argv[2] ?? join(root, 'docker/.files')));
 const PROFILE = 'fedramp-moderate';
 const host = (name: string) => `${name}.${TRUST_DOMAIN}`;
 
 const certificates = await issueCertificates(home);
-for (const name of ['postgres', 'redis-cache', 'identity-provider'] as const) place(name, certificates.of[name]);
-const busServer = await certificates.busAuthority.issue('redis-bus');
-place('redis-bus', busServer);
+place('postgres', certificates.of.postgres);
+place('redis-cache', certificates.of['redis-cache']);
+place('redis-bus', await certificates.busAuthority.issue('redis-bus'));
+place('keycloak', certificates.of['identity-provider']);
 
 function place(part: string, leaf: { cert: string; key: string; ca: string }, into = 'tls'): void {
-  const folder = part === 'identity-provider' ? 'keycloak' : part;
-  writeFileSync(home.place(folder, into, 'tls.crt'), leaf.cert);
-  writeFileSync(home.place(folder, into, 'tls.key'), leaf.key, { mode: 0o600 });
-  writeFileSync(home.place(folder, into, 'ca.crt'), leaf.ca);
+  writeFileSync(home.place(part, into, 'tls.crt'), leaf.cert);
+  writeFileSync(home.place(part, into, 'tls.key'), leaf.key);
+  writeFileSync(home.place(part, into, 'ca.crt'), leaf.ca);
 }
 
 const urlsOf = (service: Service): Urls => ({
@@ -38,9 +40,9 @@ const urlsOf = (service: Service): Urls => ({
 });
 const urls = Object.fromEntries(services.map((service) => [service, urlsOf(service)])) as Record<Service, Urls>;
 const issuer = `https://${host('identity-provider')}:8443/realms/postern`;
-const { realm, clientKey } = await realmOf(home, urls['auth-manager'], PROFILE);
+const { realm, clientKey } = await realmFor(home, urls['auth-manager'], PROFILE);
 const trustedIssuerDn = new X509Certificate(certificates.of['identity-provider'].ca).subject;
-writeJson(home, 'keycloak/realm.json', realmFor({ realm, profile: profileNamed(PROFILE), trustedIssuerDn }));
+writeJson(home, 'keycloak/realm.json', compileRealm({ realm, profile: profileNamed(PROFILE), trustedIssuerDn }));
 
 const rootKey = home.place('root-key.json');
 await createLocalRootKeyFile(rootKey);
@@ -48,70 +50,19 @@ for (const service of services) {
   place(service, certificates.of[service]);
   place(service, await certificates.busAuthority.issue(service), 'bus-tls');
   copyFileSync(rootKey, home.place(service, 'root-key.json'));
-  writeJson(
-    home,
-    `${service}/trust.json`,
-    trustFor(service, { realm: { issuer, jwksUri: `${issuer}/protocol/openid-connect/certs` }, urls }),
-  );
-  for (const kind of ['cache', 'bus'] as const) {
-    copyFileSync(passwordFile(home, `redis-${kind}-${service}`).path, home.place(service, `${kind}-password`));
-  }
+  const trust = trustFor(service, { realm: { issuer, jwksUri: `${issuer}/protocol/openid-connect/certs` }, urls });
+  writeJson(home, `${service}/trust.json`, trust);
+  copyFileSync(passwordFile(home, `redis-bus-${service}`).path, home.place(service, 'bus-password'));
 }
+copyFileSync(passwordFile(home, 'redis-cache-crypto-store').path, home.place('crypto-store', 'cache-password'));
 copyFileSync(join(root, 'infra/dev/policy.json'), home.place('token-exchange', 'policy.json'));
 copyFileSync(clientKey, home.place('auth-manager', 'provider-client.jwk'));
+writePostgresFiles(home);
+writeRedisFiles(home);
 
-writeFileSync(home.place('postgres', 'pg_hba.conf'), 'local all all peer\nhostssl all all all cert map=workloads\n');
-writeFileSync(
-  home.place('postgres', 'pg_ident.conf'),
-  services
-    .flatMap((service) => [roleOf(service), ownerRoleOf(service)].map((role) => `workloads ${service} ${role}\n`))
-    .join(''),
-);
-writeFileSync(home.place('postgres', 'superuser-password'), randomBytes(24).toString('base64url'), { mode: 0o600 });
-writeFileSync(home.place('postgres', 'init.sql'), services.map(databaseSql).join('\n'));
-
-function databaseSql(service: Service): string {
-  const [role, owner] = [roleOf(service), ownerRoleOf(service)];
-  return [
-    `create role ${role} login nosuperuser nocreatedb nocreaterole;`,
-    `create role ${owner} login nosuperuser nocreatedb nocreaterole;`,
-    `create database ${role} owner ${owner};`,
-    `revoke all on database ${role} from public;`,
-    `grant connect on database ${role} to ${role};`,
-    `\\connect ${role}`,
-    `alter schema public owner to ${owner};`,
-    '\\connect postgres',
-    '',
-  ].join('\n');
+chmodSync(home.dir, 0o700);
+for (const part of ['postgres', 'redis-cache', 'redis-bus', 'keycloak', ...services]) {
+  openToContainers(join(home.dir, part));
 }
-
-for (const kind of ['cache', 'bus'] as const) {
-  const users = services.map((service) => {
-    const digest = createHash('sha256')
-      .update(passwordFile(home, `redis-${kind}-${service}`).password)
-      .digest('hex');
-    const rules = kind === 'bus' ? busAcl(service) : `~${service}:* &${service}:* +@all -@admin -@dangerous`;
-    return `user ${service} reset on #${digest} ${rules}`;
-  });
-  writeFileSync(home.place(`redis-${kind}`, 'users.acl'), ['user default reset off', ...users, ''].join('\n'));
-  const keep =
-    kind === 'bus'
-      ? ['maxmemory-policy noeviction', 'appendonly yes', 'dir /data']
-      : ['maxmemory 256mb', 'maxmemory-policy allkeys-lfu', 'save ""'];
-  writeFileSync(
-    home.place(`redis-${kind}`, 'redis.conf'),
-    [
-      'port 0',
-      'tls-port 6379',
-      'tls-cert-file /run/postern/tls/tls.crt',
-      'tls-key-file /run/postern/tls/tls.key',
-      'tls-ca-cert-file /run/postern/tls/ca.crt',
-      'tls-auth-clients yes',
-      'tls-protocols TLSv1.3',
-      'aclfile /run/postern/users.acl',
-      ...keep,
-      '',
-    ].join('\n'),
-  );
-}
+writeFileSync(home.place('compose.env'), `POSTERN_FILES_GROUP=${process.getgid?.() ?? 0}\n`);
 process.stdout.write(`${home.dir}: certificates, trust tables, realm, passwords\n`);

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
+
 import { parseArguments, type Arguments } from './arguments.ts';
 import { bold, dim, green, red, say, seconds, step, StepFailed, table, type Step } from './progress.ts';
 import { services } from './services.ts';
 import { startStack, type Stack } from './stack.ts';
-import { openHome } from './state.ts';
+import { openHome, type Home } from './state.ts';
 import { tail } from './service-process.ts';
 import { playTour } from './tour/tour.ts';
 
@@ -50,7 +52,7 @@ async function run(wanted: Arguments, interrupted: AbortSignal): Promise<number>
     return await Promise.race([stack.failed, interruption]);
   } catch (error) {
     if (!interrupted.aborted) {
-      report(error);
+      report(error, home);
       return 1;
     }
     say(dim('\n  stopping …'));
@@ -88,9 +90,11 @@ const tries: Record<(typeof services)[number], string> = {
 };
 
 /** Names the step, its log and the way out. */
-function report(error: unknown): void {
+function report(error: unknown, home: Home): void {
   const failed = error instanceof StepFailed ? error : new StepFailed('postern', error);
   process.stderr.write(`\n${red(`  ${failed.step} failed:`)} ${failed.message}\n`);
   if (failed.log) process.stderr.write(`  log: ${failed.log}\n${tail(failed.log).replace(/^/gm, '    ')}\n`);
-  if (failed.remedy) process.stderr.write(`  what to do: ${failed.remedy}\n`);
+  else process.stderr.write(`  logs: ${join(home.dir, 'logs')}\n`);
+  const again = `start again, which keeps all data, or delete ${home.dir} to begin from nothing`;
+  process.stderr.write(`  what to do: ${failed.remedy ? `${failed.remedy}; then ` : ''}${again}\n`);
 }

@@ -145,7 +145,6 @@ async function open(
     services.map((service) =>
       step(service, () => start(service), {
         log: home.place('logs', `${service}.log`),
-        remedy: 'its log says why; `npm start` again keeps all data',
       }),
     ),
   );
