@@ -4,7 +4,7 @@ import { createPostern } from '@postern/client';
 import { type App, type RateLimits } from '@postern/http';
 import { openIssuer, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable, type UseOnce } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -53,6 +53,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         now,
       }),
     );
+    const once: UseOnce = (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt);
     const peers = closing.after(openAgent(tls));
     const verifier = closing.after(
       createTokenVerifier({
@@ -61,7 +62,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
         fetchJwks: ownKeysFirst(issuer, trust, fetchJwksOver(peers)),
-        useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
+        useOnce: once,
         now,
       }),
     );
@@ -91,6 +92,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
       profile,
       issuer,
       issuerUrl: config.issuer,
+      useOnce: once,
       signUpOpen: config.signUpOpen,
       now,
       http: {

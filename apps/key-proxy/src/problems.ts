@@ -6,7 +6,7 @@ export const problems = {
   account_exists: { status: 409, title: 'There is an account with this address' },
   login_refused: { status: 401, title: 'The address or the password is wrong' },
   login_locked: { status: 429, title: 'Too many failures: logins with this address are locked for a time' },
-  certificate_required: { status: 401, title: 'A login binds its token to a client certificate' },
+  binding_required: { status: 401, title: 'A login binds its token to a client certificate or to a DPoP proof' },
   person_required: { status: 403, title: 'Secrets belong to people: the token speaks for none' },
   provider_unavailable: { status: 422, title: 'This provider cannot be used here' },
   provider_unreachable: { status: 503, title: 'The provider does not answer now' },

@@ -1,4 +1,5 @@
 import { type Issuer } from '@postern/issuer';
+import { type Binding } from '@postern/oidc';
 import { type Profile } from '@postern/profile';
 import { roleScopes } from './role-scopes.ts';
 import { type Account } from './sign-up.ts';
@@ -13,16 +14,16 @@ export type LoginToken = {
 
 type Deps = { issuer: Pick<Issuer, 'mint'>; issuerUrl: string; audience: string; profile: Profile };
 
-/** Who logged in over which certificate (its thumbprint: `cnf.x5t#S256`, RFC 8705 section 3.1). */
-type Holder = { account: Account; client: string; thumbprint: string };
+/** Who logged in, through which client, and what the token is bound to. */
+type Holder = { account: Account; client: string; binding: Binding };
 
 /**
- * A token of this service's own accounts: good here, and as a subject at token-exchange (R2); bound to the certificate
- * that the login came over (R17).
+ * A token of this service's own accounts: good here, and as a subject at token-exchange (R2); bound as the
+ * login was (R17).
  */
 export async function mintLoginToken(
   { issuer, issuerUrl, audience, profile }: Deps,
-  { account, client, thumbprint }: Holder,
+  { account, client, binding }: Holder,
 ): Promise<LoginToken> {
   const scopes = roleScopes[account.role];
   const lifetimeSeconds = profile.accessTokenMinutes * 60;
@@ -35,6 +36,6 @@ export async function mintLoginToken(
     roles: [account.role],
     scope: scopes.join(' '),
   };
-  const minted = await issuer.mint('at+jwt', claims, { lifetimeSeconds, binding: { kind: 'certificate', thumbprint } });
+  const minted = await issuer.mint('at+jwt', claims, { lifetimeSeconds, binding });
   return { ...minted, scopes, lifetimeSeconds };
 }

@@ -11,7 +11,7 @@ export const auditLogs = ({ db }: { db: Kysely<Schema> }) =>
   route({
     method: 'GET',
     path: '/audit-logs',
-    listener: 'api',
+    listener: ['api', 'public'],
     scope: 'secrets:audit',
     role: 'admin',
     tier: 'standard',

@@ -16,7 +16,7 @@ export const configureKms = (deps: ConfigureKmsDeps) =>
   route({
     method: 'POST',
     path: '/configure-kms',
-    listener: 'api',
+    listener: ['api', 'public'],
     scope: 'secrets:configure',
     role: 'admin',
     tier: 'sensitive',

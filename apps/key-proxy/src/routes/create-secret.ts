@@ -12,7 +12,7 @@ export const createSecret = (deps: WriteSecret) =>
   route({
     method: 'POST',
     path: '/create-secret',
-    listener: 'api',
+    listener: ['api', 'public'],
     scope: 'secrets:write',
     tier: 'standard',
     audit: 'secret.created',

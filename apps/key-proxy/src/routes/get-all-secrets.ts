@@ -29,7 +29,7 @@ export const getAllSecrets = (deps: GetAllSecretsDeps) =>
   route({
     method: 'GET',
     path: '/get-all-secrets',
-    listener: 'api',
+    listener: ['api', 'public'],
     scope: 'secrets:read',
     tier: 'standard',
     audit: 'secrets.listed',

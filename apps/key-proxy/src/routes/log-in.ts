@@ -2,9 +2,11 @@ import { type Transaction } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
 import { type Issuer } from '@postern/issuer';
-import { problem, Secret } from '@postern/runtime';
+import { type UseOnce } from '@postern/oidc';
+import { Secret } from '@postern/runtime';
 import { email } from '../accounts/email.ts';
 import { attemptLogin, type LogIn, noteFailure, settleLogin } from '../accounts/log-in.ts';
+import { loginBinding } from '../accounts/login-binding.ts';
 import { mintLoginToken } from '../accounts/login-token.ts';
 import { type Schema } from '../db/schema.ts';
 import { problems } from '../problems.ts';
@@ -14,9 +16,13 @@ export type LogInDeps = LogIn & {
   issuer: Pick<Issuer, 'mint'>;
   /** The issuer of this service's own accounts. */
   issuerUrl: string;
+  /** Single use of DPoP proofs (R16). */
+  useOnce: UseOnce;
 };
 
 const REFUSED = 'login_refused';
+/** The audience of its tokens, and their client where no workload stands between it and the person. */
+const SELF = 'key-proxy';
 
 /** One refusal for an unknown address and for a wrong password, as a problem document (RFC 9457). */
 const refusal = (request: string) => {
@@ -25,21 +31,21 @@ const refusal = (request: string) => {
   return { status, headers: { 'content-type': 'application/problem+json' }, body };
 };
 
-/** Seed route: a password for a token, which is bound to the certificate that the login came over (R17). */
+/** Seed route: a password for a token, which is bound to the caller's certificate or DPoP key (R17). */
 export const logIn = (deps: LogInDeps) =>
   route({
     method: 'POST',
     path: '/login',
-    listener: 'api',
+    listener: ['api', 'public'],
     access: 'anyone',
     tier: 'auth',
     audit: 'login.succeeded',
-    summary: 'Logs an account in; the token is bound to the caller’s certificate',
+    summary: 'Logs an account in; the token is bound to the caller’s certificate or DPoP key',
     body: z.strictObject({ email, password: z.string().min(1).max(LONGEST_PASSWORD) }),
     answers: {
       200: z.strictObject({
         access_token: z.string(),
-        token_type: z.literal('Bearer'),
+        token_type: z.enum(['Bearer', 'DPoP']),
         expires_in: z.int().positive(),
         scope: z.string(),
       }),
@@ -51,10 +57,9 @@ export const logIn = (deps: LogInDeps) =>
         request: z.string(),
       }),
     },
-    problems: ['certificate_required', 'login_locked'],
+    problems: ['binding_required', 'login_locked'],
     async handle({ body, request, workload }, audit) {
-      const thumbprint = request.certificateThumbprint;
-      if (thumbprint === null || workload === null) throw problem('certificate_required');
+      const binding = await loginBinding(deps, request);
       const outcome = await attemptLogin(deps, { email: body.email, password: new Secret(body.password) });
       const inTransaction = <T>(work: (tx: Transaction<Schema>) => Promise<T>) => deps.db.transaction().execute(work);
 
@@ -69,10 +74,7 @@ export const logIn = (deps: LogInDeps) =>
       }
 
       const { account } = outcome;
-      const minted = await mintLoginToken(
-        { ...deps, audience: 'key-proxy' },
-        { account, client: workload, thumbprint },
-      );
+      const minted = await mintLoginToken({ ...deps, audience: SELF }, { account, client: workload ?? SELF, binding });
       return inTransaction(async (tx) => {
         await settleLogin(tx, account, deps.issuerUrl, deps.now());
         const person = { issuer: deps.issuerUrl, sub: account.id };
@@ -80,7 +82,7 @@ export const logIn = (deps: LogInDeps) =>
           tx,
           {
             tenant: account.tenant,
-            actor: { person, workload },
+            actor: { person, ...(workload === null ? {} : { workload }) },
             resource: { type: 'account', id: account.id },
             details: { method: 'password', tokenId: minted.tokenId, expiresAt: minted.expiresAt.toISOString() },
           },
@@ -88,7 +90,7 @@ export const logIn = (deps: LogInDeps) =>
             status: 200,
             body: {
               access_token: minted.token,
-              token_type: 'Bearer',
+              token_type: binding.kind === 'dpop' ? 'DPoP' : 'Bearer',
               expires_in: minted.lifetimeSeconds,
               scope: minted.scopes.join(' '),
             },

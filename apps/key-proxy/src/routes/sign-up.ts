@@ -28,7 +28,7 @@ export const signUpRoute = (deps: SignUpDeps) =>
   route({
     method: 'POST',
     path: '/signup',
-    listener: 'api',
+    listener: ['api', 'public'],
     access: 'anyone',
     tier: 'auth',
     audit: 'account.created',
