@@ -26,7 +26,8 @@ export type Leashed = {
 const STOP_TIMEOUT_MS = 15_000;
 
 // The server ends with us, however we end: the reader sees the end of its input when this process is gone, even by
-// SIGKILL. An interrupt from the terminal reaches only us: the server is in a session of its own.
+// SIGKILL. An interrupt from the terminal reaches only us: the server is in a session of its own. The reader ignores TERM as
+// the shell does, and must be gone before the number of its server is somebody else's.
 const LEASH = `
 trap '' INT TERM
 signal=$1; shift
@@ -34,7 +35,7 @@ signal=$1; shift
 ( while read -r word <&3; do kill -$word $server; done; kill -$signal $server ) 2>/dev/null & reader=$!
 exec 3<&-
 wait $server; status=$?
-kill $reader 2>/dev/null
+kill -KILL $reader 2>/dev/null
 exit $status
 `;
 
@@ -53,6 +54,7 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
   leash.on('error', () => {});
   let stopping = false;
   const exited = once(child, 'exit');
+  exited.finally(() => leash.destroy()).catch(() => {});
   const ended = exited.then(([code, signal]) => {
     if (stopping) return new Promise<never>(() => {});
     throw new Error(`${command[0]} ended by itself (${code ?? signal}); its log: ${logFile}`);
@@ -64,7 +66,6 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
     const overdue = setTimeout(() => leash.end('KILL\n'), STOP_TIMEOUT_MS);
     await exited;
     clearTimeout(overdue);
-    leash.destroy();
   };
   const exit = exited.then(([code]) => (typeof code === 'number' ? code : 1));
   return { pid: child.pid ?? 0, ended, exit, stop: () => end(stopSignal), kill: () => end('KILL') };
