@@ -3,16 +3,19 @@ import {
   assertEnvironment,
   baseConfig,
   baseSettings,
+  busConfig,
   busSettings,
   cacheSettings,
-  migrationSettings,
   parseSettings,
+  postgresConfig,
   postgresSettings,
   readDocument,
   rootKeyConfig,
   rootKeySettings,
   setting,
   type BaseConfig,
+  type BusConfig,
+  type PostgresConfig,
   type RootKeyConfig,
   type Secret,
 } from '@postern/runtime';
@@ -38,13 +41,9 @@ export const settings = {
 export type Config = {
   readonly base: BaseConfig;
   readonly trust: TrustTable;
-  readonly postgres: { readonly url: string; readonly poolSize: number };
+  readonly postgres: PostgresConfig;
   readonly cache: { readonly url: string; readonly password: Secret | undefined; readonly ttlSeconds: number };
-  readonly bus: {
-    readonly url: string;
-    readonly password: Secret | undefined;
-    readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
-  };
+  readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
 };
@@ -64,44 +63,14 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return Object.freeze({
     base,
     trust,
-    postgres: { url: read.POSTERN_POSTGRES_URL, poolSize: read.POSTERN_POSTGRES_POOL_SIZE },
+    postgres: postgresConfig(read),
     cache: {
       url: read.POSTERN_CACHE_URL,
       password: read.POSTERN_CACHE_PASSWORD,
       ttlSeconds: read.POSTERN_CACHE_TTL_SECONDS,
     },
-    bus: {
-      url: read.POSTERN_BUS_URL,
-      password: read.POSTERN_BUS_PASSWORD,
-      tls: {
-        cert: read.POSTERN_BUS_TLS_CERT_PATH,
-        key: read.POSTERN_BUS_TLS_KEY_PATH,
-        ca: read.POSTERN_BUS_TLS_CA_PATH,
-      },
-    },
+    bus: busConfig(read),
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
   });
-}
-
-/** What the migration entry point needs, and no more: it runs where the service's own secrets are not. */
-const migrationOnly = {
-  POSTERN_TLS_CERT_PATH: baseSettings.POSTERN_TLS_CERT_PATH,
-  POSTERN_TLS_KEY_PATH: baseSettings.POSTERN_TLS_KEY_PATH,
-  POSTERN_TLS_CA_PATH: baseSettings.POSTERN_TLS_CA_PATH,
-  ...migrationSettings,
-};
-
-export type MigrationConfig = {
-  readonly ownerUrl: string;
-  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
-};
-
-/** @throws ConfigurationError listing every mistake. */
-export function readMigrationConfig(env: NodeJS.ProcessEnv): MigrationConfig {
-  const read = parseSettings(migrationOnly, env);
-  return {
-    ownerUrl: read.POSTERN_POSTGRES_OWNER_URL,
-    tls: { cert: read.POSTERN_TLS_CERT_PATH, key: read.POSTERN_TLS_KEY_PATH, ca: read.POSTERN_TLS_CA_PATH },
-  };
 }

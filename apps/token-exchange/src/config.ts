@@ -4,19 +4,21 @@ import {
   assertEnvironment,
   baseConfig,
   baseSettings,
+  busConfig,
   busSettings,
   ConfigurationError,
-  migrationSettings,
   parseSettings,
   path,
+  postgresConfig,
   postgresSettings,
   readDocument,
   rootKeyConfig,
   rootKeySettings,
   setting,
   type BaseConfig,
+  type BusConfig,
+  type PostgresConfig,
   type RootKeyConfig,
-  type Secret,
 } from '@postern/runtime';
 import { z } from 'zod';
 
@@ -50,12 +52,8 @@ export type Config = {
   readonly apiUrl: string;
   readonly trust: TrustTable;
   readonly policy: PolicyDocument;
-  readonly postgres: { readonly url: string; readonly poolSize: number };
-  readonly bus: {
-    readonly url: string;
-    readonly password: Secret | undefined;
-    readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
-  };
+  readonly postgres: PostgresConfig;
+  readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
 };
@@ -88,16 +86,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     apiUrl: new URL(read.POSTERN_TOKEN_EXCHANGE_URL).origin,
     trust,
     policy,
-    postgres: { url: read.POSTERN_POSTGRES_URL, poolSize: read.POSTERN_POSTGRES_POOL_SIZE },
-    bus: {
-      url: read.POSTERN_BUS_URL,
-      password: read.POSTERN_BUS_PASSWORD,
-      tls: {
-        cert: read.POSTERN_BUS_TLS_CERT_PATH,
-        key: read.POSTERN_BUS_TLS_KEY_PATH,
-        ca: read.POSTERN_BUS_TLS_CA_PATH,
-      },
-    },
+    postgres: postgresConfig(read),
+    bus: busConfig(read),
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
   });
@@ -111,26 +101,4 @@ function assertSameWorkloads({ workloads }: TrustTable, policy: PolicyDocument):
   throw new ConfigurationError(
     mistaken.map(({ name }) => `POSTERN_POLICY_PATH: workload ${name} has another SPIFFE id in POSTERN_TRUST_PATH`),
   );
-}
-
-/** What the migration entry point needs, and no more: it runs where the service's own secrets are not. */
-const migrationOnly = {
-  POSTERN_TLS_CERT_PATH: baseSettings.POSTERN_TLS_CERT_PATH,
-  POSTERN_TLS_KEY_PATH: baseSettings.POSTERN_TLS_KEY_PATH,
-  POSTERN_TLS_CA_PATH: baseSettings.POSTERN_TLS_CA_PATH,
-  ...migrationSettings,
-};
-
-export type MigrationConfig = {
-  readonly ownerUrl: string;
-  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
-};
-
-/** @throws ConfigurationError listing every mistake. */
-export function readMigrationConfig(env: NodeJS.ProcessEnv): MigrationConfig {
-  const read = parseSettings(migrationOnly, env);
-  return {
-    ownerUrl: read.POSTERN_POSTGRES_OWNER_URL,
-    tls: { cert: read.POSTERN_TLS_CERT_PATH, key: read.POSTERN_TLS_KEY_PATH, ca: read.POSTERN_TLS_CA_PATH },
-  };
 }

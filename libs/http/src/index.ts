@@ -23,6 +23,7 @@ export type { AuditGuard, AuditPort, Intent, RouteAudit, What, WhatRead } from '
 export { createHttpApp, routesOn, type App, type AppSpec } from './app.ts';
 export { listen, type ConnectionLimits, type Listening, type ListenOptions } from './listen.ts';
 export { ownProblems, type ProblemEntry, type ProblemTable } from './problem-table.ts';
+export { serve, type ComposedService } from './serve.ts';
 export { createRateLimits, type RateLimitOptions, type RateLimits } from './rate-limits.ts';
 export type { Check } from './health.ts';
 export { openApiDocument } from './openapi.ts';

@@ -43,3 +43,12 @@ export { Counter, createRegistry, Gauge, Histogram, Registry } from './metrics.t
 export { runService, type Running, type ServiceProcess } from './run-service.ts';
 export { runTask } from './run-task.ts';
 export { startRounds, type Round } from './start-rounds.ts';
+export {
+  busConfig,
+  postgresConfig,
+  readMigrationConfig,
+  type BusConfig,
+  type MigrationConfig,
+  type PostgresConfig,
+  type TlsPaths,
+} from './connection-config.ts';

@@ -1,5 +1,7 @@
 import { auditEvent, canonicalBytes, type AuditBatch, type AuditEvent } from '@postern/audit';
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** An event that may be shown, or the reason why its entry stays opaque (R25). */
 export type ReadEntry = { event: AuditEvent; opaque: null } | { event: null; opaque: string };
 
@@ -7,11 +9,10 @@ export type ReadEntry = { event: AuditEvent; opaque: null } | { event: null; opa
  * Reads the content of a validly signed entry. What does not fit an event is no reason to stop the sequence: its entry is
  * appended all the same, without content.
  */
-export function readEntry({ id, action, event }: AuditBatch['entries'][number]): ReadEntry {
-  const canonical = Buffer.from(event, 'base64url');
+export function readEntry({ id, action }: AuditBatch['entries'][number], canonical: Buffer): ReadEntry {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(canonical));
+    value = JSON.parse(utf8.decode(canonical));
   } catch {
     return { event: null, opaque: 'not_json' };
   }

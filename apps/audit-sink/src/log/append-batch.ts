@@ -50,7 +50,7 @@ export async function appendBatch(query: Query, signed: SignedBatch, received: D
     const index = size + entries.length;
     append(index, hash);
     entries.push({ index, kind: 'entry', seq, eventId: entry.id, leaf });
-    events.push({ index, entry, canonical, read: readEntry(entry) });
+    events.push({ index, entry, canonical, read: readEntry(entry, canonical) });
   }
   const last = fresh.at(-1)!;
   const batchIndex = size + entries.length;

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-import type { AuditBatch } from '@postern/audit';
+import { SALT_BYTES, type AuditBatch } from '@postern/audit';
 import type { Query } from '@postern/postgres';
-import type { Node } from '@postern/transparency';
+import { HASH_BYTES, type Node } from '@postern/transparency';
 import type { ReadEntry } from '../intake/read-entry.ts';
 import type { SignedBatch } from '../intake/verify-batch.ts';
 
@@ -24,10 +23,12 @@ export type Addition = {
 export async function writeAppended(query: Query, addition: Addition): Promise<void> {
   const { signed, received, entries, nodes, head, watermark, batchIndex } = addition;
   const { producer, epoch } = signed.batch;
+  const leaves = packed(entries.map(({ leaf }) => leaf));
   await query(
     `insert into log_entries (index, kind, producer, epoch, seq, event_id, leaf, received_at)
-     select e.index, e.kind, $5, $6, e.seq, e.event_id, e.leaf, $7
-     from unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $8::bytea[]) as e(index, kind, seq, event_id, leaf)`,
+     select e.index, e.kind, $5, $6, e.seq, e.event_id, substr($8::bytea, e.at, e.bytes), $7
+     from unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $9::int[], $10::int[])
+       as e(index, kind, seq, event_id, at, bytes)`,
     [
       entries.map(({ index }) => index),
       entries.map(({ kind }) => kind),
@@ -36,13 +37,17 @@ export async function writeAppended(query: Query, addition: Addition): Promise<v
       producer,
       epoch,
       received,
-      entries.map(({ leaf }) => leaf),
+      leaves.whole,
+      leaves.starts,
+      leaves.lengths,
     ],
   );
   await insertEvents(query, addition.events);
   await query(
-    'insert into log_nodes (level, index, hash) select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])',
-    [nodes.map(({ level }) => level), nodes.map(({ index }) => index), nodes.map(({ hash }) => hash)],
+    `insert into log_nodes (level, index, hash)
+     select n.level, n.index, substr($3::bytea, (n.place::int - 1) * ${HASH_BYTES} + 1, ${HASH_BYTES})
+     from unnest($1::smallint[], $2::bigint[]) with ordinality as n(level, index, place)`,
+    [nodes.map(({ level }) => level), nodes.map(({ index }) => index), Buffer.concat(nodes.map(({ hash }) => hash))],
   );
   await query('insert into log_batches (index, header, signature, signing_digest) values ($1, $2, $3, $4)', [
     batchIndex,
@@ -62,24 +67,40 @@ export async function writeAppended(query: Query, addition: Addition): Promise<v
 
 /** An opaque entry keeps size and hash of its content, not the content (R25). An event sent under two numbers stands once. */
 async function insertEvents(query: Query, events: NewEvent[]): Promise<void> {
-  const visible = <T>(pick: (event: NewEvent) => T): (T | null)[] =>
-    events.map((event) => (event.read.opaque === null ? pick(event) : null));
+  const contents = packed(events.map(({ canonical }) => canonical));
   await query(
     `insert into log_events (event_id, index, tenant, action, occurred_at, salt, canonical, opaque, bytes, digest)
-     select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[],
-       $8::text[], $9::int[], $10::bytea[])
+     select e.event_id, e.index, e.tenant, e.action, e.occurred_at,
+       case when e.opaque is null then substr($6::bytea, (e.place::int - 1) * ${SALT_BYTES} + 1, ${SALT_BYTES}) end,
+       case when e.opaque is null then c.content end, e.opaque, e.bytes, sha256(c.content)
+     from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $8::text[], $9::int[], $10::int[])
+       with ordinality as e(event_id, index, tenant, action, occurred_at, opaque, at, bytes, place),
+       lateral (select substr($7::bytea, e.at, e.bytes)) as c(content)
      on conflict (event_id) do nothing`,
     [
       events.map(({ entry }) => entry.id),
       events.map(({ index }) => index),
-      visible(({ read }) => read.event?.tenant ?? null),
+      events.map(({ read }) => read.event?.tenant ?? null),
       events.map(({ entry }) => entry.action),
-      visible(({ read }) => read.event?.time ?? null),
-      visible(({ entry }) => Buffer.from(entry.salt, 'base64url')),
-      visible(({ canonical }) => canonical),
+      events.map(({ read }) => read.event?.time ?? null),
+      Buffer.concat(events.map(({ entry }) => Buffer.from(entry.salt, 'base64url'))),
+      contents.whole,
       events.map(({ read }) => read.opaque),
-      events.map(({ canonical }) => canonical.length),
-      events.map(({ canonical }) => createHash('sha256').update(canonical).digest()),
+      contents.starts,
+      contents.lengths,
     ],
   );
+}
+
+/**
+ * Many values as one, with where each begins (from 1, as SQL counts) and how long it is: an array of bytea goes as text, in
+ * twice the bytes.
+ */
+function packed(values: readonly Buffer[]) {
+  let at = 1;
+  return {
+    whole: Buffer.concat(values),
+    starts: values.map(({ length }) => (at += length) - length),
+    lengths: values.map(({ length }) => length),
+  };
 }

@@ -1,3 +1,0 @@
-export { compose, type Service } from './compose.ts';
-export { readConfig, readMigrationConfig, settings, type Config } from './config.ts';
-export { migrationSets, SERVICE_ROLE } from './db/migration-sets.ts';
