@@ -1,40 +1,41 @@
-# syntax=docker/dockerfile:1
+# syntax=docker/dockerfile:1.20
 # One file for all five services:
 #   docker build -f docker/service.Dockerfile --build-arg SERVICE=crypto-store -t postern/crypto-store .
-# The final image holds the bundled service, its locked production packages and nothing of infra/ or libs/testing (R6).
+# The final image holds the bundled service, its locked production packages, and nothing of infra/ or libs/testing (R6).
 
-ARG NODE_IMAGE=node:24-bookworm-slim
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
-ARG SERVICE
 WORKDIR /src
-ENV NX_DAEMON=false NX_TUI=false CI=true
-COPY package.json package-lock.json .npmrc nx.json tsconfig.base.json ./
+# First what installs the tools: these layers are kept until a manifest changes, and all five services share them.
+COPY package.json package-lock.json .npmrc ./
+COPY --parents apps/*/package.json libs/*/package.json infra/*/package.json ./
+RUN npm ci --ignore-scripts --no-fund --no-audit
+COPY tsconfig.base.json ./
 COPY infra/build infra/build
-COPY apps apps
 COPY libs libs
-COPY infra/keycloak/package.json infra/keycloak/package.json
-COPY infra/cli/package.json infra/cli/package.json
-COPY infra/dev/package.json infra/dev/package.json
-COPY infra/bench/package.json infra/bench/package.json
-COPY infra/assurance/package.json infra/assurance/package.json
-RUN npm ci --omit=optional --no-fund --no-audit
+COPY apps apps
+ARG SERVICE
 RUN node infra/build/bundle.ts apps/${SERVICE}
 # The bundle brings a lock file cut from the root's, so the tree is the one that was tested, hash for hash.
 RUN cd dist/apps/${SERVICE} && npm ci --omit=dev --omit=optional --ignore-scripts --no-fund --no-audit
 
 FROM ${NODE_IMAGE} AS service
+# Nothing is installed in a running container. /data is for a volume: the one place that the user below may write to.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn-* \
+  && install -d -o 65532 -g 65532 -m 0700 /data
 ARG SERVICE
 LABEL org.opencontainers.image.title="postern/${SERVICE}" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production POSTERN_ENVIRONMENT=production
 WORKDIR /service
 COPY --from=build --chown=0:0 /src/dist/apps/${SERVICE} ./
-# 65532 is the customary "nonroot"; nothing below /service is writable by it, and the root may be mounted read-only.
+# 65532 is the customary "nonroot". It owns nothing below /service, and the root may be mounted read-only.
 USER 65532:65532
 EXPOSE 8443 9443 8081
 STOPSIGNAL SIGTERM
+# From inside, where the management listener answers on loopback whether it is bound to 127.0.0.1 or to 0.0.0.0.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:'+(process.env.POSTERN_MANAGEMENT_PORT??8081)+'/health/live').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
+  CMD ["node", "-e", "fetch('http://127.0.0.1:'+(process.env.POSTERN_MANAGEMENT_PORT||8081)+'/health/live').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
 ENTRYPOINT ["node", "--enable-source-maps"]
 CMD ["main.js"]
