@@ -14,11 +14,20 @@ import { openWitness } from './proofs.ts';
 import { auditorToken, openSession } from './sessions.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 
-/** Rounds of faults, or as many as it takes to acknowledge so many operations; the longest wait between two of a caller. */
-const extent: Record<Scale, { rounds: number; acknowledged: number; pauseMs: number }> = {
-  small: { rounds: 1, acknowledged: 1, pauseMs: 120 },
-  default: { rounds: 2, acknowledged: 1, pauseMs: 60 },
-  full: { rounds: 20, acknowledged: 1_000_000, pauseMs: 5 },
+type Extent = {
+  rounds: number;
+  /** More rounds follow until so many operations are acknowledged. */
+  acknowledged: number;
+  /** The longest wait between two operations of one caller, in milliseconds. */
+  pauseMs: number;
+  /** Each round ends with all faults at once. */
+  together: boolean;
+};
+
+const extents: Record<Scale, Extent> = {
+  small: { rounds: 1, acknowledged: 1, pauseMs: 120, together: false },
+  default: { rounds: 2, acknowledged: 1, pauseMs: 60, together: true },
+  full: { rounds: 20, acknowledged: 1_000_000, pauseMs: 5, together: true },
 };
 
 /** Longest calm before a fault strikes, in milliseconds. */
@@ -71,14 +80,14 @@ async function underFaults({ stack, cast }: World, { scale, seed, say }: Circums
   const { grant: grantId } = await consent(stack.state, cast, ca, async (_row, play) => (await play()).value);
   const witness = openWitness(await cast.portal.audit.logKey());
   const session = await openSession(stack, cast, grantId);
-  const { rounds, acknowledged, pauseMs } = extent[scale];
+  const { rounds, acknowledged, pauseMs, together } = extents[scale];
   const traffic = startTraffic({ stack, grantId, session, random: random.fork(), pauseMs });
   let faults = 0;
   try {
     await traffic.untilEachWorks(WORKS_AGAIN_WITHIN_MS);
     for (let round = 1; round <= rounds || traffic.acknowledged.size < acknowledged; round++) {
       await witness.look(stack, cast.portal);
-      for (const fault of roundOfFaults(random)) {
+      for (const fault of roundOfFaults(random, { together })) {
         await delay(random.between(0, CALM_MS));
         await Promise.race([fault.strike(stack), stack.failed]);
         await traffic.untilEachWorks(WORKS_AGAIN_WITHIN_MS);
