@@ -24,7 +24,7 @@ const boundaries = (also = []) => [
       sourceTag: `type:${layer}`,
       onlyDependOnLibsWithTags: [...allowed, ...also].map((tag) => `type:${tag}`),
       ...(layer === 'domain' || layer === 'contract'
-        ? { bannedExternalImports: ['express', 'kysely', 'pg', 'redis', 'bullmq'] }
+        ? { bannedExternalImports: ['express', 'kysely', 'pg', 'redis', '@redis/client', 'bullmq'] }
         : {}),
     })),
   },

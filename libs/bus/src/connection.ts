@@ -1,7 +1,6 @@
-import { createNodeRedisClient } from 'bullmq';
-import { createClient } from 'redis';
-import { redisTls, type TlsMaterial } from '@postern/mtls';
+import { newRedisClient, redisTls, type TlsMaterial } from '@postern/mtls';
 import type { Logger } from '@postern/runtime';
+import type * as bullMq from './bullmq.ts';
 
 export type BusOptions = {
   /** `rediss://user@host:port`. */
@@ -16,17 +15,22 @@ export type BusOptions = {
   servername?: string;
 };
 
+export type BullMq = typeof bullMq;
+
 export type Connection = ReturnType<typeof openConnection>;
 
 /**
  * One node-redis client, shared by queues and workers (which duplicate it for their blocking reads). node-redis keeps its
  * certificate for life, so a rotation opens a new one. BullMQ does not close a client that it was given: `close` does.
  */
-export function openConnection({ url, password, tls, service, logger, servername }: BusOptions) {
+export function openConnection(
+  { createNodeRedisClient }: BullMq,
+  { url, password, tls, service, logger, servername }: BusOptions,
+) {
   const { hostname, port, username, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   let closed = false;
-  const raw = createClient({
+  const raw = newRedisClient({
     username: decodeURIComponent(username),
     ...(password === undefined ? {} : { password }),
     name: service,

@@ -1,5 +1,5 @@
-import { Queue, UnrecoverableError, Worker, type Job } from 'bullmq';
-import { openConnection, type BusOptions, type Connection } from './connection.ts';
+import type { Job, Queue, Worker } from 'bullmq';
+import { openConnection, type BullMq, type BusOptions, type Connection } from './connection.ts';
 import { within } from './deadline.ts';
 import { assertQueueName, prefixOf } from './prefix.ts';
 
@@ -61,14 +61,15 @@ const MAX_STALLED = 50;
  */
 export async function openBus(options: BusOptions): Promise<Bus> {
   const { service, logger, tls } = options;
+  const bullMq: BullMq = await import('./bullmq.ts');
   const queues = new Map<string, Queue>();
   const workers: { open: () => Worker; running: Worker }[] = [];
-  let connection = openConnection(options);
+  let connection = openConnection(bullMq, options);
   let closed = false;
   let swapping = Promise.resolve();
 
   const openQueue = (name: string) => {
-    const queue = new Queue(name, {
+    const queue = new bullMq.Queue(name, {
       connection: connection.client,
       prefix: prefixOf(service),
       defaultJobOptions: { ...RETENTION, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: 500 } },
@@ -83,7 +84,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     const old: Connection = connection;
     const oldQueues = [...queues.values()];
     const oldWorkers = workers.map(({ running }) => running);
-    connection = openConnection(options);
+    connection = openConnection(bullMq, options);
     for (const name of queues.keys()) queues.set(name, openQueue(name));
     for (const worker of workers) worker.running = worker.open();
     await closeAll(oldWorkers, oldQueues, old);
@@ -107,7 +108,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     worker({ queue, of = service, concurrency = 1 }, handler) {
       assertQueueName(queue);
       const open = () => {
-        const worker = new Worker(queue, (job) => handle(job, handler), {
+        const worker = new bullMq.Worker(queue, (job) => handle(bullMq, job, handler), {
           connection: connection.client,
           prefix: prefixOf(of),
           concurrency,
@@ -138,7 +139,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   };
 }
 
-async function handle(job: Job, handler: Handler): Promise<void> {
+async function handle({ UnrecoverableError }: BullMq, job: Job, handler: Handler): Promise<void> {
   try {
     await handler(job.data, { id: job.id ?? '', attempt: job.attemptsMade + 1 });
   } catch (error) {

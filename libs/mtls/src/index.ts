@@ -9,5 +9,6 @@ export {
   type WatchOptions,
 } from './material.ts';
 export { peerOf, peerOfCertificate, PeerRefused, workloadOf, type Peer, type WorkloadTable } from './peer.ts';
+export { newRedisClient } from './redis-client.ts';
 export { openRedis, type RedisClient, type RedisHandle, type RedisOptions } from './redis.ts';
 export { followRotation, serverTlsOptions } from './server.ts';

@@ -1,6 +1,6 @@
-import { createClient } from 'redis';
 import { redisTls } from './client-tls.ts';
 import type { TlsMaterial } from './material.ts';
+import { newRedisClient } from './redis-client.ts';
 
 export type RedisOptions = {
   /** `rediss://user@host:port`. */
@@ -89,7 +89,7 @@ export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
 function build({ url, password, tls, name, servername, failed = () => {} }: RedisOptions) {
   const { hostname, port, username, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
-  const client = createClient({
+  const client = newRedisClient({
     username: decodeURIComponent(username),
     password,
     name,
