@@ -57,7 +57,8 @@ async function settle(): Promise<void> {
 
 /** Statements at which a process is stopped, and killed there. */
 const lines = [
-  ['relay', 'producer', 'audit_outbox', 'update', 'numbers are written to the events (number-events.ts)'],
+  ['relay', 'producer', 'audit_batches', 'insert', 'a numbered batch is written (batch-rows.ts)'],
+  ['relay', 'producer', 'audit_outbox', 'delete', 'its events leave the outbox (batch-rows.ts)'],
   [
     'relay',
     'producer',
@@ -72,7 +73,7 @@ const lines = [
     'update',
     'the log holds the events, the checkpoint is not kept (witness-row.ts)',
   ],
-  ['relay', 'producer', 'audit_outbox', 'delete', 'events are being forgotten (witness-row.ts)'],
+  ['relay', 'producer', 'audit_batches', 'delete', 'batches are being forgotten (witness-row.ts)'],
   ['sink', 'log', 'log_entries', 'insert', 'entries are written (write-appended.ts)'],
   ['sink', 'log', 'log_watermarks', 'update', 'all but the watermark is written (write-appended.ts)'],
   [

@@ -79,7 +79,7 @@ test.each([
     const lost = await commit(producer, 10);
     await arrived(name, lost);
     await relay.close();
-    await query('delete from audit_outbox where seq > $1', [backup?.seq]);
+    await query('delete from audit_batches where last > $1', [backup?.seq]);
     await query('update audit_producer set seq = $1, hash = $2', [backup?.seq, backup?.hash]);
     await query('update audit_witness set checkpoint = $1, tree_size = $2, seq = $3', [
       witness?.checkpoint,

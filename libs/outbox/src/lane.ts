@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { SALT_BYTES } from '@postern/audit';
 import { guardExpression, type Guards } from './guards.ts';
 import type { PendingEvent } from './pending.ts';
 
@@ -17,14 +18,24 @@ const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set sync
 
 /** Opens the lane. It connects at the first write, and again after a failure. */
 export function openLane(pool: pg.Pool, guards: Guards): Lane {
-  const rows = `unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])
-    as e(id, action, salt, canonical, guard, k1, k2, k3, n)`;
+  // Salts and events come as one value each, with where each ends: an array of them would double their bytes as text.
+  const rows = `unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[])
+    with ordinality as e(id, action, at, bytes, guard, k1, k2, k3, n, place)`;
+  const columns = `e.id, e.action, substr($5::bytea, (e.place::int - 1) * ${SALT_BYTES} + 1, ${SALT_BYTES}),
+    substr($6::bytea, e.at, e.bytes)`;
   const insert = `insert into audit_outbox (id, action, salt, canonical)
-    select e.id, e.action, e.salt, e.canonical from ${rows} where ${guardExpression(guards)}
+    select ${columns} from ${rows} where ${guardExpression(guards)}
     on conflict (id) do nothing returning id`;
-  // After a broken connection nobody knows whether the group was committed: rows that stand count as written (R23).
-  const again = `with written as (${insert})
-    select id from written union all select id from audit_outbox where id = any($1::uuid[])`;
+  // After a broken connection nobody knows whether the group was committed: rows that stand count as written (R23), also
+  // those that were numbered since.
+  const again = `with stood as (
+      select id from audit_outbox where id = any($1::uuid[])
+      union all select i.id from audit_batches b, unnest(b.ids) as i(id)
+        where b.created_at > now() - interval '5 minutes' and i.id = any($1::uuid[])
+    ), written as (insert into audit_outbox (id, action, salt, canonical)
+      select ${columns} from ${rows} where ${guardExpression(guards)} and not exists (select from stood s where s.id = e.id)
+      on conflict (id) do nothing returning id)
+    select id from written union all select id from stood`;
 
   let open: { client: pg.PoolClient; since: number } | undefined;
 
@@ -45,7 +56,7 @@ export function openLane(pool: pg.Pool, guards: Guards): Lane {
   const execute = async (name: string, text: string, events: PendingEvent[]): Promise<Set<string>> => {
     const client = await connected();
     try {
-      const { rows: found } = await client.query<{ id: string }>({ name, text, values: columns(events) });
+      const { rows: found } = await client.query<{ id: string }>({ name, text, values: valuesOf(events) });
       return new Set(found.map(({ id }) => id));
     } catch (error) {
       if (!isAnswer(error)) drop();
@@ -69,12 +80,17 @@ export function openLane(pool: pg.Pool, guards: Guards): Lane {
   };
 }
 
-function columns(events: PendingEvent[]): unknown[] {
+function valuesOf(events: PendingEvent[]): unknown[] {
+  let at = 1;
+  const starts = events.map(({ canonical }) => (at += canonical.length) - canonical.length);
+  const canonical = events.map((event) => event.canonical);
   return [
     events.map(({ id }) => id),
     events.map(({ action }) => action),
-    events.map(({ salt }) => salt),
-    events.map(({ canonical }) => canonical),
+    starts,
+    canonical.map(({ length }) => length),
+    Buffer.concat(events.map(({ salt }) => salt)),
+    Buffer.concat(canonical),
     events.map(({ guard }) => guard?.name ?? ''),
     events.map(({ guard }) => guard?.k1 ?? null),
     events.map(({ guard }) => guard?.k2 ?? null),

@@ -1,9 +1,9 @@
 import type { MigrationSet } from '@postern/postgres';
 
 /**
- * The tables of the outbox, in each service's own database. `audit_outbox` holds events until the log provably has them;
- * `audit_producer` is the one row under whose lock numbers are given (R22); `audit_witness` is what this service saw of the
- * log (R27).
+ * The tables of the outbox, in each service's own database. `audit_outbox` holds events until they are numbered,
+ * `audit_batches` from then until the log provably has them; `audit_producer` is the one row under whose lock numbers are
+ * given (R22); `audit_witness` is what this service saw of the log (R27).
  */
 export const outboxMigrations: MigrationSet = {
   set: 'outbox',
@@ -41,6 +41,32 @@ export const outboxMigrations: MigrationSet = {
         seq bigint not null,
         seen_at timestamptz not null default now()
       );
+    `,
+    // An event is written twice in its life here, not four times: numbering deletes its row and adds it to a batch, which is
+    // one row, never updated. Its text is not compressed: it is base64 of what was made to be random or is short.
+    '0002-batches': `
+      create table audit_batches (
+        epoch integer not null,
+        first bigint not null,
+        last bigint not null check (last >= first),
+        previous bytea not null check (octet_length(previous) = 32),
+        hash bytea not null check (octet_length(hash) = 32),
+        ids uuid[] not null,
+        entries text not null,
+        created_at timestamptz not null default now(),
+        primary key (epoch, last)
+      );
+      alter table audit_batches alter column entries set storage external, alter column ids set storage external;
+
+      insert into audit_batches (epoch, first, last, previous, hash, ids, entries, created_at)
+      select epoch, seq, seq, previous, hash, array[id], json_build_array(json_build_object('id', id, 'action', action,
+        'salt', translate(encode(salt, 'base64'), E'+/=\\n', '-_'),
+        'event', translate(encode(canonical, 'base64'), E'+/=\\n', '-_'))), created_at
+      from audit_outbox where seq is not null;
+      delete from audit_outbox where seq is not null;
+
+      alter table audit_outbox drop column epoch, drop column seq, drop column previous, drop column hash,
+        set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
     `,
   },
 };

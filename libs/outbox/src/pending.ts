@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { canonicalBytes, EVENT_MAX_BYTES, SALT_BYTES, type AuditEvent } from '@postern/audit';
 import type { GuardUse } from './guards.ts';
 
@@ -16,7 +16,19 @@ export type PendingEvent = {
  *   mistakes of the program, and concern this event only.
  */
 export function pendingEvent(event: AuditEvent, guard?: GuardUse): PendingEvent {
-  const canonical = Buffer.from(canonicalBytes(event));
+  const bytes = canonicalBytes(event);
+  const canonical = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (canonical.length > EVENT_MAX_BYTES) throw new RangeError(`An event is at most ${EVENT_MAX_BYTES} bytes`);
-  return { id: event.id, action: event.action, salt: randomBytes(SALT_BYTES), canonical, guard };
+  return { id: event.id, action: event.action, salt: freshSalt(), canonical, guard };
+}
+
+const POOL_BYTES = 256 * SALT_BYTES;
+let pool = Buffer.alloc(0);
+
+/** 32 random bytes, of which nobody else holds a copy: one call of the generator serves 256 events. */
+function freshSalt(): Buffer {
+  if (pool.length === 0) pool = randomFillSync(Buffer.alloc(POOL_BYTES));
+  const salt = pool.subarray(0, SALT_BYTES);
+  pool = pool.subarray(SALT_BYTES);
+  return salt;
 }

@@ -22,6 +22,10 @@ export async function findProducer(client: pg.ClientBase, producer: string, clus
   return inTransaction(client, () => lockProducer(client, producer));
 }
 
+// base64url (RFC 4648 section 5) as Postgres can read it: its own alphabet, padded.
+const BYTES_OF = (text: string): string =>
+  `decode(rpad(translate(${text}, '-_', '+/'), (length(${text}) + 3) / 4 * 4, '='), 'base64')`;
+
 export type EpochCause = 'cluster_changed' | 'log_ahead' | 'log_differs';
 
 /**
@@ -46,11 +50,7 @@ export async function openEpoch(
   return inTransaction(client, async () => {
     const before = await lockProducer(client, producer);
     const epoch = Math.max(before.epoch, held.epoch) + 1;
-    await client.query(
-      `update audit_outbox set epoch = null, seq = null, previous = null, hash = null
-       where seq is not null and (epoch, seq) > ($1, $2)`,
-      [agreed.epoch, agreed.seq],
-    );
+    await takeBack(client, agreed);
     await client.query('update audit_producer set epoch = $2, seq = 0, hash = $3, cluster = $4 where producer = $1', [
       producer,
       epoch,
@@ -76,4 +76,17 @@ export async function openEpoch(
     ]);
     return { epoch, seq: 0, hash: Buffer.from(held.hash), cluster };
   });
+}
+
+/** Events of batches that the log is not known to hold go back into the outbox, without numbers. */
+async function takeBack(client: pg.ClientBase, agreed: { epoch: number; seq: number }): Promise<void> {
+  await client.query(
+    `with taken as (delete from audit_batches where (epoch, last) > ($1, $2) returning epoch, first, entries)
+     insert into audit_outbox (id, action, salt, canonical)
+     select (e.value ->> 'id')::uuid, e.value ->> 'action', ${BYTES_OF("e.value ->> 'salt'")}, ${BYTES_OF("e.value ->> 'event'")}
+     from taken t, json_array_elements(t.entries::json) with ordinality as e(value, place)
+     where (t.epoch, t.first + e.place - 1) > ($1, $2)
+     on conflict (id) do nothing`,
+    [agreed.epoch, agreed.seq],
+  );
 }

@@ -1,5 +1,4 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { CompactSign } from 'jose';
+import { constants, createPrivateKey, sign, X509Certificate, type KeyObject } from 'node:crypto';
 import { BATCH_TYPE, type AuditBatch } from '@postern/audit';
 import type { TlsFiles } from '@postern/mtls';
 
@@ -9,19 +8,41 @@ const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
  * Signs a batch with the workload's certificate key of this moment (R26): compact JWS (RFC 7515) with the chain in `x5c`, leaf
  * first. Done anew at each send, so that a batch is never older than the certificate that vouches for it.
  */
-export async function signBatch(batch: AuditBatch, tls: Pick<TlsFiles, 'cert' | 'key'>): Promise<string> {
-  const key = createPrivateKey(tls.key);
-  const x5c = [...tls.cert.matchAll(PEM)].map(([pem]) => new X509Certificate(pem).raw.toString('base64'));
-  return new CompactSign(new TextEncoder().encode(JSON.stringify(batch)))
-    .setProtectedHeader({ alg: algorithmOf(key), typ: BATCH_TYPE, x5c })
-    .sign(key);
+export function signBatch(batch: AuditBatch, tls: Pick<TlsFiles, 'cert' | 'key'>): string {
+  const { key, algorithm, header } = signerOf(tls);
+  const input = `${header}.${Buffer.from(JSON.stringify(batch)).toString('base64url')}`;
+  return `${input}.${sign(algorithm.hash, Buffer.from(input), { key, ...algorithm.options }).toString('base64url')}`;
 }
 
-function algorithmOf(key: KeyObject): string {
+type Algorithm = {
+  alg: string;
+  hash: string | null;
+  options?: { dsaEncoding: 'ieee-p1363' } | { padding: number; saltLength: number };
+};
+type Signer = { cert: string; private: string; key: KeyObject; algorithm: Algorithm; header: string };
+
+let newest: Signer | undefined;
+
+/** Key and header are read once for each certificate. */
+function signerOf({ cert, key: pem }: Pick<TlsFiles, 'cert' | 'key'>): Signer {
+  if (newest?.cert === cert && newest.private === pem) return newest;
+  const key = createPrivateKey(pem);
+  const algorithm = algorithmOf(key);
+  const x5c = [...cert.matchAll(PEM)].map(([one]) => new X509Certificate(one).raw.toString('base64'));
+  const header = Buffer.from(JSON.stringify({ alg: algorithm.alg, typ: BATCH_TYPE, x5c })).toString('base64url');
+  newest = { cert, private: pem, key, algorithm, header };
+  return newest;
+}
+
+// RFC 7518 section 3.1 and RFC 8037 section 3.1.
+const ECDSA = { dsaEncoding: 'ieee-p1363' } as const;
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+
+function algorithmOf(key: KeyObject): Algorithm {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  if (type === 'ec' && details?.namedCurve === 'prime256v1') return 'ES256';
-  if (type === 'ec' && details?.namedCurve === 'secp384r1') return 'ES384';
-  if (type === 'ed25519') return 'EdDSA';
-  if (type === 'rsa') return 'PS256';
+  if (type === 'ec' && details?.namedCurve === 'prime256v1') return { alg: 'ES256', hash: 'sha256', options: ECDSA };
+  if (type === 'ec' && details?.namedCurve === 'secp384r1') return { alg: 'ES384', hash: 'sha384', options: ECDSA };
+  if (type === 'ed25519') return { alg: 'EdDSA', hash: null };
+  if (type === 'rsa') return { alg: 'PS256', hash: 'sha256', options: PSS };
   throw new Error('batches cannot be signed with this kind of key');
 }

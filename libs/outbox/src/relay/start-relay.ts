@@ -7,8 +7,8 @@ import type { OutboxPostgres } from '../open-audit.ts';
 import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts';
 import { fetchWatermark, type Sink } from './fetch-watermark.ts';
 import { asLeader, type Term } from './leader.ts';
-import { numberEvents, type ProducerState } from './number-events.ts';
-import { readBatch } from './read-batch.ts';
+import { hashAt, readBatch, type NumberedBatch } from './batch-rows.ts';
+import { hasUnnumbered, numberEvents, type ProducerState } from './number-events.ts';
 import { relayMetrics } from './relay-metrics.ts';
 import { signBatch } from './sign-batch.ts';
 import { judgeWatermark, treeSizeOf, WitnessAlarm, type Witness } from './witness.ts';
@@ -36,10 +36,11 @@ export type RelayOptions = {
 
 export type Relay = { close(): Promise<void> };
 
-const IDLE_MS = 150;
+/** Between two looks at the outbox. What comes meanwhile shares one number transaction, signature, job and append. */
+const GATHER_MS = 250;
 const FOLLOW_MS = 1_000;
 /** How often the log is asked while it holds less than was sent, and while it holds everything. */
-const ASK_BUSY_MS = 250;
+const ASK_BUSY_MS = 500;
 const ASK_IDLE_MS = 30_000;
 /** Entries that may be under way. The watermark moves the window, so a sink that is away does not fill Redis. */
 const WINDOW = 20_000;
@@ -98,13 +99,14 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
     logger.error({ producer, epoch: String(state.epoch), reason: cause }, 'the producer opened a new epoch');
   };
 
-  const send = async () => {
+  const send = async (made: NumberedBatch | null) => {
     while (!stop.aborted && sent < state.seq && sent - heldSeq() < WINDOW) {
-      const batch = await readBatch(client, { producer, epoch: state.epoch, seq: sent });
-      if (!batch) return;
-      const job: AuditJob = { v: 1, batch: await signBatch(batch, tls.current()) };
+      const inHand = made?.batch.epoch === state.epoch && made.batch.first === sent + 1;
+      const next = inHand ? made : await readBatch(client, { producer, epoch: state.epoch, seq: sent });
+      if (!next) return;
+      const job: AuditJob = { v: 1, batch: signBatch(next.batch, tls.current()) };
       await queue.add(job);
-      sent += batch.entries.length;
+      sent = next.last;
     }
   };
 
@@ -126,15 +128,12 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
   const ask = async () => {
     askedAt = Date.now();
     const answer = await fetchWatermark(sink, producer, seen ? treeSizeOf(seen.checkpoint) : 0);
-    const { rows } = await client.query<{ hash: Buffer }>(
-      'select hash from audit_outbox where epoch = $1 and seq = $2',
-      [answer.epoch, answer.seq],
-    );
+    const own = await hashAt(client, { producer, epoch: answer.epoch, seq: answer.seq });
     const ahead = answer.epoch > state.epoch || (answer.epoch === state.epoch && answer.seq > state.seq);
     // A log that holds what we never numbered: this database is older than that. Numbers given here cannot be trusted.
     if (ahead) return startEpoch(answer, 'log_ahead');
     const before = heldSeq();
-    const judged = await judge(answer, rows[0]?.hash);
+    const judged = await judge(answer, own);
     if (judged === 'differs') return startEpoch(answer, 'log_differs');
     if (judged) await keepWitness(client, producer, judged);
     seen = judged;
@@ -152,14 +151,16 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
   while (!stop.aborted && !term.over()) {
     const reconciled = state.cluster === cluster;
     const {
-      numbered,
+      made,
       more,
       state: after,
-    } = reconciled ? await numberEvents(client, producer) : { numbered: 0, more: false, state };
+    } = reconciled && (await hasUnnumbered(client))
+      ? await numberEvents(client, producer)
+      : { made: null, more: false, state };
     // Another relay opened an epoch meanwhile: what it numbered is sent from the start of that epoch.
     if (after.epoch !== state.epoch) sent = 0;
     state = after;
-    await send().catch((err: unknown) => {
+    await send(made).catch((err: unknown) => {
       if (term.over()) throw err;
       logger.warn({ err, producer, peer: 'redis-bus' }, 'events could not be sent');
     });
@@ -179,7 +180,7 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
     }
     gauges?.outstanding.set(state.seq - heldSeq());
     gauges?.stalled.set(outstanding ? (Date.now() - progressAt) / 1_000 : 0);
-    if (!more && numbered === 0) await pause(IDLE_MS, stop);
+    if (!more) await pause(GATHER_MS, stop);
   }
 }
 

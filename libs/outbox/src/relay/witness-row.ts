@@ -23,18 +23,18 @@ export async function keepWitness(client: pg.ClientBase, producer: string, seen:
   );
 }
 
-const PER_DELETE = 5_000;
+const PER_DELETE = 100;
 
-/** Deletes what the log provably holds, once it is older than the interval in which a backup is taken. Returns how many. */
+/** Deletes batches that the log provably holds, once older than the interval in which a backup is taken. Returns how many. */
 export async function forgetHeld(
   client: pg.ClientBase,
   held: { epoch: number; seq: number },
   keepForSeconds: number,
 ): Promise<number> {
   const { rowCount } = await client.query(
-    `delete from audit_outbox where id = any(array(
-       select id from audit_outbox where seq is not null and (epoch, seq) <= ($1, $2)
-         and created_at < now() - make_interval(secs => $3) order by epoch, seq limit $4))`,
+    `delete from audit_batches where ctid = any(array(
+       select ctid from audit_batches where (epoch, last) <= ($1, $2)
+         and created_at < now() - make_interval(secs => $3) order by epoch, last limit $4))`,
     [held.epoch, held.seq, keepForSeconds, PER_DELETE],
   );
   return rowCount ?? 0;
