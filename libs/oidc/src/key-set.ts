@@ -11,9 +11,16 @@ export type KeySetTimes = {
   maxAgeSeconds: number;
   /** At most one read in this time, whatever arrives. */
   coolDownSeconds: number;
+  /** The cool-down while no keys are believed: all are refused then, and should be for no longer than the issuer is away. */
+  retryAfterSeconds: number;
 };
 
-export const keySetTimes: KeySetTimes = { refreshAfterSeconds: 300, maxAgeSeconds: 900, coolDownSeconds: 30 };
+export const keySetTimes: KeySetTimes = {
+  refreshAfterSeconds: 300,
+  maxAgeSeconds: 900,
+  coolDownSeconds: 30,
+  retryAfterSeconds: 1,
+};
 
 export type KeySet = {
   /**
@@ -73,7 +80,7 @@ export function openKeySet({ jwksUri, algorithms, fetchJwks, now, times = keySet
   /** One read for all who ask at once; nothing within the cool-down of the last one. */
   function readOnce(): Promise<void> {
     if (reading) return reading;
-    if (seconds() - triedAt < times.coolDownSeconds) return Promise.resolve();
+    if (seconds() - triedAt < (believed() ? times.coolDownSeconds : times.retryAfterSeconds)) return Promise.resolve();
     triedAt = seconds();
     reading = read().finally(() => (reading = null));
     return reading;

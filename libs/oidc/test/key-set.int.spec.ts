@@ -111,3 +111,14 @@ test('a service whose issuer cannot be reached is not ready', async () => {
   later(keySetTimes.coolDownSeconds);
   await verifier.ready();
 });
+
+test('a service that started before its issuer serves a second after that is there, and asks once a second until then', async () => {
+  keySet.fail(true);
+  expect(await outcome(first)).toBe('keys_unavailable');
+  const reads = keySet.reads();
+  expect(await outcome(first)).toBe('keys_unavailable');
+  expect(keySet.reads()).toBe(reads);
+  keySet.fail(false);
+  later(keySetTimes.retryAfterSeconds);
+  expect(await outcome(first)).toBe('accepted');
+});
