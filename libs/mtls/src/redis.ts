@@ -102,6 +102,8 @@ function build({ url, password, tls, name, servername, failed = () => {} }: Redi
       ...redisTls(tls, servername ?? host),
     },
     disableOfflineQueue: true,
+    // Its default makes an AbortSignal for each command, whose timer runs on after the answer. The watchdog above bounds more.
+    commandOptions: { timeout: 0 },
   });
   client.on('error', failed);
   return client;

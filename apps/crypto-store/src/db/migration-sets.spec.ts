@@ -6,6 +6,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
   expect(steps).toEqual([
     'single-use/0001-single-use',
     'outbox/0001-outbox',
+    'outbox/0002-batches',
     'branch-keys/0001-branch-keys',
     'records/0001-records',
   ]);
