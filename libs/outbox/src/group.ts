@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises';
+
 /** What became of one item of a group. */
 export type Settled<Result> = { value: Result } | { error: Error };
 
@@ -21,8 +23,8 @@ export type Group<Item, Result> = {
 type Waiter<Item, Result> = { item: Item; bytes: number; resolve(value: Result): void; reject(error: Error): void };
 
 /**
- * Gathers without a timer: an item that finds the lane idle is flushed at once; items that come during a flush go into the
- * next one. So a lone caller waits for one flush and a crowd shares few, at any load.
+ * Gathers without a timer: an item that finds the lane idle is flushed at the end of this turn of the event loop; items that
+ * come during a flush go into the next one. So a lone caller waits for one flush and a crowd shares few, at any load.
  */
 export function createGroup<Item, Result>(
   flush: (items: Item[]) => Promise<Settled<Result>[]>,
@@ -37,6 +39,8 @@ export function createGroup<Item, Result>(
 
   const run = async () => {
     while (waiting.length > 0) {
+      // What this turn of the event loop still brings joins: under load a turn brings many, and a flush has a price of its own.
+      await turn();
       const group = waiting.slice(0, limits.perFlush);
       waiting = waiting.slice(group.length);
       const settled = await flush(group.map(({ item }) => item)).catch((error: Error) => group.map(() => ({ error })));

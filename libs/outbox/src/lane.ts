@@ -14,7 +14,7 @@ export type Lane = {
 const CONNECTION_MAX_AGE_MS = 600_000;
 
 // A locked table must not hold callers for long: they are answered 503 instead.
-const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set synchronous_commit = on`;
+const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set synchronous_commit = on; set plan_cache_mode = force_generic_plan`;
 
 /** Opens the lane. It connects at the first write, and again after a failure. */
 export function openLane(pool: pg.Pool, guards: Guards): Lane {

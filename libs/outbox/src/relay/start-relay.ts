@@ -37,7 +37,7 @@ export type RelayOptions = {
 export type Relay = { close(): Promise<void> };
 
 /** Between two looks at the outbox. What comes meanwhile shares one number transaction, signature, job and append. */
-const GATHER_MS = 250;
+const GATHER_MS = 500;
 const FOLLOW_MS = 1_000;
 /** How often the log is asked while it holds less than was sent, and while it holds everything. */
 const ASK_BUSY_MS = 500;
