@@ -1,4 +1,4 @@
-import { consent, grantToken, openCast, openHome, startStack } from '@postern/dev';
+import { consent, grantToken, openCast, openHome, quietly, startStack } from '@postern/dev';
 import { freePort, startLeashed } from '@postern/testing';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,7 +25,7 @@ export const retrieve: Case = {
   goal: { atLeast: 0.4 },
   async prepare() {
     const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
-    const stack = await startStack({ home, idp: 'development' });
+    const stack = await startStack({ home, step: quietly, idp: 'development' });
     const { state, certificates } = stack;
     const cast = openCast(state, certificates);
     const { grant } = await consent(state, cast, certificates.of.portal.ca, silently);

@@ -1,4 +1,4 @@
-import { openHome, startStack, type Stack } from '@postern/dev';
+import { openHome, quietly, startStack, type Stack } from '@postern/dev';
 import { freePort } from '@postern/testing';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -53,7 +53,7 @@ async function end({ child }: Started): Promise<void> {
 
 async function withStack(sides: (stack: Stack) => Omit<Pair, 'close'>): Promise<Pair> {
   const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
-  const stack = await startStack({ home, idp: 'development' });
+  const stack = await startStack({ home, step: quietly, idp: 'development' });
   return {
     ...sides(stack),
     async close() {
