@@ -1,8 +1,10 @@
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { build, type Metafile } from 'esbuild';
-import { firstPartyOnly, refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
+import { refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
 import { lockedVersions, prunedLock } from './locked-dependencies.ts';
+import { noticesOf } from './notices.ts';
+import { bundledPackages, untracedPackages } from './third-party.ts';
 
 /** What a service's tree starts with: the process, the migration entry point, and the tracing preload (`--import`). */
 const entryPoints = (project: string) => ({
@@ -14,9 +16,15 @@ const entryPoints = (project: string) => ({
 /** Files that the code looks for beside itself, and the package that they are copied from: it is not installed for them. */
 const assets = { 'scalar.js': '@scalar/api-reference/dist/browser/standalone.js' };
 
+/** CommonJS packages find Node's modules, and the packages that stay outside, by `require`. */
+const banner = `import { createRequire as requireOfBundle } from 'node:module';
+const require = requireOfBundle(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;`;
+
 /**
- * Writes a service's production tree: `main.js`, `migrate.js` and `otel.js` (first-party code only), with a `package.json` and a lock file of exactly the third-party packages they import. `npm ci` there, and
- * `node --enable-source-maps main.js`, are all that an image needs.
+ * Writes a service's production tree: `main.js`, `migrate.js`, `otel.js` and the parts that they load when a
+ * configuration needs them, with a `package.json` and a lock file of exactly the packages that are left outside the
+ * bundle, and the notices of those inside. `npm ci` there, and `node --enable-source-maps main.js`, are all that an image
+ * needs.
  *
  * @param project the folder, as `apps/crypto-store`, relative to the workspace root, which is the working directory
  * @throws DevelopmentPartInBundle (R6); an Error naming an entry point that is missing
@@ -31,15 +39,24 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
     entryPoints: entries,
     outdir,
     entryNames: '[name]',
+    // Beside the entry points: the code looks for its assets there.
+    chunkNames: '[name]-[hash]',
     bundle: true,
+    splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
     sourcemap: true,
     sourcesContent: false,
+    // Names stay: errors are told apart by them, and stacks are read.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    mainFields: ['module', 'main'],
+    legalComments: 'none',
+    banner: { js: banner },
     metafile: true,
     logLevel: 'warning',
-    plugins: [firstPartyOnly],
+    plugins: [untracedPackages],
   });
   refuseDevelopmentParts(metafile, [`${project}/`, 'libs/']);
 
@@ -53,6 +70,7 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
   const manifest = { name, version, private: true, type: 'module', engines: { node: '>=24' }, dependencies };
   writeFileSync(`${outdir}/package.json`, json({ ...manifest, allowScripts: Object.fromEntries(scripts) }));
   writeFileSync(`${outdir}/package-lock.json`, json(lock));
+  writeFileSync(`${outdir}/THIRD-PARTY-NOTICES.txt`, noticesOf(bundledPackages(metafile)));
   return { files: Object.keys(entries).map((entry) => `${entry}.js`), metafile };
 }
 

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 
 type LockEntry = {
   version?: string;
+  dev?: boolean;
+  devOptional?: boolean;
   dependencies?: Record<string, string>;
   optionalDependencies?: Record<string, string>;
   peerDependencies?: Record<string, string>;
@@ -13,6 +15,9 @@ type Lock = { version: string; packages: Record<string, LockEntry> };
 export type PrunedLock = { packages: Record<string, LockEntry>; [field: string]: unknown };
 
 const readLock = (): Lock => JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lock;
+
+/** What the workspace's lock file holds of the package at a path, as `node_modules/a/node_modules/b`. */
+export const lockedPackage = (path: string): LockEntry => entryAt(readLock().packages, path);
 
 /** The exact version of each named package, as the workspace's lock file holds it. */
 export function lockedVersions(names: readonly string[]): Record<string, string> {
