@@ -1,6 +1,6 @@
 import { openHome, quietly, startStack, type Stack } from '@postern/dev';
 import { freePort } from '@postern/testing';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,22 +9,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 
-import { residentMiB } from '../cpu.ts';
+import { cpuSeconds, residentMiB } from '../cpu.ts';
 import { type Case, type Pair } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/imports-only.ts', import.meta.url));
-const service = fileURLToPath(new URL('../../../../apps/crypto-store/src/main.ts', import.meta.url));
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
+/** The production tree, since that is what is deployed, started as the image starts it; its packages are the workspace's. */
+const service = ['--enable-source-maps', join(root, 'dist/apps/crypto-store/main.js')];
 const against = 'a process that only imports express, pg and redis';
 /** What a fresh process has given back by then stays given back. */
 const IDLE_AFTER_MS = 1_500;
 
-type Started = { child: ChildProcess; ms: number };
+/** CPU seconds, user and system, until ready: wall time would measure what else the machine does. */
+type Started = { child: ChildProcess; cpu: number };
 
 async function startFloor(): Promise<Started> {
-  const began = performance.now();
   const child = spawn(process.execPath, [floor], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout!, 'data');
-  return { child, ms: performance.now() - began };
+  return { child, cpu: cpuSeconds([child.pid ?? 0]) };
 }
 
 /** A second crypto-store on ports of its own, from nothing to ready. */
@@ -36,12 +38,11 @@ async function startService(stack: Stack): Promise<Started> {
     POSTERN_PUBLIC_PORT: String(pub),
     POSTERN_MANAGEMENT_PORT: String(management),
   };
-  const began = performance.now();
-  const child = spawn(process.execPath, [service], { env, stdio: 'ignore' });
+  const child = spawn(process.execPath, service, { env, stdio: 'ignore' });
   for (;;) {
     const answer = await request(`http://127.0.0.1:${management}/health/ready`).catch(() => undefined);
     await answer?.body.dump();
-    if (answer?.statusCode === 200) return { child, ms: performance.now() - began };
+    if (answer?.statusCode === 200) return { child, cpu: cpuSeconds([child.pid ?? 0]) };
     await delay(10);
   }
 }
@@ -52,6 +53,7 @@ async function end({ child }: Started): Promise<void> {
 }
 
 async function withStack(sides: (stack: Stack) => Omit<Pair, 'close'>): Promise<Pair> {
+  execFileSync(process.execPath, ['infra/build/bundle.ts', 'apps/crypto-store'], { cwd: root, stdio: 'pipe' });
   const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
   const stack = await startStack({ home, step: quietly, idp: 'development' });
   return {
@@ -63,10 +65,10 @@ async function withStack(sides: (stack: Stack) => Omit<Pair, 'close'>): Promise<
   };
 }
 
-const startMs = async (start: () => Promise<Started>) => {
+const startCpu = async (start: () => Promise<Started>) => {
   const started = await start();
   await end(started);
-  return started.ms;
+  return started.cpu;
 };
 
 const idleMiB = async (start: () => Promise<Started>) => {
@@ -80,11 +82,11 @@ const idleMiB = async (start: () => Promise<Started>) => {
 /** From the command to `/health/ready`, everything connected. */
 export const start: Case = {
   name: 'crypto-store/start',
-  unit: 'ms',
+  unit: 'CPU s',
   against,
   goal: { atMost: 1.6 },
   prepare: () =>
-    withStack((stack) => ({ ours: () => startMs(() => startService(stack)), peer: () => startMs(startFloor) })),
+    withStack((stack) => ({ ours: () => startCpu(() => startService(stack)), peer: () => startCpu(startFloor) })),
 };
 
 export const idleMemory: Case = {
