@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely';
-import type { MigrationSet } from './migrate.ts';
+import type { MigrationSet } from './migration-set.ts';
 
 /** Gives `role` the rows of every table in `public`, less where a set says so, and no way to change the schema. */
 export async function grantDml(tx: Transaction<unknown>, role: string, sets: readonly MigrationSet[]): Promise<void> {

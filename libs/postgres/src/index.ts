@@ -1,5 +1,6 @@
 export { isPostgresAway } from './away.ts';
-export { migrate, type MigrateOptions, type MigrationSet, type Privilege } from './migrate.ts';
+export { migrate, type MigrateOptions } from './migrate.ts';
+export { type MigrationSet, type Privilege } from './migration-set.ts';
 export { openPostgres, type Postgres, type PostgresOptions } from './open-postgres.ts';
 export { queryIn, type Query } from './query.ts';
 export { forgetExpired, singleUseMigrations, useOnce } from './single-use.ts';

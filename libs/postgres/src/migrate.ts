@@ -4,20 +4,8 @@ import { Migrator, type Migration } from 'kysely/migration';
 import pg from 'pg';
 import type { TlsMaterial } from '@postern/mtls';
 import { grantDml } from './grants.ts';
+import type { MigrationSet } from './migration-set.ts';
 import { connectionOf } from './open-postgres.ts';
-
-/**
- * The tables of one library or service. Steps run once each, in the order of their names (`0001-records`). A step that
- * has run somewhere is never edited again: `migrate` refuses that.
- */
-export type MigrationSet = {
-  set: string;
-  steps: Record<string, string>;
-  /** Tables on which the service role gets less than select, insert, update and delete. */
-  privileges?: Record<string, readonly Privilege[]>;
-};
-
-export type Privilege = 'select' | 'insert' | 'update' | 'delete';
 
 export type MigrateOptions = {
   /** Connection of the owner role: the only one that may change the schema. */

@@ -1,6 +1,7 @@
 import { watchTlsMaterial } from '@postern/mtls';
 import { readMigrationConfig, runTask } from '@postern/runtime';
-import { migrate, type MigrationSet } from './migrate.ts';
+import { migrate } from './migrate.ts';
+import type { MigrationSet } from './migration-set.ts';
 
 /**
  * The whole of a service's second entry point: applies its sets with the owner role of `POSTERN_POSTGRES_OWNER_URL` and

@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import { CommandFailed, exitCodes } from '../outcome.ts';
-import { type Credentials } from './log-in.ts';
+
+export type Credentials = { username: string; password: string };
 
 type Page = { url: URL; location?: URL; html: string };
 

@@ -1,8 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { openBrowser } from './browser.ts';
+import { openBrowser, type Credentials } from './browser.ts';
 import { endpointsOf, postForm, type RealmClient, tokenOf } from './discovery.ts';
-
-export type Credentials = { username: string; password: string };
 
 /** Where the portal of the development realm takes its codes; nothing needs to listen there, the code is read on the way. */
 const REDIRECT_URI = 'https://127.0.0.1/callback';
