@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { MigrationSet } from './migrate.ts';
+import type { MigrationSet } from './migration-set.ts';
 import type { Query } from './query.ts';
 
 /** Values that are good once (R16). Only a digest is kept: a value may be a secret. */
