@@ -7,7 +7,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'single-use/0001-single-use',
     'outbox/0001-outbox',
     'outbox/0002-batches',
-    'outbox/0002-batches',
     'branch-keys/0001-branch-keys',
     'issuer/0001-issuer-keys',
     'key-proxy/0001-key-proxy',
