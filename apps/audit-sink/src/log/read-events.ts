@@ -2,7 +2,7 @@ import { problem } from '@postern/runtime';
 import type { Query } from '@postern/postgres';
 import type { AuditEvent } from '@postern/audit';
 import type { CheckpointKey } from './checkpoint-key.ts';
-import { newestCheckpoint } from './checkpoints.ts';
+import { newestCheckpoint, signNewest } from './checkpoints.ts';
 import { inclusionProof } from './proofs.ts';
 
 export type EventPage = { events: AuditEvent[]; next?: string };
@@ -68,9 +68,11 @@ export type EventReceipt = {
  */
 export async function readReceipt(
   query: Query,
-  { origin, verifier }: CheckpointKey,
+  key: CheckpointKey,
   { tenant, id }: { tenant: string; id: string },
 ): Promise<EventReceipt> {
+  // The sink signs after its commit (R27): whoever asks in between signs the same head.
+  await signNewest(query, key);
   const newest = await newestCheckpoint(query);
   const [row] = await query<{ index: string; canonical: Buffer; salt: Buffer; leaf: Buffer }>(
     `select v.index, v.canonical, v.salt, e.leaf from log_events v join log_entries e on e.index = v.index
@@ -87,8 +89,8 @@ export async function readReceipt(
     leaf: row.leaf.toString('base64'),
     proof: proof.map((hash) => hash.toString('base64')),
     checkpoint: newest.note,
-    origin,
-    key: verifier,
+    origin: key.origin,
+    key: key.verifier,
     treeSize: newest.size,
   };
 }
