@@ -12,7 +12,7 @@ const anonymous: Agent[] = [];
 beforeAll(async () => {
   world = await openWorld();
   limited = await openWorld({
-    rates: createRateLimits({ profile: profileNamed('fedramp-moderate'), service: 'key-proxy' }),
+    rates: createRateLimits({ profile: profileNamed('fedramp-moderate') }),
     env: { POSTERN_SIGN_UP: 'false' },
   });
 }, 120_000);

@@ -74,7 +74,7 @@ export function createHttpApp(spec: AppSpec): App {
     logger,
     registry,
     metrics: httpMetrics(registry),
-    rates: spec.rates ?? createRateLimits({ profile, service }),
+    rates: spec.rates ?? createRateLimits({ profile }),
     health,
     publicUrl: spec.publicUrl,
     now,

@@ -6,7 +6,8 @@ import { connectionOf } from './connection.ts';
 import { problemAnswer } from './problem-answer.ts';
 import { requestFacts, requestIdOf } from './request-facts.ts';
 import { draftOf } from './route-audit.ts';
-import { frameOf, serveRoute, type ListenerContext } from './serve-route.ts';
+import { frameOf } from './refusal-event.ts';
+import { serveRoute, type ListenerContext } from './serve-route.ts';
 import { writeAnswer } from './write-answer.ts';
 
 const NO_ROUTE = '(none)';

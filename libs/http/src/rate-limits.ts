@@ -1,6 +1,6 @@
 import type { Profile, RateTier } from '@postern/profile';
 import { problem } from '@postern/runtime';
-import { RateLimiterMemory, RateLimiterRedis, type RateLimiterAbstract } from 'rate-limiter-flexible';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
 
 export type RateLimits = {
   /** Counts one request of `key`. @throws Problem `too_many_requests` with `Retry-After`. */
@@ -9,31 +9,15 @@ export type RateLimits = {
 
 export type RateLimitOptions = {
   readonly profile: Pick<Profile, 'rateTiersPerMinute'>;
-  readonly service: string;
-  /** A node-redis client shared by all replicas; without one each replica counts by itself. Counts are hints, never lockouts (R16). */
-  readonly redis?: object;
 };
 
 const MINUTE_SECONDS = 60;
 
-/** The profile's tiers as fixed windows of a minute. Where Redis fails, a replica goes on counting by itself. */
-export function createRateLimits({ profile, service, redis }: RateLimitOptions): RateLimits {
-  const limiters = new Map<RateTier, RateLimiterAbstract>();
+/** The profile's tiers as fixed windows of a minute. Each replica counts by itself: a count is a hint, never a lockout (R16). */
+export function createRateLimits({ profile }: RateLimitOptions): RateLimits {
+  const limiters = new Map<RateTier, RateLimiterMemory>();
   for (const [tier, points] of Object.entries(profile.rateTiersPerMinute) as [RateTier, number][]) {
-    const own = new RateLimiterMemory({ points, duration: MINUTE_SECONDS, keyPrefix: tier });
-    limiters.set(
-      tier,
-      redis
-        ? new RateLimiterRedis({
-            storeClient: redis,
-            useRedisPackage: true,
-            points,
-            duration: MINUTE_SECONDS,
-            keyPrefix: `${service}:rate:${tier}`,
-            insuranceLimiter: own,
-          })
-        : own,
-    );
+    limiters.set(tier, new RateLimiterMemory({ points, duration: MINUTE_SECONDS, keyPrefix: tier }));
   }
   return {
     async consume(tier, key) {

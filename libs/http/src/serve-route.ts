@@ -1,19 +1,19 @@
-import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { newEvent, type AuditEvent } from '@postern/audit';
 import type { Principal } from '@postern/oidc';
 import { isPostgresAway } from '@postern/postgres';
 import { Problem, problem } from '@postern/runtime';
 import type { App } from './app.ts';
 import { authenticate, Refused } from './authenticate.ts';
 import { connectionOf, type Connection } from './connection.ts';
-import type { Idempotency, ListenerName, RequestFacts, Route } from './declaration.ts';
+import type { ListenerName, RequestFacts, Route } from './declaration.ts';
+import { idempotencyOf } from './idempotency.ts';
 import { parsed } from './parse-input.ts';
 import { problemAnswer } from './problem-answer.ts';
 import { pairsOf, readBody } from './read-body.ts';
+import { frameOf, refusalEvent } from './refusal-event.ts';
 import { outgoingOf, type Outgoing } from './released.ts';
 import { requestFacts, requestIdOf } from './request-facts.ts';
-import { createRouteAudit, draftOf, StaleRead, type EventFrame } from './route-audit.ts';
+import { createRouteAudit, StaleRead } from './route-audit.ts';
 import { writeAnswer } from './write-answer.ts';
 
 /** What a listener knows: its name, the origins it answers under, and whether it is draining or the connection is old. */
@@ -201,63 +201,3 @@ const callerOf = (facts: RequestFacts, principal: Principal | null): string =>
         principal.clientId,
       ])
     : (facts.workload ?? facts.address);
-
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
-
-function idempotencyOf(
-  { headers }: IncomingMessage,
-  route: Route,
-  caller: string,
-  request: unknown[],
-): Idempotency | null {
-  const given = headers['idempotency-key'];
-  if (given === undefined) {
-    if (route.idempotency === 'required') throw problem('idempotency_key_missing');
-    return null;
-  }
-  if (typeof given !== 'string' || !IDEMPOTENCY_KEY.test(given)) {
-    throw problem('invalid_input', { fields: [{ field: 'header.idempotency-key', rule: 'not_idempotency_key' }] });
-  }
-  return {
-    key: sha256(JSON.stringify([route.method, route.path, caller, given])),
-    request: sha256(JSON.stringify(request)),
-  };
-}
-
-/** Tenant, actor and origin of a request, as every event of it says them. */
-export function frameOf(facts: RequestFacts, principal: Principal | null): EventFrame {
-  return {
-    tenant: principal?.tenant ?? null,
-    actor: {
-      ...(principal?.person ? { person: principal.person } : {}),
-      ...(principal ? { client: principal.clientId } : {}),
-      ...(facts.workload === null ? {} : { workload: facts.workload }),
-      ...(principal && principal.actors.length > 0 ? { acts: [...principal.actors] } : {}),
-    },
-    source: { address: facts.address },
-    request: facts.id,
-    ...(facts.trace === null ? {} : { trace: facts.trace }),
-  };
-}
-
-type RefusalOf = {
-  readonly app: App;
-  readonly route: string;
-  readonly action: AuditEvent['action'];
-  readonly facts: RequestFacts;
-  readonly principal: Principal | null;
-  readonly status: number;
-  readonly reason: string;
-  readonly problem: Problem;
-};
-
-function refusalEvent({ app, route, action, facts, principal, status, reason, problem: shown }: RefusalOf): AuditEvent {
-  const fields = shown.fields.filter(({ rule }) => rule !== 'unknown_field').map(({ field }) => field);
-  const details = { route, status, action, ...(fields.length > 0 ? { fields: fields.slice(0, 20) } : {}) };
-  const outcome = status >= 500 ? 'failed' : 'refused';
-  return newEvent(
-    draftOf({ ...frameOf(facts, principal), action: 'request.refused', outcome, reason, details }),
-    app.now(),
-  );
-}

@@ -78,7 +78,7 @@ test('R12: a connection older than the limit is told to close', async () => {
 });
 
 test('beyond its tier a caller is 429 with Retry-After', async () => {
-  const rates = createRateLimits({ profile: profileNamed('fedramp-moderate'), service: 'x' });
+  const rates = createRateLimits({ profile: profileNamed('fedramp-moderate') });
   for (let call = 0; call < 10; call += 1) await rates.consume('auth', 'a');
   await expect(rates.consume('auth', 'a')).rejects.toMatchObject({
     code: 'too_many_requests',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConfigurationError, flag, parseSettings, path, port, setting, type Parsed, type Settings } from './setting.ts';
+import { ConfigurationError, flag, path, port, setting, type Parsed, type Settings } from './setting.ts';
 
 const httpUrl = z.url({ protocol: /^https?$/ });
 const optionalUrl = httpUrl.optional();
@@ -221,10 +221,7 @@ export type BaseConfig = {
   readonly trustPath: string;
 };
 
-/** The base settings, read and given the shape that the libs take. `env` is `process.env` in `main.ts` and a literal in tests. */
-export const readBase = (env: NodeJS.ProcessEnv): BaseConfig => baseConfig(parseSettings(baseSettings, env));
-
-/** The same from settings that were parsed together with a service's own, so that all mistakes come in one error. */
+/** The base settings in the shape that the libs take; parsed together with a service's own, so that all mistakes come in one error. */
 export function baseConfig(read: Parsed<typeof baseSettings>): BaseConfig {
   const environment = read.POSTERN_ENVIRONMENT;
   return {

@@ -22,7 +22,6 @@ export {
   cacheSettings,
   migrationSettings,
   postgresSettings,
-  readBase,
   rootKeyConfig,
   rootKeySettings,
   type BaseConfig,
