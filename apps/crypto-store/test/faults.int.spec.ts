@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { RESP_TYPES } from '@redis/client';
 import { openWorld, type Caller, type Replica, type World } from './crypto-store.ts';
 import { tcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
@@ -62,8 +63,12 @@ async function entryOf(act: () => Promise<unknown>): Promise<{ name: string; byt
   return { name, bytes: await bytesAt(name) };
 }
 
+/** As bytes: read as text they would no longer be what the service wrote, and any of them would be refused. */
 const bytesAt = (name: string) =>
-  world.redis.cache.asAdmin(async (client) => Buffer.from(String(await client.getRange(name, 0, -1)), 'latin1'));
+  world.redis.cache.asAdmin(async (client) => {
+    const inBytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+    return (await inBytes.get(name)) ?? Buffer.alloc(0);
+  });
 
 const put = (name: string, bytes: Buffer) => world.redis.cache.asAdmin((client) => client.set(name, bytes));
 
