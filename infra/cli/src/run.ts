@@ -1,61 +1,56 @@
-import { PosternError } from '@postern/client';
-import { auditVerify, auditVerifyUsage } from './commands/audit-verify.ts';
-import { call, callUsage } from './commands/call.ts';
-import { token, tokenUsage } from './commands/token.ts';
 import { CommandFailed, type ExitCode, exitCodes, type Terminal } from './outcome.ts';
+import { painter } from './colours.ts';
+import { commands } from './table/commands.ts';
+import { find, group } from './table/find.ts';
+import { helpOf, listOf } from './table/help.ts';
+import { parse } from './table/parse.ts';
 
-type Command = { run(argv: readonly string[], terminal: Terminal): Promise<ExitCode>; usage: string };
-
-const commands: Record<string, Command> = {
-  call: { run: call, usage: callUsage },
-  token: { run: token, usage: tokenUsage },
-  audit: { run: auditVerify, usage: auditVerifyUsage },
-};
-
-const usage = `postern COMMAND [...]
-
-  postern call METHOD SERVICE/PATH   call a service over mTLS
-  postern token --as NAME            a token of the development stack
-  postern audit verify RECEIPT       check an event's receipt, offline
-
-postern COMMAND --help says more. Exit codes: 0 done, 1 refused, 64 usage, 69 unreachable, 78 no stack here.`;
+const asksForHelp = (argv: readonly string[]) => argv.includes('--help') || argv.includes('-h');
 
 /** Runs one command line (without `node` and the script). Never throws: every outcome is an exit code. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const [name = '', ...rest] = argv;
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) {
-    const asked = name === '--help' || name === '-h' || name === 'help';
-    (asked ? terminal.out : terminal.err)(usage);
-    return asked ? exitCodes.done : exitCodes.usage;
-  }
-  if (rest.includes('--help') || rest.includes('-h')) {
-    terminal.out(command.usage);
-    return exitCodes.done;
-  }
+  const found = find(commands, argv);
+  if (!found) return list(argv, terminal);
+  const { entry, rest } = found;
   try {
-    return await command.run(rest, terminal);
+    const { command } = await entry.load();
+    // After `--` stand words of somebody else's line.
+    const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+    if (asksForHelp(own)) {
+      terminal.out(helpOf(entry.words, command));
+      return exitCodes.done;
+    }
+    return await command.run(parse(entry.words, command, rest), terminal);
   } catch (error) {
-    return explained(error, command, terminal);
+    return explained(error, terminal);
   }
 }
 
-function explained(error: unknown, { usage }: Command, terminal: Terminal): ExitCode {
+/** No command: the list, of a group where its words were given; asked for on stdout, else on stderr. */
+function list(argv: readonly string[], terminal: Terminal): ExitCode {
+  const some = group(commands, argv);
+  const asked = argv[0] === 'help' || asksForHelp(argv);
+  const known = some.length > 0 || argv.length === 0 || argv[0]?.startsWith('-') || argv[0] === 'help';
+  if (!known) terminal.err(painter(terminal)('red', `there is no command ${argv.slice(0, 3).join(' ')}`));
+  (asked ? terminal.out : terminal.err)(listOf(some.length > 0 ? some : commands));
+  return asked ? exitCodes.done : exitCodes.usage;
+}
+
+/** What `PosternError` of the client library says of itself; not imported, so that only its commands load it. */
+type FromService = { name: 'PosternError'; status?: number; code: string; message: string };
+
+function explained(error: unknown, terminal: Terminal): ExitCode {
+  const red = (text: string) => terminal.err(painter(terminal)('red', text));
   if (error instanceof CommandFailed) {
-    terminal.err(error.message);
+    red(error.message);
     return error.exitCode;
   }
-  if (error instanceof PosternError) {
-    terminal.err(error.message);
-    const answered = error.status !== undefined || error.code === 'receipt_refused';
-    return answered ? exitCodes.refused : exitCodes.unreachable;
+  if (error instanceof Error && error.name === 'PosternError') {
+    const { status, code, message } = error as Error & FromService;
+    red(message);
+    return status !== undefined || code === 'receipt_refused' ? exitCodes.refused : exitCodes.unreachable;
   }
-  // node:util names the option that it does not know.
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  if (typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS')) {
-    terminal.err(`${String(message)}\n\n${usage}`);
-    return exitCodes.usage;
-  }
-  terminal.err(typeof message === 'string' ? message : 'failed');
+  const { message } = error as { message?: unknown };
+  red(typeof message === 'string' ? message : 'failed');
   return exitCodes.software;
 }

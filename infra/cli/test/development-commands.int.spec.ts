@@ -67,8 +67,14 @@ afterAll(async () => {
 
 async function postern(...argv: string[]) {
   const lines = { out: [] as string[], err: [] as string[] };
-  const terminal = { out: (line: string) => lines.out.push(line), err: (line: string) => lines.err.push(line) };
-  const code = await run(argv, { ...terminal, folder: inside });
+  const code = await run(argv, {
+    out: (line) => lines.out.push(line),
+    err: (line) => lines.err.push(line),
+    input: async () => '',
+    folder: inside,
+    interactive: false,
+    environment: {},
+  });
   return { code, out: lines.out.join('\n'), err: lines.err.join('\n') };
 }
 
@@ -117,6 +123,7 @@ test('a refused call ends with 1, and --json holds status and body', async () =>
 test.each([
   [['call', 'GET', 'no-service/x'], 64, 'no-service is no service'],
   [['call', 'FETCH', 'crypto-store/x'], 64, 'postern call METHOD'],
+  [['call', 'GET'], 64, 'takes METHOD URL|SERVICE/PATH'],
   [['token'], 64, 'postern token --as NAME'],
   [['token', '--as', 'nobody'], 64, 'nobody is neither a user nor a workload'],
   [['token', '--as', 'job', '--what'], 64, '--what'],
@@ -141,14 +148,14 @@ test('a receipt is checked without a stack: what proves nothing ends with 1', as
   });
 });
 
-test('each command explains itself, and outside a stack the way in is named', async () => {
-  for (const argv of [['--help'], ['call', '--help'], ['token', '--help'], ['audit', '--help']]) {
-    expect(await postern(...argv)).toMatchObject({ code: 0, out: expect.stringMatching(/^postern /) });
-  }
+test('outside a stack the way in is named', async () => {
   const terminal = {
     out: () => undefined,
     err: (line: string) => expect(line).toContain('npm start'),
+    input: async () => '',
     folder: tmpdir(),
+    interactive: false,
+    environment: {},
   };
   expect(await run(['token', '--as', 'alice'], terminal)).toBe(78);
 });

@@ -5,7 +5,8 @@ import { writeDeclarations } from './declarations.ts';
 import { firstPartyOnly, refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
 import { lockedVersions } from './locked-dependencies.ts';
 
-type Published = { entry: string; output: string; bin?: string; description: string };
+/** `also`: folders beside its own and the libraries whose code may lie in it. */
+type Published = { entry: string; output: string; bin?: string; description: string; also?: string[] };
 
 /** What leaves the repository through a registry: the SDK, and the `postern` command. */
 export const publishedPackages: Record<string, Published> = {
@@ -14,14 +15,21 @@ export const publishedPackages: Record<string, Published> = {
     output: 'index.js',
     description: 'Calls Postern: token exchange, records, grants, secrets and audit receipts over mTLS',
   },
-  'infra/cli': { entry: 'src/main.ts', output: 'postern.js', bin: 'postern', description: 'The postern command' },
+  'infra/cli': {
+    entry: 'src/main.ts',
+    output: 'postern.js',
+    bin: 'postern',
+    description: 'The postern command',
+    also: ['infra/keycloak/'],
+  },
 };
 
 /** The oldest Node release line that the published packages run on. */
-const OLDEST_NODE = 'node20.18';
+const OLDEST_NODE = { target: 'node20.19', range: '>=20.19.0' };
 
 /**
- * Writes a publishable package: one ESM file holding all first-party code, declarations that import no workspace
+ * Writes a publishable package: ESM holding all first-party code (the SDK one file; the command a file for each of its
+ * commands, loaded when it runs), declarations that import no workspace
  * package, and a manifest with exact third-party versions. `npm pack` there gives the file to publish.
  *
  * @throws DevelopmentPartInBundle when a part of the development stack is reached
@@ -29,22 +37,24 @@ const OLDEST_NODE = 'node20.18';
 export async function bundlePackage(project: string, outdir: string): Promise<{ files: string[]; metafile: Metafile }> {
   const published = publishedPackages[project];
   if (!published) throw new Error(`${project} is not a published package`);
-  const { entry, output, bin, description } = published;
+  const { entry, output, bin, description, also = [] } = published;
 
   rmSync(outdir, { recursive: true, force: true });
   const { metafile } = await build({
-    entryPoints: [`${project}/${entry}`],
-    outfile: `${outdir}/${output}`,
+    entryPoints: [{ in: `${project}/${entry}`, out: basename(output, '.js') }],
+    outdir,
+    splitting: bin !== undefined,
+    chunkNames: 'commands/[name]-[hash]',
     bundle: true,
     platform: 'node',
     format: 'esm',
-    target: OLDEST_NODE,
+    target: OLDEST_NODE.target,
     ...(bin ? { banner: { js: '#!/usr/bin/env node' } } : {}),
     metafile: true,
     logLevel: 'warning',
     plugins: [firstPartyOnly],
   });
-  refuseDevelopmentParts(metafile, [`${project}/`, 'libs/']);
+  refuseDevelopmentParts(metafile, [`${project}/`, 'libs/', ...also]);
 
   if (bin) chmodSync(`${outdir}/${output}`, 0o755);
   else writeDeclarations(`${project}/${entry}`, outdir);
@@ -58,7 +68,7 @@ export async function bundlePackage(project: string, outdir: string): Promise<{ 
     description,
     license,
     type: 'module',
-    engines: { node: '>=20.18.1' },
+    engines: { node: OLDEST_NODE.range },
     ...(bin
       ? { bin: { [bin]: output } }
       : { exports: { '.': { types: './types/index.d.ts', default: `./${output}` } }, sideEffects: false }),

@@ -1,63 +1,68 @@
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { type Answer, type Postern, PosternError, type RawRequest } from '@postern/client';
 import { readDevelopmentState } from '../development-state.ts';
 import { CommandFailed, type ExitCode, exitCodes, type Terminal } from '../outcome.ts';
 import { openPostern, subjectOf, subjectToken } from '../subject.ts';
 import { likelyScope, targetOf } from '../target.ts';
-
-export const callUsage = `postern call METHOD URL|SERVICE/PATH [--as NAME] [--token-for AUDIENCE] [--scope SCOPE]...
-             [--token TOKEN] [--data JSON|@FILE] [--header 'NAME: VALUE']... [--json]
-
-Calls a service of the development stack over a workload's certificate.
-  --as NAME             a user (alice, who comes through the portal) or a workload; operator unless given
-  --token-for AUDIENCE  exchange that one's token for this audience; the service called, where --as is given
-  --scope SCOPE         what to ask for; found from the method, and by what the service asks, unless given
-  --token TOKEN         a token you hold
-  --data JSON|@FILE     the body
-  --json                status, headers and body as one JSON object`;
+import { defineCommand } from '../table/command.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'] as const;
 type Method = (typeof methods)[number];
 
-export async function call(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
-      as: { type: 'string' },
-      'token-for': { type: 'string' },
-      scope: { type: 'string', multiple: true },
-      token: { type: 'string' },
-      data: { type: 'string' },
-      header: { type: 'string', multiple: true, default: [] },
-      json: { type: 'boolean', default: false },
+export const command = defineCommand({
+  takes: 'METHOD URL|SERVICE/PATH',
+  positionals: [2, 2],
+  about: "Calls a service of the development stack over a workload's certificate.",
+  options: {
+    as: {
+      type: 'string',
+      value: 'NAME',
+      about: 'a user (alice, who comes through the portal) or a workload; operator unless given',
     },
-  });
-  const [name = '', where] = positionals;
-  const method = methods.find((known) => known === name.toUpperCase());
-  if (method === undefined || where === undefined) throw new CommandFailed(exitCodes.usage, callUsage);
+    'token-for': {
+      type: 'string',
+      value: 'AUDIENCE',
+      about: "exchange that one's token for this audience; the service called, where --as is given",
+    },
+    scope: {
+      type: 'string',
+      multiple: true,
+      value: 'SCOPE',
+      about: 'what to ask for; found from the method, and by what the service asks, unless given',
+    },
+    token: { type: 'string', value: 'TOKEN', about: 'a token you hold' },
+    data: { type: 'string', value: 'JSON|@FILE', about: 'the body' },
+    header: { type: 'string', multiple: true, value: "'NAME: VALUE'", about: 'a header; may be repeated' },
+    json: { type: 'boolean', about: 'status, headers and body as one JSON object' },
+  },
+  async run({ values, positionals }, terminal) {
+    const [name = '', where] = positionals;
+    const method = methods.find((known) => known === name.toUpperCase());
+    if (method === undefined || where === undefined) {
+      throw new CommandFailed(exitCodes.usage, `postern call METHOD ...: METHOD is one of ${methods.join(', ')}`);
+    }
 
-  const state = readDevelopmentState(terminal.folder);
-  const { url, service } = targetOf(where, state);
-  const subject = subjectOf(values.as ?? 'operator', state);
-  const postern = openPostern(state, subject.workload);
-  const request = { method, ...sent(values.data, headersOf(values.header)) };
-  try {
-    const audience = values['token-for'] ?? (values.as === undefined ? undefined : service);
-    const answer =
-      values.token !== undefined || audience === undefined
-        ? await postern.fetch(url, { ...request, ...(values.token === undefined ? {} : { token: values.token }) })
-        : await callAs(postern, url, request, {
-            subjectToken: await subjectToken(state, subject, postern),
-            audience,
-            scopes: values.scope ?? likelyScope(audience, method),
-          });
-    return show(answer, values.json, terminal);
-  } finally {
-    await postern.close();
-  }
-}
+    const state = readDevelopmentState(terminal.folder);
+    const { url, service } = targetOf(where, state);
+    const subject = subjectOf(values.as ?? 'operator', state);
+    const postern = openPostern(state, subject.workload);
+    const request = { method, ...sent(values.data, headersOf(values.header)) };
+    try {
+      const audience = values['token-for'] ?? (values.as === undefined ? undefined : service);
+      const answer =
+        values.token !== undefined || audience === undefined
+          ? await postern.fetch(url, { ...request, ...(values.token === undefined ? {} : { token: values.token }) })
+          : await callAs(postern, url, request, {
+              subjectToken: await subjectToken(state, subject, postern),
+              audience,
+              scopes: values.scope.length > 0 ? values.scope : likelyScope(audience, method),
+            });
+      return show(answer, values.json, terminal);
+    } finally {
+      await postern.close();
+    }
+  },
+});
 
 type Asked = { subjectToken: string; audience: string; scopes: string[] };
 
