@@ -1,7 +1,7 @@
 import type { Action, AuditEvent, DetailsOf, Outcome } from '@postern/audit';
 import type { Audit } from '@postern/outbox';
 import type { Transaction } from 'kysely';
-import type { Answer, Answers, Page, Redirect, Released, Stream } from './released.ts';
+import type { Answer, Answers, Bytes, Page, Redirect, Released, Stream } from './released.ts';
 
 /** What this library asks of `@postern/outbox`. */
 export type AuditPort = Pick<Audit, 'commit' | 'within' | 'refused' | 'refusedEarly'>;
@@ -48,6 +48,15 @@ export type RouteAudit<A extends Action, R extends Answers> = {
     intent: Intent<B>,
     act: (idempotencyKey: string) => Promise<{ readonly what: What<B>; readonly answer: Answer<R> }>,
   ): Promise<Released>;
+  /**
+   * One item of a request that does many things: its event is committed, and nothing is released yet; end the request with one of
+   * the others. False where the guard no longer holds: read that item again.
+   */
+  item<B extends Action = A>(what: WhatRead<B>): Promise<boolean>;
+  /** The same for an item that is a mutation. */
+  itemWithin<S, B extends Action = A>(tx: Transaction<S>, what: What<B>): Promise<void>;
+  /** As `released`, with a body of bytes. */
+  bytes<B extends Action = A>(what: WhatRead<B>, body: Bytes): Promise<Released>;
   stream<B extends Action = A>(what: WhatRead<B>, source: Stream): Promise<Released>;
   page<B extends Action = A>(what: WhatRead<B>, page: Page): Promise<Released>;
   redirect<B extends Action = A>(what: WhatRead<B>, redirect: Redirect): Promise<Released>;

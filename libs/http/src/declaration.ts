@@ -7,7 +7,7 @@ import type { RouteAudit } from './audit-port.ts';
 import type { Answers, Released } from './released.ts';
 
 export type ListenerName = 'api' | 'public' | 'management';
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** Who may call: exactly one of the three. */
 export type Access<Scope extends string | undefined, Who extends 'workload' | 'anyone' | undefined> = {
@@ -52,6 +52,9 @@ export type Idempotency = {
   readonly request: string;
 };
 
+/** How a body is read. */
+export type Consumes = 'json' | 'form' | 'bytes';
+
 export type RouteInput<P, Q, B, H, Who, Caller> = {
   readonly principal: Caller;
   readonly workload: Who;
@@ -92,8 +95,11 @@ export type RouteDeclaration<
   readonly body?: B;
   /** Named headers the operation needs, lower case; others are ignored. */
   readonly headers?: H;
-  /** `form`: `application/x-www-form-urlencoded`, a repeated parameter becomes an array. Default `json`. */
-  readonly consumes?: 'json' | 'form';
+  /**
+   * `form`: `application/x-www-form-urlencoded`, a repeated parameter becomes an array. `bytes`: the body as it came, of one of
+   * the types of `Content`; its schema is `content`. Default `json`.
+   */
+  readonly consumes?: Consumes;
   /** Bytes. Default 64 KiB. */
   readonly bodyLimit?: number;
   /** Levels of nesting in a JSON body. Default 16. */
@@ -138,7 +144,7 @@ export type Route = {
   readonly query: Shape;
   readonly body: Shape | undefined;
   readonly headers: Shape | undefined;
-  readonly consumes: 'json' | 'form';
+  readonly consumes: Consumes;
   readonly bodyLimit: number;
   readonly depthLimit: number;
   readonly errors: 'problem' | 'oauth';

@@ -26,11 +26,11 @@ export function expressApp(app: App, listener: ListenerContext): Express {
     refuseUnrouted(app, listener, request, response, refusal);
   const here = app.routes.filter(({ listeners }) => listeners.includes(listener.name));
   for (const route of here) {
-    const method = route.method.toLowerCase() as 'get' | 'post' | 'put' | 'patch' | 'delete';
+    const method = route.method.toLowerCase() as 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete';
     const serve = serveRoute(app, route, listener);
     application[method](route.path, (request, response, next) => {
-      // Express lets HEAD reach a GET; what is recorded is never a HEAD.
-      if (request.method === 'HEAD' && route.audit !== 'open') next();
+      // Express lets HEAD reach a GET; where something is recorded, a HEAD is a route of its own.
+      if (request.method === 'HEAD' && route.method !== 'HEAD' && route.audit !== 'open') next();
       else serve(request, response);
     });
   }

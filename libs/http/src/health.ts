@@ -6,9 +6,16 @@ export type Check = {
   check(): unknown;
   /** The service answers without it (a cache): it is reported and does not make the replica unready. */
   readonly optional?: boolean;
+  /** What the service does while this part is away, in one line: shown with the readiness. */
+  readonly without?: string;
 };
 
-export type Readiness = { readonly ready: boolean; readonly checks: Readonly<Record<string, 'ok' | 'failing'>> };
+export type Readiness = {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, 'ok' | 'failing'>>;
+  /** What is done without a part, for each part that says so. */
+  readonly without: Readonly<Record<string, string>>;
+};
 
 export type Health = {
   /** Asks every part, at most once a second for all callers together. False while draining. */
@@ -23,6 +30,10 @@ const KEPT_MS = 1_000;
 export function createHealth(parts: readonly Check[], logger: Logger): Health {
   let draining = false;
   let last: { at: number; result: Promise<Record<string, boolean>> } | undefined;
+
+  const without = Object.fromEntries(
+    parts.flatMap(({ name, without: mode }) => (mode === undefined ? [] : [[name, mode] as const])),
+  );
 
   const askAll = async () => {
     const answers = await Promise.all(parts.map(async (part) => [part.name, await answersInTime(part)] as const));
@@ -52,7 +63,8 @@ export function createHealth(parts: readonly Check[], logger: Logger): Health {
       const checks = Object.fromEntries(
         Object.entries(answered).map(([name, ok]) => [name, ok ? 'ok' : 'failing'] as const),
       );
-      return { ready: needed && !draining, checks: draining ? { ...checks, draining: 'failing' } : checks };
+      const shown = draining ? { ...checks, draining: 'failing' as const } : checks;
+      return { ready: needed && !draining, checks: shown, without };
     },
     drain() {
       draining = true;

@@ -1,5 +1,7 @@
 export { route } from './route.ts';
+export { content, CONTENT_TYPES, type Content, type ContentType } from './content.ts';
 export type {
+  Consumes,
   Idempotency,
   ListenerName,
   Method,
@@ -13,6 +15,7 @@ export {
   type Answer,
   type AnswerKind,
   type Answers,
+  type Bytes,
   type Page,
   type Redirect,
   type Released,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { App } from './app.ts';
+import { CONTENT_TYPES } from './content.ts';
 import type { Route } from './declaration.ts';
 import type { AnswerKind } from './released.ts';
 
@@ -104,10 +105,13 @@ function listed(schema: z.ZodType, place: 'path' | 'query' | 'header'): Json[] {
 }
 
 function requestBody({ consumes, bodyLimit }: Route, schema: z.ZodType): Json {
+  const description = `At most ${bodyLimit} bytes.`;
+  if (consumes === 'bytes')
+    return { required: true, description, content: Object.fromEntries(CONTENT_TYPES.map((type) => [type, {}])) };
   const type = consumes === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
   return {
     required: !schema.safeParse(undefined).success,
-    description: `At most ${bodyLimit} bytes.`,
+    description,
     content: { [type]: { schema: jsonSchema(schema, 'input') } },
   };
 }
@@ -120,6 +124,8 @@ function answerOf(kind: AnswerKind): Json {
   if (kind === 'redirect') return { description: 'A redirect.', headers: { Location: { schema: { type: 'string' } } } };
   if (kind === 'html') return { description: 'A page.', content: { 'text/html': {} } };
   if (kind === 'text') return { description: 'Text.', content: { 'text/plain': {} } };
+  if (kind === 'bytes')
+    return { description: 'Bytes.', content: Object.fromEntries(CONTENT_TYPES.map((type) => [type, {}])) };
   if (kind === 'stream') return { description: 'Bytes.', content: { 'application/octet-stream': {} } };
   if (kind instanceof z.ZodUndefined) return { description: 'No body.' };
   return {

@@ -10,6 +10,7 @@ import { route } from './route.ts';
 const health = z.strictObject({
   status: z.enum(['ok', 'unready']),
   checks: z.record(z.string(), z.enum(['ok', 'failing'])),
+  without: z.record(z.string(), z.string()).optional().describe('what the service does while that part is away'),
 });
 const BOTH: readonly ListenerName[] = ['management', 'api'];
 
@@ -19,8 +20,9 @@ type Operations = { readonly app: App; readonly routes: readonly Route[]; readon
 export function operationsRoutes({ app, routes, environment }: Operations): Route[] {
   const common = { method: 'GET', access: 'anyone', audit: 'open', hidden: true } as const;
   const readiness = async () => {
-    const { ready, checks } = await app.health.readiness();
-    return open({ status: ready ? 200 : 503, body: { status: ready ? 'ok' : 'unready', checks } });
+    const { ready, checks, without } = await app.health.readiness();
+    const modes = Object.keys(without).length > 0 ? { without } : {};
+    return open({ status: ready ? 200 : 503, body: { status: ready ? 'ok' : 'unready', checks, ...modes } });
   };
   let document: string | undefined;
 

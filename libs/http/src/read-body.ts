@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { problem, type Problem } from '@postern/runtime';
+import { contentOf, contentTypeOf } from './content.ts';
 import type { Route } from './declaration.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -16,11 +17,13 @@ export async function readBody(request: IncomingMessage, route: Route): Promise<
     if (carriesBody) throw problem('invalid_input', { fields: [{ field: 'body', rule: 'not_taken' }] });
     return undefined;
   }
-  if (!carriesBody) return undefined;
-  expectType(headers['content-type'], route.consumes);
+  const bytesType = route.consumes === 'bytes' ? contentTypeOf(headers['content-type']) : undefined;
+  if (!carriesBody && bytesType === undefined) return undefined;
+  if (bytesType === undefined) expectType(headers['content-type'], route.consumes);
   if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') throw unsupported();
   if (length !== undefined && Number(length) > route.bodyLimit) throw tooLarge();
   const bytes = await collect(request, route.bodyLimit);
+  if (bytesType !== undefined) return contentOf(bytesType, bytes, (text) => jsonOf(text, route.depthLimit));
   return route.consumes === 'form' ? formOf(bytes) : jsonOf(bytes, route.depthLimit);
 }
 

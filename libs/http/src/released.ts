@@ -8,8 +8,8 @@ declare const brand: unique symbol;
  */
 export type Released<How extends 'recorded' | 'open' = 'recorded'> = { readonly [brand]: How };
 
-/** What an answer of a route may be: a JSON body by its schema, a page, a redirect, or bytes that are streamed. */
-export type AnswerKind = z.ZodType | 'html' | 'text' | 'redirect' | 'stream';
+/** What an answer of a route may be: a JSON body by its schema, a page, a redirect, bytes, or bytes that are streamed. */
+export type AnswerKind = z.ZodType | 'html' | 'text' | 'redirect' | 'bytes' | 'stream';
 export type Answers = Readonly<Record<number, AnswerKind>>;
 
 type JsonAnswers<A extends Answers> = { [Status in keyof A]: A[Status] extends z.ZodType ? Status : never }[keyof A];
@@ -41,6 +41,14 @@ export type Page = {
 export type Redirect = { readonly to: string; readonly status?: 302 | 303; readonly cookies?: readonly Cookie[] };
 export type Stream = {
   readonly source: AsyncIterable<Uint8Array | string>;
+  readonly contentType: string;
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** A whole body that is not JSON. */
+export type Bytes = {
+  readonly bytes: Buffer;
   readonly contentType: string;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;

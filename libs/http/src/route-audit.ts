@@ -2,7 +2,7 @@ import { newEvent, type Action, type AuditEvent, type EventDraft } from '@poster
 import { Problem } from '@postern/runtime';
 import type { AuditGuard, AuditPort, RouteAudit, What, WhatRead } from './audit-port.ts';
 import { release, type Answer, type Answers, type Outgoing, type Released } from './released.ts';
-import { jsonAnswer, pageAnswer, redirectAnswer, streamAnswer } from './serialise.ts';
+import { bytesAnswer, jsonAnswer, pageAnswer, redirectAnswer, streamAnswer } from './serialise.ts';
 
 /** Thrown when a read's guard no longer holds (R32): the route runs its handler again. */
 export class StaleRead extends Error {}
@@ -56,6 +56,9 @@ export function createRouteAudit({ port, action, answers, frame, now }: RouteAud
         throw error;
       }
     },
+    item: (what) => port.commit(eventOf(what as WhatRead<Action>, what.outcome ?? 'success'), what.guard),
+    itemWithin: (tx, what) => port.within(tx, eventOf(what as What<Action>, what.outcome ?? 'success')),
+    bytes: (what, body) => attempt(() => read(what as WhatRead<Action>, bytesAnswer(answers, body))),
     stream: (what, source) => attempt(() => read(what as WhatRead<Action>, streamAnswer(answers, source))),
     page: (what, page) => attempt(() => read(what as WhatRead<Action>, pageAnswer(answers, page))),
     redirect: (what, redirect) => attempt(() => read(what as WhatRead<Action>, redirectAnswer(answers, redirect))),

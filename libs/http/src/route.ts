@@ -49,7 +49,7 @@ export function route<
     '`workloads` comes with `access: workload`, and is not empty',
   );
   insist(audit !== 'open' || access !== undefined, 'what records nothing asks for no token');
-  insist(body === undefined || method !== 'GET', 'a GET has no body');
+  insist(body === undefined || (method !== 'GET' && method !== 'HEAD'), 'a GET or HEAD has no body');
   insist(/^\/[A-Za-z0-9/_:.-]*$/.test(path), 'the path is plain, with `:name` parameters');
   const named = [...path.matchAll(/:([A-Za-z]+)/g)].map(([, parameter]) => parameter);
   const described = params instanceof z.ZodObject ? Object.keys(params.shape) : [];

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { AnswerKind, Answers, Outgoing, Page, Redirect, Stream } from './released.ts';
+import type { AnswerKind, Answers, Bytes, Outgoing, Page, Redirect, Stream } from './released.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -41,6 +41,11 @@ export function pageAnswer(answers: Answers, { html, status = 200, cookies, cont
 export function redirectAnswer(answers: Answers, { to, status = 303, cookies }: Redirect): Outgoing {
   expectKind(answers, status, 'redirect');
   return { status, headers: { location: to, ...cookieHeader(cookies) }, body: null };
+}
+
+export function bytesAnswer(answers: Answers, { bytes, contentType, status = 200, headers = {} }: Bytes): Outgoing {
+  expectKind(answers, status, 'bytes');
+  return { status, headers: { 'content-type': contentType, ...headers }, body: bytes };
 }
 
 export function streamAnswer(answers: Answers, { source, contentType, status = 200, headers = {} }: Stream): Outgoing {

@@ -62,7 +62,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
       headers: headers ?? {},
       request: facts,
       idempotency: route.idempotency
-        ? idempotencyOf(request, route, callerOf(facts, principal), [params, query, body])
+        ? idempotencyOf(request, route, callerOf(facts, principal), [params, query, body, headers])
         : null,
     };
     const action = route.audit;

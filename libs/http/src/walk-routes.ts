@@ -93,7 +93,9 @@ function attacksOn(app: App, route: Route, harness: WalkHarness): Attack[] {
     },
     ...(route.access === 'token' ? tokenAttacks(right, harness) : []),
     ...(route.body ? bodyAttacks(route, type, token) : []),
-    ...(route.body || route.method === 'GET' ? [] : [{ name: 'body not taken', status: 400, type, body: '{}', token }]),
+    ...(route.body || route.method === 'GET' || route.method === 'HEAD'
+      ? []
+      : [{ name: 'body not taken', status: 400, type, body: '{}', token }]),
   ];
 }
 
@@ -116,16 +118,22 @@ function bodyAttacks(
   token: Attack['token'] = null,
 ): Attack[] {
   const form = consumes === 'form';
+  // Any bytes are a body there; what is named JSON must be it.
+  const bytes = consumes === 'bytes';
   const deep = depthLimit + 1;
   return [
-    {
-      name: 'unknown field',
-      status: 400,
-      code: 'invalid_input',
-      type,
-      body: form ? `unknown=${CANARY}` : `{"unknown":"${CANARY}"}`,
-      token,
-    },
+    ...(bytes
+      ? []
+      : [
+          {
+            name: 'unknown field',
+            status: 400,
+            code: 'invalid_input',
+            type,
+            body: form ? `unknown=${CANARY}` : `{"unknown":"${CANARY}"}`,
+            token,
+          },
+        ]),
     {
       name: 'oversize',
       status: 413,
@@ -138,14 +146,16 @@ function bodyAttacks(
       name: 'wrong content type',
       status: 415,
       code: 'unsupported_media_type',
-      type: 'text/plain',
+      type: bytes ? 'image/png' : 'text/plain',
       body: CANARY,
       token,
     },
     ...(form
       ? [{ name: 'not UTF-8', status: 400, code: 'invalid_input', type, body: 'unknown=%ff%fe', token }]
       : [
-          { name: 'wrong type', status: 400, code: 'invalid_input', type, body: `["${CANARY}"]`, token },
+          ...(bytes
+            ? []
+            : [{ name: 'wrong type', status: 400, code: 'invalid_input', type, body: `["${CANARY}"]`, token }]),
           { name: 'malformed JSON', status: 400, code: 'malformed_json', type, body: `{"a":${CANARY}`, token },
           {
             name: 'deep JSON',
@@ -189,7 +199,9 @@ async function fault(
   if (route.tier !== undefined && answer.statusCode === 429) return null;
   const oauth = route.errors === 'oauth' && attack.status !== 405;
   const right =
-    answer.statusCode === attack.status && (oauth || attack.code === undefined || codeIn(text) === attack.code);
+    answer.statusCode === attack.status &&
+    // An answer to HEAD has no body.
+    (oauth || route.method === 'HEAD' || attack.code === undefined || codeIn(text) === attack.code);
   if (!right) return { expected, got };
   if (!isProblem(String(answer.headers['content-type']), oauth))
     return { expected: 'a problem document', got: `${got} as ${String(answer.headers['content-type'])}` };

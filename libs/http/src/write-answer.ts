@@ -35,7 +35,8 @@ export async function writeAnswer(
   Object.assign(headers, outgoing.headers);
   if (last || unread) headers['connection'] = 'close';
   if (body === null) {
-    if (status !== 204 && status !== 304) headers['content-length'] = 0;
+    // An answer to HEAD says the length of the body that it leaves out (RFC 9110 section 9.3.2).
+    if (status !== 204 && status !== 304) headers['content-length'] ??= 0;
     response.writeHead(status, headers);
     finish(request, response, unread);
   } else if (typeof body === 'string' || Buffer.isBuffer(body)) {

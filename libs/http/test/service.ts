@@ -17,6 +17,7 @@ import {
 import { Agent, type Dispatcher } from 'undici';
 import { z } from 'zod';
 import {
+  content,
   createHttpApp,
   listen,
   noContent,
@@ -168,6 +169,54 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
               { details: { method: 'test' } },
               { to: '/elsewhere', cookies: ['__Host-s=1; Secure; Path=/'] },
             ),
+    }),
+    route({
+      method: 'PUT',
+      path: '/blobs/:id',
+      listener: 'api',
+      scope: 'records:write',
+      audit: 'record.written',
+      ...address,
+      consumes: 'bytes',
+      bodyLimit: 1000,
+      body: content,
+      idempotency: 'accepted',
+      answers: { 200: 'bytes' },
+      handle: ({ body, idempotency }, audit) =>
+        audit.bytes(
+          { details: { bytes: body.bytes.length } },
+          { bytes: body.bytes, contentType: body.type, headers: { 'request-hash': idempotency?.request ?? 'none' } },
+        ),
+    }),
+    route({
+      method: 'HEAD',
+      path: '/blobs/:id',
+      listener: 'api',
+      scope: 'records:read',
+      audit: 'record.read',
+      ...address,
+      answers: { 200: noContent },
+      handle: (_, audit) => audit.released({}, { status: 200, headers: { 'content-length': '7' } }),
+    }),
+    route({
+      method: 'POST',
+      path: '/many',
+      listener: 'api',
+      scope: 'records:read',
+      audit: 'record.listed',
+      body: z.strictObject({ ids: z.array(z.uuid()).max(10) }),
+      answers: { 200: z.strictObject({ fresh: z.array(z.boolean()) }) },
+      async handle({ body: { ids } }, audit) {
+        const read = (id: string) =>
+          audit.item({
+            action: 'record.read',
+            resource: { type: 'thing', id },
+            details: {},
+            guard: { name: 'thing-live', k1: id, n: 1 },
+          });
+        const fresh = await Promise.all(ids.map(read));
+        return audit.released({ details: { count: ids.length } }, { status: 200, body: { fresh } });
+      },
     }),
     route({
       method: 'GET',
