@@ -65,5 +65,20 @@ export const watermark = z.strictObject({
   consistency: z.array(hash),
   /** The log's verifier key (C2SP signed-note, `name+id+key`). */
   key: z.string(),
+  /**
+   * Entries of the newest checkpoint that is published elsewhere; null where nothing has to be (R27). A producer keeps what
+   * has an index at or beyond it. `index` below it means: all up to `seq` may go.
+   */
+  published: z.int().min(0).nullable().optional(),
+  /**
+   * After a restore of the log: the contents from this number on are asked for again, although their leaves stand. A
+   * producer sends its kept batches from there, once for each value that it sees (R27).
+   */
+  resend: z
+    .strictObject({ epoch: z.int().min(1), seq: position })
+    .nullable()
+    .optional(),
+  /** Where `key` replaced another: a note under the key before it that names `key` (see the log's `/v1/log/keys`). */
+  endorsement: z.string().nullable().optional(),
 });
 export type Watermark = z.output<typeof watermark>;
