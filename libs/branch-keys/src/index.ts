@@ -1,9 +1,12 @@
+export { setKeyState, setMinimumDecryptVersion, setRotationDays, setVersionState } from './change-state.ts';
+export { describeKeys, type DescribedKey, type DescribedVersion } from './describe-keys.ts';
 export { openAwsKmsRootKey, type AwsKmsOptions } from './aws-kms-root-key.ts';
 export { KeysUnavailable, RootKeyRefused } from './errors.ts';
+export { keyIsEnabled, keyOpens, keySeals, type KeyState, type VersionState } from './key-states.ts';
 export { createLocalRootKeyFile, rotateLocalRootKeyFile } from './local-key-file.ts';
 export { openLocalRootKey } from './local-root-key.ts';
 export { branchKeyMigrations } from './migrations.ts';
-export { openBranchKeys, type BranchKeys, type BranchKeysOptions } from './open-branch-keys.ts';
+export { openBranchKeys, type BranchKeys, type BranchKeysOptions, type PreparedRotation } from './open-branch-keys.ts';
 export { openRootKey } from './open-root-key.ts';
 export { LOGICAL_KEY_STORE_NAME } from './record.ts';
 export { type RootKey, type Wrapping } from './root-key.ts';

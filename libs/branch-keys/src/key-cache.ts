@@ -1,7 +1,7 @@
 import { type Now } from '@postern/runtime';
 
-/** Anything with key bytes that are overwritten when it leaves the cache. */
-type Held = { key: Uint8Array };
+/** Anything with key bytes that are overwritten when it leaves the cache, under every name that it is asked for by. */
+type Held = { key: Uint8Array; names: readonly string[] };
 
 export type KeyCache<T extends Held> = {
   /**
@@ -9,7 +9,9 @@ export type KeyCache<T extends Held> = {
    * `use` is synchronous, and runs before anything can overwrite the key.
    */
   lend<R>(name: string, load: () => Promise<T>, use: (held: T) => R): Promise<R>;
-  /** Drops an entry, so that the next use loads it. */
+  /** What is held under that name, without using it: for a look at what it is, not at the key. */
+  peek(name: string): T | undefined;
+  /** Drops an entry with all its names, so that the next use loads it. */
   drop(name: string): void;
   close(): void;
 };
@@ -26,35 +28,45 @@ export function createKeyCache<T extends Held>({
   maxEntries: number;
   now: Now;
 }): KeyCache<T> {
-  const entries = new Map<string, { held: T; expiresAt: number }>();
+  // The first in the map is the least recently used.
+  const expiries = new Map<T, number>();
+  const named = new Map<string, T>();
   const loads = new Map<string, Waiter<T>[]>();
 
+  const forget = (held: T): void => {
+    held.key.fill(0);
+    expiries.delete(held);
+    for (const name of held.names) if (named.get(name) === held) named.delete(name);
+  };
   const drop = (name: string): void => {
-    entries.get(name)?.held.key.fill(0);
-    entries.delete(name);
+    const held = named.get(name);
+    if (held !== undefined) forget(held);
   };
   const live = (name: string): T | undefined => {
-    const entry = entries.get(name);
-    if (entry === undefined) return undefined;
-    if (entry.expiresAt <= now().getTime()) {
-      drop(name);
+    const held = named.get(name);
+    const expiresAt = held && expiries.get(held);
+    if (held === undefined || expiresAt === undefined) return undefined;
+    if (expiresAt <= now().getTime()) {
+      forget(held);
       return undefined;
     }
-    // Last in the map is the most recently used.
-    entries.delete(name);
-    entries.set(name, entry);
-    return entry.held;
+    expiries.delete(held);
+    expiries.set(held, expiresAt);
+    return held;
   };
-  const put = (name: string, held: T): void => {
-    drop(name);
-    entries.set(name, { held, expiresAt: now().getTime() + ttlMs });
-    const [oldest] = entries.keys();
-    if (entries.size > maxEntries && oldest !== undefined) drop(oldest);
+  const put = (held: T): void => {
+    for (const name of held.names) {
+      drop(name);
+      named.set(name, held);
+    }
+    expiries.set(held, now().getTime() + ttlMs);
+    const [oldest] = expiries.keys();
+    if (expiries.size > maxEntries && oldest !== undefined) forget(oldest);
   };
   // Keys of a tenant that went quiet must not stay until somebody asks for them.
   const sweep = setInterval(() => {
     const at = now().getTime();
-    for (const [name, { expiresAt }] of [...entries]) if (expiresAt <= at) drop(name);
+    for (const [held, expiresAt] of [...expiries]) if (expiresAt <= at) forget(held);
   }, ttlMs);
   sweep.unref();
 
@@ -62,7 +74,7 @@ export function createKeyCache<T extends Held>({
     try {
       const held = await load();
       loads.delete(name);
-      put(name, held);
+      put(held);
       for (const waiter of waiters) waiter.take(held);
     } catch (error) {
       loads.delete(name);
@@ -92,10 +104,11 @@ export function createKeyCache<T extends Held>({
         void startLoad(name, load, waiters);
       });
     },
+    peek: live,
     drop,
     close() {
       clearInterval(sweep);
-      for (const name of [...entries.keys()]) drop(name);
+      for (const held of [...expiries.keys()]) forget(held);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
-import { BranchKeyUnknown, type BranchKey, type BranchKeySource } from '@postern/envelope';
+import { BranchKeyUnknown, uuidOf, type BranchKey, type BranchKeySource } from '@postern/envelope';
 import { systemNow, type Now } from '@postern/runtime';
 import { createKeyRecords, createVersionRecords } from './create-records.ts';
 import { KeysUnavailable, RootKeyRefused } from './errors.ts';
@@ -7,7 +7,7 @@ import { createKeyCache } from './key-cache.ts';
 import { macKeyOf } from './mac-key.ts';
 import { ACTIVE, BEACON, versionOf, versionType, wrapContext, type BranchKeyRecord, type Owner } from './record.ts';
 import { type RootKey } from './root-key.ts';
-import { insertKey, insertVersion, selectId, selectRecord, type Query } from './table.ts';
+import { insertKey, insertVersion, selectId, selectRecord, selectUsable, type Query } from './table.ts';
 
 export type BranchKeysOptions = {
   query: Query;
@@ -33,14 +33,32 @@ export type BranchKeys = BranchKeySource & {
   find(tenant: string, purpose: string): Promise<string | null>;
   /** Lends the MAC or index key of that name, derived from the beacon key (R30). It outlives rotations. */
   withMacKey<T>(branchKeyId: string, name: string, use: (key: KeyObject) => T): Promise<T>;
-  /** Seals from now on use a new version (other replicas follow when their cache expires); old messages still open. */
+  /**
+   * Makes a new version under the root key. Nothing has changed until `commit` ran, in the transaction whose query it is
+   * given, so that what is recorded of it stands or falls with it. Then `recheck` here; other replicas follow when a
+   * guard refuses them or their cache expires. Old messages still open.
+   */
+  prepareRotation(branchKeyId: string): Promise<PreparedRotation>;
+  /** Prepares, commits, rechecks. */
   rotate(branchKeyId: string): Promise<void>;
+  /**
+   * Reads the states of a branch key again, from Postgres alone, and drops from memory what may no longer be used as it
+   * was: after a guard (`keyOpens`, `keySeals`) refused, before the second attempt.
+   */
+  recheck(branchKeyId: string): Promise<void>;
   /** Rejects when the root key cannot be used. */
   check(): Promise<void>;
   close(): void;
 };
 
-type CachedKey = BranchKey & { key: Buffer; owner: Owner; macKeys: Map<string, KeyObject> };
+/** A version that stands nowhere yet. */
+export type PreparedRotation = {
+  version: string;
+  /** Returns the version's number; null where another replica was faster, or the key is not enabled any more. */
+  commit(query: Query): Promise<number | null>;
+};
+
+type CachedKey = BranchKey & { key: Buffer; names: string[]; owner: Owner; macKeys: Map<string, KeyObject> };
 const UUID_BYTES = 16;
 
 /** Opens a service's branch keys. The root key is closed by who opened it. */
@@ -57,11 +75,15 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
     const { owner } = record;
     if (owner.service !== service || owner.environment !== environment) throw new BranchKeyUnknown();
     const key = await unwrap(rootKey, record);
-    const version = type === BEACON ? Buffer.alloc(0) : uuidToBytes(versionOf(record));
-    return { id: branchKeyId, version, key, owner, macKeys: new Map() };
+    const held = { id: branchKeyId, key, owner, macKeys: new Map<string, KeyObject>() };
+    if (type === BEACON) return { ...held, version: Buffer.alloc(0), names: [nameOf(branchKeyId, BEACON)] };
+    const version = versionOf(record);
+    // The active record and its version's hold the same key: one call to the root key serves sealing and opening.
+    const names = [versionType(version), ...(type === ACTIVE ? [ACTIVE] : [])];
+    return { ...held, version: uuidToBytes(version), names: names.map((name) => nameOf(branchKeyId, name)) };
   };
   const lendActive = <T>(branchKeyId: string, use: (key: CachedKey) => T): Promise<T> =>
-    cache.lend(branchKeyId, load(branchKeyId, ACTIVE), use);
+    cache.lend(nameOf(branchKeyId, ACTIVE), load(branchKeyId, ACTIVE), use);
 
   /** The table of owners is not authenticated, the wrap context is: a row pointed at another tenant's key is refused. */
   const verified = async (branchKeyId: string, tenant: string, purpose: string): Promise<string> => {
@@ -82,16 +104,30 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
     if (first === null) throw new BranchKeyUnknown();
     return first;
   };
+  const prepareRotation = async (branchKeyId: string): Promise<PreparedRotation> => {
+    const current = await reaching(selectRecord(query, branchKeyId, ACTIVE));
+    if (current?.version === null || current === null) throw new BranchKeyUnknown();
+    const made = { rootKey, branchKeyId, owner: current.owner, now: now() };
+    const records = { ...(await reaching(createVersionRecords(made))), replaced: current.version };
+    return { version: versionOf(records.version), commit: (within) => insertVersion(within, records) };
+  };
+  const recheck = async (branchKeyId: string): Promise<void> => {
+    const usable = await reaching(selectUsable(query, branchKeyId));
+    const active = cache.peek(nameOf(branchKeyId, ACTIVE));
+    if (active !== undefined && usable.seals !== uuidOf(active.version)) cache.drop(nameOf(branchKeyId, ACTIVE));
+    for (const version of usable.refused) cache.drop(nameOf(branchKeyId, versionType(version)));
+    if (!usable.enabled) cache.drop(nameOf(branchKeyId, BEACON));
+  };
 
   return {
     withActive: lendActive,
     withVersion: async (branchKeyId, version, use) => {
       if (version.length !== UUID_BYTES) throw new BranchKeyUnknown();
-      const type = versionType(bytesToUuid(version));
-      return cache.lend(`${branchKeyId} ${type}`, load(branchKeyId, type), use);
+      const type = versionType(uuidOf(version));
+      return cache.lend(nameOf(branchKeyId, type), load(branchKeyId, type), use);
     },
     withMacKey: (branchKeyId, name, use) =>
-      cache.lend(`${branchKeyId} ${BEACON}`, load(branchKeyId, BEACON), ({ key, owner, macKeys }) => {
+      cache.lend(nameOf(branchKeyId, BEACON), load(branchKeyId, BEACON), ({ key, owner, macKeys }) => {
         const macKey = macKeys.get(name) ?? macKeyOf(key, { ...owner, name });
         macKeys.set(name, macKey);
         return use(macKey);
@@ -114,14 +150,12 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
         finding.delete(name);
       }
     },
+    prepareRotation,
     async rotate(branchKeyId) {
-      const current = await reaching(selectRecord(query, branchKeyId, ACTIVE));
-      if (current === null) throw new BranchKeyUnknown();
-      const made = { rootKey, branchKeyId, owner: current.owner, now: now() };
-      const { version, active } = await reaching(createVersionRecords(made));
-      await reaching(insertVersion(query, version, active, current.version));
-      cache.drop(branchKeyId);
+      await reaching((await prepareRotation(branchKeyId)).commit(query));
+      await recheck(branchKeyId);
     },
+    recheck,
     check: () => rootKey.check(),
     close() {
       cache.close();
@@ -156,7 +190,4 @@ const uuidToBytes = (uuid: string): Buffer => {
   return bytes;
 };
 
-const bytesToUuid = (bytes: Uint8Array): string =>
-  Buffer.from(bytes)
-    .toString('hex')
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+const nameOf = (branchKeyId: string, type: string): string => `${branchKeyId} ${type}`;

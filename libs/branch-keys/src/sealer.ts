@@ -11,6 +11,8 @@ export type Sealer = {
    * to bind a value without showing it. Stays the same when the branch key rotates.
    */
   mac(name: string, value: Uint8Array): Promise<Buffer>;
+  /** Reads the key's states again after a guard refused (`BranchKeys.recheck`). */
+  recheck(): Promise<void>;
 };
 
 /** Context keys that only this library sets. */
@@ -23,13 +25,7 @@ const RESERVED_PREFIX = 'postern:';
  */
 export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: string; purpose: string }): Sealer {
   const envelope = createEnvelope(keys);
-  const branchKeyId = async (): Promise<string> => {
-    try {
-      return await keys.idFor(tenant, purpose);
-    } catch (error) {
-      throw error instanceof BranchKeyUnknown ? new EnvelopeRefused('branch_key') : error;
-    }
-  };
+  const branchKeyId = (): Promise<string> => refusingUnknown(keys.idFor(tenant, purpose));
   const at = async (context: EncryptionContext) => {
     if (Object.keys(context).some((key) => key.startsWith(RESERVED_PREFIX))) {
       throw new TypeError(`context keys that begin with ${RESERVED_PREFIX} are set by the sealer`);
@@ -43,6 +39,17 @@ export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: strin
     seal: async (plaintext, context) => envelope.seal(plaintext, await at(context)),
     open: async (message, context) => envelope.open(message, await at(context)),
     mac: async (name, value) =>
-      keys.withMacKey(await branchKeyId(), name, (key) => createHmac('sha256', key).update(value).digest()),
+      refusingUnknown(
+        keys.withMacKey(await branchKeyId(), name, (key) => createHmac('sha256', key).update(value).digest()),
+      ),
+    recheck: async () => keys.recheck(await branchKeyId()),
   };
+}
+
+async function refusingUnknown<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    throw error instanceof BranchKeyUnknown ? new EnvelopeRefused('branch_key') : error;
+  }
 }

@@ -1,3 +1,4 @@
+import { keyIsEnabled, keyOpens, keySeals } from './key-states.ts';
 import { type BranchKeyRecord } from './record.ts';
 
 /** One SQL statement with `$1` placeholders; what `@postern/postgres` calls Query. */
@@ -16,13 +17,25 @@ type Row = {
   environment: string;
 };
 
-/** The record of that id and type (`branch:ACTIVE`, `branch:version:<uuid>`, `beacon:ACTIVE`), or null. */
+/** What a record may be used for now: `key-states.ts`. A beacon key has no versions: it follows its branch key. */
+const USABLE = `case k.type
+  when 'beacon:ACTIVE' then ${keyIsEnabled('k.branch_key_id')}
+  when 'branch:ACTIVE' then ${keySeals('substr(k.version, 16)::uuid')}
+  else ${keyOpens('substr(k.type, 16)::uuid')} end`;
+
+/**
+ * The record of that id and type (`branch:ACTIVE`, `branch:version:<uuid>`, `beacon:ACTIVE`), or null where there is
+ * none, or where its state forbids its use.
+ */
 export async function selectRecord(query: Query, branchKeyId: string, type: string): Promise<BranchKeyRecord | null> {
-  const [row] = await query<Row>('select * from branch_keys where branch_key_id = $1 and type = $2', [
-    branchKeyId,
-    type,
-  ]);
-  if (row === undefined) return null;
+  const [row] = await query<Row>(
+    `select k.* from branch_keys k where k.branch_key_id = $1 and k.type = $2 and ${USABLE}`,
+    [branchKeyId, type],
+  );
+  return row === undefined ? null : recordOf(row);
+}
+
+function recordOf(row: Row): BranchKeyRecord {
   const { tenant, service, purpose, environment } = row;
   return {
     branchKeyId: row.branch_key_id,
@@ -41,6 +54,24 @@ export async function selectId(query: Query, tenant: string, purpose: string): P
     [tenant, purpose],
   );
   return row?.branch_key_id ?? null;
+}
+
+/** What of a branch key may be used now: the version that seals, those that do not open. */
+export async function selectUsable(
+  query: Query,
+  branchKeyId: string,
+): Promise<{ enabled: boolean; seals: string | null; refused: string[] }> {
+  const rows = await query<{ version: string; seals: boolean; opens: boolean; enabled: boolean }>(
+    `select v.version, ${keySeals('v.version')} as seals, ${keyOpens('v.version')} as opens,
+            ${keyIsEnabled('v.branch_key_id')} as enabled
+       from branch_key_versions v where v.branch_key_id = $1`,
+    [branchKeyId],
+  );
+  return {
+    enabled: rows.some(({ enabled }) => enabled),
+    seals: rows.find(({ seals }) => seals)?.version ?? null,
+    refused: rows.filter(({ opens }) => !opens).map(({ version }) => version),
+  };
 }
 
 const COLUMNS = 'branch_key_id, type, version, enc, kms_arn, create_time, tenant, service, purpose, environment';
@@ -72,6 +103,12 @@ export async function insertKey(query: Query, records: readonly BranchKeyRecord[
             select distinct tenant, purpose, branch_key_id from record
             on conflict do nothing
             returning branch_key_id
+          ),
+          version as (
+            insert into branch_key_versions (version, branch_key_id, number, state, created_at, changed_at)
+            select substr(type, 16)::uuid, branch_key_id, 1, 'active', create_time::timestamptz, create_time::timestamptz
+              from record join owner using (branch_key_id)
+             where type like 'branch:version:%'
           )
      insert into branch_keys (${COLUMNS})
      select record.* from record join owner using (branch_key_id)
@@ -82,16 +119,15 @@ export async function insertKey(query: Query, records: readonly BranchKeyRecord[
 }
 
 /**
- * Stores a new version and makes it the active one, in one statement.
- * @returns false when the active version was no longer `replaced`: another replica rotated meanwhile.
+ * Stores a new version and makes it the active one, in one statement; the one before goes on opening.
+ * @returns the new version's number; null when the active version was no longer `replaced` (another replica rotated
+ *   meanwhile) or the branch key is no longer enabled.
  */
 export async function insertVersion(
   query: Query,
-  version: BranchKeyRecord,
-  active: BranchKeyRecord,
-  replaced: string | null,
-): Promise<boolean> {
-  const stored = await query(
+  { version, active, replaced }: { version: BranchKeyRecord; active: BranchKeyRecord; replaced: string },
+): Promise<number | null> {
+  const [stored] = await query<{ number: number }>(
     `with record as (select * from ${UNNEST} as r (${COLUMNS})),
           activated as (
             update branch_keys set version = record.version, enc = record.enc, kms_arn = record.kms_arn,
@@ -99,12 +135,26 @@ export async function insertVersion(
               from record
              where branch_keys.branch_key_id = record.branch_key_id and record.type = 'branch:ACTIVE'
                and branch_keys.type = record.type and branch_keys.version = $11
+               and ${keyIsEnabled('branch_keys.branch_key_id')}
             returning branch_keys.branch_key_id
+          ),
+          retired as (
+            update branch_key_versions v set state = 'decrypt-only', changed_at = record.create_time::timestamptz
+              from activated join record using (branch_key_id)
+             where v.branch_key_id = activated.branch_key_id and v.state = 'active' and record.type = 'branch:ACTIVE'
+            returning v.branch_key_id, v.number
+          ),
+          stored as (
+            insert into branch_keys (${COLUMNS})
+            select record.* from record join activated using (branch_key_id) where record.type <> 'branch:ACTIVE'
+            returning branch_key_id, type, create_time
           )
-     insert into branch_keys (${COLUMNS})
-     select record.* from record join activated using (branch_key_id) where record.type <> 'branch:ACTIVE'
-     returning 1`,
+     insert into branch_key_versions (version, branch_key_id, number, state, created_at, changed_at)
+     select substr(stored.type, 16)::uuid, stored.branch_key_id, retired.number + 1, 'active',
+            stored.create_time::timestamptz, stored.create_time::timestamptz
+       from stored join retired using (branch_key_id)
+     returning number`,
     [...arraysOf([version, active]), replaced],
   );
-  return stored.length > 0;
+  return stored?.number ?? null;
 }

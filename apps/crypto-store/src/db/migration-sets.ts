@@ -1,6 +1,7 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
+import { keyMigrations } from './migrations/keys.ts';
 import { recordMigrations } from './migrations/records.ts';
 
 /** Every table of this service's database, in the order in which the sets may refer to each other. */
@@ -9,6 +10,7 @@ export const migrationSets: readonly MigrationSet[] = [
   outboxMigrations,
   branchKeyMigrations,
   recordMigrations,
+  keyMigrations,
 ];
 
 export const SERVICE_ROLE = 'crypto_store';

@@ -34,6 +34,8 @@ export async function getRecord(
     return { id, version, payload, source };
   };
 
+  // What was read before proved stale: the record may have changed, or the state of its key.
+  if (fromPostgres) await reaching(sealer.recheck());
   const cached = fromPostgres ? null : await cache.get(addressMac);
   const opened = cached === null ? null : await reaching(missWhenRefused(open(cached, 'cache')));
   if (opened !== null) return opened;

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Sealer } from '@postern/branch-keys';
+import { keySeals, type Sealer } from '@postern/branch-keys';
+import { namedKey } from '@postern/envelope';
 import { problem, type Now } from '@postern/runtime';
-import { type Kysely, type Transaction } from 'kysely';
+import { sql, type Kysely, type Transaction } from 'kysely';
 import { type Schema } from '../db/schema.ts';
 import { reaching } from './reaching.ts';
 import { type RecordAddress } from './record-address.ts';
@@ -50,7 +51,11 @@ export async function putRecord<Result>(
       const written = await writeVersion(tx, at, { id, version, sealed }, now());
       return written ? { result: await record(tx, { id, version, bytes: plaintext.length, ciphertextHash }) } : null;
     });
-    if (done === null) continue;
+    if (done === null) {
+      // Another writer was faster, or the key was rotated behind our memory: both are looked up again.
+      await reaching(sealer.recheck());
+      continue;
+    }
     await cache.put(addressMac, { id, version, sealed });
     return done.result;
   }
@@ -68,27 +73,27 @@ async function selectCurrent(db: Kysely<Schema>, { tenant, namespace, key }: Rec
   return row === undefined ? null : { id: row.id, version: Number(row.version) };
 }
 
-/** Inserts version 1, or replaces exactly the version before; false when somebody else was faster. */
+/**
+ * Inserts version 1, or replaces exactly the version before; false when somebody else was faster, or when the key it is
+ * sealed under is no longer the one to seal under.
+ */
 async function writeVersion(
   tx: Transaction<Schema>,
   address: RecordAddress,
   { id, version, sealed }: { id: string; version: number; sealed: Buffer },
   now: Date,
 ): Promise<boolean> {
-  if (version === 1) {
-    const row = { id, ...address, version: '1', sealed, created_at: now, updated_at: now, deleted_at: null };
-    const inserted = await tx
-      .insertInto('records')
-      .values(row)
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirst();
-    return inserted.numInsertedOrUpdatedRows === 1n;
-  }
-  const updated = await tx
-    .updateTable('records')
-    .set({ version: String(version), sealed, updated_at: now, deleted_at: null })
-    .where('id', '=', id)
-    .where('version', '=', String(version - 1))
-    .executeTakeFirst();
-  return updated.numUpdatedRows === 1n;
+  const sealsNow = sql<boolean>`${sql.raw(keySeals('named.key_version'))}`;
+  const named = sql`(select ${namedKey(sealed).version}::uuid as key_version) named`;
+  const { tenant, namespace, key } = address;
+  const { numAffectedRows } =
+    version === 1
+      ? await sql`insert into records (id, tenant, namespace, key, version, sealed, created_at, updated_at)
+          select ${id}::uuid, ${tenant}, ${namespace}, ${key}, 1, ${sealed}::bytea, ${now}::timestamptz, ${now}::timestamptz
+            from ${named} where ${sealsNow}
+          on conflict do nothing`.execute(tx)
+      : await sql`update records set version = ${version}, sealed = ${sealed}, updated_at = ${now}, deleted_at = null
+            from ${named}
+           where id = ${id} and version = ${version - 1} and ${sealsNow}`.execute(tx);
+  return numAffectedRows === 1n;
 }
