@@ -10,3 +10,5 @@ export {
   type MintOptions,
 } from './open-issuer.ts';
 export type { MintedType, Query, Seal } from './ports.ts';
+export { openIntrospection, type Introspection } from './introspect.ts';
+export { openRevocations, type RevocationSequence } from './revocations/open-revocations.ts';

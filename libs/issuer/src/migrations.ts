@@ -1,6 +1,7 @@
 /**
  * Signing keys: one row a key, its private half sealed. `number` counts the keys of one kind; (kind, number) is what
- * replicas that start at once agree by.
+ * replicas that start at once agree by. Revocations (R14): one row a revocation, numbered by the one row of the head,
+ * which every transaction that revokes holds until it commits.
  */
 export const issuerMigrations = {
   set: 'issuer',
@@ -17,6 +18,21 @@ export const issuerMigrations = {
         created_at timestamptz not null,
         primary key (kind, number)
       );
+    `,
+    '0002-revocations': `
+      create table revocation_head (
+        single boolean primary key default true check (single),
+        seq bigint not null check (seq >= 0)
+      );
+      insert into revocation_head (seq) values (0);
+      create table revocations (
+        seq bigint primary key,
+        target_key text not null,
+        target text not null,
+        until timestamptz not null
+      );
+      create index revocations_target on revocations (target_key);
+      create index revocations_until on revocations (until);
     `,
   },
 } as const;

@@ -1,10 +1,10 @@
-import type { Binding } from '@postern/oidc';
+import { REVOCATION_HEAD_TYPE, type Binding } from '@postern/oidc';
 import type { Profile } from '@postern/profile';
 import { uuidv7 } from '@postern/runtime';
-import { SignJWT, type JSONWebKeySet } from 'jose';
+import { SignJWT, type JSONWebKeySet, type JWTPayload } from 'jose';
 import { keyTimes, type KeyTimes } from './key-times.ts';
 import { mintedClaims, type MintedClaims } from './minted-claims.ts';
-import type { MintedType, Query, Seal } from './ports.ts';
+import type { MintedType, Query, Seal, SignedType } from './ports.ts';
 import { openSigningKeys } from './signing-keys.ts';
 
 export type IssuerSpec = {
@@ -30,6 +30,8 @@ export type Issuer = {
    * where it wants certificates, and for a kind this issuer does not mint; ZodError for claims that are no such claims
    */
   mint(kind: MintedType, claims: MintedClaims, options: MintOptions): Promise<Minted>;
+  /** The head of this issuer's revocations (R14): `seq` is the newest entry's number. */
+  signHead(seq: number): Promise<string>;
   /** The public keys (RFC 7517), with those that will sign next. */
   jwks(): Promise<JSONWebKeySet>;
   /** RFC 8414; `extra` adds endpoints. */
@@ -47,7 +49,15 @@ export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
   const { query, seal, issuer, kinds, profile, now = () => new Date(), times = keyTimes } = spec;
   const longestLifeSeconds = profile.accessTokenMinutes * 60;
   const alg = profile.signingAlg;
-  const keys = await openSigningKeys({ query, seal, kinds, alg, longestLifeSeconds, times, now });
+  const signed: readonly SignedType[] = [...kinds, REVOCATION_HEAD_TYPE];
+  const keys = await openSigningKeys({ query, seal, kinds: signed, alg, longestLifeSeconds, times, now });
+
+  const seconds = () => Math.floor(now().getTime() / 1000);
+
+  async function sign(type: SignedType, payload: JWTPayload): Promise<string> {
+    const { alg: made, kid, privateKey } = await keys.signing(type);
+    return new SignJWT(payload).setProtectedHeader({ alg: made, typ: type, kid }).sign(privateKey);
+  }
 
   return {
     issuer,
@@ -56,15 +66,13 @@ export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
       const parsed = mintedClaims.parse(claims);
       const cnf = confirmationOf(profile, kind, binding);
       if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < 1) throw new RangeError('no life is left to give');
-      const key = await keys.signing(kind);
-      const iat = Math.floor(now().getTime() / 1000);
+      const iat = seconds();
       const exp = iat + Math.min(lifetimeSeconds, longestLifeSeconds);
       const tokenId = uuidv7(now().getTime());
-      const token = await new SignJWT({ ...parsed, iss: issuer, iat, exp, jti: tokenId, ...(cnf && { cnf }) })
-        .setProtectedHeader({ alg: key.alg, typ: kind, kid: key.kid })
-        .sign(key.privateKey);
+      const token = await sign(kind, { ...parsed, iss: issuer, iat, exp, jti: tokenId, ...(cnf && { cnf }) });
       return { token, expiresAt: new Date(exp * 1000), tokenId };
     },
+    signHead: (seq) => sign(REVOCATION_HEAD_TYPE, { iss: issuer, seq, iat: seconds() }),
     async jwks() {
       const published = await keys.published();
       return { keys: published.map(({ publicJwk, kid, alg: made }) => ({ ...publicJwk, kid, alg: made, use: 'sig' })) };

@@ -1,3 +1,5 @@
+import type { REVOCATION_HEAD_TYPE } from '@postern/oidc';
+
 /** One SQL statement with `$1` placeholders; its rows (`@postern/postgres` has it). */
 export type Query = <Row = unknown>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
@@ -9,3 +11,6 @@ export type Seal = {
 
 /** The kinds of token a Postern issuer signs, by their `typ` header (R7). */
 export type MintedType = 'at+jwt' | 'grant+jwt';
+
+/** Everything a Postern issuer signs, each kind under keys of its own. */
+export type SignedType = MintedType | typeof REVOCATION_HEAD_TYPE;

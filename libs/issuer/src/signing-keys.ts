@@ -8,10 +8,10 @@ import {
   type JWK,
 } from 'jose';
 import { publishedAt, signingAt, type KeyTimes } from './key-times.ts';
-import type { MintedType, Query, Seal } from './ports.ts';
+import type { SignedType, Query, Seal } from './ports.ts';
 
 export type SigningKey = {
-  kind: MintedType;
+  kind: SignedType;
   number: number;
   kid: string;
   alg: string;
@@ -21,7 +21,7 @@ export type SigningKey = {
 };
 
 export type SigningKeys = {
-  signing(kind: MintedType): Promise<SigningKey>;
+  signing(kind: SignedType): Promise<SigningKey>;
   published(): Promise<SigningKey[]>;
   /** Makes each kind's next key: published at once, signing after `publishAheadSeconds`. */
   rotate(): Promise<void>;
@@ -30,7 +30,7 @@ export type SigningKeys = {
 export type SigningKeysSpec = {
   query: Query;
   seal: Seal;
-  kinds: readonly MintedType[];
+  kinds: readonly SignedType[];
   alg: string;
   longestLifeSeconds: number;
   times: KeyTimes;
@@ -38,7 +38,7 @@ export type SigningKeysSpec = {
 };
 
 type Row = {
-  kind: MintedType;
+  kind: SignedType;
   number: number;
   kid: string;
   alg: string;
@@ -79,7 +79,7 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     return { kind, number, kid, alg: row.alg, publicJwk, privateKey, signsFrom: row.signs_from };
   }
 
-  async function create(kind: MintedType, number: number, signsFrom: Date) {
+  async function create(kind: SignedType, number: number, signsFrom: Date) {
     const pair = await generateKeyPair(alg, { extractable: true });
     const publicJwk = await exportJWK(pair.publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
@@ -93,8 +93,8 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     );
   }
 
-  const ofKind = (kind: MintedType) => keys.filter((key) => key.kind === kind);
-  const newestOf = (kind: MintedType) => ofKind(kind).at(-1);
+  const ofKind = (kind: SignedType) => keys.filter((key) => key.kind === kind);
+  const newestOf = (kind: SignedType) => ofKind(kind).at(-1);
   const later = (seconds: number) => new Date(now().getTime() + seconds * 1000);
 
   /** First keys sign at once, since nobody can hold an older set; the next one is made in time for its overlap. */
@@ -111,7 +111,7 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     if (missing.length + due.length > 0) await load();
   }
 
-  const next = (kind: MintedType) => create(kind, (newestOf(kind)?.number ?? 0) + 1, later(times.publishAheadSeconds));
+  const next = (kind: SignedType) => create(kind, (newestOf(kind)?.number ?? 0) + 1, later(times.publishAheadSeconds));
 
   function fresh(): Promise<void> {
     if (now().getTime() - readAt < times.reloadAfterSeconds * 1000) return Promise.resolve();

@@ -1,10 +1,11 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTokenVerifier, type TokenVerifierSpec } from '@postern/oidc';
 import { profileNamed } from '@postern/profile';
 import { postgresForTests, type TestDatabase, type TestPostgres } from '@postern/testing';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { issuerMigrations, openIssuer, type Issuer, type IssuerSpec, type MintedClaims } from '../src/index.ts';
+import { sealUnder } from './seal-under.ts';
 
 const issuer = 'https://token-exchange.dev.postern.internal';
 const profile = profileNamed('fedramp-moderate');
@@ -19,25 +20,6 @@ const claims: MintedClaims = {
   scope: 'records:read',
   act: { sub: 'key-proxy', act: { sub: 'job' } },
 };
-
-/** AES-256-GCM with the context as associated data: the port's contract, without the envelope's package. */
-function sealUnder(key: Buffer): IssuerSpec['seal'] {
-  const aad = (context: Record<string, string>) => Buffer.from(JSON.stringify(context));
-  return {
-    async seal(plaintext, context) {
-      const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(aad(context));
-      return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-    },
-    async open(message, context) {
-      const sealed = Buffer.from(message);
-      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 })
-        .setAAD(aad(context))
-        .setAuthTag(sealed.subarray(-16));
-      return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
-    },
-  };
-}
 
 let server: TestPostgres;
 let database: TestDatabase;
@@ -82,7 +64,13 @@ const verifierOf = (of: Issuer, over: Partial<TokenVerifierSpec> = {}) =>
     ...over,
   });
 
-const kids = async (of: Issuer) => (await of.jwks()).keys.map(({ kid }) => kid);
+/** The published keys of access tokens. */
+async function kids(of: Issuer): Promise<string[]> {
+  const { keys } = await of.jwks();
+  const rows = await query<{ kid: string }>("select kid from issuer_keys where kind = 'at+jwt'");
+  const ofAccess = new Set(rows.map(({ kid }) => kid));
+  return keys.map(({ kid }) => kid ?? '').filter((kid) => ofAccess.has(kid));
+}
 
 test('a minted token is what the verifier reads: person by three claims, actors, binding (R3)', async () => {
   const issued = await replica();
@@ -106,7 +94,7 @@ test('twenty replicas that start at once agree on one key', async () => {
   const replicas = await Promise.all(Array.from({ length: 20 }, () => replica()));
   const tokens = await Promise.all(replicas.map((one) => one.mint('at+jwt', claims, bound)));
   expect(new Set(tokens.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(1);
-  expect(await query('select 1 from issuer_keys')).toHaveLength(1);
+  expect(await query("select 1 from issuer_keys where kind = 'at+jwt'")).toHaveLength(1);
 });
 
 test('R7: no key signs two kinds', async () => {
@@ -129,7 +117,7 @@ test('R13: a new key is published before it signs and the old one after; no toke
   await accepted();
   const [first] = await kids(one);
   await Promise.all([one.rotate(), other.rotate()]);
-  expect(await query('select 1 from issuer_keys')).toHaveLength(2);
+  expect(await query("select 1 from issuer_keys where kind = 'at+jwt'")).toHaveLength(2);
   const signer = async () => decodeProtectedHeader((await other.mint('at+jwt', claims, bound)).token).kid;
   for (let minute = 0; minute < 40; minute++) {
     await accepted();

@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from 'jose';
 import { request, type Dispatcher } from 'undici';
 import { z } from 'zod';
+import { readJson } from './read-json.ts';
 
 /** Reads the key set at `uri`; rejects on anything but a whole, well-formed set. */
 export type FetchJwks = (uri: string) => Promise<JSONWebKeySet>;
@@ -16,21 +17,13 @@ const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(
  */
 export function fetchJwksOver(dispatcher: Dispatcher): FetchJwks {
   return async (uri) => {
-    const { statusCode, body } = await request(uri, {
+    const answer = await request(uri, {
       dispatcher,
       headers: { accept: 'application/jwk-set+json, application/json' },
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_JWKS_BYTES) throw new Error('the key set is too large');
-      chunks.push(chunk);
-    }
-    if (statusCode !== 200) throw new Error(`the key set answered ${statusCode}`);
-    return keySet.parse(JSON.parse(Buffer.concat(chunks).toString('utf8'))) as JSONWebKeySet;
+    return keySet.parse(await readJson(answer, MAX_JWKS_BYTES)) as JSONWebKeySet;
   };
 }

@@ -16,6 +16,24 @@ export { keySetTimes, type KeySetTimes } from './key-set.ts';
 export { checkDpopProof, PROOF_WINDOW_SECONDS, type DpopCheck, type UseOnce } from './dpop-proof.ts';
 export { createTokenVerifier } from './token-verifier.ts';
 export type { HeldBy, Revocations, TokenVerifier, TokenVerifierSpec } from './verifier-spec.ts';
+export {
+  followRevocations,
+  followTimes,
+  type FollowedRevocations,
+  type FollowTimes,
+  type RevocationSource,
+} from './revocations/follow-revocations.ts';
+export { followTrusted, type FollowTrusted } from './revocations/follow-trusted.ts';
+export {
+  keyOf,
+  REVOCATION_HEAD_TYPE,
+  REVOCATIONS_PER_PAGE,
+  revocationPage,
+  revocationTarget,
+  type Revocation,
+  type RevocationPage,
+  type RevocationTarget,
+} from './revocations/revocation.ts';
 export { ProviderFailed, type ProviderFailure } from './provider/provider-failed.ts';
 export {
   openProvider,

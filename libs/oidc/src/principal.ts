@@ -26,6 +26,8 @@ export type Principal = {
   sessionId?: string;
   /** `jti`; the SHA-256 of the token (base64url) where the issuer sends none. */
   tokenId: string;
+  /** The `kid` that signed the token. */
+  keyId: string;
   /** The actor chain, newest first (RFC 8693 section 4.1). */
   actors: readonly string[];
   binding: Binding;

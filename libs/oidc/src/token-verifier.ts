@@ -13,7 +13,14 @@ import { createVerificationCache } from './verification-cache.ts';
 import type { HeldBy, TokenVerifier, TokenVerifierSpec } from './verifier-spec.ts';
 
 /** What the signature and the claims decided; time, audience, binding, proof and revocation are asked at each use (R13). */
-type Verified = Judged & { kind: TokenKind; issuer: string; keys: KeySet; generation: number; claims: JWTPayload };
+type Verified = Judged & {
+  kind: TokenKind;
+  issuer: string;
+  keyId: string;
+  keys: KeySet;
+  generation: number;
+  claims: JWTPayload;
+};
 
 /** For `iat` and `nbf` of a machine whose clock is ahead; `exp` gets none. */
 const CLOCK_SKEW_MS = 10_000;
@@ -67,6 +74,7 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
       expires,
       kind,
       issuer: entry.issuer,
+      keyId: kid,
       keys,
       generation,
       claims: Object.freeze(claims),
@@ -133,6 +141,10 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
       const heldBy = await holderRule(verified, token, presented);
       return { principal: await alive(principalOf(verified, digest, token, presented)), heldBy };
     },
+    async inspect(token) {
+      const { verified, digest } = await known(token);
+      return alive(principalOf(verified, digest, token, {}));
+    },
     async ready() {
       await Promise.all([...trusted.values()].map(({ keys }) => keys.ready()));
     },
@@ -169,6 +181,7 @@ function principalOf(verified: Verified, digest: string, token: string, presente
     roles: verified.roles,
     ...(sessionId !== undefined && { sessionId }),
     tokenId: verified.tokenId ?? digest,
+    keyId: verified.keyId,
     actors: verified.actors,
     binding: verified.binding,
     expiresAt: new Date(verified.expires),

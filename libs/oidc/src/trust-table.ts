@@ -36,6 +36,9 @@ export const issuerEntry = z
       .union([z.array(scope), z.literal('policy')])
       .describe('the most that its tokens may carry or lead to; `policy` leaves it to the policy document'),
     tenant: tenantRule,
+    introspectionUri: httpsUrl
+      .optional()
+      .describe('where it is asked about its tokens (RFC 7662) while its revocations are not known here (R14)'),
   })
   .refine(
     ({ kinds }) => new Set(kinds.map((kind) => tokenKinds[kind].typ)).size === kinds.length,
@@ -49,13 +52,25 @@ export const workloadIdentity = z.strictObject({ name, spiffeId: z.url({ protoco
 
 const distinct = (values: readonly string[]) => new Set(values).size === values.length;
 
-/** The file at POSTERN_TRUST_PATH: the trust domain, its workloads (R4), and the issuers this service believes (R1). */
+/** An issuer of revocations (R14): whose sequence this service follows before it calls a token alive. */
+export const revocationIssuer = z.strictObject({
+  issuer: httpsUrl.describe('the `iss` of its signed heads'),
+  uri: httpsUrl.describe('its `/v1/revocations` on the api listener'),
+  jwksUri: httpsUrl,
+  algorithms: z.array(z.enum(signatureAlgorithms)).min(1),
+});
+
+/**
+ * The file at POSTERN_TRUST_PATH: the trust domain, its workloads (R4), the issuers this service believes (R1), and
+ * whose revocations it follows (R14).
+ */
 export const trustTable = z
   .strictObject({
     $schema: z.string().optional(),
     trustDomain: z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?$/),
     workloads: z.array(workloadIdentity),
     issuers: z.array(issuerEntry),
+    revocations: z.array(revocationIssuer).max(16).optional(),
   })
   .refine(({ workloads }) => distinct(workloads.map((w) => w.name)), 'a workload is named twice')
   .refine(({ workloads }) => distinct(workloads.map((w) => w.spiffeId)), 'a SPIFFE id is named twice')

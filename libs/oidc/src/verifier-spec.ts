@@ -44,6 +44,11 @@ export type TokenVerifier = {
    * from a workload that its `aud` names; `aud` = this service alone authorises nobody (R8). @throws TokenRefused
    */
   verifySubject(token: string, presented: Presented): Promise<{ principal: Principal; heldBy: HeldBy }>;
+  /**
+   * A token that is no credential here, for introspection: its signature, kind, time and revocation, whoever it is for
+   * and whoever holds it. @throws TokenRefused
+   */
+  inspect(token: string): Promise<Principal>;
   /** Loads every issuer's keys. @throws TokenRefused `keys_unavailable` */
   ready(): Promise<void>;
   close(): void;

@@ -1,0 +1,97 @@
+import {
+  keyOf,
+  REVOCATIONS_PER_PAGE,
+  revocationTarget,
+  type Revocation,
+  type RevocationPage,
+  type RevocationTarget,
+} from '@postern/oidc';
+import type { Issuer } from '../open-issuer.ts';
+import type { Query } from '../ports.ts';
+
+export type OpenRevocations = {
+  query: Query;
+  issuer: Pick<Issuer, 'signHead'>;
+  /** An entry is kept this long: no token outlives it. */
+  longestLifeSeconds: number;
+  now: () => Date;
+};
+
+/** The revocations that one issuer has made (R14): a sequence without gaps, with a signed head. */
+export type RevocationSequence = {
+  /**
+   * Writes the revocations in the transaction of `query`; they exist when it commits. Whoever writes at the same time
+   * waits: numbers follow the order of commits.
+   */
+  revoke(query: Query, targets: readonly RevocationTarget[]): Promise<void>;
+  /** Whether one of these was revoked here; in the transaction of `query`. */
+  isRevoked(query: Query, targets: readonly RevocationTarget[]): Promise<boolean>;
+  /** The entries after that number, at most {@link REVOCATIONS_PER_PAGE}, under a head that is at most a second old. */
+  page(after: number): Promise<RevocationPage>;
+  /** Deletes what no living token can meet any more. */
+  forget(): Promise<void>;
+};
+
+const HEAD_LIFE_MS = 1_000;
+
+export function openRevocations(spec: OpenRevocations): RevocationSequence {
+  const { query, issuer, longestLifeSeconds, now } = spec;
+  let signed: { seq: number; at: number; head: Promise<string> } | null = null;
+
+  /** Signed again once a second, and at once when there is news; asked for by every follower, every second. */
+  function headAt(seq: number): Promise<string> {
+    const at = now().getTime();
+    if (signed?.seq !== seq || at - signed.at >= HEAD_LIFE_MS) {
+      const head = issuer.signHead(seq);
+      signed = { seq, at, head };
+      head.catch(() => (signed = null));
+    }
+    return signed.head;
+  }
+
+  return {
+    async revoke(within, targets) {
+      if (targets.length === 0) return;
+      const known = targets.map((target) => revocationTarget.parse(target));
+      const until = Math.floor(now().getTime() / 1000) + longestLifeSeconds + 1;
+      await within(
+        `with head as (update revocation_head set seq = seq + $1 returning seq - $1 as before)
+         insert into revocations (seq, target_key, target, until)
+         select head.before + t.place, t.key, t.target, to_timestamp($4)
+         from head, unnest($2::text[], $3::text[]) with ordinality as t (key, target, place)`,
+        [known.length, known.map(keyOf), known.map((target) => JSON.stringify(target)), until],
+      );
+    },
+    async isRevoked(within, targets) {
+      const found = await within('select 1 from revocations where target_key = any($1) and until > $2 limit 1', [
+        targets.map(keyOf),
+        now(),
+      ]);
+      return found.length > 0;
+    },
+    async page(after) {
+      // One statement, one snapshot: what it does not show had not been committed when the head was read.
+      const rows = await query<{ head: string; seq: string | null; target: string; until: Date }>(
+        `select head.seq as head, r.seq, r.target, r.until from revocation_head head
+         left join lateral (
+           select seq, target, until from revocations where seq > $1 and until > $2 order by seq limit $3
+         ) r on true order by r.seq`,
+        [after, now(), REVOCATIONS_PER_PAGE],
+      );
+      const headSeq = Number(rows[0]?.head ?? 0);
+      const revocations = rows.filter(({ seq }) => seq !== null).map(entryOf);
+      const last = revocations.at(-1)?.seq ?? headSeq;
+      const through = revocations.length < REVOCATIONS_PER_PAGE ? headSeq : last;
+      return { head: await headAt(headSeq), through, revocations };
+    },
+    async forget() {
+      await query('delete from revocations where until <= $1', [now()]);
+    },
+  };
+}
+
+const entryOf = ({ seq, target, until }: { seq: string | null; target: string; until: Date }): Revocation => ({
+  seq: Number(seq),
+  until: Math.ceil(until.getTime() / 1000),
+  target: revocationTarget.parse(JSON.parse(target)),
+});

@@ -1,0 +1,125 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { decodeProtectedHeader, compactVerify } from 'jose';
+import type { KeySet } from '../key-set.ts';
+import type { Principal } from '../principal.ts';
+import type { Revocations } from '../verifier-spec.ts';
+import { createRevocationSet } from './revocation-set.ts';
+import { REVOCATION_HEAD_TYPE, revocationHead, type RevocationPage } from './revocation.ts';
+
+/** One issuer of revocations and how its sequence is read. */
+export type RevocationSource = {
+  issuer: string;
+  /** The page after that entry; rejects where the issuer does not answer. */
+  read(after: number): Promise<RevocationPage>;
+  keys: Pick<KeySet, 'keyFor'>;
+};
+
+/** Asks the issuer of a token itself (RFC 7662); `null` where it cannot be asked. */
+export type Introspect = (principal: Principal) => Promise<boolean | null>;
+
+export type FollowRevocations = {
+  sources: readonly RevocationSource[];
+  now: () => Date;
+  introspect?: Introspect;
+  /** Told once when a source is lost, found again, or has gone back behind what was read from it. */
+  report?: (event: { issuer: string; state: 'followed' | 'lost' | 'went_back'; cause?: unknown }) => void;
+  times?: FollowTimes;
+};
+
+/** Seconds. */
+export type FollowTimes = {
+  /** Between two looks at a source. */
+  everySeconds: number;
+  /** A source without a head younger than this is not believed to be known (R14). */
+  staleAfterSeconds: number;
+};
+
+export const followTimes: FollowTimes = { everySeconds: 1, staleAfterSeconds: 10 };
+
+export type FollowedRevocations = Revocations & {
+  /** Resolves where every source is known. @throws Error naming those that are not */
+  check(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/**
+ * Follows the revocation sequence of every source (R14): a snapshot first, then what is new, once a second. While one is
+ * stale nothing is known to be alive: the token's own issuer is asked, else the answer is `unknown`.
+ */
+export function followRevocations(spec: FollowRevocations): FollowedRevocations {
+  const { sources, now, introspect, report = () => {}, times = followTimes } = spec;
+  const known = createRevocationSet();
+  const ending = new AbortController();
+  const followed = sources.map((source) => ({ source, through: 0, headAt: -Infinity, state: 'new' }));
+  type Followed = (typeof followed)[number];
+
+  const seconds = () => Math.floor(now().getTime() / 1000);
+  const stale = ({ headAt }: Followed) => seconds() - headAt > times.staleAfterSeconds;
+
+  async function look(at: Followed): Promise<void> {
+    for (;;) {
+      const page = await at.source.read(at.through);
+      const head = await headOf(at.source, page.head);
+      if (head.seq < at.through) {
+        // The issuer lost what it had said (a restored database): what was heard stays true, and its new entries count.
+        report({ issuer: at.source.issuer, state: 'went_back' });
+        at.through = 0;
+        continue;
+      }
+      for (const entry of page.revocations) known.add(entry);
+      at.through = Math.max(at.through, page.through);
+      if (at.through < head.seq) continue;
+      at.headAt = head.iat;
+      return;
+    }
+  }
+
+  async function follow(at: Followed): Promise<void> {
+    while (!ending.signal.aborted) {
+      const was = at.state;
+      try {
+        await look(at);
+        at.state = stale(at) ? 'lost' : 'followed';
+        if (at.state !== was) report({ issuer: at.source.issuer, state: at.state as 'followed' | 'lost' });
+      } catch (cause) {
+        if (was === 'followed') report({ issuer: at.source.issuer, state: 'lost', cause });
+        if (was !== 'new') at.state = 'lost';
+      }
+      known.forget(seconds());
+      await wait(times.everySeconds * 1000, undefined, { signal: ending.signal, ref: false }).catch(() => {});
+    }
+  }
+
+  const running = Promise.all(followed.map(follow));
+
+  async function asked(principal: Principal): Promise<'live' | 'revoked' | 'unknown'> {
+    const alive = (await introspect?.(principal).catch(() => null)) ?? null;
+    return alive === null ? 'unknown' : alive ? 'live' : 'revoked';
+  }
+
+  return {
+    stateOf(principal) {
+      if (known.revokes(principal)) return 'revoked';
+      return followed.some(stale) ? asked(principal) : 'live';
+    },
+    async check() {
+      const missing = followed.filter(stale).map(({ source }) => source.issuer);
+      if (missing.length > 0) throw new Error(`revocations are not known of ${missing.join(', ')}`);
+    },
+    async close() {
+      ending.abort();
+      await running;
+    },
+  };
+}
+
+/** @throws Error for a head that the issuer did not sign, and for another issuer's */
+async function headOf({ issuer, keys }: RevocationSource, jws: string) {
+  const { alg, kid, typ } = decodeProtectedHeader(jws);
+  if (typ !== REVOCATION_HEAD_TYPE || typeof alg !== 'string' || typeof kid !== 'string')
+    throw new Error('no such head');
+  const { payload } = await compactVerify(jws, await keys.keyFor(kid, alg), { algorithms: [alg] });
+  const head = revocationHead.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+  if (head.iss !== issuer) throw new Error('the head of another issuer');
+  return head;
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { tenantId } from '../trust-table.ts';
+
+const text = z.string().min(1).max(512);
+/** Seconds since the epoch: what was issued before it is revoked. */
+const before = z.int().positive();
+
+/**
+ * What can be revoked (R14). `session`, `grant`, `subject`, `client` travel in the claims of everything that was minted
+ * from them, so that one statement reaches all descendants; `token` names one token, `key` whatever a key has signed.
+ */
+export const revocationTarget = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('token'), issuer: text, tokenId: text }),
+  z.strictObject({ kind: z.literal('session'), issuer: text, sessionId: text }),
+  z.strictObject({ kind: z.literal('grant'), grantId: text }),
+  z.strictObject({ kind: z.literal('subject'), tenant: tenantId, issuer: text, sub: text, before }),
+  z.strictObject({ kind: z.literal('client'), client: text, before }),
+  z.strictObject({ kind: z.literal('key'), issuer: text, keyId: text }),
+]);
+
+export type RevocationTarget = z.output<typeof revocationTarget>;
+
+/** One entry of an issuer's sequence. `until` (seconds since the epoch): no token that it could concern lives longer. */
+export const revocation = z.strictObject({
+  seq: z.int().positive(),
+  until: z.int().positive(),
+  target: revocationTarget,
+});
+export type Revocation = z.output<typeof revocation>;
+
+export const REVOCATIONS_PER_PAGE = 1_000;
+
+/** What `GET /v1/revocations?after=` answers: every entry still of use with `after < seq <= through`. */
+export const revocationPage = z.strictObject({
+  /** Compact JWS of {@link revocationHead}, `typ` {@link REVOCATION_HEAD_TYPE}. */
+  head: z.string().max(4_096),
+  through: z.int().nonnegative(),
+  revocations: z.array(revocation).max(REVOCATIONS_PER_PAGE),
+});
+export type RevocationPage = z.output<typeof revocationPage>;
+
+export const REVOCATION_HEAD_TYPE = 'revocations+jwt';
+
+/** The signed head: `seq` is the number of the newest entry, `iat` when that was so (seconds since the epoch). */
+export const revocationHead = z.strictObject({ iss: text, seq: z.int().nonnegative(), iat: z.int().positive() });
+
+/** One string a target: a target and the token it concerns meet under the same one. */
+export function keyOf(target: RevocationTarget): string {
+  switch (target.kind) {
+    case 'token':
+      return `token ${target.issuer} ${target.tokenId}`;
+    case 'session':
+      return `session ${target.issuer} ${target.sessionId}`;
+    case 'grant':
+      return `grant ${target.grantId}`;
+    case 'subject':
+      return `subject ${target.tenant} ${target.issuer} ${target.sub}`;
+    case 'client':
+      return `client ${target.client}`;
+    case 'key':
+      return `key ${target.issuer} ${target.keyId}`;
+  }
+}
