@@ -3,7 +3,7 @@ import { openBus, type Bus } from '@postern/bus';
 import { AUDIT_QUEUE } from '@postern/audit';
 import { type App } from '@postern/http';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -43,13 +43,16 @@ export async function compose(
     const sealer = sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' });
     const key = await openCheckpointKey(query, sealer, { origin: config.origin, fips: base.fips });
     const peers = closing.after(openAgent(tls));
+    const fetchJwks = fetchJwksOver(peers);
+    const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, logger, now }));
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
         audience: SERVICE,
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
-        fetchJwks: fetchJwksOver(peers),
+        fetchJwks,
+        revocations,
         useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
         now,
       }),
@@ -87,6 +90,8 @@ export async function compose(
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },
           { name: 'keys', check: keys.check },
+          { name: 'revocations', check: revocations.loaded },
+          { name: 'revocations-fresh', check: revocations.fresh, optional: true },
           ...(bus ? [{ name: 'bus', check: bus.check, optional: true }] : []),
         ],
         logger,

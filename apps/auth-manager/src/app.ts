@@ -1,5 +1,6 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
-import type { Issuer } from '@postern/issuer';
+import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
+import type { Issuer, RevocationSequence } from '@postern/issuer';
 import type { JWK } from 'jose';
 import type { OpenConsent } from './consents/open-consent.ts';
 import type { RevokeGrant } from './grants/revoke-grant.ts';
@@ -10,7 +11,6 @@ import { createConsentRoute, type CreateConsent } from './routes/create-consent.
 import { deleteGrantRoute } from './routes/delete-grant.ts';
 import { getConsentRoute } from './routes/get-consent.ts';
 import { getGrantRoute } from './routes/get-grant.ts';
-import { issuerRoutes } from './routes/issuer-metadata.ts';
 import { listGrantsRoute } from './routes/list-grants.ts';
 import { providerClientRoute } from './routes/provider-client.ts';
 import { startConsentRoute } from './routes/start-consent.ts';
@@ -24,8 +24,10 @@ export type AppDeps = CreateConsent &
   ConsentCallback &
   RevokeGrant &
   BackchannelLogout &
+  Pick<IssuerRoutes, 'introspection'> &
   Omit<UseGrant, 'issuer'> & {
     issuer: Issuer;
+    sequence: RevocationSequence;
     /** The public half of the key that signs this client's assertions at the provider. */
     clientPublicKey: JWK;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
@@ -45,7 +47,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
     useGrantRoute(deps),
     backchannelLogoutRoute(deps),
     providerClientRoute(deps.clientPublicKey),
-    ...issuerRoutes(deps.issuer),
+    ...issuerRoutes({ ...deps, revocations: deps.sequence, workloads: [...deps.workloads] }),
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });
 }

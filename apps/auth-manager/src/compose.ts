@@ -2,9 +2,9 @@ import { openBranchKeys, openRootKey } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { openEgress } from '@postern/egress';
 import type { App } from '@postern/http';
-import { openIssuer } from '@postern/issuer';
+import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -55,13 +55,19 @@ export async function compose(
     const identityProvider = await openIdentityProvider(config.provider, { db, vault, egress, logger, now, profile });
     const { provider } = identityProvider;
     const peers = closing.after(openAgent(tls));
+    const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
+    const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
+    const own = { issuer: issuer.issuer, page: sequence.page };
+    const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
+    const introspection = openIntrospection({ issuer, kind: 'grant', profile, revocations, now });
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
         audience: SERVICE,
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
-        fetchJwks: fetchJwksOver(peers),
+        fetchJwks,
+        revocations,
         useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
         now,
       }),
@@ -106,6 +112,8 @@ export async function compose(
       returnPages: config.returnPages,
       workloads: new Set(trust.workloads.map(({ name }) => name)),
       issuer,
+      sequence,
+      introspection,
       confirm,
       tokenLifetimeSeconds,
       audit,
@@ -126,6 +134,8 @@ export async function compose(
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },
           { name: 'keys', check: keys.check },
+          { name: 'revocations', check: revocations.loaded },
+          { name: 'revocations-fresh', check: revocations.fresh, optional: true },
           { name: 'provider', check: provider.check, optional: true },
         ],
       },

@@ -1,7 +1,7 @@
 import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -44,13 +44,16 @@ export async function compose(
     );
     const cache = createRecordCache({ redis, ttlSeconds: config.cache.ttlSeconds, logger, metrics, now });
     const peers = closing.after(openAgent(tls));
+    const fetchJwks = fetchJwksOver(peers);
+    const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, logger, now }));
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
         audience: SERVICE,
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
-        fetchJwks: fetchJwksOver(peers),
+        fetchJwks,
+        revocations,
         useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
         now,
       }),
@@ -79,6 +82,8 @@ export async function compose(
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },
           { name: 'keys', check: keys.check },
+          { name: 'revocations', check: revocations.loaded },
+          { name: 'revocations-fresh', check: revocations.fresh, optional: true },
           { name: 'cache', check: redis.check, optional: true },
         ],
         logger,

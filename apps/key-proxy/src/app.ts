@@ -1,12 +1,12 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
-import { type Issuer } from '@postern/issuer';
+import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
+import { type Issuer, type RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
 import { auditLogs } from './routes/audit-logs.ts';
 import { configureKms } from './routes/configure-kms.ts';
 import { createSecret } from './routes/create-secret.ts';
 import { getAllSecrets } from './routes/get-all-secrets.ts';
 import { logIn, type LogInDeps } from './routes/log-in.ts';
-import { issuerRoutes } from './routes/issuer-metadata.ts';
 import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
 import { type WriteSecret } from './secrets/write-secret.ts';
 
@@ -15,7 +15,10 @@ export const SERVICE = 'key-proxy';
 /** What the routes need, and what the HTTP layer needs around them. */
 export type AppDeps = SignUpDeps &
   Omit<LogInDeps, 'issuer'> &
-  WriteSecret & { issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'> } & {
+  WriteSecret &
+  Pick<IssuerRoutes, 'introspection'> & {
+    issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
+    sequence: RevocationSequence;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
   };
 
@@ -32,7 +35,11 @@ export function createApp({ http, ...deps }: AppDeps): App {
       createSecret(deps),
       getAllSecrets(deps),
       auditLogs(deps),
-      ...issuerRoutes(deps.issuer),
+      ...issuerRoutes({
+        ...deps,
+        revocations: deps.sequence,
+        workloads: http.workloads.workloads.map(({ name }) => name),
+      }),
     ],
   });
 }

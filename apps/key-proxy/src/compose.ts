@@ -2,9 +2,9 @@ import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { type App, type RateLimits } from '@postern/http';
-import { openIssuer, type Issuer } from '@postern/issuer';
+import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, type FetchJwks, type TrustTable, type UseOnce } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -55,13 +55,19 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
     );
     const once: UseOnce = (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt);
     const peers = closing.after(openAgent(tls));
+    const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
+    const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
+    const own = { issuer: issuer.issuer, page: sequence.page };
+    const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
+    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations, now });
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
         audience: SERVICE,
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
-        fetchJwks: ownKeysFirst(issuer, trust, fetchJwksOver(peers)),
+        fetchJwks,
+        revocations,
         useOnce: once,
         now,
       }),
@@ -91,6 +97,8 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
       providers: new Map([['crypto-store', cryptoStoreProvider(postern.records)]]),
       profile,
       issuer,
+      sequence,
+      introspection,
       issuerUrl: config.issuer,
       useOnce: once,
       signUpOpen: config.signUpOpen,
@@ -109,6 +117,8 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },
           { name: 'keys', check: branchKeys.check },
+          { name: 'revocations', check: revocations.loaded },
+          { name: 'revocations-fresh', check: revocations.fresh, optional: true },
         ],
         now,
       },
@@ -118,10 +128,4 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
     await closing.close();
     throw error;
   }
-}
-
-/** This service's own keys are read from its issuer: a service that starts cannot ask itself over the network. */
-function ownKeysFirst(own: Issuer, { issuers }: TrustTable, others: FetchJwks): FetchJwks {
-  const entry = issuers.find(({ issuer }) => issuer === own.issuer);
-  return (uri) => (uri === entry?.jwksUri ? own.jwks() : others(uri));
 }

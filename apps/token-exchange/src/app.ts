@@ -1,6 +1,7 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
+import type { RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
-import { jwks } from './routes/jwks.ts';
 import { metadata } from './routes/metadata.ts';
 import { publicToken, type PublicTokenDeps } from './routes/public-token.ts';
 import { token } from './routes/token.ts';
@@ -8,12 +9,20 @@ import { token } from './routes/token.ts';
 export const SERVICE = 'token-exchange';
 
 /** What the routes need, and what the HTTP layer needs around them. */
-export type AppDeps = PublicTokenDeps & { apiUrl: string; http: Omit<AppSpec, 'service' | 'routes' | 'problems'> };
+export type AppDeps = PublicTokenDeps &
+  Pick<IssuerRoutes, 'introspection'> & {
+    apiUrl: string;
+    sequence: RevocationSequence;
+    http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
+  };
 
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, ...deps }: AppDeps): App {
   // Where the profile wants certificates only, a caller without one has nothing to get here.
   const withoutCertificate = deps.profile.certificateBoundTokens ? [] : [publicToken(deps)];
-  const routes = [token(deps), ...withoutCertificate, jwks(deps), metadata(deps)];
+  const { introspection, issuer, sequence: revocations, apiUrl } = deps;
+  const workloads = http.workloads.workloads.map(({ name }) => name);
+  const own = issuerRoutes({ issuer, revocations, introspection, workloads, apiUrl, metadata: metadata(deps) });
+  const routes = [token(deps), ...withoutCertificate, ...own];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });
 }

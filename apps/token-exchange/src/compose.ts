@@ -1,9 +1,9 @@
 import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { type App } from '@postern/http';
-import { openIssuer, type Issuer } from '@postern/issuer';
+import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, type FetchJwks, type UseOnce } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
@@ -47,13 +47,19 @@ export async function compose(
     );
     const once: UseOnce = (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt);
     const peers = closing.after(openAgent(tls));
+    const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
+    const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
+    const own = { issuer: issuer.issuer, page: sequence.page };
+    const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
+    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations, now });
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
         audience: SERVICE,
         kinds: ['provider-access', 'grant', 'postern-access'],
         profile,
-        fetchJwks: ownKeysFirst(config, issuer, fetchJwksOver(peers)),
+        fetchJwks,
+        revocations,
         useOnce: once,
         bearerSubject: (azp, workload) =>
           policy.workloads.find(({ name }) => name === workload)?.bearerSubjects.includes(azp) === true,
@@ -74,6 +80,8 @@ export async function compose(
       verifier,
       policy,
       issuer,
+      sequence,
+      introspection,
       profile,
       useOnce: once,
       apiUrl: config.apiUrl,
@@ -88,6 +96,8 @@ export async function compose(
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },
           { name: 'keys', check: keys.check },
+          { name: 'revocations', check: revocations.loaded },
+          { name: 'revocations-fresh', check: revocations.fresh, optional: true },
         ],
         logger,
         registry,
@@ -101,10 +111,4 @@ export async function compose(
     await closing.close();
     throw error;
   }
-}
-
-/** The keys of what was minted here are at hand: no request to this service itself. */
-function ownKeysFirst({ trust }: Config, issuer: Issuer, fetchJwks: FetchJwks): FetchJwks {
-  const own = trust.issuers.find((entry) => entry.issuer === issuer.issuer)?.jwksUri;
-  return (uri) => (uri === own ? issuer.jwks() : fetchJwks(uri));
 }

@@ -10,5 +10,6 @@ export {
   type MintOptions,
 } from './open-issuer.ts';
 export type { MintedType, Query, Seal } from './ports.ts';
+export { ownKeysFirst } from './own-keys-first.ts';
 export { openIntrospection, type Introspection } from './introspect.ts';
 export { openRevocations, type RevocationSequence } from './revocations/open-revocations.ts';

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import {
   createTokenVerifier,
   followRevocations,
+  revocationKinds,
   type FollowedRevocations,
   type RevocationPage,
   type RevocationSource,
@@ -77,6 +78,7 @@ const keys: RevocationSource['keys'] = {
 };
 const source = (over: Partial<RevocationSource> = {}): RevocationSource => ({
   issuer: origin,
+  kinds: revocationKinds,
   read: (after) => sequence.page(after),
   keys,
   ...over,
@@ -101,7 +103,7 @@ async function until(condition: () => boolean | Promise<boolean>) {
 }
 const known = ({ followed }: ReturnType<typeof follow>) =>
   until(() =>
-    followed.check().then(
+    followed.fresh().then(
       () => true,
       () => false,
     ),
@@ -250,7 +252,7 @@ describe('a replica that follows', () => {
     const verifier = verifierWith(world.followed);
     const { token: minted } = await mint();
     expect(await reasonOf(verifier, minted)).toBe('revocation_unavailable');
-    await expect(world.followed.check()).rejects.toThrow(origin);
+    await expect(world.followed.fresh()).rejects.toThrow(origin);
     await until(() => world.reported.includes('lost'));
     answer = true;
     expect(await reasonOf(verifier, minted)).toBe('accepted');
@@ -259,6 +261,35 @@ describe('a replica that follows', () => {
     failing = false;
     await until(async () => (await reasonOf(verifier, minted)) === 'accepted');
     expect(world.reported).toEqual(['followed', 'lost', 'followed']);
+  });
+
+  test('takes from an issuer only what it may revoke, and of tokens only its own', async () => {
+    const world = follow(source({ kinds: ['token', 'client'] }));
+    await known(world);
+    const { token: minted } = await mint();
+    await revoke(
+      { kind: 'grant', grantId: 'grant-1' },
+      { kind: 'token', issuer: realm, tokenId: 'x' },
+      { kind: 'client', client: 'nobody', before: Math.floor(at / 1000) },
+    );
+    await until(() => world.followed.size() > 0);
+    expect(world.followed.size()).toBe(1);
+    expect(await reasonOf(verifierWith(world.followed), minted)).toBe('accepted');
+  });
+
+  test('a silent issuer leaves open only what it could have revoked', async () => {
+    const world = follow(source({ kinds: ['grant', 'session'], read: () => Promise.reject(new Error('unreachable')) }));
+    const verifier = verifierWith(world.followed);
+    const { token: ofGrant } = await mint();
+    const { sid, grant_id: grant, ...rest } = claims;
+    const { token: ofWorkload } = await issuer.mint('at+jwt', rest, {
+      lifetimeSeconds: 300,
+      binding: { kind: 'certificate', thumbprint },
+    });
+    expect([sid, grant]).toEqual(['session-1', 'grant-1']);
+    expect(await reasonOf(verifier, ofGrant)).toBe('revocation_unavailable');
+    expect(await reasonOf(verifier, ofWorkload)).toBe('accepted');
+    await expect(world.followed.loaded()).rejects.toThrow(origin);
   });
 
   test('believes no head but one that this issuer signed a moment ago', async () => {
@@ -284,7 +315,7 @@ describe('a replica that follows', () => {
         }),
       );
       await until(() => reads > 3);
-      await expect(world.followed.check()).rejects.toThrow(origin);
+      await expect(world.followed.fresh()).rejects.toThrow(origin);
     }
     expect(heads).toHaveLength(5);
   });

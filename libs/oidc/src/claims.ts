@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { Binding, Person } from './principal.ts';
 import type { TokenKind } from './token-kinds.ts';
 import { TokenRefused } from './token-refused.ts';
-import { tenantId, type IssuerEntry } from './trust-table.ts';
+import { tenantId } from './tenant-id.ts';
+import type { IssuerEntry } from './trust-table.ts';
 
 const text = z.string().min(1).max(512);
 const seconds = z.number().int().positive().max(253_402_300_799);

@@ -4,12 +4,13 @@ export { tokenKinds, tokenKindNames, type TokenKind } from './token-kinds.ts';
 export {
   issuerEntry,
   signatureAlgorithms,
-  tenantId,
   trustTable,
   workloadIdentity,
   type IssuerEntry,
+  type RevocationIssuer,
   type TrustTable,
 } from './trust-table.ts';
+export { tenantId } from './tenant-id.ts';
 export { actorChain, MAX_ACTORS } from './claims.ts';
 export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
 export { keySetTimes, type KeySetTimes } from './key-set.ts';
@@ -26,6 +27,7 @@ export {
 export { followTrusted, type FollowTrusted } from './revocations/follow-trusted.ts';
 export {
   keyOf,
+  revocationKinds,
   REVOCATION_HEAD_TYPE,
   REVOCATIONS_PER_PAGE,
   revocationPage,

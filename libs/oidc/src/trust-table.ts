@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { revocationKinds } from './revocations/revocation.ts';
+import { tenantId } from './tenant-id.ts';
 import { tokenKindNames, tokenKinds, type TokenKind } from './token-kinds.ts';
 
 const httpsUrl = z
@@ -7,8 +9,6 @@ const httpsUrl = z
   .max(512);
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'one scope token (RFC 6749 section 3.3)');
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
-/** A tenant id: lower case, digits, `-` and `_`, at most 64 characters. */
-export const tenantId = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/);
 
 /** Asymmetric and not brittle: no `none`, no HMAC, no RSA PKCS#1 v1.5 but RS256 (a realm's default). */
 export const signatureAlgorithms = ['ES256', 'ES384', 'PS256', 'PS384', 'EdDSA', 'RS256'] as const;
@@ -55,10 +55,13 @@ const distinct = (values: readonly string[]) => new Set(values).size === values.
 /** An issuer of revocations (R14): whose sequence this service follows before it calls a token alive. */
 export const revocationIssuer = z.strictObject({
   issuer: httpsUrl.describe('the `iss` of its signed heads'),
+  kinds: z.array(z.enum(revocationKinds)).min(1).describe('what it may revoke; of tokens and keys, only its own'),
   uri: httpsUrl.describe('its `/v1/revocations` on the api listener'),
   jwksUri: httpsUrl,
   algorithms: z.array(z.enum(signatureAlgorithms)).min(1),
 });
+
+export type RevocationIssuer = z.output<typeof revocationIssuer>;
 
 /**
  * The file at POSTERN_TRUST_PATH: the trust domain, its workloads (R4), the issuers this service believes (R1), and

@@ -11,6 +11,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
     'issuer/0001-issuer-keys',
+    'issuer/0002-revocations',
     'exchanges/0001-exchanges',
   ]);
 });

@@ -4,11 +4,19 @@ import type { KeySet } from '../key-set.ts';
 import type { Principal } from '../principal.ts';
 import type { Revocations } from '../verifier-spec.ts';
 import { createRevocationSet } from './revocation-set.ts';
-import { REVOCATION_HEAD_TYPE, revocationHead, type RevocationPage } from './revocation.ts';
+import {
+  REVOCATION_HEAD_TYPE,
+  revocationHead,
+  type Revocation,
+  type RevocationPage,
+  type RevocationTarget,
+} from './revocation.ts';
 
 /** One issuer of revocations and how its sequence is read. */
 export type RevocationSource = {
   issuer: string;
+  /** What it may revoke; of tokens and keys, only its own. Its silence leaves open what these kinds could concern. */
+  kinds: readonly RevocationTarget['kind'][];
   /** The page after that entry; rejects where the issuer does not answer. */
   read(after: number): Promise<RevocationPage>;
   keys: Pick<KeySet, 'keyFor'>;
@@ -37,14 +45,19 @@ export type FollowTimes = {
 export const followTimes: FollowTimes = { everySeconds: 1, staleAfterSeconds: 10 };
 
 export type FollowedRevocations = Revocations & {
-  /** Resolves where every source is known. @throws Error naming those that are not */
-  check(): Promise<void>;
+  /** Resolves once the snapshot of every source was loaded. @throws Error naming those that were not */
+  loaded(): Promise<void>;
+  /** Resolves where nothing is stale. @throws Error naming the sources that are */
+  fresh(): Promise<void>;
+  /** How many revocations are held. */
+  size(): number;
   close(): Promise<void>;
 };
 
 /**
  * Follows the revocation sequence of every source (R14): a snapshot first, then what is new, once a second. While one is
- * stale nothing is known to be alive: the token's own issuer is asked, else the answer is `unknown`.
+ * stale no token that it could have revoked is known to be alive: the token's own issuer is asked, else the answer is
+ * `unknown`.
  */
 export function followRevocations(spec: FollowRevocations): FollowedRevocations {
   const { sources, now, introspect, report = () => {}, times = followTimes } = spec;
@@ -66,7 +79,7 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
         at.through = 0;
         continue;
       }
-      for (const entry of page.revocations) known.add(entry);
+      for (const entry of page.revocations.filter(isIts(at.source))) known.add(entry);
       at.through = Math.max(at.through, page.through);
       if (at.through < head.seq) continue;
       at.headAt = head.iat;
@@ -100,17 +113,52 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
   return {
     stateOf(principal) {
       if (known.revokes(principal)) return 'revoked';
-      return followed.some(stale) ? asked(principal) : 'live';
+      return followed.some((at) => stale(at) && couldRevoke(at.source, principal)) ? asked(principal) : 'live';
     },
-    async check() {
-      const missing = followed.filter(stale).map(({ source }) => source.issuer);
-      if (missing.length > 0) throw new Error(`revocations are not known of ${missing.join(', ')}`);
+    async loaded() {
+      assertNone(followed.filter(({ state }) => state === 'new'));
     },
+    async fresh() {
+      assertNone(followed.filter(stale));
+    },
+    size: known.size,
     async close() {
       ending.abort();
       await running;
     },
   };
+}
+
+function assertNone(missing: readonly { source: RevocationSource }[]): void {
+  const names = missing.map(({ source }) => source.issuer);
+  if (names.length > 0) throw new Error(`revocations are not known of ${names.join(', ')}`);
+}
+
+/** An issuer speaks only for what the operator lets it, and of tokens and keys only for its own. */
+const isIts =
+  ({ kinds, issuer }: RevocationSource) =>
+  ({ target }: Revocation): boolean =>
+    kinds.includes(target.kind) && ((target.kind !== 'token' && target.kind !== 'key') || target.issuer === issuer);
+
+function couldRevoke(
+  { kinds, issuer }: RevocationSource,
+  { issuer: by, sessionId, person, claims }: Principal,
+): boolean {
+  return kinds.some((kind) => {
+    switch (kind) {
+      case 'token':
+      case 'key':
+        return by === issuer;
+      case 'session':
+        return sessionId !== undefined;
+      case 'grant':
+        return typeof claims['grant_id'] === 'string';
+      case 'subject':
+        return person !== null;
+      case 'client':
+        return true;
+    }
+  });
 }
 
 /** @throws Error for a head that the issuer did not sign, and for another issuer's */

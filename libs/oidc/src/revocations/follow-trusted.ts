@@ -1,3 +1,4 @@
+import type { Logger } from '@postern/runtime';
 import { request, type Dispatcher } from 'undici';
 import { z } from 'zod';
 import type { FetchJwks } from '../fetch-jwks.ts';
@@ -7,7 +8,6 @@ import type { TrustTable } from '../trust-table.ts';
 import {
   followRevocations,
   type FollowedRevocations,
-  type FollowRevocations,
   type FollowTimes,
   type Introspect,
 } from './follow-revocations.ts';
@@ -21,22 +21,29 @@ export type FollowTrusted = {
   fetchJwks: FetchJwks;
   /** A service that is an issuer of revocations itself reads its own from its database. */
   own?: { issuer: string; page(after: number): Promise<RevocationPage> };
-  report?: FollowRevocations['report'];
+  logger: Pick<Logger, 'info' | 'error'>;
   now: () => Date;
   times?: FollowTimes;
 };
 
 /** Follows every issuer of revocations that the operator's table names (R14). */
 export function followTrusted(spec: FollowTrusted): FollowedRevocations {
-  const { trust, dispatcher, fetchJwks, own, report, now, times } = spec;
+  const { trust, dispatcher, fetchJwks, own, logger, now, times } = spec;
   const read = readRevocationsOver(dispatcher);
-  const sources = (trust.revocations ?? []).map(({ issuer, uri, jwksUri, algorithms }) => ({
+  const sources = (trust.revocations ?? []).map(({ issuer, kinds, uri, jwksUri, algorithms }) => ({
     issuer,
+    kinds,
     keys: openKeySet({ jwksUri, algorithms, fetchJwks, now }),
     read: (after: number) => (issuer === own?.issuer ? own.page(after) : read(uri, after)),
   }));
   const introspect = introspectOver(dispatcher, trust);
-  return followRevocations({ sources, now, introspect, ...(report && { report }), ...(times && { times }) });
+  return followRevocations({
+    sources,
+    now,
+    introspect,
+    report: ({ issuer, state }) => logger[state === 'followed' ? 'info' : 'error']({ issuer, state }, 'revocations'),
+    ...(times && { times }),
+  });
 }
 
 const MAX_ANSWER_BYTES = 65_536;

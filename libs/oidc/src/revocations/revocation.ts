@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { tenantId } from '../trust-table.ts';
+import { tenantId } from '../tenant-id.ts';
 
 const text = z.string().min(1).max(512);
 /** Seconds since the epoch: what was issued before it is revoked. */
@@ -17,6 +17,8 @@ export const revocationTarget = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('client'), client: text, before }),
   z.strictObject({ kind: z.literal('key'), issuer: text, keyId: text }),
 ]);
+
+export const revocationKinds = ['token', 'session', 'grant', 'subject', 'client', 'key'] as const;
 
 export type RevocationTarget = z.output<typeof revocationTarget>;
 

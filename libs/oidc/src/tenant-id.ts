@@ -1,0 +1,4 @@
+import { z } from 'zod';
+
+/** A tenant id: lower case, digits, `-` and `_`, at most 64 characters. */
+export const tenantId = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/);
