@@ -1,6 +1,6 @@
-import { prefixOf } from './prefix.ts';
+import { prefixOf, signalQueue } from './prefix.ts';
 
-/** Queues that a service empties although others fill them. */
+/** Queues that a service empties although others fill them, beside the signals to it. */
 const CONSUMES: Readonly<Record<string, readonly string[]>> = { 'audit-sink': ['audit'] };
 
 // Explicit commands where a category would give too much: no KEYS, SCAN or RANDOMKEY (they see other prefixes), no FLUSH,
@@ -18,6 +18,6 @@ const COMMANDS = [
  */
 export function busAcl(service: string): string {
   const own = `~${prefixOf(service)}:*`;
-  const consumed = (CONSUMES[service] ?? []).map((queue) => `~postern:*:${queue}:*`);
+  const consumed = [...(CONSUMES[service] ?? []), signalQueue(service)].map((queue) => `~postern:*:${queue}:*`);
   return [own, ...consumed, 'resetchannels', COMMANDS].join(' ');
 }

@@ -1,4 +1,5 @@
 export { openAgent, type AgentOptions, type MtlsAgent } from './agent.ts';
+export { certificatesOf, ChainRefused, verifyChain } from './certificate-chain.ts';
 export { clientTls, postgresTls, redisTls, type ClientTls } from './client-tls.ts';
 export {
   certificateThumbprint,
@@ -12,3 +13,10 @@ export { peerOf, peerOfCertificate, PeerRefused, workloadOf, type Peer, type Wor
 export { newRedisClient } from './redis-client.ts';
 export { openRedis, type RedisClient, type RedisHandle, type RedisOptions } from './redis.ts';
 export { followRotation, serverTlsOptions } from './server.ts';
+export { signAsWorkload } from './sign-as-workload.ts';
+export {
+  SignatureRefused,
+  verifyWorkloadSignature,
+  type ExpectedSigner,
+  type WorkloadSigned,
+} from './verify-workload-signature.ts';

@@ -1,8 +1,5 @@
-import { createHash, type KeyObject } from 'node:crypto';
-import { compactVerify, decodeProtectedHeader } from 'jose';
 import { auditBatch, BATCH_MAX_CHARACTERS, BATCH_TYPE, type AuditBatch } from '@postern/audit';
-import { peerOfCertificate, PeerRefused, workloadOf, type WorkloadTable } from '@postern/mtls';
-import { ChainRefused, verifyChain } from './certificate-chain.ts';
+import { SignatureRefused, verifyWorkloadSignature, type WorkloadSigned, type WorkloadTable } from '@postern/mtls';
 
 /** A job that no producer signed: forged, torn, or signed by someone else. `reason` is stable. */
 export class BatchForged extends Error {
@@ -15,20 +12,10 @@ export class BatchForged extends Error {
 }
 
 /** A batch and what is kept of its signature, from which it can be verified without the events (R26, R28). */
-export type SignedBatch = {
-  batch: AuditBatch;
-  /** The protected header as it was signed, base64url: it holds the certificate chain. */
-  header: string;
-  signature: Buffer;
-  /** SHA-256 of the JWS signing input (RFC 7515 section 5.1). */
-  signingDigest: Buffer;
-};
+export type SignedBatch = Omit<WorkloadSigned, 'payload'> & { batch: AuditBatch };
 
 /** Whose signature is expected, and by what it is judged at this moment (R26). */
 export type Expected = { from: string; anchors: string; workloads: WorkloadTable; now: Date };
-
-const ALGORITHMS = ['ES256', 'ES384', 'PS256', 'EdDSA'];
-const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
 
 /**
  * Opens a signed batch: size first, then certificate chain, workload, signature, and only then its content (R25, R26).
@@ -37,44 +24,30 @@ const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
  * @throws BatchForged
  */
 export async function verifyBatch(jws: string, expected: Expected): Promise<SignedBatch> {
-  if (jws.length > BATCH_MAX_CHARACTERS) throw new BatchForged('batch_too_large');
-  const [, header = '', payload = '', signature = ''] = COMPACT.exec(jws) ?? [];
-  if (header === '') throw new BatchForged('batch_not_signed');
-  const key = signerOf(chainOf(jws), expected);
-  const verified = await compactVerify(jws, key, { algorithms: ALGORITHMS }).catch(() => {
-    throw new BatchForged('batch_signature');
-  });
-  const batch = auditBatch.safeParse(asJson(verified.payload));
+  const { payload, ...signed } = signatureOf(jws, expected);
+  const batch = auditBatch.safeParse(asJson(payload));
   if (!batch.success) throw new BatchForged('batch_shape');
   if (batch.data.producer !== expected.from) throw new BatchForged('batch_of_another_producer');
-  return {
-    batch: batch.data,
-    header,
-    signature: Buffer.from(signature, 'base64url'),
-    signingDigest: createHash('sha256').update(`${header}.${payload}`).digest(),
-  };
+  return { batch: batch.data, ...signed };
 }
 
-function chainOf(jws: string): string[] {
+function signatureOf(jws: string, expected: Expected): WorkloadSigned {
   try {
-    const { typ, x5c } = decodeProtectedHeader(jws);
-    if (typ === BATCH_TYPE && Array.isArray(x5c) && x5c.every((entry) => typeof entry === 'string')) return x5c;
-  } catch {
-    // Not a header at all: refused below like a wrong one.
-  }
-  throw new BatchForged('batch_header');
-}
-
-function signerOf(x5c: string[], { from, anchors, workloads, now }: Expected): KeyObject {
-  try {
-    const leaf = verifyChain(x5c, anchors, now);
-    if (workloadOf(peerOfCertificate(leaf), workloads) === from) return leaf.publicKey;
+    return verifyWorkloadSignature(jws, { ...expected, typ: BATCH_TYPE, maxCharacters: BATCH_MAX_CHARACTERS });
   } catch (error) {
-    if (error instanceof ChainRefused || error instanceof PeerRefused) throw new BatchForged(error.reason);
+    if (error instanceof SignatureRefused) throw new BatchForged(REASONS[error.reason] ?? error.reason);
     throw error;
   }
-  throw new BatchForged('batch_of_another_producer');
 }
+
+/** Reasons that are about the batch, not about its certificate. */
+const REASONS: Readonly<Record<string, string>> = {
+  too_large: 'batch_too_large',
+  not_signed: 'batch_not_signed',
+  header: 'batch_header',
+  signature: 'batch_signature',
+  another_workload: 'batch_of_another_producer',
+};
 
 function asJson(bytes: Uint8Array): unknown {
   try {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TlsMaterial } from '@postern/mtls';
+import { signAsWorkload, type TlsMaterial } from '@postern/mtls';
 import { systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
 import type { Bus } from '@postern/bus';
-import { AUDIT_QUEUE, type AuditJob, type Watermark } from '@postern/audit';
+import { AUDIT_QUEUE, BATCH_TYPE, type AuditJob, type Watermark } from '@postern/audit';
 import type { OutboxPostgres } from '../open-audit.ts';
 import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts';
 import { fetchWatermark, type Sink } from './fetch-watermark.ts';
@@ -10,7 +10,6 @@ import { asLeader, type Term } from './leader.ts';
 import { hashAt, readBatch, type NumberedBatch } from './batch-rows.ts';
 import { hasUnnumbered, numberEvents, type ProducerState } from './number-events.ts';
 import { relayMetrics } from './relay-metrics.ts';
-import { signBatch } from './sign-batch.ts';
 import { judgeWatermark, treeSizeOf, WitnessAlarm, type Witness } from './witness.ts';
 import { forgetHeld, keepWitness, readWitness } from './witness-row.ts';
 
@@ -104,7 +103,7 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
       const inHand = made?.batch.epoch === state.epoch && made.batch.first === sent + 1;
       const next = inHand ? made : await readBatch(client, { producer, epoch: state.epoch, seq: sent });
       if (!next) return;
-      const job: AuditJob = { v: 1, batch: signBatch(next.batch, tls.current()) };
+      const job: AuditJob = { v: 1, batch: signAsWorkload(BATCH_TYPE, JSON.stringify(next.batch), tls.current()) };
       await queue.add(job);
       sent = next.last;
     }

@@ -4,6 +4,10 @@ const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const MOST = 4;
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
+/** The certificates of a PEM text, in its order. */
+export const certificatesOf = (pem: string): X509Certificate[] =>
+  [...pem.matchAll(PEM)].map(([one]) => new X509Certificate(one));
+
 /** A chain that our anchors do not vouch for at this moment. `reason` is stable. */
 export class ChainRefused extends Error {
   readonly reason: string;
@@ -24,7 +28,7 @@ export class ChainRefused extends Error {
 export function verifyChain(x5c: readonly string[], anchors: string, now: Date): X509Certificate {
   if (x5c.length === 0 || x5c.length > MOST) throw new ChainRefused('chain_length');
   const chain = x5c.map(parse);
-  const roots = [...anchors.matchAll(PEM)].map(([pem]) => new X509Certificate(pem));
+  const roots = certificatesOf(anchors);
   const leaf = chain[0]!;
   for (const [i, certificate] of chain.entries()) {
     if (!validAt(certificate, now)) throw new ChainRefused('certificate_not_valid_now');
