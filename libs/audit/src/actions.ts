@@ -87,6 +87,9 @@ export const actions = {
 
   // every service
   'key.rotated': z.strictObject({ purpose: code, keyId: text.optional() }),
+  'job.read': z.strictObject({ kind: code.optional() }),
+  'job.cancelled': z.strictObject({ kind: code.optional() }),
+  'job.ended': z.strictObject({ kind: code, state: code }),
   'epoch.opened': z.strictObject({ epoch: count, cause: code }),
   'request.refused': z.strictObject({
     route: text,

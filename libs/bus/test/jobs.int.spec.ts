@@ -181,8 +181,7 @@ test('a cancelled job ends before its next step, and one that waits at once; can
   });
   const id = await hinted(await start(6));
   await reached.promise;
-  const cancel = (job: string, by = reader) =>
-    at.db.transaction().execute((tx) => cancelJob(queryIn(tx), job, by));
+  const cancel = (job: string, by = reader) => at.db.transaction().execute((tx) => cancelJob(queryIn(tx), job, by));
   expect(await cancel(id, { tenant: 'other', client: 'portal' })).toBeNull();
   expect(await cancel(id)).toMatchObject({ state: 'running', cancelRequested: true });
   await cancel(id);

@@ -100,7 +100,11 @@ test('a signal stands or falls with its transaction, has its effect once, and is
   await sending();
   await expect(
     sender.db.transaction().execute(async (tx) => {
-      await emitSignal(queryIn(tx), { to: 'crypto-store', type: 'thing.changed', version: 1, body: { name: 'no' } }, types);
+      await emitSignal(
+        queryIn(tx),
+        { to: 'crypto-store', type: 'thing.changed', version: 1, body: { name: 'no' } },
+        types,
+      );
       throw new Error('undo');
     }),
   ).rejects.toThrow('undo');

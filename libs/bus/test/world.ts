@@ -15,7 +15,8 @@ export async function busDatabase(server: TestPostgres, service: string) {
   const postgres = await openPostgres({ url: database.url, tls, poolSize: 6, applicationName: `bus ${service}` });
   return {
     ...postgres,
-    things: async () => (await postgres.query<{ what: string }>('select what from things order by n')).map((r) => r.what),
+    things: async () =>
+      (await postgres.query<{ what: string }>('select what from things order by n')).map((r) => r.what),
     async close() {
       await postgres.close();
       await database.drop();

@@ -24,6 +24,7 @@ export {
 export { open, OPEN_ROUTES } from './open.ts';
 export type { AuditGuard, AuditPort, Intent, RouteAudit, What, WhatRead } from './audit-port.ts';
 export { createHttpApp, routesOn, type App, type AppSpec } from './app.ts';
+export { jobRoutes, type JobRoutes } from './job-routes.ts';
 export { listen, type ConnectionLimits, type Listening, type ListenOptions } from './listen.ts';
 export { ownProblems, type ProblemEntry, type ProblemTable } from './problem-table.ts';
 export { serve, type ComposedService } from './serve.ts';

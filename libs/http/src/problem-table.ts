@@ -22,6 +22,7 @@ export const ownProblems = {
   insufficient_scope: { status: 403, title: 'The token lacks the scope of this route', oauth: 'insufficient_scope' },
   role_missing: { status: 403, title: 'The token lacks the role of this route', oauth: 'access_denied' },
   route_not_found: { status: 404, title: 'There is no such route', oauth: 'invalid_request' },
+  job_not_found: { status: 404, title: 'There is no such job', oauth: 'invalid_request' },
   method_not_allowed: { status: 405, title: 'The route does not take this method', oauth: 'invalid_request' },
   request_timeout: { status: 408, title: 'The request did not arrive in time', oauth: 'invalid_request' },
   payload_too_large: { status: 413, title: 'The body is larger than this route takes', oauth: 'invalid_request' },

@@ -1,3 +1,4 @@
+import { jobMigrations } from '@postern/bus';
 import { openAudit, outboxMigrations, type Audit } from '@postern/outbox';
 import { createTokenVerifier, fetchJwksOver } from '@postern/oidc';
 import { migrate, openPostgres, type Postgres } from '@postern/postgres';
@@ -27,6 +28,7 @@ import {
   type AppSpec,
   type Listening,
   type ListenOptions,
+  type Route,
 } from '../src/index.ts';
 
 export const SERVICE = 'crypto-store';
@@ -268,7 +270,13 @@ const insertThing = async (tx: Tx, id: string, body: string) => {
 
 /** A whole service over real Postgres, outbox, verifier and certificates. */
 export async function testService(
-  options: { listen?: Partial<ListenOptions>; spec?: Partial<AppSpec>; now?: Now } = {},
+  options: {
+    listen?: Partial<ListenOptions>;
+    spec?: Partial<AppSpec>;
+    now?: Now;
+    /** Further routes over the service's database. */
+    routes?: (postgres: Postgres<unknown>) => Route[];
+  } = {},
 ): Promise<TestService> {
   const closing = closeInReverse();
   const server = closing.after(await postgresForTests());
@@ -281,7 +289,7 @@ export async function testService(
   await migrate({
     url: database.ownerUrl,
     tls: database.tls,
-    sets: [outboxMigrations, things],
+    sets: [outboxMigrations, jobMigrations, things],
     serviceRole: 'crypto_store',
   });
   const postgres = closing.after(
@@ -316,7 +324,7 @@ export async function testService(
   };
   const app = createHttpApp({
     service: SERVICE,
-    routes: routesOf(postgres, hooks),
+    routes: [...routesOf(postgres, hooks), ...(options.routes?.(postgres) ?? [])],
     problems: {
       thing_not_found: { status: 404, title: 'There is no such thing' },
       invalid_grant: { status: 400, title: 'The grant is not accepted', oauth: 'invalid_grant' },

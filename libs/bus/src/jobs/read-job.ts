@@ -45,7 +45,8 @@ export async function cancelJob(query: Query, id: string, { tenant, client }: Jo
 export async function endJob(
   query: Query,
   id: string,
-  end: { state: 'done'; result: Record<string, unknown> } | { state: 'failed'; reason: string } | { state: 'cancelled' },
+  end:
+    { state: 'done'; result: Record<string, unknown> } | { state: 'failed'; reason: string } | { state: 'cancelled' },
 ): Promise<void> {
   const result = end.state === 'done' ? end.result : null;
   const reason = end.state === 'failed' ? end.reason : null;

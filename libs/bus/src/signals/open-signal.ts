@@ -50,10 +50,7 @@ export function openSignal(payload: unknown, expected: ExpectedSignal): OpenedSi
   return schema ? { signal: bodyBy(schema, opened), known: true } : { signal: opened, known: false };
 }
 
-function bodyBy(
-  schema: { safeParse(value: unknown): { success: boolean; data?: unknown } },
-  opened: Signal,
-): Signal {
+function bodyBy(schema: { safeParse(value: unknown): { success: boolean; data?: unknown } }, opened: Signal): Signal {
   const body = schema.safeParse(opened.body);
   if (!body.success) throw new SignalRefused('signal_body');
   return { ...opened, body: body.data as Signal['body'] };
