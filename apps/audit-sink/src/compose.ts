@@ -16,6 +16,8 @@ import { signNewest } from './log/checkpoints.ts';
 import { createExternalCheckpoint } from './log/external-checkpoint.ts';
 import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
+import { sourceMetrics } from './sources/source-metrics.ts';
+import { startSources } from './sources/start-sources.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -58,6 +60,8 @@ export async function compose(
       }),
     );
 
+    const { sources } = config;
+    const recording = { audit, metrics: sourceMetrics(metrics), now };
     let bus: Bus | null = null;
     if (base.role !== 'api') {
       // Before the first append, never after: what does not fit the last signature is not built upon (R27).
@@ -74,12 +78,14 @@ export async function compose(
       }
       const sink = { watermark: (producer: string, from: number) => readWatermark(query, key, { producer, from }) };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      if (sources) closing.after(startSources({ ...recording, config: sources, postgres, tls, logger }));
     }
 
     const app = createApp({
       query,
       key,
       producers: config.producers,
+      identityEvents: sources && { ...recording, sources, query, db: postgres.db },
       serves: base.role !== 'worker',
       http: {
         verifier,

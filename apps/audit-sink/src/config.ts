@@ -19,6 +19,7 @@ import {
   type RootKeyConfig,
 } from '@postern/runtime';
 import { z } from 'zod';
+import { sourcesDocument, type SourcesConfig } from './sources/sources-config.ts';
 
 /** Names with commas between them. */
 const producers = z.string().regex(/^[a-z][a-z0-9-]{0,62}(,[a-z][a-z0-9-]{0,62}){0,63}$/);
@@ -45,6 +46,11 @@ export const settings = {
     'File on another volume than the database that holds the newest signed checkpoint; a log that does not extend it is not appended to (R27).',
     { example: '/var/lib/postern/checkpoint' },
   ),
+  POSTERN_SOURCES_PATH: setting(
+    path.optional(),
+    'JSON file that names the identity providers whose events are taken into the log. Without it: none.',
+    { example: '/run/postern/sources.json' },
+  ),
 };
 
 export type Config = {
@@ -56,6 +62,7 @@ export type Config = {
   readonly producers: readonly string[];
   readonly origin: string;
   readonly checkpointPath: string | null;
+  readonly sources: SourcesConfig | null;
 };
 
 /**
@@ -68,7 +75,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const rootKey = rootKeyConfig(read);
   const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls: {}, rootKey: waived });
+  const sourcesPath = read.POSTERN_SOURCES_PATH;
+  const sources = sourcesPath === undefined ? null : readDocument('POSTERN_SOURCES_PATH', sourcesPath, sourcesDocument);
+  const realms = sources?.keycloak.realms ?? [];
+  const urls = Object.fromEntries(realms.map(({ issuer }, at) => [`POSTERN_SOURCES_PATH realms.${at}.issuer`, issuer]));
+  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
   return Object.freeze({
     base,
     trust,
@@ -77,6 +88,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     rootKey,
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
     checkpointPath: read.POSTERN_AUDIT_CHECKPOINT_PATH ?? null,
+    sources,
     origin: read.POSTERN_AUDIT_ORIGIN ?? `${trust.trustDomain}/audit`,
   });
 }

@@ -1,7 +1,7 @@
 import { routesOn } from '@postern/http';
 import { walkRoutes } from '@postern/http/walk';
 import { testIssuer, type TestIssuer } from '@postern/testing';
-import { Agent } from 'undici';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openWorld, type World } from './world.ts';
 
@@ -11,11 +11,19 @@ let caller: Awaited<ReturnType<World['caller']>>;
 let grants: TestIssuer;
 let anonymous: Agent;
 
+/** Every optional route is there; the caller of the walk may push. */
+const sources = {
+  keycloak: {
+    realms: [{ issuer: 'https://keycloak.example/realms/acme', tenant: 'acme' }],
+    pushers: ['crypto-store', 'identity-provider'],
+  },
+};
+
 beforeAll(async () => {
   grants = await testIssuer({ kinds: ['grant'] });
   world = await openWorld({ issuers: [grants] });
   // Only answers: what a worker appends meanwhile would be a change that the walk did not make.
-  sink = await world.sink({ POSTERN_ROLE: 'api' });
+  sink = await world.sink({ POSTERN_ROLE: 'api', ...(await world.documents({ sources })) });
   caller = await world.caller('crypto-store');
   anonymous = new Agent({ connect: { ca: await world.server.authority.certificate() } });
 });
@@ -60,4 +68,57 @@ test('a worker takes events in and answers no route of its own', async () => {
   const worker = await world.sink({ POSTERN_ROLE: 'worker' });
   expect((await caller.get(`${worker.url}/v1/events`)).body).toMatchObject({ code: 'route_not_found' });
   await worker.close();
+});
+
+test('a push is taken of a configured realm, of plausible time and with a strict body only', async () => {
+  const event = {
+    id: '11111111-2222-4333-8444-555555555555',
+    timestamp: new Date().toISOString(),
+    event_type: 'LOGIN_ERROR',
+    realm: 'acme',
+    username: 'alice@acme.example',
+    ip_address: '203.0.113.42',
+    success: false,
+    details: { auth_method: 'password' },
+  };
+  const push = async (events: object[], more: object = {}) => {
+    const { statusCode, body } = await request(`${sink.url}/v1/sources/keycloak/events`, {
+      dispatcher: caller.dispatcher,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ events, ...more }),
+    });
+    return { status: statusCode, body: (await body.json()) as Record<string, unknown> };
+  };
+  const refused = async (events: object[], field: string) => {
+    const { status, body } = await push(events);
+    expect({ status, fields: body['errors'] }).toMatchObject({ status: 400, fields: [{ field }] });
+  };
+  await refused([{ ...event, realm: 'globex' }], 'body.events.0.realm');
+  await refused([{ ...event, timestamp: '2020-01-01T00:00:00Z' }], 'body.events.0.timestamp');
+  await refused([{ ...event, timestamp: '2099-01-01T00:00:00Z' }], 'body.events.0.timestamp');
+  await refused([{ ...event, success: true }], 'body.events.0.success');
+  await refused([{ ...event, details: { password: 'x' } }], 'body.events.0.details.password');
+  await refused([], 'body.events');
+  await refused(
+    Array.from({ length: 201 }, () => event),
+    'body.events',
+  );
+  expect(await world.log.query('select * from source_events')).toEqual([]);
+  const admin = {
+    id: event.id,
+    timestamp: event.timestamp,
+    realm: 'acme',
+    operation_type: 'CREATE',
+    resource_type: 'USER',
+  };
+  expect((await push([event], { admin_events: [admin] })).body).toEqual({ added: 2, known: 0 });
+  const other = await world.caller('portal');
+  const { statusCode } = await request(`${sink.url}/v1/sources/keycloak/events`, {
+    dispatcher: other.dispatcher,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ events: [event] }),
+  });
+  expect(statusCode).toBe(403);
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +84,15 @@ export async function openWorld({ issuers = [] }: { issuers?: TestIssuer[] } = {
     log,
     /** The log's database, as its owner: who may alter anything. */
     asOwner: (sql: string) => server.asAdmin((admin) => admin.query(sql), database.name),
+    /** The settings of documents that an operator writes, here from values. */
+    async documents(named: Record<string, object>): Promise<Record<string, string>> {
+      const written = Object.entries(named).map(async ([name, value]) => {
+        const path = join(folder, `${name}-${randomUUID()}.json`);
+        await writeFile(path, JSON.stringify(value));
+        return [`POSTERN_${name.toUpperCase()}_PATH`, path];
+      });
+      return Object.fromEntries(await Promise.all(written));
+    },
     /** The service, running in this process. */
     async sink(overrides: Record<string, string> = {}) {
       const config = readConfig({ ...env, ...overrides });

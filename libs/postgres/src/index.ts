@@ -1,4 +1,5 @@
 export { isPostgresAway } from './away.ts';
+export { withLease, type Term } from './lease.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
 export { type MigrationSet, type Privilege } from './migration-set.ts';
 export { openPostgres, type Postgres, type PostgresOptions } from './open-postgres.ts';

@@ -2,6 +2,7 @@ import { branchKeyMigrations } from '@postern/branch-keys';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
 import { logMigrations } from './migrations/log.ts';
+import { sourceMigrations } from './migrations/sources.ts';
 
 /** Every table of this service's database, in the order in which the sets may refer to each other. */
 export const migrationSets: readonly MigrationSet[] = [
@@ -9,6 +10,7 @@ export const migrationSets: readonly MigrationSet[] = [
   outboxMigrations,
   branchKeyMigrations,
   logMigrations,
+  sourceMigrations,
 ];
 
 export const SERVICE_ROLE = 'audit_sink';

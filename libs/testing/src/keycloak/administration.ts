@@ -60,6 +60,7 @@ export function openAdministration({ url, ca, username, password }: Options) {
       // The administrator's token names realms by role; a new realm has new roles.
       token = undefined;
     },
+    events: (realm: string) => call<{ id: string; type: string; time: number }[]>('GET', `/${realm}/events?max=200`),
     logoutUser: async (realm: string, name: string): Promise<void> => {
       await call('POST', `/${realm}/users/${await userId(realm, name)}/logout`);
     },

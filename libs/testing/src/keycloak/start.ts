@@ -25,6 +25,8 @@ export type KeycloakOptions = {
 };
 
 export type RunningKeycloak = {
+  /** The events that a realm keeps, newest first, as its Admin API tells them. */
+  events(realm: string): Promise<{ id: string; type: string; time: number }[]>;
   /** `https://127.0.0.1:PORT` */
   url: string;
   issuer(realm: string): string;
@@ -144,6 +146,7 @@ export async function startKeycloak({ tls, realms, port: wanted, dataDir }: Keyc
   return {
     url,
     issuer,
+    events: administration.events,
     realm: (name) => ({
       issuer: issuer(name),
       logoutUser: (username) => administration.logoutUser(name, username),
