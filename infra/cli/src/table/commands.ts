@@ -8,5 +8,10 @@ export const commands: readonly Entry[] = [
   entry('call', 'call a service over mTLS', () => import('../commands/call.ts')),
   entry('token', 'a token of the development stack', () => import('../commands/token.ts')),
   entry('audit verify', "check an event's receipt, offline", () => import('../commands/audit-verify.ts')),
+  entry(
+    'aws bootstrap',
+    'what the aws-kms root key needs in an AWS account',
+    () => import('../commands/aws-bootstrap.ts'),
+  ),
   entry('completion', 'the completion script of a shell', () => import('../commands/completion.ts')),
 ];

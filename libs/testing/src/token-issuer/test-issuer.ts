@@ -39,19 +39,21 @@ export async function testIssuer(options: TestIssuerOptions = {}): Promise<TestI
   const keys = [await newKey()];
   const { cert, key } = await authority.issue('identity-provider');
   const server = createServer({ cert, key, minVersion: 'TLSv1.3' }, (request, response) => {
-    const found = request.method === 'GET' && request.url === KEY_SET_PATH;
-    response.writeHead(found ? 200 : 404, {
-      'content-type': 'application/jwk-set+json',
-      'cache-control': 'max-age=60',
-    });
-    response.end(found ? JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) : undefined);
+    const at = `https://${request.headers.host}`;
+    const documents: Record<string, () => unknown> = {
+      [KEY_SET_PATH]: () => ({ keys: keys.map(({ jwk }) => jwk) }),
+      [METADATA_PATH]: () => ({ issuer: `${at}${ISSUER_PATH}`, jwks_uri: `${at}${KEY_SET_PATH}` }),
+    };
+    const document = request.method === 'GET' ? documents[request.url ?? ''] : undefined;
+    response.writeHead(document ? 200 : 404, { 'content-type': 'application/json', 'cache-control': 'max-age=60' });
+    response.end(document ? JSON.stringify(document()) : undefined);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
   });
   const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const issuer = `${origin}/realms/postern`;
+  const issuer = `${origin}${ISSUER_PATH}`;
   const [defaultKind] = kinds;
   if (defaultKind === undefined) throw new Error('an issuer mints at least one kind');
   return {
@@ -80,7 +82,10 @@ export async function testIssuer(options: TestIssuerOptions = {}): Promise<TestI
   };
 }
 
-const KEY_SET_PATH = '/realms/postern/protocol/openid-connect/certs';
+const ISSUER_PATH = '/realms/postern';
+const KEY_SET_PATH = `${ISSUER_PATH}/protocol/openid-connect/certs`;
+// OpenID Connect Discovery 1.0 section 4.
+const METADATA_PATH = `${ISSUER_PATH}/.well-known/openid-configuration`;
 
 async function newKey(): Promise<SigningKey> {
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
