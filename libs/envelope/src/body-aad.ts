@@ -5,10 +5,10 @@ const REGULAR_FRAME = Buffer.from('AWSKMSEncryptionClient Frame');
 const FINAL_FRAME = Buffer.from('AWSKMSEncryptionClient Final Frame');
 const SINGLE_BLOCK = Buffer.from('AWSKMSEncryptionClient Single Block');
 
-function bodyAad(messageId: Buffer, content: Buffer, sequenceNumber: number, contentBytes: number): Buffer {
+function bodyAad(messageId: Uint8Array, content: Buffer, sequenceNumber: number, contentBytes: number): Buffer {
   const out = Buffer.allocUnsafe(MESSAGE_ID_BYTES + content.length + 12);
-  let at = messageId.copy(out, 0);
-  at += content.copy(out, at);
+  out.set(messageId);
+  let at = MESSAGE_ID_BYTES + content.copy(out, MESSAGE_ID_BYTES);
   at = out.writeUInt32BE(sequenceNumber, at);
   at = out.writeUInt32BE(Math.floor(contentBytes / 2 ** 32), at);
   out.writeUInt32BE(contentBytes >>> 0, at);
@@ -16,9 +16,9 @@ function bodyAad(messageId: Buffer, content: Buffer, sequenceNumber: number, con
 }
 
 /** Of one frame; sequence numbers begin at 1. */
-export const frameAad = (messageId: Buffer, sequenceNumber: number, contentBytes: number, final: boolean): Buffer =>
+export const frameAad = (messageId: Uint8Array, sequenceNumber: number, contentBytes: number, final: boolean): Buffer =>
   bodyAad(messageId, final ? FINAL_FRAME : REGULAR_FRAME, sequenceNumber, contentBytes);
 
 /** Of a body that is not framed. */
-export const singleBlockAad = (messageId: Buffer, contentBytes: number): Buffer =>
+export const singleBlockAad = (messageId: Uint8Array, contentBytes: number): Buffer =>
   bodyAad(messageId, SINGLE_BLOCK, 1, contentBytes);

@@ -1,53 +1,88 @@
-import { BranchKeyUnknown, type BranchKeySource } from './branch-key.ts';
+import { byteQueue } from './byte-queue.ts';
+import { type BranchKeySource } from './branch-key.ts';
 import { serializeContext, type EncryptionContext } from './context.ts';
-import { versionOf } from './data-key.ts';
-import { parseHeader } from './header.ts';
-import { openMessage } from './open.ts';
+import { branchDataKeys, type DataKeys, type SealedAt } from './data-keys.ts';
+import { parseHeader, type Header } from './header.ts';
+import { openBody, openHeader } from './open.ts';
+import { openFrames, takeHeader } from './open-stream.ts';
+import { OWNED, type Pieces } from './pieces.ts';
 import { EnvelopeRefused } from './refused.ts';
-import { sealMessage } from './seal.ts';
+import { sealHeader, sealMessage } from './seal.ts';
+import { sealFrames } from './seal-stream.ts';
 
-/** Under which branch key, and bound to which context, a message is sealed, or expected to be. */
-export type SealedAt = { branchKeyId: string; context: EncryptionContext };
-
-export type Envelope = {
+/**
+ * Messages of the AWS Encryption SDK: format 2.0, suite 0x0478, one hierarchical-keyring data key. `At` says where a
+ * message belongs; its context is compared byte for byte.
+ * All reject with EnvelopeRefused whatever is wrong with a message or its place, and with the key source's own error
+ * when that cannot be reached.
+ */
+export type Envelope<At = SealedAt> = {
+  /** Seals bytes. Overhead 289 bytes and the context, and 32 bytes for each further 64 KiB. */
+  seal(plaintext: Uint8Array, at: At): Promise<Buffer>;
+  /** Opens a message, of which nothing is given out before all of it verified. */
+  open(message: Uint8Array, expected: At): Promise<Buffer>;
   /**
-   * Seals bytes as one AWS Encryption SDK message (format 2.0, suite 0x0478, one hierarchical-keyring data key).
-   * Overhead 289 bytes and the context, and 32 bytes for each further 4 KiB.
-   * @throws EnvelopeRefused when there is no such branch key; the key source's own error when it cannot be reached.
+   * Seals a stream of any length, holding one frame (64 KiB) at a time. Resolves once the data key is there; the source
+   * is read at the pace of the reader.
    */
-  seal(plaintext: Uint8Array, at: SealedAt): Promise<Buffer>;
+  sealStream(plaintext: AsyncIterable<Uint8Array>, at: At, pieces?: Pieces): Promise<AsyncGenerator<Buffer, void>>;
   /**
-   * Opens a message that must name exactly the expected branch key and exactly the expected context.
-   * @throws EnvelopeRefused whatever is wrong with the message; the key source's own error when it cannot be reached.
+   * Opens a stream of any length, holding one frame (at most 1 MiB) at a time. Resolves once the header verified; each
+   * frame is given out when its tag verified. It ends only when the final frame verified: one that throws was cut or
+   * altered somewhere after what was given out.
    */
-  open(message: Uint8Array, expected: SealedAt): Promise<Buffer>;
+  openStream(message: AsyncIterable<Uint8Array>, expected: At, pieces?: Pieces): Promise<AsyncGenerator<Buffer, void>>;
 };
 
-/** Sealing and opening with the keys of one source. Holds nothing itself. */
-export function createEnvelope(keys: BranchKeySource): Envelope {
+/** Sealing and opening under branch keys that this process holds. Holds nothing itself. */
+export const createEnvelope = (keys: BranchKeySource): Envelope => envelopeOver(branchDataKeys(keys));
+
+/** Sealing and opening with the data keys of any source. */
+export function envelopeOver<At extends { context: EncryptionContext }>(dataKeys: DataKeys<At>): Envelope<At> {
+  const messageKey = async (header: Header, expected: At) => {
+    if (!header.context.equals(serializeContext(expected.context))) throw new EnvelopeRefused('context');
+    return dataKeys.withOpened(expected, header, (dataKey) => openHeader(header, dataKey));
+  };
   return {
-    async seal(plaintext, { branchKeyId, context }) {
-      const serialized = serializeContext(context);
-      return refusingUnknown(keys.withActive(branchKeyId, (key) => sealMessage(plaintext, key, serialized)));
+    async seal(plaintext, at) {
+      const context = serializeContext(at.context);
+      return dataKeys.withFresh(at, context, (dataKey) => sealMessage(plaintext, dataKey, context));
     },
-    async open(bytes, { branchKeyId, context }) {
+    async open(bytes, expected) {
       const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const header = parseHeader(message);
-      // Before any key is touched: a message from another place must not make us fetch that place's key.
-      if (!header.branchKeyId.equals(Buffer.from(branchKeyId))) throw new EnvelopeRefused('branch_key');
-      if (!header.context.equals(serializeContext(context))) throw new EnvelopeRefused('context');
-      const version = versionOf(header.dataKey);
-      return refusingUnknown(
-        keys.withVersion(branchKeyId, version, (branchKey) => openMessage(message, header, branchKey)),
-      );
+      return openBody(message, header, await messageKey(header, expected));
+    },
+    async sealStream(plaintext, at, pieces = OWNED) {
+      const context = serializeContext(at.context);
+      const { header, body } = await dataKeys.withFresh(at, context, (dataKey) => sealHeader(dataKey, context));
+      return following(header, sealFrames(plaintext, body, pieces));
+    },
+    async openStream(message, expected, pieces = OWNED) {
+      const queue = byteQueue(message);
+      try {
+        const header = await takeHeader(queue);
+        return closing(openFrames(queue, header, await messageKey(header, expected), pieces), queue.close);
+      } catch (error) {
+        await queue.close();
+        throw error;
+      }
     },
   };
 }
 
-async function refusingUnknown<T>(result: Promise<T>): Promise<T> {
+async function* following(header: Buffer, frames: AsyncGenerator<Buffer, void>): AsyncGenerator<Buffer, void> {
+  yield header;
+  yield* frames;
+}
+
+async function* closing(
+  frames: AsyncGenerator<Buffer, void>,
+  close: () => Promise<void>,
+): AsyncGenerator<Buffer, void> {
   try {
-    return await result;
-  } catch (error) {
-    throw error instanceof BranchKeyUnknown ? new EnvelopeRefused('branch_key') : error;
+    yield* frames;
+  } finally {
+    await close();
   }
 }

@@ -1,13 +1,5 @@
-import { type KeyObject } from 'node:crypto';
-import { frameAad } from './body-aad.ts';
-import { decrypt, encryptInto } from './gcm.ts';
+import { FINAL_OVERHEAD, frameAt, openFrame, REGULAR_OVERHEAD, writeFrame, type Body, type Frame } from './frame.ts';
 import { EnvelopeRefused } from './refused.ts';
-import { IV_BYTES, TAG_BYTES } from './suite.ts';
-
-// data-format/message-body.md, Framed Data.
-const FINAL_MARK = 0xffffffff;
-const REGULAR_OVERHEAD = 4 + IV_BYTES + TAG_BYTES;
-const FINAL_OVERHEAD = 4 + 4 + IV_BYTES + 4 + TAG_BYTES;
 
 /** Regular frames before the final one, which is full when the plaintext is a multiple of the frame. */
 const regularFrames = (plaintextBytes: number, frameBytes: number): number =>
@@ -17,82 +9,46 @@ const regularFrames = (plaintextBytes: number, frameBytes: number): number =>
 export const framedBodyBytes = (plaintextBytes: number, frameBytes: number): number =>
   plaintextBytes + regularFrames(plaintextBytes, frameBytes) * REGULAR_OVERHEAD + FINAL_OVERHEAD;
 
-/**
- * Writes a framed body into `out` at `at`. The IV of a frame is its sequence number, 1 and up (client-apis/encrypt.md,
- * Construct a frame): with a message key used for one message only, and the header's IV zero, no nonce comes twice.
- */
-export function writeFramedBody(
-  out: Buffer,
-  at: number,
-  plaintext: Uint8Array,
-  { key, messageId, frameBytes }: { key: KeyObject; messageId: Buffer; frameBytes: number },
-): number {
+/** Writes a framed body (data-format/message-body.md, Framed Data) into `out` at `at`. */
+export function writeFramedBody(out: Buffer, at: number, plaintext: Uint8Array, body: Body): void {
+  const { frameBytes } = body;
   const last = regularFrames(plaintext.length, frameBytes) + 1;
   let end = at;
   for (let sequence = 1; sequence <= last; sequence += 1) {
-    const final = sequence === last;
-    const content = plaintext.subarray((sequence - 1) * frameBytes, final ? plaintext.length : sequence * frameBytes);
-    if (final) end = out.writeUInt32BE(FINAL_MARK, end);
-    end = out.writeUInt32BE(sequence, end);
-    const iv = out.subarray(end, end + IV_BYTES);
-    iv.fill(0, 0, IV_BYTES - 4);
-    iv.writeUInt32BE(sequence, IV_BYTES - 4);
-    end += IV_BYTES;
-    if (final) end = out.writeUInt32BE(content.length, end);
-    const aad = frameAad(messageId, sequence, content.length, final);
-    end = encryptInto(out, end, { key, iv, aad, plaintext: content });
+    const content = last === 1 ? plaintext : plaintext.subarray((sequence - 1) * frameBytes, sequence * frameBytes);
+    end = writeFrame(out, end, body, { sequence, content, final: sequence === last });
   }
-  return end;
 }
 
-/** A frame's place in the message; nothing is decrypted before all frames were found whole. */
-type Frame = { iv: Buffer; ciphertext: Buffer; tag: Buffer; final: boolean };
-
-function splitFrames(body: Buffer, frameBytes: number): Frame[] {
+/** All frames of a body; nothing is decrypted before they were found whole and in order. */
+function splitFrames(bytes: Buffer, at: number, frameBytes: number): Frame[] {
   const frames: Frame[] = [];
-  let at = 0;
-  const take = (length: number): Buffer => {
-    if (body.length - at < length) throw new EnvelopeRefused('malformed');
-    at += length;
-    return body.subarray(at - length, at);
-  };
+  let end = at;
   for (;;) {
-    const mark = take(4).readUInt32BE(0);
-    const final = mark === FINAL_MARK;
-    const sequence = final ? take(4).readUInt32BE(0) : mark;
-    if (sequence !== frames.length + 1) throw new EnvelopeRefused('malformed');
-    const iv = take(IV_BYTES);
-    const length = final ? take(4).readUInt32BE(0) : frameBytes;
-    if (length > frameBytes) throw new EnvelopeRefused('limit');
-    frames.push({ iv, ciphertext: take(length), tag: take(TAG_BYTES), final });
-    if (final) break;
+    const frame = frameAt(bytes, end, frameBytes);
+    frames.push(frame);
+    if (frame.sequence !== frames.length) throw new EnvelopeRefused('malformed');
+    end = frame.end;
+    if (frame.final) break;
   }
   // Suite 0x0478 has no footer: whatever follows was not authenticated.
-  if (at !== body.length) throw new EnvelopeRefused('malformed');
+  if (end !== bytes.length) throw new EnvelopeRefused('malformed');
   return frames;
 }
 
 /**
- * The plaintext of a framed body, given out only when every frame up to the final one verified.
+ * The plaintext of the framed body that begins at `at`, given out only when every frame up to the final one verified.
  * @throws EnvelopeRefused on a missing, repeated, swapped or altered frame, and on bytes after the last.
  */
-export function readFramedBody(
-  body: Buffer,
-  { key, messageId, frameBytes }: { key: KeyObject; messageId: Buffer; frameBytes: number },
-): Buffer {
+export function readFramedBody(bytes: Buffer, at: number, body: Body): Buffer {
+  const frames = splitFrames(bytes, at, body.frameBytes);
+  const [only] = frames;
+  if (frames.length === 1 && only !== undefined) return openFrame(only, 1, body);
   const plaintexts: Buffer[] = [];
-  for (const [index, { iv, ciphertext, tag, final }] of splitFrames(body, frameBytes).entries()) {
-    const aad = frameAad(messageId, index + 1, ciphertext.length, final);
-    const plaintext = decrypt({ key, iv, aad, ciphertext, tag });
-    if (plaintext === null) {
-      for (const opened of plaintexts) opened.fill(0);
-      throw new EnvelopeRefused('body');
-    }
-    plaintexts.push(plaintext);
+  try {
+    for (const [index, frame] of frames.entries()) plaintexts.push(openFrame(frame, index + 1, body));
+    return Buffer.concat(plaintexts);
+  } finally {
+    for (const opened of plaintexts) opened.fill(0);
   }
-  const [only] = plaintexts;
-  if (plaintexts.length === 1 && only !== undefined) return only;
-  const whole = Buffer.concat(plaintexts);
-  for (const opened of plaintexts) opened.fill(0);
-  return whole;
 }

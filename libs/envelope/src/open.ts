@@ -1,6 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
-import { type BranchKey } from './branch-key.ts';
-import { unwrapDataKey } from './data-key.ts';
+import { timingSafeEqual, type KeyObject } from 'node:crypto';
 import { readFramedBody } from './framed-body.ts';
 import { decrypt } from './gcm.ts';
 import { type Header } from './header.ts';
@@ -10,16 +8,24 @@ import { HEADER_IV } from './suite.ts';
 import { readUnframedBody } from './unframed-body.ts';
 
 /**
- * The plaintext of a message whose header was parsed and whose branch key was found (client-apis/decrypt.md).
- * The order is the specification's: data key, commitment (in constant time), header tag, and only then the body.
+ * The message key, once commitment (in constant time) and header tag have verified under the message's data key
+ * (client-apis/decrypt.md, Verify the header): nothing of the body is decrypted before. The data key is overwritten.
  * @throws EnvelopeRefused
  */
-export function openMessage(message: Buffer, header: Header, branchKey: BranchKey): Buffer {
-  const dataKey = unwrapDataKey(header.dataKey, branchKey, header);
+export function openHeader(header: Header, dataKey: Uint8Array): KeyObject {
   const { key, commitment } = deriveMessageKey(dataKey, header.messageId);
   dataKey.fill(0);
   if (!timingSafeEqual(commitment, header.commitment)) throw new EnvelopeRefused('commitment');
   if (decrypt({ key, iv: HEADER_IV, aad: header.body, tag: header.tag }) === null) throw new EnvelopeRefused('header');
-  const body = message.subarray(header.end);
-  return header.framed ? readFramedBody(body, { key, ...header }) : readUnframedBody(body, { key, ...header });
+  return key;
+}
+
+/**
+ * The plaintext of a message whose header was opened.
+ * @throws EnvelopeRefused
+ */
+export function openBody(message: Buffer, header: Header, key: KeyObject): Buffer {
+  const { messageId, frameBytes, framed, end } = header;
+  if (framed) return readFramedBody(message, end, { key, messageId, frameBytes });
+  return readUnframedBody(message.subarray(end), { key, messageId });
 }

@@ -16,8 +16,11 @@ export const COMMITMENT_BYTES = 32;
 export const CONTENT_UNFRAMED = 1;
 export const CONTENT_FRAMED = 2;
 
-/** What we write: the specification's default frame. */
-export const FRAME_BYTES = 4096;
+/**
+ * What we write: sixteen of the specification's default frames, because a cipher object costs as much as 10 KiB of
+ * encryption. A shorter plaintext is one final frame of its own length.
+ */
+export const FRAME_BYTES = 65_536;
 
 // What we read. A length in a message is a stranger's claim: it is held against these before anything is allocated (R29).
 export const MAX_FRAME_BYTES = 1 << 20;

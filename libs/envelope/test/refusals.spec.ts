@@ -139,7 +139,7 @@ test('lengths beyond our bounds are refused before anything is allocated for the
     return changed;
   };
   expect(await refusal(long(contextLength, (field) => field.writeUInt16BE(0xffff)))).toBe('limit');
-  expect(await refusal(long(provider, (field) => field.writeUInt16BE(0xffff)))).toBe('limit');
+  expect(await refusal(long(provider, (field) => field.writeUInt16BE(0xffff)))).toBe('data_key');
   expect(await refusal(long(provider + 2 + 17, (field) => field.writeUInt16BE(0xffff)))).toBe('limit');
   expect(await refusal(long(frameLength, (field) => field.writeUInt32BE(0xffffffff)))).toBe('limit');
   expect(await refusal(long(frameLength, (field) => field.writeUInt32BE(0)))).toBe('limit');

@@ -54,7 +54,9 @@ export function stockSdk({ id, version, key }: { id: string; version: string; ke
       getKeyStorageInfo: () => ({ name: LOGICAL_NAME, logicalName: LOGICAL_NAME }),
     },
   });
-  const keyring = new KmsHierarchicalKeyRingNode({ branchKeyId: id, keyStore, cacheLimitTtl: 600 });
+  // Its default sorts a context's keys by locale, against the specification, and then reads no other SDK's messages.
+  const sorting = { utf8Sorting: true };
+  const keyring = new KmsHierarchicalKeyRingNode({ branchKeyId: id, keyStore, cacheLimitTtl: 600, ...sorting });
   const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
   return {
     async seal(plaintext, encryptionContext, frameLength = 4096) {
