@@ -13,6 +13,9 @@ import { type Schema } from './db/schema.ts';
 import { createRecordCache } from './records/record-cache.ts';
 import { RECORDS } from './records/record-context.ts';
 import { guards } from './records/record-guard.ts';
+import { raiseRollback } from './records/raise-rollback.ts';
+import { createSeenVersions } from './records/seen-versions.ts';
+import { createSingleFlight } from './records/single-flight.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -71,6 +74,9 @@ export async function compose(
       serves: base.role !== 'worker',
       db,
       cache,
+      looks: createSingleFlight(),
+      seen: createSeenVersions(raiseRollback({ audit, logger, metrics, service: SERVICE, now })),
+      keepVersions: config.keepVersions,
       sealerOf: (tenant) => sealerFor(keys, { tenant, purpose: RECORDS }),
       now,
       http: {
@@ -79,12 +85,12 @@ export async function compose(
         workloads: trust,
         profile,
         ready: [
-          { name: 'postgres', check: postgres.check },
-          { name: 'audit', check: audit.check },
-          { name: 'keys', check: keys.check },
+          { name: 'postgres', check: postgres.check, without: '503; nothing is released, nothing half written' },
+          { name: 'audit', check: audit.check, without: '503; nothing is released' },
+          { name: 'keys', check: keys.check, without: 'keys in memory serve until their time, then 503' },
           { name: 'revocations', check: revocations.loaded },
           { name: 'revocations-fresh', check: revocations.fresh, optional: true },
-          { name: 'cache', check: redis.check, optional: true },
+          { name: 'cache', check: redis.check, optional: true, without: 'Postgres serves' },
         ],
         logger,
         registry: metrics,

@@ -36,6 +36,11 @@ export const settings = {
     'How long a sealed record stays in the cache.',
     { default: 300 },
   ),
+  POSTERN_RECORD_VERSIONS: setting(
+    z.coerce.number().int().min(1).max(64),
+    'Versions of a record that are kept, where a write does not say.',
+    { default: 10 },
+  ),
 };
 
 export type Config = {
@@ -46,6 +51,7 @@ export type Config = {
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
+  readonly keepVersions: number;
 };
 
 /**
@@ -72,5 +78,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     bus: busConfig(read),
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
+    keepVersions: read.POSTERN_RECORD_VERSIONS,
   });
 }

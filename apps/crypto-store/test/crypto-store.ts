@@ -21,15 +21,33 @@ import { compose, type Service } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
 
-/** One answer, its body parsed. */
-export type Reply = { status: number; body: Record<string, unknown>; headers: Record<string, string> };
+/** One answer: its bytes, and its body parsed where that is JSON. */
+export type Reply = {
+  status: number;
+  bytes: Buffer;
+  body: Record<string, unknown>;
+  headers: Record<string, string>;
+};
+
+export type Sent = {
+  method?: string;
+  /** Bytes go as they are, with their type in `headers`; anything else as JSON. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  token?: string | null;
+};
 
 /** A workload with a certificate, and tokens bound to it. */
 export type Caller = {
   dispatcher: Dispatcher;
   thumbprint: string;
   token(options?: Partial<MintOptions>): Promise<string>;
-  send(url: string, options?: { method?: string; body?: unknown; token?: string | null }): Promise<Reply>;
+  send(url: string, options?: Sent): Promise<Reply>;
+  /** A request about one record. */
+  record(url: string, key: string, options?: Sent & { path?: string }): Promise<Reply>;
+  put(url: string, key: string, payload: string | Buffer, headers?: Record<string, string>): Promise<Reply>;
+  /** The random id under which a record's rows and events are. */
+  idOf(url: string, key: string): Promise<string>;
   store(url: string, key: string, payload: string): Promise<Reply>;
   retrieve(url: string, key: string): Promise<Reply>;
 };
@@ -137,23 +155,38 @@ function callerOver(dispatcher: Dispatcher, issuer: TestIssuer, workload: string
         boundTo: thumbprint,
         ...options,
       }),
-    async send(url, { method = 'GET', body, token } = {}) {
+    async send(url, { method = 'GET', body, headers = {}, token } = {}) {
       const bearer = token === undefined ? await caller.token() : token;
       const answer = await request(url, {
         dispatcher,
         method: method as 'GET',
         headers: {
           ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(body === undefined || Buffer.isBuffer(body) ? {} : { 'content-type': 'application/json' }),
+          ...headers,
         },
-        body: body === undefined ? null : JSON.stringify(body),
+        body: body === undefined || Buffer.isBuffer(body) ? (body ?? null) : JSON.stringify(body),
       });
-      const text = await answer.body.text();
+      const bytes = Buffer.from(await answer.body.arrayBuffer());
+      const type = String(answer.headers['content-type'] ?? '');
       return {
         status: answer.statusCode,
-        body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+        bytes,
+        body:
+          bytes.length > 0 && type.includes('json') ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {},
         headers: answer.headers as Record<string, string>,
       };
+    },
+    record: (url, key, { path = '', ...options } = {}) =>
+      caller.send(`${url}/v1/records/${encodeURIComponent(key)}${path}`, options),
+    put: (url, key, payload, headers = {}) =>
+      caller.record(url, key, {
+        method: 'PUT',
+        body: Buffer.from(payload),
+        headers: { 'content-type': Buffer.isBuffer(payload) ? 'application/octet-stream' : 'text/plain', ...headers },
+      }),
+    async idOf(url, key) {
+      return (await caller.record(url, key, { method: 'HEAD' })).headers['postern-record'] ?? '';
     },
     store: (url, key, payload) => caller.send(`${url}/store`, { method: 'POST', body: { key, payload } }),
     retrieve: (url, key) => caller.send(`${url}/retrieve/${encodeURIComponent(key)}`),

@@ -22,7 +22,8 @@ test('a disabled key version opens at no replica from then on, though memory and
   const key = randomUUID();
   await job.store(one.url, key, 'of the old version');
   for (const { url } of [one, two]) expect((await job.retrieve(url, key)).status).toBe(200);
-  const { rows } = await sql('select key_version from records where key = $1', [key]);
+  const id = await job.idOf(one.url, key);
+  const { rows } = await sql('select key_version from record_versions where record_id = $1', [id]);
   const version = rows[0].key_version as string;
   await sql("update branch_key_owners set state = 'disabled'");
   for (const { url } of [one, two]) {
@@ -31,6 +32,6 @@ test('a disabled key version opens at no replica from then on, though memory and
   }
   await sql("update branch_key_owners set state = 'enabled'");
   expect((await job.retrieve(two.url, key)).body['payload']).toBe('of the old version');
-  const after = await sql('select key_version from records where key = $1', [key]);
+  const after = await sql('select key_version from record_versions where record_id = $1', [id]);
   expect(after.rows).toEqual([{ key_version: version }]);
 });

@@ -83,7 +83,7 @@ test('a secret that went through every route, in success and in every error, is 
   const metrics = await (await fetch(`${replica.urls.management}/metrics`)).text();
   const { rows, cache } = await stored();
   expect(world.logged.length).toBeGreaterThan(10);
-  expect(rows).toContain('where-it-lives');
+  expect(rows).toContain('record.written');
   expect(cache.length).toBeGreaterThan(100);
   expect([
     ...leaks('log', world.logged.join('')),

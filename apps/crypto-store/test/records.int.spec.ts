@@ -22,12 +22,12 @@ const newKey = () => `key-${randomUUID()}`;
 const sql = (text: string, values: unknown[] = []) =>
   world.postgres.asAdmin((client) => client.query(text, values), world.database.name);
 
-/** The events of the outbox that name this record key. */
-async function eventsOf(key: string) {
+/** The events of the outbox about this record. */
+async function eventsOf(id: string) {
   const { rows } = await sql('select canonical from audit_outbox');
   return rows
     .map(({ canonical }: { canonical: Buffer }) => JSON.parse(canonical.toString()) as Record<string, unknown>)
-    .filter(({ details }) => (details as { key?: string }).key === key)
+    .filter(({ resource }) => (resource as { id?: string } | undefined)?.id === id)
     .toSorted((a, b) => String(a['time']).localeCompare(String(b['time'])));
 }
 
@@ -108,9 +108,11 @@ test('ten who write one record at once all succeed, one version after the other'
     Array.from({ length: 10 }, (_, n) => job.store(n % 2 ? one.url : two.url, key, `${n}`)),
   );
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
-  const { rows } = await sql('select version from records where key = $1', [key]);
+  const id = await job.idOf(one.url, key);
+  const { rows } = await sql('select version from records where id = $1', [id]);
   expect(rows).toEqual([{ version: '10' }]);
-  const written = (await eventsOf(key)).map(({ resource }) => (resource as { version: number }).version);
+  const writes = (await eventsOf(id)).filter(({ action }) => action === 'record.written');
+  const written = writes.map(({ resource }) => (resource as { version: number }).version);
   expect(written.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
@@ -118,7 +120,8 @@ test('each write and each read is one event, of the caller, with the version it 
   const key = newKey();
   await job.store(one.url, key, 'x');
   await job.retrieve(one.url, key);
-  const events = await eventsOf(key);
+  const id = await job.idOf(two.url, key);
+  const events = (await eventsOf(id)).slice(0, 2);
   expect(events).toMatchObject([
     {
       action: 'record.written',
@@ -129,7 +132,7 @@ test('each write and each read is one event, of the caller, with the version it 
     },
     { action: 'record.read', outcome: 'success', details: { source: 'cache' }, resource: { version: 1 } },
   ]);
-  const { rows } = await sql('select sealed from records where key = $1', [key]);
+  const { rows } = await sql('select sealed from record_versions where record_id = $1', [id]);
   const hash = createHash('sha256').update(rows[0].sealed).digest('hex');
   expect(events[0]?.['details']).toMatchObject({ bytes: 1, ciphertextHash: hash });
 });
@@ -143,23 +146,27 @@ test('sealed bytes moved between two rows are refused, with one answer for all t
     await world.redis.cache.asAdmin((client) => client.flushDb());
     expect(await job.retrieve(one.url, a)).toMatchObject(unreadable);
   };
-  await sql('update records set sealed = (select sealed from records where key = $2) where key = $1', [a, b]);
+  const [idOfA, idOfB] = await Promise.all([job.idOf(one.url, a), job.idOf(one.url, b)]);
+  const moved = 'select v.sealed from record_versions v where v.record_id = $2';
+  await sql(`update record_versions set sealed = (${moved}) where record_id = $1`, [idOfA, idOfB]);
   await expectUnreadable();
 
-  await sql('update records set key = $1 where key = $2', [`${b}-old`, a]);
-  await sql('update records set key = $1 where key = $2', [a, b]);
+  const { rows } = await sql('select address from records where id = $1', [idOfA]);
+  await sql('update records set address = sha256(address) where id = $1', [idOfA]);
+  await sql('update records set address = $2 where id = $1', [idOfB, rows[0].address]);
   await expectUnreadable();
 
-  await sql('update records set sealed = substring(sealed for 100) where key = $1', [a]);
+  await sql('update record_versions set sealed = substring(sealed for 100) where record_id = $1', [idOfB]);
   await expectUnreadable();
 });
 
 test('an older version put back under the row of a newer one is refused (R34)', async () => {
   const key = newKey();
   await job.store(one.url, key, 'old');
-  const { rows } = await sql('select sealed from records where key = $1', [key]);
+  const id = await job.idOf(one.url, key);
+  const { rows } = await sql('select sealed from record_versions where record_id = $1', [id]);
   await job.store(one.url, key, 'new');
-  await sql('update records set sealed = $2 where key = $1', [key, rows[0].sealed]);
+  await sql('update record_versions set sealed = $2 where record_id = $1 and version = 2', [id, rows[0].sealed]);
   await world.redis.cache.asAdmin((client) => client.flushDb());
   expect((await job.retrieve(one.url, key)).body['code']).toBe('record_unreadable');
 });
@@ -167,6 +174,17 @@ test('an older version put back under the row of a newer one is refused (R34)', 
 test('a record of another workload moved into the namespace of the caller is refused', async () => {
   const key = newKey();
   await portal.store(one.url, key, 'of the portal');
-  await sql("update records set namespace = 'job' where key = $1", [key]);
-  expect((await job.retrieve(one.url, key)).body['code']).toBe('record_unreadable');
+  const id = await portal.idOf(one.url, key);
+  const listed = async () => (await job.send(`${one.url}/v1/records`)).body;
+  const before = Number((await listed())['unreadable']);
+  await sql("update records set namespace = 'job' where id = $1", [id]);
+  expect((await job.retrieve(one.url, key)).status).toBe(404);
+  const body = await listed();
+  expect(JSON.stringify(body)).not.toContain(key);
+  expect(body['unreadable']).toBe(before + 1);
+  await job.store(one.url, key, 'of the job');
+  const { rows } = await sql('select address from records where id = $1', [await job.idOf(one.url, key)]);
+  await sql('delete from records where address = $1', [rows[0].address]);
+  await sql('update records set address = $2 where id = $1', [id, rows[0].address]);
+  expect((await job.record(one.url, key)).body['code']).toBe('record_unreadable');
 });

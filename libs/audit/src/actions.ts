@@ -15,10 +15,15 @@ const scopes = z.array(z.string().max(128)).max(64);
  */
 export const actions = {
   // crypto-store
-  'record.read': z.strictObject({ source: z.enum(['cache', 'db']).optional(), key: text.optional() }),
-  'record.written': z.strictObject({ bytes: count, ciphertextHash: text.optional(), key: text.optional() }),
-  'record.deleted': z.strictObject({ key: text.optional() }),
+  // A record is named by its random id alone: its key may name a person.
+  'record.read': z.strictObject({ source: z.enum(['cache', 'db']).optional(), unchanged: z.boolean().optional() }),
+  'record.written': z.strictObject({ bytes: count, ciphertextHash: text.optional(), pruned: count.optional() }),
+  'record.deleted': z.strictObject({ versions: list.optional() }),
+  'record.restored': z.strictObject({ versions: list }),
+  'record.destroyed': z.strictObject({ versions: list, whole: z.boolean().optional(), cause: code.optional() }),
   'record.listed': z.strictObject({ count }),
+  'records.batched': z.strictObject({ count, failed: count }),
+  'records.exported': z.strictObject({ count }),
   'data.encrypted': z.strictObject({ bytes: count }),
   'data.decrypted': z.strictObject({ bytes: count }),
 

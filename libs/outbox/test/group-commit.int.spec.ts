@@ -184,7 +184,7 @@ test('refusals before authentication are one event per source network, route and
 test('refusals of one principal stand by themselves within its budget and are counted beyond it (R24)', async () => {
   const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger });
   const refusal = () =>
-    event({ action: 'record.read', outcome: 'refused', reason: 'insufficient_scope', details: { key: 'k' } });
+    event({ action: 'record.read', outcome: 'refused', reason: 'insufficient_scope', details: { source: 'db' } });
   await Promise.all(Array.from({ length: 500 }, () => counting.refused(refusal())));
   await counting.close();
   // A minute may turn under the test: then there are two budgets.

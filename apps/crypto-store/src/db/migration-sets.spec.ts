@@ -12,5 +12,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0003-sealed-key-version',
     'records/0001-records',
     'keys/0001-record-key-version',
+    'record-versions/0001-record-versions',
   ]);
 });

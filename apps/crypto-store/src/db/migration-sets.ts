@@ -2,7 +2,7 @@ import { branchKeyMigrations } from '@postern/branch-keys';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
 import { keyMigrations } from './migrations/keys.ts';
-import { recordMigrations } from './migrations/records.ts';
+import { recordMigrations, recordVersionMigrations } from './migrations/records.ts';
 
 /** Every table of this service's database, in the order in which the sets may refer to each other. */
 export const migrationSets: readonly MigrationSet[] = [
@@ -11,6 +11,7 @@ export const migrationSets: readonly MigrationSet[] = [
   branchKeyMigrations,
   recordMigrations,
   keyMigrations,
+  recordVersionMigrations,
 ];
 
 export const SERVICE_ROLE = 'crypto_store';

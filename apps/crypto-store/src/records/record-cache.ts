@@ -5,8 +5,10 @@ import { decodeEntry, encodeEntry, type CachedRecord } from './cache-entry.ts';
 
 /** Sealed records in Redis. It can be away, slow, emptied or forged: then it is a miss, never an error (R32). */
 export type RecordCache = {
-  get(addressMac: string): Promise<CachedRecord | null>;
-  put(addressMac: string, record: CachedRecord): Promise<void>;
+  get(address: Buffer): Promise<CachedRecord | null>;
+  put(address: Buffer, record: CachedRecord): Promise<void>;
+  /** Takes out what was deleted. An entry that stays, because Redis is away, is refused by its guard. */
+  drop(address: Buffer): Promise<void>;
 };
 
 const PREFIX = 'crypto-store:record:';
@@ -60,20 +62,20 @@ export function createRecordCache({
   };
 
   return {
-    get: (addressMac) =>
+    get: (address) =>
       using(
         'get',
         async () => {
-          const entry = decodeEntry(await buffers().get(PREFIX + addressMac));
+          const entry = decodeEntry(await buffers().get(nameOf(address)));
           results.inc({ operation: 'get', result: entry === null ? 'miss' : 'hit' });
           return entry;
         },
         null,
       ),
-    put: (addressMac, record) => {
+    put: (address, record) => {
       const entry = encodeEntry(record);
       // A record that grew over the limit must not leave its older self behind.
-      const name = PREFIX + addressMac;
+      const name = nameOf(address);
       return using(
         'put',
         async () => {
@@ -84,8 +86,19 @@ export function createRecordCache({
         undefined,
       );
     },
+    drop: (address) =>
+      using(
+        'drop',
+        async () => {
+          await redis.client().del(nameOf(address));
+          results.inc({ operation: 'drop', result: 'done' });
+        },
+        undefined,
+      ),
   };
 }
+
+const nameOf = (address: Buffer): string => PREFIX + address.toString('base64url');
 
 const inBuffers = (client: RedisClient) => client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
 

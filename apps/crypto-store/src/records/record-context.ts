@@ -5,20 +5,30 @@ import { type RecordAddress } from './record-address.ts';
 /** The branch key purpose of records (R30). */
 export const RECORDS = 'records';
 
-/** What a sealed record is bound to, beside its tenant and purpose. */
-export type RecordPlace = { id: string; version: number; addressMac: string };
+/** What a sealed version of a record is bound to, beside its tenant and purpose. */
+export type RecordPlace = { id: string; version: number; address: Buffer };
 
 /**
- * The address as 32 bytes in base64url that only we can compute, and that show nothing. It names the cache entry, and
+ * The address as 32 bytes that only we can compute, and that show nothing. It finds the record, names the cache entry, and
  * stands in the message's context: a row or a cache entry put under another key does not open.
  */
-export async function addressMacOf(sealer: Sealer, { namespace, key }: RecordAddress): Promise<string> {
-  return (await sealer.mac('record-address', Buffer.from(JSON.stringify([namespace, key])))).toString('base64url');
-}
+export const addressOf = (sealer: Sealer, { namespace, key }: Omit<RecordAddress, 'tenant'>): Promise<Buffer> =>
+  sealer.mac('record-address', Buffer.from(JSON.stringify([namespace, key])));
 
-/** The context of a record's message, in clear: a random id, a counter, a MAC (R29). */
-export const contextOf = ({ id, version, addressMac }: RecordPlace): EncryptionContext => ({
+/** The same for a prefix of keys, under another name: it says nothing about a record whose whole key that is. */
+export const prefixOf = (sealer: Sealer, namespace: string, prefix: string): Promise<Buffer> =>
+  sealer.mac('record-prefix', Buffer.from(JSON.stringify([namespace, prefix])));
+
+/** The context of a version's message, in clear: a random id, a counter, a MAC (R29). */
+export const contextOf = ({ id, version, address }: RecordPlace): EncryptionContext => ({
   record: id,
   version: String(version),
-  address: addressMac,
+  address: address.toString('base64url'),
+});
+
+/** The context of a record's sealed key. */
+export const keyContextOf = ({ id, address }: Omit<RecordPlace, 'version'>): EncryptionContext => ({
+  record: id,
+  part: 'key',
+  address: address.toString('base64url'),
 });

@@ -1,8 +1,9 @@
 import { route } from '@postern/http';
+import { problem } from '@postern/runtime';
 import { z } from 'zod';
 import { getRecord, type GetRecord } from '../records/get-record.ts';
 import { recordKey } from '../records/record-address.ts';
-import { recordGuard } from '../records/record-guard.ts';
+import { guardOf } from '../records/record-guard.ts';
 import { namespaceOf } from './namespace.ts';
 
 /** Seed route: one record, decrypted; `source` says which store answered. */
@@ -16,14 +17,15 @@ export const retrieve = (deps: GetRecord) =>
     audit: 'record.read',
     params: z.strictObject({ key: recordKey }),
     answers: { 200: z.strictObject({ key: recordKey, payload: z.string(), source: z.enum(['cache', 'db']) }) },
-    problems: ['record_not_found', 'record_unreadable', 'keys_unavailable'],
+    problems: ['record_not_found', 'record_not_text', 'record_unreadable', 'keys_unavailable'],
     async handle({ principal, workload, params: { key }, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const record = await getRecord(deps, at, { fromPostgres: attempt > 0 });
-      const { id, version, payload, source } = record;
+      const { id, version, content, source } = record;
+      if (content.type === 'application/octet-stream') throw problem('record_not_text');
       return audit.released(
-        { resource: { type: 'record', id, version }, details: { source, key }, guard: recordGuard(record) },
-        { status: 200, body: { key, payload, source } },
+        { resource: { type: 'record', id, version }, details: { source }, guard: guardOf(record) },
+        { status: 200, body: { key, payload: content.bytes.toString(), source } },
       );
     },
   });

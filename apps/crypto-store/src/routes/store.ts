@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { putRecord, type PutRecord } from '../records/put-record.ts';
 import { recordKey } from '../records/record-address.ts';
 import { namespaceOf } from './namespace.ts';
+import { written } from './written.ts';
 
 /** Characters of a payload. In UTF-8 and in JSON it may be longer; `bodyLimit` holds the request as a whole. */
 const MAX_PAYLOAD_CHARACTERS = 1 << 20;
@@ -24,16 +25,14 @@ export const store = (deps: PutRecord) =>
     audit: 'record.written',
     bodyLimit: 6 * MAX_PAYLOAD_CHARACTERS + 8192,
     body: z.strictObject({ key: recordKey, payload: payloadText }),
+    idempotency: 'accepted',
     answers: { 200: z.strictObject({ status: z.literal('stored'), key: recordKey }) },
-    problems: ['record_unreadable', 'record_contended', 'keys_unavailable'],
-    handle({ principal, workload, body: { key, payload } }, audit) {
+    problems: ['precondition_required', 'record_unreadable', 'record_contended', 'keys_unavailable'],
+    handle({ principal, workload, body: { key, payload }, idempotency }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      return putRecord(deps, at, payload, (tx, { id, version, bytes, ciphertextHash }) =>
-        audit.within(
-          tx,
-          { resource: { type: 'record', id, version }, details: { bytes, ciphertextHash, key } },
-          { status: 200, body: { status: 'stored', key } },
-        ),
+      const write = { type: 'text/plain; charset=utf-8', bytes: Buffer.from(payload), idempotency } as const;
+      return putRecord(deps, at, write, (tx, record) =>
+        audit.within(tx, written(record), { status: 200, body: { status: 'stored', key } }),
       );
     },
   });

@@ -1,5 +1,12 @@
 import { type MigrationSet } from '@postern/postgres';
+import { recordVersions0001 } from './0001-record-versions.ts';
 import { records0001 } from './0001-records.ts';
 
 /** The records' own tables; a step that has run somewhere is never edited, only followed. */
 export const recordMigrations: MigrationSet = { set: 'records', steps: { '0001-records': records0001 } };
+
+/** What follows them, after the keys' columns on the first table. */
+export const recordVersionMigrations: MigrationSet = {
+  set: 'record-versions',
+  steps: { '0001-record-versions': recordVersions0001 },
+};

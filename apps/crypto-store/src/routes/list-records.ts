@@ -1,0 +1,53 @@
+import { route } from '@postern/http';
+import { z } from 'zod';
+import { listRecords, type ListRecords } from '../records/list-records.ts';
+import { recordKey } from '../records/record-address.ts';
+import { cursor, cursorOf } from './cursor.ts';
+import { namespaceOf } from './namespace.ts';
+
+const page = z.strictObject({
+  records: z.array(
+    z.strictObject({
+      key: recordKey,
+      id: z.uuid(),
+      version: z.int(),
+      live: z.boolean(),
+      created_at: z.iso.datetime(),
+      updated_at: z.iso.datetime(),
+    }),
+  ),
+  unreadable: z.int().describe('records whose key does not open'),
+  next: z.string().nullable().describe('`cursor` of the next page; a page may be empty and still have a next one'),
+});
+
+/** The keys of the caller's records that begin with a prefix; cheapest where the prefix ends in `/`. */
+export const listRecordsRoute = (deps: ListRecords) =>
+  route({
+    method: 'GET',
+    path: '/v1/records',
+    listener: 'api',
+    summary: 'List records by prefix',
+    scope: 'records:read',
+    audit: 'record.listed',
+    query: z.strictObject({
+      prefix: z.union([recordKey, z.literal('')]).default(''),
+      cursor: cursorOf(z.uuid()).optional(),
+      limit: z.coerce.number().int().min(1).max(200).default(100),
+      deleted: z.stringbool().default(false).describe('also what is deleted or expired'),
+    }),
+    answers: { 200: page },
+    problems: ['keys_unavailable'],
+    async handle({ principal, workload, query: { prefix, cursor: after = null, limit, deleted } }, audit) {
+      const place = { tenant: principal.tenant, namespace: namespaceOf(workload) };
+      const { records, unreadable, next } = await listRecords(deps, place, { prefix, after, limit, deleted });
+      const shown = records.map(({ createdAt, updatedAt, ...record }) => ({
+        ...record,
+        created_at: createdAt.toISOString(),
+        updated_at: updatedAt.toISOString(),
+      }));
+      return audit.released(
+        { details: { count: records.length } },
+        { status: 200, body: { records: shown, unreadable, next: cursor(next) } },
+      );
+    },
+  });

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { entityTag } from '../records/entity-tag.ts';
+import { type OpenedRecord } from '../records/get-record.ts';
+
+const MOST_PAIRS = 16;
+const MOST_BYTES = 4_096;
+
+/** Names and values that a caller adds to a record: at most 16, 4 KiB as JSON. */
+export const metadata = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+    z
+      .string()
+      .max(512)
+      .refine((value) => value.isWellFormed()),
+  )
+  .refine((pairs) => Object.keys(pairs).length <= MOST_PAIRS && JSON.stringify(pairs).length <= MOST_BYTES)
+  .describe('names and values that are sealed with the record');
+
+/** When a version ends by itself: RFC 3339, not in the past. */
+export const expiresAt = (now: () => Date) =>
+  z.iso
+    .datetime({ offset: true })
+    .transform((text) => new Date(text))
+    .refine((time) => time > now() && time.getUTCFullYear() < 10_000, 'a time to come');
+
+export const keepVersions = z.int().min(1).max(64);
+
+/** `Postern-Metadata`: one JSON object, in ASCII. */
+const metadataHeader = z
+  .string()
+  .max(2 * MOST_BYTES)
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue({ code: 'custom' });
+      return z.NEVER;
+    }
+  })
+  .pipe(metadata);
+
+/** The headers of a write. */
+export const writeHeaders = (now: () => Date) => ({
+  'postern-metadata': metadataHeader.optional(),
+  'postern-expires-at': expiresAt(now).optional(),
+  'postern-keep-versions': z
+    .string()
+    .regex(/^\d{1,2}$/)
+    .transform(Number)
+    .pipe(keepVersions)
+    .optional(),
+  'postern-require-match': z.stringbool().optional(),
+});
+
+/** JSON in ASCII, as a header holds it. */
+const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** What an answer says of the version it is about (RFC 9110 sections 8.8.2 and 8.8.3, and our own). */
+export const recordHeaders = (record: OpenedRecord): Record<string, string> => {
+  const { id, version, source, content } = record;
+  return {
+    etag: entityTag(record),
+    'last-modified': content.writtenAt.toUTCString(),
+    'postern-record': id,
+    'postern-version': String(version),
+    'postern-source': source,
+    ...(content.expiresAt === null ? {} : { 'postern-expires-at': content.expiresAt.toISOString() }),
+    ...(Object.keys(content.metadata).length === 0 ? {} : { 'postern-metadata': asciiJson(content.metadata) }),
+  };
+};
