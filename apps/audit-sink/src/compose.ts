@@ -11,6 +11,7 @@ import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { createConsumer } from './intake/consume.ts';
+import { createAppender } from './log/appender.ts';
 import { openCheckpointKey } from './log/checkpoint-key.ts';
 import { signNewest } from './log/checkpoints.ts';
 import { createExternalCheckpoint } from './log/external-checkpoint.ts';
@@ -18,11 +19,11 @@ import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
+import { createPseudonyms } from './subjects/pseudonyms.ts';
+import { sealEarlier } from './subjects/seal-earlier.ts';
+import { createSubjects, NO_TENANT } from './subjects/subjects.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
-
-/** The service's own secrets belong to no tenant. */
-const NO_TENANT = 'postern';
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
 export async function compose(
@@ -43,6 +44,8 @@ export async function compose(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
     );
     const sealer = sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' });
+    const subjects = createSubjects(query, keys, now);
+    const pseudonymOf = createPseudonyms(sealer);
     const key = await openCheckpointKey(query, sealer, { origin: config.origin, fips: base.fips });
     const peers = closing.after(openAgent(tls));
     const fetchJwks = fetchJwksOver(peers);
@@ -66,13 +69,16 @@ export async function compose(
     if (base.role !== 'api') {
       // Before the first append, never after: what does not fit the last signature is not built upon (R27).
       await assertConsistent(query, key);
+      await sealEarlier(postgres, subjects);
       await signNewest(query, key);
       const external = createExternalCheckpoint(query, key, config.checkpointPath);
       await external.assertExtended();
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
-      const consume = createConsumer({ postgres, key, external, tls, workloads: trust, audit, logger, metrics, now });
+      const append = createAppender({ postgres, subjects, pseudonymOf, forget: subjects.forget, logger });
+      const intake = { query, append, key, external, tls, workloads: trust, audit };
+      const consume = createConsumer({ ...intake, logger, metrics, now });
       for (const producer of config.producers) {
         bus.worker({ queue: AUDIT_QUEUE, of: producer }, (payload) => consume(payload, producer));
       }
@@ -83,6 +89,9 @@ export async function compose(
 
     const app = createApp({
       query,
+      postgres,
+      subjects,
+      pseudonymOf,
       key,
       producers: config.producers,
       identityEvents: sources && { ...recording, sources, query, db: postgres.db },

@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { openBranchKeys, openLocalRootKey, sealerFor } from '@postern/branch-keys';
-import { systemNow } from '@postern/runtime';
-import { openCheckpointKey } from '../src/log/checkpoint-key.ts';
 import { verifyLog } from '../src/log/verify-log.ts';
 import { openProcesses } from './processes.ts';
-import { event, heldIds, openWorld, until, type World } from './world.ts';
+import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
 
 let world: World;
 let producer: Awaited<ReturnType<World['producer']>>;
@@ -40,19 +37,9 @@ async function settle(): Promise<void> {
   const ids = await heldIds(world);
   expect(ids).toHaveLength(new Set(ids).size);
   expect([...ids].sort()).toEqual([...acknowledged].sort());
-  const rootKey = await openLocalRootKey({ path: world.env['POSTERN_ROOT_KEY_PATH']! });
-  const { query } = world.log;
-  const keys = await openBranchKeys({
-    query,
-    rootKey,
-    environment: 'development',
-    service: 'audit-sink',
-    now: systemNow,
-  });
-  const sealer = sealerFor(keys, { tenant: 'postern', purpose: 'service-secrets' });
-  const key = await openCheckpointKey(query, sealer, { origin: 'dev.postern.internal/audit', fips: false });
-  expect(await verifyLog(query, key)).toBeGreaterThanOrEqual(ids.length);
-  await keys.close();
+  const keys = await openKeys(world);
+  expect(await verifyLog(world.log.query, keys)).toBeGreaterThanOrEqual(ids.length);
+  keys.close();
 }
 
 /** Statements at which a process is stopped, and killed there. */
@@ -74,8 +61,8 @@ const lines = [
     'the log holds the events, the checkpoint is not kept (witness-row.ts)',
   ],
   ['relay', 'producer', 'audit_batches', 'delete', 'batches are being forgotten (witness-row.ts)'],
-  ['sink', 'log', 'log_entries', 'insert', 'entries are written (write-appended.ts)'],
-  ['sink', 'log', 'log_watermarks', 'update', 'all but the watermark is written (write-appended.ts)'],
+  ['sink', 'log', 'log_runs', 'insert', 'events are written, leaves are not (write-run.ts)'],
+  ['sink', 'log', 'log_watermarks', 'update', 'all but the watermark is written (write-run.ts)'],
   [
     'sink',
     'log',

@@ -186,7 +186,7 @@ test('the same number with another hash is an alarm, never a duplicate (R22)', a
   await send(await signed(fork, own()));
   const raised = () =>
     world.log.query(`select 1 from audit_outbox where convert_from(canonical, 'UTF8') like '%sequence_fork%'
-      union all select 1 from log_events where action = 'alarm.raised'`);
+      union all select 1 from log_every_event where action = 'alarm.raised'`);
   await until(async () => (await raised()).length > 0, 'the alarm is recorded');
   expect((await heldIds(world)).includes(fork.entries[0]!.id)).toBe(false);
   expect(before).toBeDefined();

@@ -27,10 +27,9 @@ const arrived = (name: string, ids: string[]) =>
 
 const epochsOf = async (name: string) =>
   (
-    await world.log.query<{ epoch: number }>(
-      `select distinct epoch from log_entries where producer = $1 and kind = 'entry' order by epoch`,
-      [name],
-    )
+    await world.log.query<{ epoch: number }>('select distinct epoch from log_runs where producer = $1 order by epoch', [
+      name,
+    ])
   ).map(({ epoch }) => epoch);
 
 const witnessed = (producer: Producer, seq: number) =>
@@ -96,7 +95,7 @@ test.each([
     expect(ids).toHaveLength(20 + count);
     expect(new Set(ids).size).toBe(20 + count);
     const opened = await world.log.query(
-      `select 1 from log_events v join log_entries e on e.index = v.index where v.action = 'epoch.opened' and producer = $1`,
+      `select 1 from log_every_event where action = 'epoch.opened' and workload = $1`,
       [name],
     );
     expect(opened).toHaveLength(1);

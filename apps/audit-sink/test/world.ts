@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newEvent, type AuditEvent, type EventDraft } from '@postern/audit';
-import { createLocalRootKeyFile } from '@postern/branch-keys';
+import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey, sealerFor } from '@postern/branch-keys';
 import { busAcl, openBus } from '@postern/bus';
 import { listen } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
 import { openAudit, outboxMigrations, startRelay } from '@postern/outbox';
-import { migrate, openPostgres } from '@postern/postgres';
-import { createLogger, silentLogger } from '@postern/runtime';
+import { migrate, openPostgres, type MigrationSet } from '@postern/postgres';
+import { createLogger, silentLogger, systemNow } from '@postern/runtime';
 import {
   DEVELOPMENT_TRUST_DOMAIN,
   postgresForTests,
@@ -21,20 +21,26 @@ import {
   type MintOptions,
   type TestIssuer,
 } from '@postern/testing';
+import { decodeEntries } from '@postern/transparency';
 import { request } from 'undici';
 import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
+import { openCheckpointKey } from '../src/log/checkpoint-key.ts';
+import { createSubjects } from '../src/subjects/subjects.ts';
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 export type Reply = { status: number; body: Record<string, unknown>; text: string };
 
 /** The log with its database, both Redis, an issuer; producers and callers as a test wants them. */
-export async function openWorld({ issuers = [] }: { issuers?: TestIssuer[] } = {}) {
+export async function openWorld({
+  issuers = [],
+  sets = migrationSets,
+}: { issuers?: TestIssuer[]; sets?: readonly MigrationSet[] } = {}) {
   const [server, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
   const database = await server.createDatabase({ service: 'audit-sink' });
   const { ownerUrl, tls, serviceRole } = database;
-  await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
+  await migrate({ url: ownerUrl, tls, sets, serviceRole });
   const log = await openPostgres({ url: database.url, tls, poolSize: 4, applicationName: 'test' });
   const [leaf, bus] = await Promise.all([
     server.authority.issue('audit-sink'),
@@ -82,6 +88,8 @@ export async function openWorld({ issuers = [] }: { issuers?: TestIssuer[] } = {
     logged,
     /** The log's database, as the service sees it. */
     log,
+    /** How its owner migrates it. */
+    owner: { url: ownerUrl, tls, serviceRole },
     /** The log's database, as its owner: who may alter anything. */
     asOwner: (sql: string) => server.asAdmin((admin) => admin.query(sql), database.name),
     /** The settings of documents that an operator writes, here from values. */
@@ -217,10 +225,23 @@ export async function until(condition: () => Promise<boolean> | boolean, what: s
 
 /** Ids of the events that the log holds of a producer, in its order; one that stands twice is there twice. */
 export async function heldIds({ log }: World, producer = 'crypto-store'): Promise<string[]> {
-  const rows = await log.query<{ id: string }>(
-    `select event_id as id from log_entries where producer = $1 and kind = 'entry'
-       and convert_from(leaf, 'UTF8')::json ->> 'action' <> 'epoch.opened' order by index`,
-    [producer],
-  );
-  return rows.map(({ id }) => id);
+  const rows = await log.query<{ entries: Buffer }>('select entries from log_runs where producer = $1 order by first', [
+    producer,
+  ]);
+  return rows
+    .flatMap(({ entries }) => decodeEntries(entries))
+    .map((leaf) => JSON.parse(leaf.toString()) as { kind: string; id: string; action: string })
+    .filter(({ kind, action }) => kind === 'entry' && action !== 'epoch.opened')
+    .map(({ id }) => id);
+}
+
+/** The log's keys and its subjects', as the service opens them. */
+export async function openKeys(world: World) {
+  const { query } = world.log;
+  const rootKey = await openLocalRootKey({ path: world.env['POSTERN_ROOT_KEY_PATH']! });
+  const environment = 'development';
+  const keys = await openBranchKeys({ query, rootKey, environment, service: 'audit-sink', now: systemNow });
+  const sealer = sealerFor(keys, { tenant: 'postern', purpose: 'service-secrets' });
+  const key = await openCheckpointKey(query, sealer, { origin: 'dev.postern.internal/audit', fips: false });
+  return { key, sealer, subjects: createSubjects(query, keys, systemNow), close: () => keys.close() };
 }

@@ -48,8 +48,10 @@ export function entryLeaf(at: LeafPlace, of: LeafSubject): Uint8Array {
 }
 
 /**
- * The bytes of the leaf that follows each batch: when it was received, and the SHA-256 of the signed batch, so that its
- * signature can be judged later by the time that the log shows (R26).
+ * The bytes of the leaf that follows each batch: when it was received, where the producer's chain ended, the SHA-256 of the
+ * signed batch and its signature, so that the signature can be judged later by the time that the log shows (R26). `tenants`
+ * says by pseudonym which of the batch's entries belong to whom, as ranges from 0 (`0-3,7`): so a tenant sees that nothing
+ * of its own is kept from it.
  */
 export function batchLeaf(batch: {
   producer: string;
@@ -58,8 +60,18 @@ export function batchLeaf(batch: {
   last: number;
   received: string;
   digest: Uint8Array;
+  signature: Uint8Array;
+  chain: Uint8Array;
+  tenants: Readonly<Record<string, string>>;
 }): Uint8Array {
-  return canonicalBytes({ v: 1, kind: 'batch', ...batch, digest: base64url(batch.digest) });
+  return canonicalBytes({
+    v: 1,
+    kind: 'batch',
+    ...batch,
+    digest: base64url(batch.digest),
+    signature: base64url(batch.signature),
+    chain: base64url(batch.chain),
+  });
 }
 
 /** Hash of a leaf: SHA-256(0x00 || leaf), RFC 9162 section 2.1.1. */

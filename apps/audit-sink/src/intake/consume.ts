@@ -2,9 +2,9 @@ import { auditJob, newEvent } from '@postern/audit';
 import { JobRefused } from '@postern/bus';
 import type { TlsMaterial, WorkloadTable } from '@postern/mtls';
 import type { Audit } from '@postern/outbox';
-import { queryIn, type Postgres } from '@postern/postgres';
+import type { Query } from '@postern/postgres';
 import type { Logger, Now, Registry } from '@postern/runtime';
-import { appendBatch, type Appended } from '../log/append-batch.ts';
+import type { Appender } from '../log/appender.ts';
 import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { signNewest } from '../log/checkpoints.ts';
 import type { ExternalCheckpoint } from '../log/external-checkpoint.ts';
@@ -14,7 +14,8 @@ import { createQuarantine } from './quarantine.ts';
 import { BatchForged, verifyBatch, type SignedBatch } from './verify-batch.ts';
 
 export type ConsumeDeps = {
-  postgres: Pick<Postgres<unknown>, 'query' | 'db'>;
+  query: Query;
+  append: Appender;
   key: CheckpointKey;
   external: Pick<ExternalCheckpoint, 'publish'>;
   tls: Pick<TlsMaterial, 'current'>;
@@ -33,9 +34,9 @@ const ALARMS_REMEMBERED = 1_000;
  * content (R25); what is signed and in place is appended.
  */
 export function createConsumer(deps: ConsumeDeps) {
-  const { postgres, key, external, tls, workloads, audit, logger, now } = deps;
+  const { query, append, key, external, tls, workloads, audit, logger, now } = deps;
   const metrics = intakeMetrics(deps.metrics);
-  const quarantine = createQuarantine(postgres.query, now);
+  const quarantine = createQuarantine(query, now);
   const raised = new Set<string>();
 
   const open = async (payload: unknown, from: string): Promise<{ signed: SignedBatch; jws: string }> => {
@@ -44,8 +45,6 @@ export function createConsumer(deps: ConsumeDeps) {
     const jws = job.data.batch;
     return { signed: await verifyBatch(jws, { from, anchors: tls.current().ca, workloads, now: now() }), jws };
   };
-  const append = (signed: SignedBatch): Promise<Appended> =>
-    postgres.db.transaction().execute((tx) => appendBatch(queryIn(tx), signed, now()));
 
   const alarm = async (kind: string, about: string) => {
     metrics.alarms.inc({ kind });
@@ -65,9 +64,9 @@ export function createConsumer(deps: ConsumeDeps) {
 
   const settle = async (signed: SignedBatch, jws: string): Promise<void> => {
     const { producer, epoch, first } = signed.batch;
-    const appended = await append(signed);
+    const appended = await append(signed, now());
     metrics.batches.inc({ result: appended.result, producer });
-    if (appended.result === 'gap') return hold(postgres.query, { producer, epoch, first }, jws);
+    if (appended.result === 'gap') return hold(query, { producer, epoch, first }, jws);
     if (appended.result === 'fork') {
       await alarm('sequence_fork', `${producer}/${epoch}/${appended.at}`);
       throw new JobRefused('sequence_fork');
@@ -79,7 +78,7 @@ export function createConsumer(deps: ConsumeDeps) {
       metrics.opaque.inc({ producer }, appended.opaque);
       await alarm('opaque_entry', `${producer}/${epoch}/${first}`);
     }
-    await signNewest(postgres.query, key);
+    await signNewest(query, key);
     // The log holds the batch already: a volume that is full is told, and does not stop it.
     await external.publish().catch((err: unknown) => logger.error({ err }, 'the external checkpoint was not written'));
   };
@@ -96,7 +95,7 @@ export function createConsumer(deps: ConsumeDeps) {
       throw new JobRefused(error.reason);
     }
     // What waited for this one. Held batches are verified anew: the certificate may have ended while they waited.
-    for (let jws = await takeHeld(postgres.query, from); jws !== null; jws = await takeHeld(postgres.query, from)) {
+    for (let jws = await takeHeld(query, from); jws !== null; jws = await takeHeld(query, from)) {
       const { signed } = await open({ v: 1, batch: jws }, from);
       await settle(signed, jws);
     }

@@ -1,10 +1,18 @@
-import { batchLeaf, chainHash, commitmentOf, entryLeaf, NO_PREVIOUS } from '@postern/audit';
-import type { Query } from '@postern/postgres';
-import { leafHash, nodesFinishedBy, rootHash, type Node } from '@postern/transparency';
-import { readEntry } from '../intake/read-entry.ts';
-import type { SignedBatch } from '../intake/verify-batch.ts';
-import { readNodes } from './nodes.ts';
-import { writeAppended, type NewEntry, type NewEvent } from './write-appended.ts';
+import type pg from 'pg';
+import { BATCH_MAX_ENTRIES, NO_PREVIOUS } from '@postern/audit';
+import {
+  decodeEntries,
+  growEdge,
+  leafHash,
+  rootOfEdge,
+  TILE_HEIGHT,
+  type Completed,
+  type Edge,
+} from '@postern/transparency';
+import type { PreparedBatch } from '../intake/prepare-batch.ts';
+import { edgeOf } from './edge.ts';
+import { receiptLeaf } from './receipt-leaf.ts';
+import { writeEvents, writeRun } from './write-run.ts';
 
 /** What became of a batch. `gap`: entries before it are missing. `fork`: another entry stands at one of its numbers. */
 export type Appended =
@@ -12,98 +20,92 @@ export type Appended =
   | { result: 'known' | 'gap' }
   | { result: 'fork'; at: number };
 
+/** Somebody was erased while a batch was prepared: it is prepared anew, under another key. */
+export class SubjectErased extends Error {
+  override readonly name = 'SubjectErased';
+}
+
+/** Most leaves in one row: a batch and its receipt. */
+export const RUN_MAX_LEAVES = BATCH_MAX_ENTRIES + 1;
+
 type Place = { epoch: number; seq: number; hash: Buffer };
 
 /**
- * Appends what is new of a signed batch: entries, tree nodes, head, watermark and unsigned checkpoint, in the transaction of
- * `query` (R27). The head's row is locked first, so appends of all replicas follow one another.
+ * Appends what is new of a prepared batch: leaves, events, tiles, head, watermark and unsigned checkpoint, in the transaction
+ * of `client` (R27). The head's row is locked first, so appends of all replicas follow one another.
+ *
+ * @throws SubjectErased
  */
-export async function appendBatch(query: Query, signed: SignedBatch, received: Date): Promise<Appended> {
-  const { batch } = signed;
-  const [head] = await query<{ size: string; root: Buffer }>('select size, root from log_head for update');
-  const [held] = await query<{ epoch: number; seq: string; hash: Buffer }>(
-    'select epoch, seq, hash from log_watermarks where producer = $1',
-    [batch.producer],
-  );
-  if (!head) throw new Error('the log has no head');
-  const at: Place = held ? { ...held, seq: Number(held.seq) } : { epoch: 0, seq: 0, hash: Buffer.from(NO_PREVIOUS) };
+export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch): Promise<Appended> {
+  const { signed, received } = prepared;
+  const { producer, epoch } = signed.batch;
+  // Two statements: the watermark must be read after the lock was given.
+  const head = await client.query<{ size: string; edge: Buffer }>({
+    name: 'sink-lock',
+    text: 'select size, edge from log_head for update',
+  });
+  const held = await client.query<{ epoch: number; seq: string; hash: Buffer }>({
+    name: 'sink-watermark',
+    text: 'select epoch, seq, hash from log_watermarks where producer = $1',
+    values: [producer],
+  });
+  const edge: Edge = edgeOf(head.rows[0]);
+  const [mark] = held.rows;
+  const at: Place = mark ? { ...mark, seq: Number(mark.seq) } : { epoch: 0, seq: 0, hash: Buffer.from(NO_PREVIOUS) };
 
-  const chain = chainOf(signed);
-  const placed = await place(query, signed, chain, at);
+  const placed = await place(client, prepared, at);
   if (typeof placed !== 'number') return placed;
-  const fresh = chain.slice(placed);
-  if (fresh.length === 0) return { result: 'known' };
+  const fresh = prepared.entries.slice(placed);
+  const last = fresh.at(-1);
+  if (!last) return { result: 'known' };
 
-  const size = Number(head.size);
-  const nodes = await readNodes(query, [{ begin: 0, end: size }]);
-  const finished: Node[] = [];
-  const append = (index: number, hash: Buffer) => {
-    const made = nodesFinishedBy(index, hash, nodes.lookup);
-    nodes.add(made);
-    finished.push(...made);
-  };
-
-  const { producer, epoch } = batch;
-  const entries: NewEntry[] = [];
-  const events: NewEvent[] = [];
-  for (const { seq, entry, canonical, leaf, hash } of fresh) {
-    const index = size + entries.length;
-    append(index, hash);
-    entries.push({ index, kind: 'entry', seq, eventId: entry.id, leaf });
-    events.push({ index, entry, canonical, read: readEntry(entry, canonical) });
-  }
-  const last = fresh.at(-1)!;
-  const batchIndex = size + entries.length;
-  const receipt = batchLeaf({
+  const receipt = receiptLeaf(signed, received, fresh);
+  const leaves = [...fresh.map(({ leaf }) => leaf), receipt];
+  const hashes = [...fresh.map(({ hash }) => hash), leafHash(receipt)];
+  const roots: Completed[] = [];
+  const grown = growEdge(edge, hashes, (node) => {
+    if (node.level % TILE_HEIGHT === 0) roots.push(node);
+  });
+  const events = fresh.flatMap(({ event, id }, i) => (event ? [{ ...event, id, index: edge.size + i }] : []));
+  const opaque = fresh.flatMap(({ opaque: kept, id }, i) => (kept ? [{ ...kept, id, index: edge.size + i }] : []));
+  await lockSubjects(client, [...new Set(events.map(({ subject }) => subject))]);
+  await writeEvents(client, events, opaque);
+  await writeRun(client, {
+    first: edge.size,
     producer,
     epoch,
-    first: fresh[0]!.seq,
-    last: last.seq,
-    received: received.toISOString(),
-    digest: signed.signingDigest,
-  });
-  append(batchIndex, leafHash(receipt));
-  entries.push({ index: batchIndex, kind: 'batch', seq: last.seq, eventId: null, leaf: Buffer.from(receipt) });
-
-  const grown = batchIndex + 1;
-  await writeAppended(query, {
-    signed,
+    seqs: { first: fresh[0]!.seq, last: last.seq },
+    chain: last.hash,
+    leaves,
+    hashes,
+    earliest: earliestOf(events.map(({ read }) => read.time)),
     received,
-    entries,
-    events,
-    nodes: finished,
-    head: { size: grown, root: rootHash(grown, nodes.lookup) },
-    watermark: { seq: last.seq, hash: last.hash, index: batchIndex - 1 },
-    batchIndex,
+    signed,
+    roots,
+    grown,
+    root: rootOfEdge(grown),
   });
-  const opaque = events.filter(({ read }) => read.opaque !== null).length;
-  return { result: 'appended', entries: fresh.length, opaque, size: grown };
+  return { result: 'appended', entries: fresh.length, opaque: opaque.length, size: grown.size };
 }
 
-/** Each entry with its number, leaf and hash, every one linked to the one before it (R22). */
-function chainOf({ batch }: SignedBatch) {
-  let previous = Buffer.from(batch.previous, 'base64url');
-  return batch.entries.map((entry, i) => {
-    const seq = batch.first + i;
-    const canonical = Buffer.from(entry.event, 'base64url');
-    const commitment = commitmentOf(Buffer.from(entry.salt, 'base64url'), canonical);
-    const leaf = Buffer.from(
-      entryLeaf({ producer: batch.producer, epoch: batch.epoch, seq, previous }, { ...entry, commitment }),
-    );
-    const hash = Buffer.from(chainHash(leaf));
-    previous = hash;
-    return { seq, entry, canonical, leaf, hash };
+const earliestOf = (times: readonly string[]): string | null =>
+  times.reduce<string | null>((earliest, time) => (earliest === null || time < earliest ? time : earliest), null);
+
+/** An erasure waits for this transaction, or this one sees that it came too late. */
+async function lockSubjects(client: pg.ClientBase, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const { rowCount } = await client.query({
+    name: 'sink-subjects',
+    text: 'select 1 from log_subjects where id = any($1::uuid[]) for key share',
+    values: [ids],
   });
+  if (rowCount !== ids.length) throw new SubjectErased('a subject of the batch was erased');
 }
 
 /** How many entries at the front of the batch the log holds already; or why it cannot be appended. */
-async function place(
-  query: Query,
-  { batch }: SignedBatch,
-  chain: ReturnType<typeof chainOf>,
-  at: Place,
-): Promise<number | Appended> {
-  const last = batch.first + chain.length - 1;
+async function place(client: pg.ClientBase, prepared: PreparedBatch, at: Place): Promise<number | Appended> {
+  const { batch } = prepared.signed;
+  const last = batch.first + prepared.entries.length - 1;
   const previous = Buffer.from(batch.previous, 'base64url');
   if (batch.epoch > at.epoch) {
     if (batch.first > 1) return { result: 'gap' };
@@ -116,10 +118,23 @@ async function place(
   }
   // Every link holds the one before it: when the last entry that both have is the same, so are all before it.
   const shared = batch.epoch === at.epoch ? Math.min(last, at.seq) : last;
-  const [stands] = await query<{ leaf: Buffer }>(
-    `select leaf from log_entries where producer = $1 and epoch = $2 and seq = $3 and kind = 'entry'`,
-    [batch.producer, batch.epoch, shared],
-  );
-  const same = stands?.leaf.equals(chain[shared - batch.first]!.leaf) ?? false;
+  const stands = await leafAt(client, { producer: batch.producer, epoch: batch.epoch, seq: shared });
+  const same = stands?.equals(prepared.entries[shared - batch.first]!.leaf) ?? false;
   return same ? shared - batch.first + 1 : { result: 'fork', at: shared };
+}
+
+/** The leaf that stands at a producer's number; undefined where there is none, or none any more. */
+async function leafAt(
+  client: pg.ClientBase,
+  { producer, epoch, seq }: { producer: string; epoch: number; seq: number },
+): Promise<Buffer | undefined> {
+  const { rows } = await client.query<{ first_seq: string; last_seq: string; entries: Buffer }>({
+    name: 'sink-leaf',
+    text: `select first_seq, last_seq, entries from log_runs where producer = $1 and epoch = $2 and first_seq <= $3
+           order by first_seq desc limit 1`,
+    values: [producer, epoch, seq],
+  });
+  const [run] = rows;
+  if (!run || Number(run.last_seq) < seq) return undefined;
+  return decodeEntries(run.entries)[seq - Number(run.first_seq)];
 }

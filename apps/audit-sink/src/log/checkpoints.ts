@@ -29,6 +29,6 @@ export async function signNewest(query: Query, { origin, signer }: CheckpointKey
 
 /** The root that the nodes of the first `size` entries give now. */
 export async function rootAt(query: Query, size: number): Promise<Buffer> {
-  const { lookup } = await readNodes(query, [{ begin: 0, end: size }]);
+  const lookup = await readNodes(query, [{ begin: 0, end: size }]);
   return rootHash(size, lookup);
 }

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Query } from '@postern/postgres';
-import { NoteRefused, openCheckpoint, parseVerifier, type Checkpoint } from '@postern/transparency';
+import { LogAltered, NoteRefused, openCheckpoint, parseVerifier, type Checkpoint } from '@postern/transparency';
 import type { CheckpointKey } from './checkpoint-key.ts';
 import { newestCheckpoint, rootAt } from './checkpoints.ts';
-import { LogAltered } from './verify-log.ts';
 
 /** The newest checkpoint in a file outside the database, so that who rewrites the one must rewrite the other (R27). */
 export type ExternalCheckpoint = {
@@ -16,7 +15,7 @@ export type ExternalCheckpoint = {
 
 /** `path` null: there is no such file, and nothing is checked or written. */
 export function createExternalCheckpoint(query: Query, key: CheckpointKey, path: string | null): ExternalCheckpoint {
-  const verifiers = [parseVerifier(key.verifier)];
+  const verifiers = key.verifiers.map(parseVerifier);
   let published = 0;
 
   const read = async (file: string): Promise<Checkpoint | null> => {

@@ -1,84 +1,150 @@
+import { commitmentOf } from '@postern/audit';
+import {
+  LogAltered,
+  openCheckpoint,
+  parseVerifier,
+  rootOfEdge,
+  TILE_WIDTH,
+  verifyTree,
+  type Checkpoint,
+  type Link,
+} from '@postern/transparency';
 import type { Query } from '@postern/postgres';
-import { leafHash, nodeHash, openCheckpoint, parseVerifier } from '@postern/transparency';
+import { openContent } from '../subjects/seal-content.ts';
+import type { Subjects } from '../subjects/subjects.ts';
 import type { CheckpointKey } from './checkpoint-key.ts';
 import { newestCheckpoint, rootAt } from './checkpoints.ts';
-
-/** The log is not what was signed. `index` is the first entry that does not fit, where it can be told. */
-export class LogAltered extends Error {
-  readonly reason: string;
-  readonly index: number | null;
-  constructor(reason: string, index: number | null = null) {
-    super(reason);
-    this.name = 'LogAltered';
-    this.reason = reason;
-    this.index = index;
-  }
-}
+import { edgeOf } from './edge.ts';
+import { logSource } from './log-source.ts';
 
 /**
- * Checked before anything is appended (R27): the newest signed checkpoint is ours and its root is what the nodes give; the
- * head is where the newest checkpoint is.
+ * Checked before anything is appended (R27): the newest signed checkpoint is ours and its root is what the tiles give; the
+ * head is where the newest checkpoint is, and its edge is the tree's.
  *
  * @throws LogAltered
  */
-export async function assertConsistent(query: Query, { origin, verifier }: CheckpointKey): Promise<void> {
+export async function assertConsistent(query: Query, key: CheckpointKey): Promise<void> {
   const newest = await newestCheckpoint(query);
   if (newest) {
-    const { size, root } = openCheckpoint(newest.note, origin, [parseVerifier(verifier)]);
-    const root2 = await rootAt(query, size).catch(() => null);
-    if (size !== newest.size || !root2?.equals(root)) throw new LogAltered('tree_differs_from_checkpoint');
+    const { size, root } = opened(newest.note, key);
+    const own = await rootAt(query, size).catch(() => null);
+    if (size !== newest.size || !own?.equals(root)) throw new LogAltered('tree_differs_from_checkpoint');
   }
-  const [head] = await query<{ size: string; root: Buffer }>('select size, root from log_head');
+  const [head] = await query<{ size: string; root: Buffer; edge: Buffer }>('select size, root, edge from log_head');
   const actual = head && (await rootAt(query, Number(head.size)).catch(() => null));
-  if (!head || !actual?.equals(head.root)) throw new LogAltered('tree_differs_from_head');
+  if (!head || !actual?.equals(head.root) || !rootOfEdge(edgeOf(head)).equals(head.root)) {
+    throw new LogAltered('tree_differs_from_head');
+  }
   if (newest && Number(head.size) < newest.size) throw new LogAltered('log_truncated');
 }
 
-const PAGE = 5_000;
+const opened = (note: string, { origin, verifiers }: CheckpointKey): Checkpoint =>
+  openCheckpoint(note, origin, verifiers.map(parseVerifier));
+
+/** Signed checkpoints that an alteration is placed between. */
+const CHECKPOINTS = 1_000;
+const PAGE = 8 * TILE_WIDTH;
 
 /**
- * Verifies every entry: each leaf gives its node, each event that was not erased gives the commitment in its leaf, the nodes
- * give the signed root. Names the first entry that does not fit.
+ * Verifies every entry that the log still holds: each leaf, its chain, the tiles above, the signed roots, and each event that
+ * was not erased against the commitment in its leaf.
  *
  * @returns how many entries were verified.
- * @throws LogAltered
+ * @throws LogAltered naming the first entry that does not fit
  */
-export async function verifyLog(query: Query, key: CheckpointKey): Promise<number> {
+export async function verifyLog(
+  query: Query,
+  { key, subjects }: { key: CheckpointKey; subjects: Pick<Subjects, 'keysOf'> },
+): Promise<number> {
   const newest = await newestCheckpoint(query);
-  const size = newest?.size ?? 0;
-  const edge: { level: number; hash: Buffer }[] = [];
-  for (let from = 0; from < size; from += PAGE) {
-    const rows = await query<{ index: string; leaf: Buffer; hash: Buffer; fits: boolean }>(
-      `select e.index, e.leaf, n.hash,
-         (v.canonical is null or convert_from(e.leaf, 'UTF8')::json ->> 'commitment' =
-           rtrim(translate(encode(sha256(v.salt || v.canonical), 'base64'), E'+/\\n', '-_'), '=')) is not false as fits
-       from log_entries e join log_nodes n on n.level = 0 and n.index = e.index
-       left join log_events v on v.index = e.index
-       where e.index >= $1 and e.index < least($1 + $2, $3) order by e.index`,
-      [from, PAGE, size],
-    );
-    for (const [i, { index, leaf, hash, fits }] of rows.entries()) {
-      if (Number(index) !== from + i) throw new LogAltered('entry_missing', from + i);
-      if (!leafHash(leaf).equals(hash)) throw new LogAltered('leaf_differs', from + i);
-      if (!fits) throw new LogAltered('event_differs', from + i);
-      grow(edge, leafHash(leaf));
-    }
-    if (rows.length < Math.min(PAGE, size - from)) throw new LogAltered('entry_missing', from + rows.length);
+  if (!newest) return 0;
+  const notes = await query<{ note: string }>(
+    'select note from log_checkpoints where note is not null and tree_size < $1 order by tree_size desc limit $2',
+    [newest.size, CHECKPOINTS],
+  );
+  const [kept] = await query<{ first: string | null }>('select min(first) as first from log_runs');
+  const from = Math.ceil(Number(kept?.first ?? 0) / TILE_WIDTH) * TILE_WIDTH;
+  const commitments = createCommitments(query, subjects);
+  const verified = await verifyTree(logSource(query), {
+    checkpoint: opened(newest.note, key),
+    older: notes.map(({ note }) => opened(note, key)),
+    from,
+    linkOf: linkIn,
+  });
+  for (let begin = from; begin < newest.size; begin += PAGE) {
+    await commitments.verify(begin, Math.min(begin + PAGE, newest.size));
   }
-  if (newest) {
-    const { root } = openCheckpoint(newest.note, key.origin, [parseVerifier(key.verifier)]);
-    const folded = edge.map(({ hash }) => hash).reduceRight((right, left) => nodeHash(left, right));
-    if (!folded.equals(root)) throw new LogAltered('root_differs');
-  }
-  return size;
+  return verified;
 }
 
-/** Adds a leaf to the right edge: complete subtrees, largest first. */
-function grow(edge: { level: number; hash: Buffer }[], hash: Buffer): void {
-  let at = { level: 0, hash };
-  for (let left = edge.at(-1); left?.level === at.level; left = edge.at(-1)) {
-    edge.pop();
-    at = { level: at.level + 1, hash: nodeHash(left.hash, at.hash) };
+type EntryLeaf = {
+  kind: string;
+  id: string;
+  producer: string;
+  epoch: number;
+  seq: number;
+  previous: string;
+  commitment: string;
+};
+
+/** The link of an event's entry in its producer's chain (R22); receipts of batches have none. */
+export function linkIn(entry: Buffer): Link | null {
+  const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf;
+  if (leaf.kind !== 'entry') return null;
+  return { chain: leaf.producer, epoch: leaf.epoch, seq: leaf.seq, previous: leaf.previous };
+}
+
+function createCommitments(query: Query, subjects: Pick<Subjects, 'keysOf'>) {
+  const source = logSource(query);
+  const leavesOf = async (begin: number, end: number): Promise<EntryLeaf[]> => {
+    const bundles: Buffer[] = [];
+    for (let at = begin; at < end; at += TILE_WIDTH)
+      bundles.push(...(await source.bundle(at / TILE_WIDTH, TILE_WIDTH)));
+    return bundles.slice(0, end - begin).map((entry) => JSON.parse(entry.toString('utf8')) as EntryLeaf);
+  };
+  return {
+    /** @param begin where a bundle begins */
+    async verify(begin: number, end: number): Promise<void> {
+      const leaves = await leavesOf(begin, end);
+      const rows = await query<{ index: string; event_id: string; subject: string | null; sealed: Buffer | null }>(
+        'select index, event_id, subject, sealed from log_every_event where index >= $1 and index < $2 order by index',
+        [begin, end],
+      );
+      const keys = await subjects.keysOf(rows.flatMap(({ subject }) => subject ?? []));
+      const found = new Set(rows.map(({ index }) => Number(index) - begin));
+      await assertNoneMissing(query, leaves, found, begin);
+      for (const { index, event_id: id, subject, sealed } of rows) {
+        const leaf = leaves[Number(index) - begin];
+        if (leaf?.id !== id) throw new LogAltered('event_differs', Number(index));
+        const key = subject === null ? undefined : keys.get(subject);
+        if (!key || !sealed) continue;
+        if (leaf.commitment !== commitmentIn(key, id, sealed)) throw new LogAltered('event_differs', Number(index));
+      }
+    },
+  };
+}
+
+/** An entry without a row is one that fits no event, or one whose event stands under another number too. */
+async function assertNoneMissing(query: Query, leaves: readonly EntryLeaf[], found: Set<number>, begin: number) {
+  const without = leaves.flatMap(({ kind, id }, i) =>
+    kind === 'entry' && !found.has(i) ? [{ id, index: begin + i }] : [],
+  );
+  if (without.length === 0) return;
+  const rows = await query<{ id: string }>(
+    `select event_id as id from log_every_event where event_id = any($1::uuid[])
+     union select event_id from log_opaque where event_id = any($1::uuid[])`,
+    [without.map(({ id }) => id)],
+  );
+  const known = new Set(rows.map(({ id }) => id));
+  const missing = without.find(({ id }) => !known.has(id));
+  if (missing) throw new LogAltered('event_missing', missing.index);
+}
+
+function commitmentIn(key: Parameters<typeof openContent>[0], id: string, sealed: Buffer): string | null {
+  try {
+    const { salt, canonical } = openContent(key, id, sealed);
+    return Buffer.from(commitmentOf(salt, canonical)).toString('base64url');
+  } catch {
+    return null;
   }
-  edge.push(at);
 }

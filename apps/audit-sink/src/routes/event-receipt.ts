@@ -1,6 +1,6 @@
 import { route } from '@postern/http';
 import { z } from 'zod';
-import { readReceipt } from '../log/read-events.ts';
+import { readReceipt } from '../search/read-receipt.ts';
 import { AUDITOR, type ReadLog } from './deps.ts';
 
 const answer = z.strictObject({
@@ -15,7 +15,7 @@ const answer = z.strictObject({
 });
 
 /** An event with what proves, offline, that it is in the log. */
-export const eventReceipt = ({ query, key }: ReadLog) =>
+export const eventReceipt = (log: ReadLog) =>
   route({
     method: 'GET',
     path: '/v1/events/:id/receipt',
@@ -27,7 +27,7 @@ export const eventReceipt = ({ query, key }: ReadLog) =>
     answers: { 200: answer },
     problems: ['event_not_found'],
     async handle({ principal, params: { id } }, audit) {
-      const { treeSize, ...body } = await readReceipt(query, key, { tenant: principal.tenant, id });
+      const { treeSize, ...body } = await readReceipt(log, { tenant: principal.tenant, id });
       return audit.released(
         { resource: { type: 'event', id }, details: { index: body.index, treeSize } },
         { status: 200, body },

@@ -1,8 +1,10 @@
 import type { MigrationSet } from '@postern/postgres';
+import { runsStep } from './log-runs.ts';
 
 /**
- * The log. `log_nodes` and `log_entries` are only ever appended to; `log_events` holds what may be erased (R28): the event
- * and the salt without which its leaf says nothing.
+ * The log. `log_runs` holds the leaves, one row a batch, and `log_tiles` the hashes above them; both are only ever added to.
+ * `log_events` holds what may be searched and erased (R28): the event and the salt without which its leaf says nothing, sealed
+ * under the key of whom it is about in `log_subjects`.
  */
 export const logMigrations: MigrationSet = {
   set: 'log',
@@ -103,13 +105,16 @@ export const logMigrations: MigrationSet = {
       alter table log_events drop constraint log_events_index_fkey;
       drop index log_entries_event;
     `,
+    '0003-runs': runsStep,
   },
   privileges: {
-    log_nodes: ['select', 'insert'],
-    log_entries: ['select', 'insert'],
-    log_batches: ['select', 'insert'],
+    // Leaves are deleted by retention, and never changed.
+    log_runs: ['select', 'insert', 'delete'],
     log_head: ['select', 'update'],
-    log_checkpoints: ['select', 'insert', 'update'],
+    log_checkpoints: ['select', 'insert', 'update', 'delete'],
     log_keys: ['select', 'insert'],
+    // What a tenant may see is what row-level security lets through; everything else goes through the views below.
+    log_events: ['select'],
+    log_counts: ['select'],
   },
 };
