@@ -57,6 +57,16 @@ export type RouteAudit<A extends Action, R extends Answers> = {
   itemWithin<S, B extends Action = A>(tx: Transaction<S>, what: What<B>): Promise<void>;
   /** As `released`, with a body of bytes. */
   bytes<B extends Action = A>(what: WhatRead<B>, body: Bytes): Promise<Released>;
+  /**
+   * A stream that is recorded on both sides (R23): the intent before its first byte leaves, the outcome before its end does. Where the
+   * outcome cannot be written, the stream breaks off. Null where the guard does not hold: nothing was recorded or released.
+   * `outcome` is asked at the end, whatever became of the stream.
+   */
+  streamed<B extends Action = A>(
+    intent: Intent<B> & { readonly guard?: AuditGuard },
+    source: Stream,
+    outcome: () => Omit<What<B>, 'outcome' | 'reason'>,
+  ): Promise<Released | null>;
   stream<B extends Action = A>(what: WhatRead<B>, source: Stream): Promise<Released>;
   page<B extends Action = A>(what: WhatRead<B>, page: Page): Promise<Released>;
   redirect<B extends Action = A>(what: WhatRead<B>, redirect: Redirect): Promise<Released>;

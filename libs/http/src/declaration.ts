@@ -53,7 +53,7 @@ export type Idempotency = {
 };
 
 /** How a body is read. */
-export type Consumes = 'json' | 'form' | 'bytes';
+export type Consumes = 'json' | 'form' | 'bytes' | 'stream';
 
 export type RouteInput<P, Q, B, H, Who, Caller> = {
   readonly principal: Caller;
@@ -97,7 +97,8 @@ export type RouteDeclaration<
   readonly headers?: H;
   /**
    * `form`: `application/x-www-form-urlencoded`, a repeated parameter becomes an array. `bytes`: the body as it came, of one of
-   * the types of `Content`; its schema is `content`. Default `json`.
+   * the types of `Content`; its schema is `content`. `stream`: `application/octet-stream` of any length, given unread and without
+   * `bodyLimit`; its schema is `byteStream`. Default `json`.
    */
   readonly consumes?: Consumes;
   /** Bytes. Default 64 KiB. */

@@ -21,6 +21,7 @@ export {
   type Released,
   type Stream,
 } from './released.ts';
+export { byteStream } from './byte-stream.ts';
 export { open, OPEN_ROUTES } from './open.ts';
 export type { AuditGuard, AuditPort, Intent, RouteAudit, What, WhatRead } from './audit-port.ts';
 export { createHttpApp, routesOn, type App, type AppSpec } from './app.ts';

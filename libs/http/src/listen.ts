@@ -22,6 +22,8 @@ export type ListenOptions = {
 export type ConnectionLimits = {
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** The same on a listener with routes that stream: there a whole request may take long, though no other body may. */
+  readonly streamTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly headerBytes: number;
   /** R12: above the longest life of a token bound to the connection's certificate. */
@@ -38,6 +40,7 @@ export type Listening = {
 const LIMITS = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  streamTimeoutMs: 60 * 60_000,
   keepAliveMs: 60_000,
   headerBytes: 16 * 1024,
 } as const;
@@ -63,6 +66,7 @@ export async function listen(
     const context: ListenerContext = {
       name,
       origins: () => origins[name],
+      pauseMs: bounds.requestTimeoutMs,
       isLast: (connection) => draining.now || performance.now() - connection.openedAt > bounds.connectionAgeMs,
     };
     const server = serverOf(app, name, tls, context, bounds);
@@ -106,9 +110,10 @@ function serverOf(
   bounds: ConnectionLimits,
 ): Server {
   const handler = expressApp(app, context);
+  const streams = app.routes.some(({ consumes, listeners }) => consumes === 'stream' && listeners.includes(name));
   const options = {
     headersTimeout: bounds.headersTimeoutMs,
-    requestTimeout: bounds.requestTimeoutMs,
+    requestTimeout: streams ? bounds.streamTimeoutMs : bounds.requestTimeoutMs,
     keepAliveTimeout: bounds.keepAliveMs,
     maxHeaderSize: bounds.headerBytes,
     connectionsCheckingInterval: Math.min(1_000, bounds.headersTimeoutMs),

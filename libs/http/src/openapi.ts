@@ -106,6 +106,10 @@ function listed(schema: z.ZodType, place: 'path' | 'query' | 'header'): Json[] {
 
 function requestBody({ consumes, bodyLimit }: Route, schema: z.ZodType): Json {
   const description = `At most ${bodyLimit} bytes.`;
+  if (consumes === 'stream') {
+    const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+    return { required: true, description: 'Of any length. Read the answer while you send.', content: bytes };
+  }
   if (consumes === 'bytes')
     return { required: true, description, content: Object.fromEntries(CONTENT_TYPES.map((type) => [type, {}])) };
   const type = consumes === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';

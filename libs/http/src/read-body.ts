@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { problem, type Problem } from '@postern/runtime';
+import { incomingBytes } from './byte-stream.ts';
 import { contentOf, contentTypeOf } from './content.ts';
 import type { Route } from './declaration.ts';
 
@@ -7,9 +8,10 @@ const EMPTY = Buffer.alloc(0);
 
 /**
  * Reads the body a route declares, as a value that its schema is to parse; undefined where there is none.
- * @throws Problem `unsupported_media_type`, `payload_too_large`, `malformed_json`, `malformed_request`.
+ * `pauseMs`: how long it may take, or a piece of it where it is streamed.
+ * @throws Problem `unsupported_media_type`, `payload_too_large`, `malformed_json`, `malformed_request`, `request_timeout`.
  */
-export async function readBody(request: IncomingMessage, route: Route): Promise<unknown> {
+export async function readBody(request: IncomingMessage, route: Route, pauseMs: number): Promise<unknown> {
   const { headers } = request;
   const length = headers['content-length'];
   const carriesBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
@@ -17,17 +19,23 @@ export async function readBody(request: IncomingMessage, route: Route): Promise<
     if (carriesBody) throw problem('invalid_input', { fields: [{ field: 'body', rule: 'not_taken' }] });
     return undefined;
   }
+  if (route.consumes === 'stream') {
+    if ((headers['content-type'] ?? '').toLowerCase() !== 'application/octet-stream') throw unsupported();
+    expectPlain(headers['content-encoding']);
+    return incomingBytes(request, pauseMs);
+  }
   const bytesType = route.consumes === 'bytes' ? contentTypeOf(headers['content-type']) : undefined;
   if (!carriesBody && bytesType === undefined) return undefined;
   if (bytesType === undefined) expectType(headers['content-type'], route.consumes);
-  if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') throw unsupported();
+  expectPlain(headers['content-encoding']);
   if (length !== undefined && Number(length) > route.bodyLimit) throw tooLarge();
-  const bytes = await collect(request, route.bodyLimit);
+  const bytes = await collect(request, route.bodyLimit, pauseMs);
   if (bytesType !== undefined) return contentOf(bytesType, bytes, (text) => jsonOf(text, route.depthLimit));
   return route.consumes === 'form' ? formOf(bytes) : jsonOf(bytes, route.depthLimit);
 }
 
 const tooLarge = () => problem('payload_too_large', { headers: { connection: 'close' } });
+const tooLate = () => problem('request_timeout', { headers: { connection: 'close' } });
 const unsupported = () => problem('unsupported_media_type');
 
 function expectType(contentType: string | undefined, consumes: Route['consumes']): void {
@@ -37,11 +45,17 @@ function expectType(contentType: string | undefined, consumes: Route['consumes']
   if (type.trim() !== wanted || (charset !== undefined && !/^charset="?utf-8"?$/.test(charset))) throw unsupported();
 }
 
-function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
+function expectPlain(encoding: string | undefined): void {
+  if (encoding !== undefined && encoding !== 'identity') throw unsupported();
+}
+
+function collect(request: IncomingMessage, limit: number, deadlineMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    const timer = setTimeout(() => fail(tooLate()), deadlineMs);
     const fail = (reason: Problem) => {
+      clearTimeout(timer);
       request.off('data', take);
       reject(reason);
     };
@@ -51,9 +65,10 @@ function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
       else chunks.push(chunk);
     };
     request.on('data', take);
-    request.once('end', () =>
-      resolve(chunks.length === 1 ? chunks[0]! : chunks.length === 0 ? EMPTY : Buffer.concat(chunks, size)),
-    );
+    request.once('end', () => {
+      clearTimeout(timer);
+      resolve(chunks.length === 1 ? chunks[0]! : chunks.length === 0 ? EMPTY : Buffer.concat(chunks, size));
+    });
     request.once('error', () => fail(problem('malformed_request')));
     request.once('close', () => {
       if (!request.complete) fail(problem('malformed_request'));

@@ -1,6 +1,7 @@
 import { newEvent, type Action, type AuditEvent, type EventDraft } from '@postern/audit';
 import { Problem } from '@postern/runtime';
 import type { AuditGuard, AuditPort, RouteAudit, What, WhatRead } from './audit-port.ts';
+import { recordedStream } from './recorded-stream.ts';
 import { release, type Answer, type Answers, type Outgoing, type Released } from './released.ts';
 import { bytesAnswer, jsonAnswer, pageAnswer, redirectAnswer, streamAnswer } from './serialise.ts';
 
@@ -59,6 +60,16 @@ export function createRouteAudit({ port, action, answers, frame, now }: RouteAud
     item: (what) => port.commit(eventOf(what as WhatRead<Action>, what.outcome ?? 'success'), what.guard),
     itemWithin: (tx, what) => port.within(tx, eventOf(what as What<Action>, what.outcome ?? 'success')),
     bytes: (what, body) => attempt(() => read(what as WhatRead<Action>, bytesAnswer(answers, body))),
+    async streamed(intent, stream, outcome) {
+      const source = recordedStream(stream.source, (ending) =>
+        port.commit(eventOf({ ...(outcome() as What<Action>), ...ending }, ending.outcome)),
+      );
+      const outgoing = streamAnswer(answers, { ...stream, source });
+      const { guard } = intent;
+      return (await port.commit(eventOf(intent as What<Action>, 'intent'), guard))
+        ? release(outgoing, 'recorded')
+        : null;
+    },
     stream: (what, source) => attempt(() => read(what as WhatRead<Action>, streamAnswer(answers, source))),
     page: (what, page) => attempt(() => read(what as WhatRead<Action>, pageAnswer(answers, page))),
     redirect: (what, redirect) => attempt(() => read(what as WhatRead<Action>, redirectAnswer(answers, redirect))),

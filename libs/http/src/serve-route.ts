@@ -20,6 +20,8 @@ import { writeAnswer } from './write-answer.ts';
 export type ListenerContext = {
   readonly name: ListenerName;
   readonly origins: () => readonly string[];
+  /** How long a body may take to arrive, or a piece of it where it is streamed. */
+  readonly pauseMs: number;
   readonly isLast: (connection: Connection) => boolean;
 };
 
@@ -51,7 +53,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
     const params = parsed(route.params, plainParams(request.params), 'params');
     const query = parsed(route.query, queryOf(request.url ?? ''), 'query');
     const headers = route.headers && parsed(route.headers, namedHeaders(route.headers, request), 'header');
-    const raw = await readBody(request, route);
+    const raw = await readBody(request, route, listener.pauseMs);
     const body = route.body && parsed(route.body, raw, 'body');
     const input = {
       principal,

@@ -121,6 +121,19 @@ function bodyAttacks(
   // Any bytes are a body there; what is named JSON must be it.
   const bytes = consumes === 'bytes';
   const deep = depthLimit + 1;
+  // Any bytes of any length are a stream.
+  if (consumes === 'stream') {
+    return [
+      {
+        name: 'wrong content type',
+        status: 415,
+        code: 'unsupported_media_type',
+        type: 'text/plain',
+        body: CANARY,
+        token,
+      },
+    ];
+  }
   return [
     ...(bytes
       ? []

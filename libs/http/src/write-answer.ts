@@ -26,7 +26,8 @@ export async function writeAnswer(
 ): Promise<void> {
   if (response.headersSent || response.destroyed) return;
   const { status, body } = outgoing;
-  const unread = leavesUnread(request);
+  // A stream may be made of the request that is still coming in.
+  const unread = !isStream(body) && leavesUnread(request);
   const headers: OutgoingHttpHeaders = {
     ...BASE,
     'cache-control': status < 400 ? cacheControl : 'no-store',
@@ -51,6 +52,9 @@ export async function writeAnswer(
     await pipeline(Readable.from(body), response);
   }
 }
+
+const isStream = (body: Outgoing['body']): boolean =>
+  typeof body === 'object' && body !== null && !Buffer.isBuffer(body);
 
 function leavesUnread(request: IncomingMessage): boolean {
   if (request.complete) return false;
