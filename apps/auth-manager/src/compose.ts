@@ -96,6 +96,7 @@ export async function compose(
       const rounds = [
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
+        { name: 'forget_revocations', run: sequence.forget },
       ];
       closing.after(startRounds(rounds, { logger, everySeconds: 30 }));
     }

@@ -80,7 +80,9 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics: registry, now }));
-      closing.after(startRounds(rounds({ db, query, profile, registry, now }), { logger, everySeconds: 60 }));
+      const forgetRevocations = { name: 'forget_revocations', run: sequence.forget };
+      const all = [...rounds({ db, query, profile, registry, now }), forgetRevocations];
+      closing.after(startRounds(all, { logger, everySeconds: 60 }));
     }
     const postern = closing.after(
       createPostern({

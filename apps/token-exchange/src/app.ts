@@ -4,6 +4,9 @@ import type { RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
 import { metadata } from './routes/metadata.ts';
 import { publicToken, type PublicTokenDeps } from './routes/public-token.ts';
+import { createRevocation } from './routes/create-revocation.ts';
+import { getExchange } from './routes/get-exchange.ts';
+import { revoke } from './routes/revoke.ts';
 import { token } from './routes/token.ts';
 
 export const SERVICE = 'token-exchange';
@@ -23,6 +26,6 @@ export function createApp({ http, ...deps }: AppDeps): App {
   const { introspection, issuer, sequence: revocations, apiUrl } = deps;
   const workloads = http.workloads.workloads.map(({ name }) => name);
   const own = issuerRoutes({ issuer, revocations, introspection, workloads, apiUrl, metadata: metadata(deps) });
-  const routes = [token(deps), ...withoutCertificate, ...own];
+  const routes = [token(deps), ...withoutCertificate, revoke(deps), createRevocation(deps), getExchange(deps), ...own];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });
 }

@@ -5,9 +5,9 @@ import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issu
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
 import { openAudit, startRelay } from '@postern/outbox';
-import { openPostgres, useOnce } from '@postern/postgres';
+import { forgetExpired, openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
@@ -52,18 +52,20 @@ export async function compose(
     const own = { issuer: issuer.issuer, page: sequence.page };
     const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
     const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations, now });
-    const verifier = closing.after(
+    const common = { issuers: trust.issuers, audience: SERVICE, profile, fetchJwks, useOnce: once, revocations, now };
+    // What may be exchanged; the routes of this service take only what it minted for itself.
+    const subjects = closing.after(
       createTokenVerifier({
-        issuers: trust.issuers,
-        audience: SERVICE,
+        ...common,
         kinds: ['provider-access', 'grant', 'postern-access'],
-        profile,
-        fetchJwks,
-        revocations,
-        useOnce: once,
         bearerSubject: (azp, workload) =>
           policy.workloads.find(({ name }) => name === workload)?.bearerSubjects.includes(azp) === true,
-        now,
+      }),
+    );
+    const verifier = closing.after(
+      createTokenVerifier({
+        ...common,
+        kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
       }),
     );
     if (base.role !== 'api') {
@@ -74,10 +76,15 @@ export async function compose(
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics: registry, now }));
+      const rounds = [
+        { name: 'forget_revocations', run: sequence.forget },
+        { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
+      ];
+      closing.after(startRounds(rounds, { logger, everySeconds: 60 }));
     }
     const app = createApp({
       db,
-      verifier,
+      subjects,
       policy,
       issuer,
       sequence,

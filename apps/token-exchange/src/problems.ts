@@ -8,4 +8,9 @@ export const problems = {
     title: 'Only token exchange (RFC 8693) is offered here',
     oauth: 'unsupported_grant_type',
   },
+  unauthorized_client: { status: 403, title: 'The token is another client’s', oauth: 'unauthorized_client' },
+  revocation_refused: { status: 400, title: 'That cannot be revoked here' },
+  token_not_found: { status: 404, title: 'No such token' },
+  operator_required: { status: 403, title: 'Only an operator may do this' },
+  exchange_not_found: { status: 404, title: 'No such exchange' },
 } as const satisfies ProblemTable;

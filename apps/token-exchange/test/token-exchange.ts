@@ -28,13 +28,16 @@ export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 export type Reply = { status: number; body: Record<string, unknown>; text: string };
 
+export type CallOptions = { method?: 'GET' | 'POST'; headers?: Record<string, string>; body?: string };
+
 /** A workload with its certificate. */
 export type Caller = {
   workload: string;
   thumbprint: string;
   agent: MtlsAgent;
   /** Sends a form as it stands: for requests that are wrong. */
-  post(form: Record<string, string> | string): Promise<Reply>;
+  post(form: Record<string, string> | string, path?: string): Promise<Reply>;
+  call(path: string, options?: CallOptions): Promise<Reply>;
   exchange(subjectToken: string, audience: string, scope: string, more?: Record<string, string>): Promise<Reply>;
 };
 
@@ -84,6 +87,15 @@ export async function openWorld({
       { ...accounts.entry, tenant: { claim: 'tenant', prefix: 'kp_' } },
       own,
     ],
+    revocations: [
+      {
+        issuer,
+        kinds: ['token', 'client', 'subject', 'key'],
+        uri: `https://127.0.0.1:${apiPort}/v1/revocations`,
+        jwksUri: `${issuer}/.well-known/jwks.json`,
+        algorithms: ['ES256'],
+      },
+    ],
   };
   await createLocalRootKeyFile(at('root.key'));
   await writeFile(at('trust.json'), JSON.stringify(trust));
@@ -125,26 +137,29 @@ export async function openWorld({
   const listening = await listen(service.app, { tls: service.tls, config: config.base.listen });
   const closes: (() => unknown)[] = [];
 
+  async function call(agent: MtlsAgent, path: string, options: CallOptions = {}): Promise<Reply> {
+    const answer = await request(`${listening.urls.api}${path}`, { dispatcher: agent, ...options });
+    const text = await answer.body.text();
+    return { status: answer.statusCode, text, body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> };
+  }
+  const formOf = (form: Record<string, string> | string): CallOptions => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: typeof form === 'string' ? form : new URLSearchParams(form).toString(),
+  });
+
   async function caller(workload: string): Promise<Caller> {
     const { paths, thumbprint } = await postgres.authority.issue(workload);
     const material = await watchTlsMaterial(paths);
     const agent = openAgent(material, { servername: 'localhost' });
     closes.push(() => agent.close().then(() => material.close()));
-    const post = async (form: Record<string, string> | string): Promise<Reply> => {
-      const answer = await request(`${listening.urls.api}/token`, {
-        dispatcher: agent,
-        method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body: typeof form === 'string' ? form : new URLSearchParams(form).toString(),
-      });
-      const text = await answer.body.text();
-      return { status: answer.statusCode, text, body: JSON.parse(text) as Record<string, unknown> };
-    };
+    const post = (form: Record<string, string> | string, path = '/token') => call(agent, path, formOf(form));
     return {
       workload,
       thumbprint,
       agent,
       post,
+      call: (path, options) => call(agent, path, options),
       exchange: (subjectToken, audience, scope, more = {}) =>
         post({
           grant_type: TOKEN_EXCHANGE,

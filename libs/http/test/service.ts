@@ -153,7 +153,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
       problems: ['invalid_grant'],
       async handle({ body }, audit) {
         if (body.token === 'bad') throw problem('invalid_grant');
-        return audit.released({ details: { tokenId: 'x' } }, { status: 200, body: { revoked: true } });
+        return audit.released({ details: { tokens: 1, tokenId: 'x' } }, { status: 200, body: { revoked: true } });
       },
     }),
     route({

@@ -3,6 +3,7 @@ import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
 import { evaluate, type Decision, type PolicyDocument } from '@postern/policy';
 import { actOf, actorsAfter, assertMayAct } from './actor-chain.ts';
 import { audiencesOf, ceilingOf } from './ceiling.ts';
+import { clientOf } from './client-of.ts';
 import { ExchangeRefused } from './refusal.ts';
 
 export type ExchangeToken = {
@@ -53,9 +54,6 @@ export async function exchangeToken(deps: ExchangeToken, subject: Subject, asked
   const expiresInSeconds = Math.floor((expiresAt.getTime() - now().getTime()) / 1000);
   return { token, tokenId, expiresAt, expiresInSeconds, scopes: decision.granted, actors, decision } satisfies Exchange;
 }
-
-const clientOf = ({ workloads }: PolicyDocument, name: string): string =>
-  workloads.find((workload) => workload.name === name)?.client ?? name;
 
 /** @throws ExchangeRefused with the rule that decided */
 function decide({ policy, issuers }: ExchangeToken, principal: Principal, asked: Asked, caller: Caller): Decision {

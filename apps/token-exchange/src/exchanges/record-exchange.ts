@@ -1,16 +1,25 @@
+import type { RevocationSequence } from '@postern/issuer';
 import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
+import { holdLineage, isRevoked } from '../revocations/revoke-descendants.ts';
+import { ExchangeRefused } from './refusal.ts';
 import type { Asked, Caller, Exchange, Subject } from './exchange-token.ts';
 
-/** Writes the exchange's row; its event joins the same transaction. */
+/**
+ * Writes the exchange's row; its event joins the same transaction.
+ * @throws ExchangeRefused `revoked` where the subject was revoked while its token was being minted
+ */
 export async function recordExchange(
   tx: Transaction<Schema>,
+  sequence: RevocationSequence,
   { principal, heldBy }: Subject,
   { audience }: Asked,
   { workload }: Caller,
   exchange: Exchange,
   now: Date,
 ): Promise<void> {
+  await holdLineage(tx);
+  if (await isRevoked(tx, sequence, principal)) throw new ExchangeRefused('revoked');
   await tx
     .insertInto('exchanges')
     .values({

@@ -23,7 +23,8 @@ export type Reason =
   | 'actor_not_allowed'
   | 'chain_too_long'
   | 'no_life_left'
-  | 'proof_needed';
+  | 'proof_needed'
+  | 'revoked';
 
 type Entry = { status: 400 | 403; error: OAuthError; description: string };
 
@@ -58,6 +59,7 @@ const entries: Record<Reason, Entry> = {
   actor_not_allowed: request('The subject names someone else as its actor'),
   chain_too_long: request('Too many have acted for the subject already'),
   proof_needed: { status: 400, error: 'invalid_dpop_proof', description: 'A DPoP proof is needed' },
+  revoked: request('The subject token is not accepted'),
   no_life_left: request('The subject token expires too soon'),
 };
 

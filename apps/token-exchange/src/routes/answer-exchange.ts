@@ -1,4 +1,5 @@
 import type { RouteAudit, Released } from '@postern/http';
+import type { RevocationSequence } from '@postern/issuer';
 import type { Presented, TokenVerifier } from '@postern/oidc';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
@@ -7,10 +8,14 @@ import type { Schema } from '../db/schema.ts';
 import { exchangedEvent, refusedEvent, type Attempt } from '../exchanges/exchange-event.ts';
 import { exchangeToken, type Caller, type ExchangeToken } from '../exchanges/exchange-token.ts';
 import { recordExchange } from '../exchanges/record-exchange.ts';
-import { refusalOf } from '../exchanges/refusal.ts';
+import { ExchangeRefused, refusalOf } from '../exchanges/refusal.ts';
 import { ACCESS_TOKEN, askedFor, type ExchangeForm } from './exchange-form.ts';
 
-export type AnswerExchange = ExchangeToken & { db: Kysely<Schema>; verifier: Pick<TokenVerifier, 'verifySubject'> };
+export type AnswerExchange = ExchangeToken & {
+  db: Kysely<Schema>;
+  sequence: RevocationSequence;
+  subjects: Pick<TokenVerifier, 'verifySubject'>;
+};
 
 const minted = z.strictObject({
   access_token: z.string(),
@@ -43,10 +48,10 @@ export async function answerExchange(
   try {
     const asked = (attempt.asked = askedFor(form));
     const known = await authenticate();
-    const subject = (attempt.subject = await deps.verifier.verifySubject(form.subject_token, known.presented));
+    const subject = (attempt.subject = await deps.subjects.verifySubject(form.subject_token, known.presented));
     const exchange = await exchangeToken(deps, subject, asked, known.caller);
     const recorded = deps.db.transaction().execute(async (tx) => {
-      await recordExchange(tx, subject, asked, known.caller, exchange, deps.now());
+      await recordExchange(tx, deps.sequence, subject, asked, known.caller, exchange, deps.now());
       return audit.within(tx, exchangedEvent(deps.policy, attempt, exchange), {
         status: 200,
         body: {
@@ -59,6 +64,7 @@ export async function answerExchange(
       });
     });
     return await recorded.catch((cause: unknown) => {
+      if (cause instanceof ExchangeRefused) throw cause;
       throw problem('audit_unavailable', { retryAfterSeconds: 1, cause });
     });
   } catch (error) {

@@ -10,6 +10,7 @@ export type MetadataDeps = { issuer: { issuer: string }; apiUrl: string; policy:
  */
 export const metadata = ({ issuer, apiUrl, policy, profile }: MetadataDeps) => ({
   token_endpoint: profile.certificateBoundTokens ? `${apiUrl}/token` : `${issuer.issuer}/token`,
+  revocation_endpoint: `${apiUrl}/revoke`,
   mtls_endpoint_aliases: { token_endpoint: `${apiUrl}/token` },
   grant_types_supported: [TOKEN_EXCHANGE],
   response_types_supported: [],

@@ -54,6 +54,16 @@ export type FollowedRevocations = Revocations & {
   close(): Promise<void>;
 };
 
+type Followed = {
+  source: RevocationSource;
+  /** The entries up to this number are known. */
+  through: number;
+  /** When the newest head was signed, seconds since the epoch. */
+  headAt: number;
+  state: 'new' | 'followed' | 'lost';
+  looking: Promise<void> | null;
+};
+
 /**
  * Follows the revocation sequence of every source (R14): a snapshot first, then what is new, once a second. While one is
  * stale no token that it could have revoked is known to be alive: the token's own issuer is asked, else the answer is
@@ -63,8 +73,13 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
   const { sources, now, introspect, report = () => {}, times = followTimes } = spec;
   const known = createRevocationSet();
   const ending = new AbortController();
-  const followed = sources.map((source) => ({ source, through: 0, headAt: -Infinity, state: 'new' }));
-  type Followed = (typeof followed)[number];
+  const followed = sources.map((source): Followed => ({
+    source,
+    through: 0,
+    headAt: -Infinity,
+    state: 'new',
+    looking: null,
+  }));
 
   const seconds = () => Math.floor(now().getTime() / 1000);
   const stale = ({ headAt }: Followed) => seconds() - headAt > times.staleAfterSeconds;
@@ -87,17 +102,26 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
     }
   }
 
+  /** One look at a time, shared by whoever wants it. Never rejects. */
+  function lookOnce(at: Followed): Promise<void> {
+    at.looking ??= look(at)
+      .then(
+        () => become(at, stale(at) ? 'lost' : 'followed'),
+        (cause: unknown) => become(at, at.state === 'new' ? 'new' : 'lost', cause),
+      )
+      .finally(() => (at.looking = null));
+    return at.looking;
+  }
+
+  function become(at: Followed, state: Followed['state'], cause?: unknown): void {
+    if (state === at.state) return;
+    at.state = state;
+    if (state !== 'new') report({ issuer: at.source.issuer, state, cause });
+  }
+
   async function follow(at: Followed): Promise<void> {
     while (!ending.signal.aborted) {
-      const was = at.state;
-      try {
-        await look(at);
-        at.state = stale(at) ? 'lost' : 'followed';
-        if (at.state !== was) report({ issuer: at.source.issuer, state: at.state as 'followed' | 'lost' });
-      } catch (cause) {
-        if (was === 'followed') report({ issuer: at.source.issuer, state: 'lost', cause });
-        if (was !== 'new') at.state = 'lost';
-      }
+      await lookOnce(at);
       known.forget(seconds());
       await wait(times.everySeconds * 1000, undefined, { signal: ending.signal, ref: false }).catch(() => {});
     }
@@ -105,7 +129,12 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
 
   const running = Promise.all(followed.map(follow));
 
+  /** What may have been missed is read now; where that is in vain, the token's own issuer is asked. */
   async function asked(principal: Principal): Promise<'live' | 'revoked' | 'unknown'> {
+    const open = (at: Followed) => stale(at) && couldRevoke(at.source, principal);
+    await Promise.all(followed.filter(open).map(lookOnce));
+    if (known.revokes(principal)) return 'revoked';
+    if (!followed.some(open)) return 'live';
     const alive = (await introspect?.(principal).catch(() => null)) ?? null;
     return alive === null ? 'unknown' : alive ? 'live' : 'revoked';
   }

@@ -1,0 +1,48 @@
+import type { RevocationSequence } from '@postern/issuer';
+import type { RevocationTarget } from '@postern/oidc';
+import { queryIn } from '@postern/postgres';
+import { sql, type Transaction } from 'kysely';
+import type { Schema } from '../db/schema.ts';
+
+/** One token: who signed it, and its `jti`. */
+export type TokenName = { issuer: string; tokenId: string };
+
+/**
+ * Who mints holds it shared until the exchange's row is committed, who revokes holds it alone: whatever was minted from a
+ * token that is being revoked is either seen by the revocation, or sees it.
+ */
+const LINEAGE_LOCK = 0x7478_6c69;
+
+/** Taken before the subject is looked up among the revoked ({@link isRevoked}), in the transaction of the exchange. */
+export const holdLineage = (tx: Transaction<Schema>) =>
+  sql`select pg_advisory_xact_lock_shared(${LINEAGE_LOCK})`.execute(tx);
+
+export const isRevoked = (tx: Transaction<Schema>, sequence: RevocationSequence, { issuer, tokenId }: TokenName) =>
+  sequence.isRevoked(queryIn(tx), [{ kind: 'token', issuer, tokenId }]);
+
+/**
+ * Revokes a token, of whatever issuer, with every living token that was minted from it or from one of those.
+ * @returns how many tokens that are
+ */
+export async function revokeToken(
+  tx: Transaction<Schema>,
+  { sequence, issuer, now }: { sequence: RevocationSequence; issuer: { issuer: string }; now: () => Date },
+  token: TokenName,
+): Promise<number> {
+  await sql`select pg_advisory_xact_lock(${LINEAGE_LOCK})`.execute(tx);
+  const { rows } = await sql<{ id: string }>`
+    with recursive descendants (id) as (
+      select id from exchanges
+      where parent = ${token.tokenId} and parent_issuer = ${token.issuer} and expires_at > ${now()}
+      union
+      select e.id from exchanges e join descendants d on e.parent = d.id::text
+      where e.parent_issuer = ${issuer.issuer} and e.expires_at > ${now()}
+    )
+    select id from descendants`.execute(tx);
+  const targets: RevocationTarget[] = [
+    { kind: 'token', ...token },
+    ...rows.map(({ id }) => ({ kind: 'token' as const, issuer: issuer.issuer, tokenId: id })),
+  ];
+  await sequence.revoke(queryIn(tx), targets);
+  return targets.length;
+}

@@ -1,0 +1,87 @@
+import { route } from '@postern/http';
+import type { RevocationSequence } from '@postern/issuer';
+import { revocationTarget, type Principal, type RevocationTarget } from '@postern/oidc';
+import { queryIn } from '@postern/postgres';
+import { problem } from '@postern/runtime';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import type { Schema } from '../db/schema.ts';
+import { tenantOf } from '../exchanges/tenant-of.ts';
+import { revokeToken } from '../revocations/revoke-descendants.ts';
+
+export type CreateRevocation = {
+  db: Kysely<Schema>;
+  sequence: RevocationSequence;
+  issuer: { issuer: string };
+  now: () => Date;
+};
+
+/** The role of those who run Postern itself, for whatever tenant. */
+const OPERATOR = 'operator';
+
+/** The farthest that `before` may lie ahead: no one is locked out by a slip of the pen. */
+const MAX_AHEAD_SECONDS = 60;
+
+/**
+ * What an administrator revokes (R14): one token with its descendants, or a person's tokens up to a time, of their own
+ * tenant; an operator also a workload's, which acts for many. Sessions and grants are auth-manager's to end.
+ */
+export const createRevocation = (deps: CreateRevocation) =>
+  route({
+    method: 'POST',
+    path: '/v1/revocations',
+    listener: 'api',
+    summary: 'Revoke a token, a person’s tokens or a workload’s',
+    scope: 'tokens:revoke',
+    audit: 'token.revoked',
+    body: z.strictObject({ target: revocationTarget }),
+    answers: { 201: z.strictObject({ target: revocationTarget, tokens: z.int().nonnegative() }) },
+    problems: ['revocation_refused', 'token_not_found', 'operator_required'],
+    async handle({ principal, body: { target } }, audit) {
+      assertOffered(deps, target, principal);
+      return deps.db.transaction().execute(async (tx) => {
+        const tokens = await revoked(target);
+        const resource = { type: target.kind, id: nameOf(target) };
+        return audit.within(
+          tx,
+          { resource, details: { cause: 'administrator', tokens } },
+          { status: 201, body: { target, tokens } },
+        );
+
+        async function revoked(what: RevocationTarget): Promise<number> {
+          if (what.kind === 'token') {
+            if ((await tenantOf(tx, deps.issuer, what)) !== principal.tenant) throw problem('token_not_found');
+            return revokeToken(tx, deps, what);
+          }
+          await deps.sequence.revoke(queryIn(tx), [what]);
+          return 0;
+        }
+      });
+    },
+  });
+
+/** @throws Problem `revocation_refused` for what is not this service's to revoke, and for another tenant's person */
+function assertOffered({ now }: CreateRevocation, target: RevocationTarget, { tenant, roles }: Principal): void {
+  const offered = target.kind === 'token' || target.kind === 'subject' || target.kind === 'client';
+  if (!offered) throw problem('revocation_refused', { fields: [{ field: 'body.target.kind', rule: 'not_offered' }] });
+  if (target.kind === 'client' && !roles.has(OPERATOR)) throw problem('operator_required');
+  if (target.kind === 'subject' && target.tenant !== tenant) {
+    throw problem('revocation_refused', { fields: [{ field: 'body.target.tenant', rule: 'another_tenant' }] });
+  }
+  if ('before' in target && target.before > now().getTime() / 1000 + MAX_AHEAD_SECONDS) {
+    throw problem('revocation_refused', { fields: [{ field: 'body.target.before', rule: 'in_the_future' }] });
+  }
+}
+
+function nameOf(target: RevocationTarget): string {
+  switch (target.kind) {
+    case 'token':
+      return target.tokenId;
+    case 'subject':
+      return target.sub;
+    case 'client':
+      return target.client;
+    default:
+      throw new TypeError(`${target.kind} is not revoked here`);
+  }
+}

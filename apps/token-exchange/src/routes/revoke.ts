@@ -1,0 +1,53 @@
+import { noContent, route } from '@postern/http';
+import type { Introspection, RevocationSequence } from '@postern/issuer';
+import type { PolicyDocument } from '@postern/policy';
+import { problem } from '@postern/runtime';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import type { Schema } from '../db/schema.ts';
+import { clientOf } from '../exchanges/client-of.ts';
+import { revokeToken } from '../revocations/revoke-descendants.ts';
+
+export type RevokeDeps = {
+  db: Kysely<Schema>;
+  sequence: RevocationSequence;
+  introspection: Introspection;
+  issuer: { issuer: string };
+  policy: PolicyDocument;
+  now: () => Date;
+};
+
+/**
+ * RFC 7009: a workload gives back a token that was minted for it; what was minted from that token dies with it. A token
+ * that does not live, or is not of this issuer, is as good as revoked: 200 (section 2.2).
+ */
+export const revoke = (deps: RevokeDeps) =>
+  route({
+    method: 'POST',
+    path: '/revoke',
+    listener: 'api',
+    summary: 'Revoke a token and all that was minted from it (RFC 7009)',
+    access: 'workload',
+    workloads: deps.policy.workloads.map(({ name }) => name),
+    audit: 'token.revoked',
+    consumes: 'form',
+    errors: 'oauth',
+    bodyLimit: 32_768,
+    body: z.strictObject({
+      token: z.string().min(1).max(16_384),
+      token_type_hint: z.enum(['access_token', 'refresh_token']).optional(),
+      client_id: z.string().max(128).optional(),
+    }),
+    answers: { 200: noContent },
+    problems: ['unauthorized_client', 'revocation_unavailable'],
+    async handle({ workload, body: { token } }, audit) {
+      const principal = await deps.introspection.living(token);
+      if (principal === null) return audit.released({ details: { tokens: 0 } }, { status: 200 });
+      const { issuer, tokenId, tenant, clientId } = principal;
+      if (clientId !== clientOf(deps.policy, workload)) throw problem('unauthorized_client');
+      return deps.db.transaction().execute(async (tx) => {
+        const tokens = await revokeToken(tx, deps, { issuer, tokenId });
+        return audit.within(tx, { tenant, details: { tokenId, tokens, cause: 'client' } }, { status: 200 });
+      });
+    },
+  });
