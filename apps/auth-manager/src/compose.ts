@@ -76,6 +76,7 @@ export async function compose(
     const lock = openGrantLocks(db, { atOnce: Math.max(1, Math.floor(config.postgres.poolSize / 3)) });
     const confirm = confirmGrant({
       db,
+      sequence,
       lock,
       vault,
       provider,
@@ -92,7 +93,7 @@ export async function compose(
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
-      const finishing = { db, lock, vault, provider, audit, logger, now };
+      const finishing = { db, sequence, lock, vault, provider, audit, logger, now };
       const rounds = [
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },

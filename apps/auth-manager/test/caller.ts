@@ -19,6 +19,7 @@ export type Caller = {
   /** A token for this workload itself. */
   ownToken(scopes: readonly string[], options?: Partial<MintOptions>): Promise<string>;
   send(url: string, options?: SendOptions): Promise<Reply>;
+  sendForm(url: string, form: Record<string, string>): Promise<Reply>;
 };
 
 type Speaks = {
@@ -48,8 +49,17 @@ export function callerOver(
       }),
     ownToken: (scopes, options = {}) =>
       issuer.mint({ ...common, sub: workload, subjectIssuer: null, scopes, ...options }),
+    sendForm: (url, form) =>
+      answerOf(
+        request(url, {
+          dispatcher,
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams(form).toString(),
+        }),
+      ),
     async send(url, { method = 'GET', body, token = null, headers = {} } = {}) {
-      const answer = await request(url, {
+      const asked = request(url, {
         dispatcher,
         method: method as 'GET',
         headers: {
@@ -59,12 +69,17 @@ export function callerOver(
         },
         body: body === undefined ? null : JSON.stringify(body),
       });
-      const text = await answer.body.text();
-      return {
-        status: answer.statusCode,
-        body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
-        headers: answer.headers as Record<string, string>,
-      };
+      return answerOf(asked);
     },
+  };
+}
+
+async function answerOf(asked: ReturnType<typeof request>): Promise<Reply> {
+  const answer = await asked;
+  const text = await answer.body.text();
+  return {
+    status: answer.statusCode,
+    body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+    headers: answer.headers as Record<string, string>,
   };
 }

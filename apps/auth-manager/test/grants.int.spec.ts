@@ -129,6 +129,27 @@ test('a deleted grant is gone, revoked at the provider, and its intent and outco
   expect(outcomes.sort()).toEqual(['intent', 'success']);
 });
 
+test('R11, R14: what was minted from a grant is revoked with it, and lives until then', async () => {
+  const other = await consented(world, portal, replica);
+  const minted = String((await use(job, other)).body['access_token']);
+  const exchange = await world.caller('token-exchange');
+  const active = async () => {
+    const answer = await exchange.sendForm(`${replica.api}/introspect`, { token: minted });
+    return answer.body['active'];
+  };
+  const revocations = async () =>
+    ((await exchange.send(`${replica.api}/v1/revocations?after=0`)).body['revocations'] as { target: object }[]).map(
+      ({ target }) => target,
+    );
+  expect(await active()).toBe(true);
+  expect(await revocations()).not.toContainEqual(expect.objectContaining({ grantId: other }));
+  expect((await as('alice', `/v1/grants/${other}`, 'DELETE')).status).toBe(204);
+  expect(await revocations()).toContainEqual(expect.objectContaining({ kind: 'grant', grantId: other }));
+  const deadline = Date.now() + 10_000;
+  while ((await active()) !== false && Date.now() < deadline) await new Promise((again) => setTimeout(again, 20));
+  expect(await active()).toBe(false);
+});
+
 test('a grant is closed at once when the provider does not answer, and revoked there once it does', async () => {
   const other = await consented(world, portal, replica);
   await world.stopProvider();

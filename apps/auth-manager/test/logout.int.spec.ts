@@ -42,6 +42,12 @@ test('R15: when the person is logged out at the provider, the grants of that log
   await world.provider().logoutUser('alice');
   expect(world.provider().logoutDeliveries).toContainEqual({ clientId: 'portal', status: 200 });
   expect(await Promise.all([grant, ofAudrey, elsewhere].map(stateOf))).toEqual(['ended', 'active', 'active']);
+  const { revocations } = (await portal.send(`${replica.api}/v1/revocations`)).body as {
+    revocations: { target: { kind: string; grantId?: string } }[];
+  };
+  const targets = revocations.map(({ target }) => target);
+  expect(targets.filter(({ kind }) => kind === 'grant').map(({ grantId }) => grantId)).toEqual([grant]);
+  expect(targets.map(({ kind }) => kind)).toContain('session');
 });
 
 /** A provider of our own with only keys, whose logout tokens can say anything. */

@@ -1,3 +1,4 @@
+import { openRevocations, type RevocationSequence } from '@postern/issuer';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,9 +84,21 @@ function scripted(outcomes: RefreshOutcome[], active = true) {
   return { sent, asked, calls: calls as ProviderCalls };
 }
 
+// The head is for those who follow; nobody does here.
+const sequence = {
+  revoke: (...written: Parameters<RevocationSequence['revoke']>) =>
+    openRevocations({
+      query: postgres.query,
+      issuer: { signHead: () => Promise.reject(new Error('nobody follows')) },
+      longestLifeSeconds: 600,
+      now: () => now,
+    }).revoke(...written),
+};
+
 const replica = (provider: ProviderCalls) => {
   const confirm = confirmGrant({
     db: postgres.db,
+    sequence,
     lock: openGrantLocks(postgres.db, { atOnce: 2 }),
     vault,
     provider,

@@ -69,7 +69,7 @@ export async function openWorld({
   const rootKeyPath = join(folder, 'root.key');
   await createLocalRootKeyFile(rootKeyPath);
   const trustPath = join(folder, 'trust.json');
-  await writeFile(trustPath, JSON.stringify(trustOf(issuer)));
+  await writeFile(trustPath, JSON.stringify(trustOf(issuer, publicUrl)));
   const clientKeyPath = join(folder, 'client.jwk');
   await writeFile(clientKeyPath, JSON.stringify(await exportJWK(clientKey.privateKey)));
 
@@ -156,8 +156,18 @@ export async function openWorld({
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
-const trustOf = ({ entry }: TestIssuer) => ({
+const trustOf = ({ entry }: TestIssuer, publicUrl: string) => ({
   trustDomain: DEVELOPMENT_TRUST_DOMAIN,
   workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
   issuers: [entry],
+  // Its own, read from its database; the uri is where others read it.
+  revocations: [
+    {
+      issuer: publicUrl,
+      kinds: ['grant', 'session'],
+      uri: `${publicUrl}/v1/revocations`,
+      jwksUri: `${publicUrl}/.well-known/jwks.json`,
+      algorithms: ['ES256'],
+    },
+  ],
 });

@@ -189,7 +189,7 @@ describe('an administrator revokes', () => {
     expect((await revoke({ kind: 'client', client: 'job', before })).status).toBe(403);
     for (const target of [
       { kind: 'session', issuer: world.realm.entry.issuer, sessionId: 's' },
-      { kind: 'grant', grantId: 'grant-1' },
+      { kind: 'grant', grantId: 'grant-1', before },
       { kind: 'key', issuer: world.issuer, keyId: 'k' },
     ]) {
       expect((await revoke(target)).status).toBe(400);

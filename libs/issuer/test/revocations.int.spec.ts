@@ -175,7 +175,11 @@ describe('a replica that follows', () => {
   test.each<[string, (tokenId: string, keyId: string) => RevocationTarget, Partial<MintedClaims>]>([
     ['the token', (tokenId) => token(tokenId), {}],
     ['its session', () => ({ kind: 'session', issuer: realm, sessionId: 'session-1' }), { sid: 'session-2' }],
-    ['its grant', () => ({ kind: 'grant', grantId: 'grant-1' }), { grant_id: 'grant-2' }],
+    [
+      'its grant',
+      () => ({ kind: 'grant', grantId: 'grant-1', before: Math.floor(at / 1000) + 1 }),
+      { grant_id: 'grant-2' },
+    ],
     [
       'its person, before a time',
       () => ({ kind: 'subject', tenant: 'acme', issuer: realm, sub: 'alice-id', before: Math.floor(at / 1000) + 1 }),
@@ -268,7 +272,7 @@ describe('a replica that follows', () => {
     await known(world);
     const { token: minted } = await mint();
     await revoke(
-      { kind: 'grant', grantId: 'grant-1' },
+      { kind: 'grant', grantId: 'grant-1', before: Math.floor(at / 1000) + 1 },
       { kind: 'token', issuer: realm, tokenId: 'x' },
       { kind: 'client', client: 'nobody', before: Math.floor(at / 1000) },
     );

@@ -6,22 +6,32 @@ import type { GrantLock, LockedConnection } from '../refresh/grant-lock.ts';
 import { readReply } from '../refresh/journal-reply.ts';
 import { openAttempt } from '../refresh/open-attempt.ts';
 import { type GrantRow, type Owner, ownedBy } from './grant.ts';
+import { revokeForGood, type RevokeTokens } from './revoke-tokens.ts';
 import { openText, type Vault } from './vault.ts';
 
-export type RevokeGrant = { db: Kysely<Schema>; lock: GrantLock; vault: Vault; provider: ProviderCalls; now: Now };
+export type RevokeGrant = RevokeTokens & {
+  db: Kysely<Schema>;
+  lock: GrantLock;
+  vault: Vault;
+  provider: ProviderCalls;
+  now: Now;
+};
 
 /**
- * Closes one of the person's grants to every use, in one statement: from its commit on nothing is minted from it. What
- * remains is to tell the provider ({@link finishRevocation}), which a worker repeats until it succeeded.
+ * Closes one of the person's grants to every use: from the commit on nothing is minted from it, and what was minted is
+ * revoked (R14). What remains is to tell the provider ({@link finishRevocation}), which a worker repeats until it succeeded.
  * @throws Problem `grant_not_found`, for another person's as for none.
  */
-export async function beginRevocation(db: Kysely<Schema>, owner: Owner, id: string, now: Date): Promise<void> {
-  const { numUpdatedRows } = await db
-    .updateTable('grants')
-    .set({ state: 'revoking', updated_at: now })
-    .where((row) => row.and({ id, ...ownedBy(owner) }))
-    .executeTakeFirst();
-  if (numUpdatedRows !== 1n) throw problem('grant_not_found');
+export async function beginRevocation(deps: RevokeGrant, owner: Owner, id: string): Promise<void> {
+  await deps.db.transaction().execute(async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable('grants')
+      .set({ state: 'revoking', updated_at: deps.now() })
+      .where((row) => row.and({ id, ...ownedBy(owner) }))
+      .executeTakeFirst();
+    if (numUpdatedRows !== 1n) throw problem('grant_not_found');
+    await revokeForGood(tx, deps, [id]);
+  });
 }
 
 async function tokensOf({ vault }: RevokeGrant, locked: LockedConnection, grant: GrantRow): Promise<Secret[]> {

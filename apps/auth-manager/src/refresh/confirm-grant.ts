@@ -111,5 +111,5 @@ async function settleLost(
     return;
   }
   await deps.recordLoss(grant);
-  await requireReauthorization(locked, grant, id, deps.now());
+  await requireReauthorization(locked, deps, grant, id, deps.now());
 }

@@ -1,5 +1,6 @@
 import { type Now, problem, Secret } from '@postern/runtime';
 import type { GrantRow } from '../grants/grant.ts';
+import type { RevokeTokens } from '../grants/revoke-tokens.ts';
 import { sealText } from '../grants/vault.ts';
 import type { ProviderCalls } from '../provider/provider-calls.ts';
 import { type ApplyReply, applyReply } from './apply-reply.ts';
@@ -9,7 +10,7 @@ import { journalReply } from './journal-reply.ts';
 import { openAttempt } from './open-attempt.ts';
 import { abandonAttempt, requireReauthorization } from './settle-attempt.ts';
 
-export type SendRefresh = ApplyReply & { provider: ProviderCalls; now: Now };
+export type SendRefresh = ApplyReply & RevokeTokens & { provider: ProviderCalls; now: Now };
 
 class DeadlinePassed extends Error {}
 
@@ -42,7 +43,7 @@ export async function sendRefresh(
       return { attempt, rotated: outcome.rotated !== undefined };
     }
     case 'refused':
-      await requireReauthorization(db, grant, attempt, now());
+      await requireReauthorization(db, deps, grant, attempt, now());
       throw problem('reauthorization_required');
     case 'rejected':
     case 'not_sent':

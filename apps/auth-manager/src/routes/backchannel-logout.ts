@@ -4,13 +4,14 @@ import type { Kysely } from 'kysely';
 import { problem } from '@postern/runtime';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
+import type { RevokeTokens } from '../grants/revoke-tokens.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { verifyLogoutToken, type VerifyLogoutToken } from '../sessions/verify-logout-token.ts';
 
-export type BackchannelLogout = { db: Kysely<Schema>; logout: VerifyLogoutToken };
+export type BackchannelLogout = RevokeTokens & { db: Kysely<Schema>; logout: VerifyLogoutToken };
 
 /** OpenID Connect Back-Channel Logout 1.0: the provider says that a session ended. 200 only once that is committed (R15). */
-export const backchannelLogoutRoute = ({ db, logout }: BackchannelLogout) =>
+export const backchannelLogoutRoute = ({ db, logout, sequence }: BackchannelLogout) =>
   route({
     method: 'POST',
     path: '/v1/backchannel-logout',
@@ -32,7 +33,7 @@ export const backchannelLogoutRoute = ({ db, logout }: BackchannelLogout) =>
         if (!(await useOnce(queryIn(tx), 'logout-jti', `${issuer} ${tokenId}`, expiresAt))) {
           throw problem('logout_refused');
         }
-        const grants = await endSessions(tx, verified, logout.now());
+        const grants = await endSessions(tx, { sequence }, verified, logout.now());
         return audit.within(
           tx,
           {

@@ -21,7 +21,7 @@ export const deleteGrantRoute = (deps: RevokeGrant) =>
       const { provider } = await getGrant(deps, owner, id);
       const what = { resource: { type: 'grant', id }, details: { cause: 'owner', provider } };
       return audit.effect(what, async () => {
-        await beginRevocation(deps.db, owner, id, deps.now());
+        await beginRevocation(deps, owner, id);
         await finishRevocation(deps, id);
         return { what, answer: { status: 204 } };
       });

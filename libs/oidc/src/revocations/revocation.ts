@@ -12,7 +12,7 @@ const before = z.int().positive();
 export const revocationTarget = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('token'), issuer: text, tokenId: text }),
   z.strictObject({ kind: z.literal('session'), issuer: text, sessionId: text }),
-  z.strictObject({ kind: z.literal('grant'), grantId: text }),
+  z.strictObject({ kind: z.literal('grant'), grantId: text, before }),
   z.strictObject({ kind: z.literal('subject'), tenant: tenantId, issuer: text, sub: text, before }),
   z.strictObject({ kind: z.literal('client'), client: text, before }),
   z.strictObject({ kind: z.literal('key'), issuer: text, keyId: text }),
