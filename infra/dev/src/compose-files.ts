@@ -1,5 +1,5 @@
 import { createLocalRootKeyFile } from '@postern/branch-keys';
-import { realmFor as compileRealm } from '@postern/keycloak';
+import { realmFor as compileRealm } from '@postern/keycloak/development';
 import { profileNamed } from '@postern/profile';
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';

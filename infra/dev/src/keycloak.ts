@@ -1,4 +1,4 @@
-import { realmFor } from '@postern/keycloak';
+import { realmFor } from '@postern/keycloak/development';
 import { profileNamed, type ProfileName } from '@postern/profile';
 import { type Realm } from '@postern/testing/realm';
 import { startKeycloak } from '@postern/testing/keycloak';

@@ -1,2 +1,10 @@
-export { realmFor, type RealmForOptions } from './realm-for.ts';
-export type { RealmRepresentation } from './representations.ts';
+export { modelsOf } from './document/model-of.ts';
+export { DocumentRefused, written, type Problem } from './document/problem.ts';
+export { readDocument, type PosternDocument } from './document/read-document.ts';
+export { documentJsonSchema } from './document/schema.ts';
+export type { Finding } from './document/finding.ts';
+export type { Origin, Setting } from './document/settings.ts';
+export { compileRealm } from './realm/compile.ts';
+export { RealmRefused, type RealmModel } from './realm/model.ts';
+export type { RealmRepresentation } from './realm/representations.ts';
+export { stableJson } from './realm/stable-json.ts';

@@ -3,7 +3,7 @@ import { describeWith, realPart } from '@postern/testing';
 import { identityProviderContract } from '@postern/testing/identity-provider-contract';
 import { keycloakDistribution, startKeycloak } from '@postern/testing/keycloak';
 
-import { realmFor } from '../src/index.ts';
+import { realmFor } from '../src/development/realm-for.ts';
 
 const keycloak = await realPart('Keycloak 26', keycloakDistribution);
 

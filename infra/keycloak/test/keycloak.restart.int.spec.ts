@@ -8,7 +8,7 @@ import { describeWith, developmentCa, freePort, realPart } from '@postern/testin
 import { contractRealm, createKeys, openRelyingParty } from '@postern/testing/identity-provider-contract';
 import { keycloakDistribution, startKeycloak } from '@postern/testing/keycloak';
 
-import { realmFor } from '../src/index.ts';
+import { realmFor } from '../src/development/realm-for.ts';
 
 const TWO_STARTS_MS = 240_000;
 const keycloak = await realPart('Keycloak 26', keycloakDistribution);

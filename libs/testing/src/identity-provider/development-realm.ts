@@ -1,7 +1,7 @@
 import { stableId, type Realm, type RealmClient, type RealmUser } from './realm.ts';
 
 /** The password of a user of the development realm. */
-export const developmentPassword = (username: string) => `${username}-password-2026!`;
+export const developmentPassword = (username: string) => `${username}-Password-2026!`;
 
 const user = (realm: string, username: string, firstName: string, lastName: string, role: string): RealmUser => ({
   id: stableId(`${realm}/${username}`),

@@ -125,6 +125,9 @@ export const builtInScopes: readonly ClientScopeRepresentation[] = [
   ]),
 ];
 
+/** Those of them that every client has by default, as in a realm that Keycloak makes by itself. */
+export const defaultScopes = ['acr', 'basic', 'email', 'profile', 'roles', 'web-origins'] as const;
+
 /** The mapper that puts a client into `aud` when its scope is granted. */
 export const audienceMapper = (clientId: string): ProtocolMapper =>
   mapper(`audience ${clientId}`, 'oidc-audience-mapper', {

@@ -64,14 +64,14 @@ describe('the realm of the development world', () => {
     const realm = compile();
     expect(realm['clientPolicies']).toMatchObject({
       policies: [
-        { profiles: ['fapi-2-security-profile'], enabled: true },
-        { profiles: ['postern-fapi-2-dpop-security-profile'], enabled: true },
+        { profiles: ['postern-fapi-2-certificate'], enabled: true },
+        { profiles: ['postern-fapi-2-dpop'], enabled: true },
       ],
     });
     expect(clientOf('portal').attributes['postern.fapi']).toBe('certificate');
     expect(clientOf('auth-manager').attributes['postern.fapi']).toBe('dpop');
     expect(clientOf('token-exchange').attributes['postern.fapi']).toBeUndefined();
-    expect(compile(world, profileNamed('fedramp-low'))['clientPolicies']).toBeUndefined();
+    expect(compile(world, profileNamed('fedramp-low'))['clientPolicies']).toEqual({ policies: [] });
   });
 
   test("R15: every client that may obtain the audience token-exchange has auth-manager's logout address", () => {
