@@ -9,6 +9,7 @@ import { getRecordRoute, headRecordRoute } from './routes/get-record.ts';
 import { listRecordsRoute } from './routes/list-records.ts';
 import { listVersionsRoute } from './routes/list-versions.ts';
 import { putRecordRoute } from './routes/put-record.ts';
+import { recordBatch } from './routes/record-batch.ts';
 import { recordHashes } from './routes/record-hashes.ts';
 import { retrieve } from './routes/retrieve.ts';
 import { store } from './routes/store.ts';
@@ -38,6 +39,7 @@ export function createApp({ http, serves, ...records }: AppDeps): App {
     listVersionsRoute(records),
     undeleteRecord(records),
     destroyRecord(records),
+    recordBatch(records),
     recordHashes(records),
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });

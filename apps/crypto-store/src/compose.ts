@@ -14,6 +14,7 @@ import { createRecordCache } from './records/record-cache.ts';
 import { RECORDS } from './records/record-context.ts';
 import { guards } from './records/record-guard.ts';
 import { raiseRollback } from './records/raise-rollback.ts';
+import { startSweep } from './records/start-sweep.ts';
 import { createSeenVersions } from './records/seen-versions.ts';
 import { createSingleFlight } from './records/single-flight.ts';
 
@@ -69,6 +70,8 @@ export async function compose(
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      const { deletedDays } = config;
+      closing.after(startSweep({ db, audit, service: SERVICE, deletedDays, logger, now }));
     }
     const app = createApp({
       serves: base.role !== 'worker',

@@ -41,6 +41,11 @@ export const settings = {
     'Versions of a record that are kept, where a write does not say.',
     { default: 10 },
   ),
+  POSTERN_RECORD_DELETED_DAYS: setting(
+    z.coerce.number().int().min(0).max(3_650),
+    'Days for which what was deleted can be restored; then it is destroyed.',
+    { default: 30 },
+  ),
 };
 
 export type Config = {
@@ -52,6 +57,7 @@ export type Config = {
   readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
   readonly keepVersions: number;
+  readonly deletedDays: number;
 };
 
 /**
@@ -79,5 +85,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     keepVersions: read.POSTERN_RECORD_VERSIONS,
+    deletedDays: read.POSTERN_RECORD_DELETED_DAYS,
   });
 }

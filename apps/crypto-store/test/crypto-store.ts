@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { listen, type Listening } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
-import { migrate } from '@postern/postgres';
+import { openAudit } from '@postern/outbox';
+import { migrate, openPostgres } from '@postern/postgres';
 import { createLogger } from '@postern/runtime';
 import {
   DEVELOPMENT_TRUST_DOMAIN,
@@ -20,6 +21,8 @@ import { request, type Dispatcher } from 'undici';
 import { compose, type Service } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
+import { type Schema } from '../src/db/schema.ts';
+import { sweepRecords } from '../src/records/sweep-records.ts';
 
 /** One answer: its bytes, and its body parsed where that is JSON. */
 export type Reply = {
@@ -122,6 +125,16 @@ export async function openWorld({ issuers = [] }: { issuers?: readonly TestIssue
       const close = () => (closed ??= listening.close().then(() => service.close()));
       closes.push(close);
       return { url: listening.urls.api, urls: listening.urls, service, close };
+    },
+    /** What a worker does once a minute. */
+    async sweep() {
+      const { db, ...postgres } = await openPostgres<Schema>({ url, tls, applicationName: 'sweep' });
+      const logger = createLogger({ service: 'crypto-store', level: 'error' });
+      const audit = await openAudit({ postgres, producer: 'crypto-store', logger });
+      const deps = { db, audit, service: 'crypto-store', deletedDays: 30, now: () => new Date() };
+      while ((await sweepRecords(deps)) > 0);
+      await audit.close();
+      await postgres.close();
     },
     /** A workload of the development world. */
     async caller(workload: string): Promise<Caller> {

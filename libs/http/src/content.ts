@@ -32,11 +32,19 @@ export function contentTypeOf(header: string | undefined): ContentType {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+function json(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes));
+  } catch {
+    throw problem('malformed_json');
+  }
+}
+
 /**
  * The body, once it is what it says it is: text is UTF-8, JSON is JSON.
  * @throws Problem `malformed_request`, `malformed_json`
  */
-export function contentOf(type: ContentType, bytes: Buffer, parseJson: (bytes: Buffer) => unknown): Content {
+export function contentOf(type: ContentType, bytes: Buffer, parseJson = json): Content {
   if (type === 'application/json') parseJson(bytes);
   else if (type !== 'application/octet-stream') {
     try {

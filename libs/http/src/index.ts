@@ -1,5 +1,5 @@
 export { route } from './route.ts';
-export { content, CONTENT_TYPES, type Content, type ContentType } from './content.ts';
+export { content, contentOf, CONTENT_TYPES, type Content, type ContentType } from './content.ts';
 export type {
   Consumes,
   Idempotency,

@@ -26,7 +26,7 @@ export function raiseRollback({
   });
   return ({ id, version, seen }: { id: string; version: number; seen: number }): void => {
     rollbacks.inc();
-    logger.error({ record: id, version, seen, alarm: 'record_rolled_back' }, 'a record fell behind its own version');
+    logger.error({ id, version, seen, code: 'record_rolled_back' }, 'a record fell behind its own version');
     const event = newEvent(
       {
         action: 'alarm.raised',
@@ -38,6 +38,6 @@ export function raiseRollback({
       },
       now(),
     );
-    audit.commit(event).catch((err: unknown) => logger.error({ err, record: id }, 'an alarm was not recorded'));
+    audit.commit(event).catch((err: unknown) => logger.error({ err, id }, 'an alarm was not recorded'));
   };
 }

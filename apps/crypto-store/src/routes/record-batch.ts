@@ -1,0 +1,95 @@
+import { ownProblems, route } from '@postern/http';
+import { problem, Problem } from '@postern/runtime';
+import { z } from 'zod';
+import { type ChangeVersions } from '../records/change-versions.ts';
+import { type GetRecord } from '../records/get-record.ts';
+import { type PutRecord } from '../records/put-record.ts';
+import { batchOperation, batchResult, type BatchOperation, type BatchResult } from './batch-operation.ts';
+import { runOperation, type BatchAudit, type BatchPlace } from './run-operation.ts';
+import { namespaceOf } from './namespace.ts';
+import { problems } from '../problems.ts';
+
+const MOST_OPERATIONS = 100;
+/** Of a request, and of the payloads in an answer. */
+const MOST_BYTES = 8 << 20;
+const WRITES = 'records:write';
+
+export type RecordBatch = GetRecord & PutRecord & ChangeVersions;
+
+/**
+ * Many operations in one request, in their order; reads that stand side by side run together. Each succeeds or fails by
+ * itself, and each is an event of its own. Writes need `records:write` as well.
+ */
+export const recordBatch = (deps: RecordBatch) =>
+  route({
+    method: 'POST',
+    path: '/v1/record-batches',
+    listener: 'api',
+    summary: 'Read, write and delete many records',
+    scope: 'records:read',
+    audit: 'records.batched',
+    bodyLimit: MOST_BYTES,
+    body: z.strictObject({ operations: z.array(batchOperation(deps.now)).min(1).max(MOST_OPERATIONS) }),
+    idempotency: 'accepted',
+    answers: { 200: z.strictObject({ results: z.array(batchResult) }) },
+    problems: ['insufficient_scope', 'keys_unavailable'],
+    async handle({ principal, workload, body: { operations }, idempotency }, audit) {
+      if (operations.some(({ op }) => op !== 'get') && !principal.scopes.has(WRITES)) throw lackingWrites();
+      const place = { tenant: principal.tenant, namespace: namespaceOf(workload) };
+      const results = await runInOrder(deps, place, operations, { audit, idempotency });
+      const failed = results.filter(({ status }) => status >= 400).length;
+      return audit.released({ details: { count: results.length, failed } }, { status: 200, body: { results } });
+    },
+  });
+
+const lackingWrites = (): Problem =>
+  problem('insufficient_scope', {
+    headers: {
+      'www-authenticate': `Bearer realm="postern", error="insufficient_scope", scope="records:read ${WRITES}"`,
+    },
+  });
+
+type Running = { audit: BatchAudit; idempotency: { key: string; request: string } | null };
+
+async function runInOrder(
+  deps: RecordBatch,
+  place: BatchPlace,
+  operations: readonly BatchOperation[],
+  { audit, idempotency }: Running,
+): Promise<BatchResult[]> {
+  let room = MOST_BYTES;
+  const run = async (operation: BatchOperation, at: number): Promise<BatchResult> => {
+    try {
+      const repeatable = idempotency && { ...idempotency, key: `${idempotency.key} ${at}` };
+      const result = await runOperation(deps, place, operation, { audit, idempotency: repeatable });
+      room -= result.payload ? JSON.stringify(result.payload).length : 0;
+      // What no longer fits was read and recorded all the same; it is asked for again in another request.
+      return room >= 0 ? result : { key: operation.key, status: 413, code: 'payload_too_large' };
+    } catch (error) {
+      return refusedItem(operation, error, audit);
+    }
+  };
+  const results: BatchResult[] = [];
+  while (results.length < operations.length) {
+    const from = results.length;
+    const rest = operations.slice(from);
+    const reads = rest.findIndex(({ op }) => op !== 'get');
+    const together = rest.slice(0, reads === -1 ? rest.length : Math.max(reads, 1));
+    results.push(...(await Promise.all(together.map((operation, at) => run(operation, from + at)))));
+  }
+  return results;
+}
+
+const table: Readonly<Record<string, { status: number }>> = { ...ownProblems, ...problems };
+const actions = { get: 'record.read', put: 'record.written', delete: 'record.deleted' } as const;
+
+/** A refusal that belongs to one item is its result, and an event; anything else ends the batch. */
+async function refusedItem({ op, key }: BatchOperation, error: unknown, audit: BatchAudit): Promise<BatchResult> {
+  const status = error instanceof Problem ? table[error.code]?.status : undefined;
+  if (!(error instanceof Problem) || status === undefined || error.code === 'audit_unavailable') throw error;
+  const outcome = status >= 500 ? 'failed' : 'refused';
+  await audit.item({ action: actions[op], outcome, reason: error.code, details: {} } as Parameters<
+    BatchAudit['item']
+  >[0]);
+  return { key, status, code: error.code };
+}
