@@ -7,6 +7,18 @@ const list = z.array(text).max(64);
 const scopes = z.array(z.string().max(128)).max(64);
 
 /**
+ * Data that were sealed or opened for a caller. `message` is the id that stands in a sealed message in clear: who holds one
+ * finds who opened it. Of a batch: how many, how many were refused, and SHA-256 over the ids of the others in their order.
+ */
+const data = z.strictObject({
+  bytes: count,
+  message: code.optional(),
+  count: count.optional(),
+  failed: count.optional(),
+  messages: code.optional(),
+});
+
+/**
  * Every action that may be recorded, with the details it carries. One line a kind of event; adding an action is adding a
  * line here. Details name what happened, never a secret, a token or a payload: only ids, codes, counts and hashes.
  *
@@ -24,8 +36,14 @@ export const actions = {
   'record.listed': z.strictObject({ count }),
   'records.batched': z.strictObject({ count, failed: count }),
   'records.exported': z.strictObject({ count }),
-  'data.encrypted': z.strictObject({ bytes: count }),
-  'data.decrypted': z.strictObject({ bytes: count }),
+  'data.encrypted': data,
+  'data.decrypted': data,
+  'data.rewrapped': data,
+  'data-key.created': z.strictObject({ count, wrappedOnly: z.boolean() }),
+  'data-key.opened': z.strictObject({}),
+  'mac.computed': z.strictObject({ name: code }),
+  'mac.verified': z.strictObject({ name: code, valid: z.boolean() }),
+  'index.computed': z.strictObject({ name: code, count }),
 
   // auth-manager
   'consent.started': z.strictObject({ provider: text, scopes, client: text.optional() }),

@@ -60,6 +60,8 @@ export type PreparedRotation = {
 
 type CachedKey = BranchKey & { key: Buffer; names: string[]; owner: Owner; macKeys: Map<string, KeyObject> };
 const UUID_BYTES = 16;
+/** Kept of one branch key. */
+const MAC_KEYS = 1_000;
 
 /** Opens a service's branch keys. The root key is closed by who opened it. */
 export async function openBranchKeys(options: BranchKeysOptions): Promise<BranchKeys> {
@@ -129,6 +131,8 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
     withMacKey: (branchKeyId, name, use) =>
       cache.lend(nameOf(branchKeyId, BEACON), load(branchKeyId, BEACON), ({ key, owner, macKeys }) => {
         const macKey = macKeys.get(name) ?? macKeyOf(key, { ...owner, name });
+        // Names may come from callers: they must not fill the memory.
+        if (macKeys.size >= MAC_KEYS) macKeys.clear();
         macKeys.set(name, macKey);
         return use(macKey);
       }),

@@ -1,11 +1,21 @@
 import { createHmac } from 'node:crypto';
-import { BranchKeyUnknown, createEnvelope, EnvelopeRefused, type EncryptionContext } from '@postern/envelope';
+import {
+  BranchKeyUnknown,
+  createEnvelope,
+  EnvelopeRefused,
+  PURPOSE,
+  type EncryptionContext,
+  type MessageStream,
+} from '@postern/envelope';
 import { type BranchKeys } from './open-branch-keys.ts';
 
 /** Seals and opens for one tenant and purpose. All reject with `EnvelopeRefused`, or `KeysUnavailable`. */
 export type Sealer = {
   seal(plaintext: Uint8Array, context: EncryptionContext): Promise<Buffer>;
   open(message: Uint8Array, context: EncryptionContext): Promise<Buffer>;
+  /** The same of any length, one frame in memory (`Envelope.sealStream`, `Envelope.openStream`). */
+  sealStream(plaintext: AsyncIterable<Uint8Array>, context: EncryptionContext): Promise<MessageStream>;
+  openStream(message: AsyncIterable<Uint8Array>, context: EncryptionContext): Promise<MessageStream>;
   /**
    * HMAC-SHA-256 (32 bytes) under a key of this tenant, purpose and name, derived from the beacon key (R30): to find or
    * to bind a value without showing it. Stays the same when the branch key rotates.
@@ -30,14 +40,13 @@ export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: strin
     if (Object.keys(context).some((key) => key.startsWith(RESERVED_PREFIX))) {
       throw new TypeError(`context keys that begin with ${RESERVED_PREFIX} are set by the sealer`);
     }
-    return {
-      branchKeyId: await branchKeyId(),
-      context: { ...context, [`${RESERVED_PREFIX}purpose`]: purpose },
-    };
+    return { branchKeyId: await branchKeyId(), context: { ...context, [PURPOSE]: purpose } };
   };
   return {
     seal: async (plaintext, context) => envelope.seal(plaintext, await at(context)),
     open: async (message, context) => envelope.open(message, await at(context)),
+    sealStream: async (plaintext, context) => envelope.sealStream(plaintext, await at(context)),
+    openStream: async (message, context) => envelope.openStream(message, await at(context)),
     mac: async (name, value) =>
       refusingUnknown(
         keys.withMacKey(await branchKeyId(), name, (key) => createHmac('sha256', key).update(value).digest()),

@@ -12,7 +12,7 @@ const RESERVED_PREFIX = 'aws-crypto-';
  *   8 KiB: a fault of the calling code.
  */
 export function serializeContext(context: EncryptionContext): Buffer {
-  for (const key in context) {
+  for (const key of Object.keys(context)) {
     if (key === '' || key.startsWith(RESERVED_PREFIX)) throw new TypeError('a context key is empty or reserved');
   }
   return serializePairs(context);

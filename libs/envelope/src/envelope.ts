@@ -3,12 +3,16 @@ import { type BranchKeySource } from './branch-key.ts';
 import { serializeContext, type EncryptionContext } from './context.ts';
 import { branchDataKeys, type DataKeys, type SealedAt } from './data-keys.ts';
 import { parseHeader, type Header } from './header.ts';
+import { namedIn, namedKey, type NamedKey } from './named-key.ts';
 import { openBody, openHeader } from './open.ts';
 import { openFrames, takeHeader } from './open-stream.ts';
 import { OWNED, type Pieces } from './pieces.ts';
 import { EnvelopeRefused } from './refused.ts';
 import { sealHeader, sealMessage } from './seal.ts';
 import { sealFrames } from './seal-stream.ts';
+
+/** What a stream gives, and the key that its message is under. */
+export type MessageStream = { named: NamedKey; pieces: AsyncGenerator<Buffer, void> };
 
 /**
  * Messages of the AWS Encryption SDK: format 2.0, suite 0x0478, one hierarchical-keyring data key. `At` says where a
@@ -25,13 +29,13 @@ export type Envelope<At = SealedAt> = {
    * Seals a stream of any length, holding one frame (64 KiB) at a time. Resolves once the data key is there; the source
    * is read at the pace of the reader.
    */
-  sealStream(plaintext: AsyncIterable<Uint8Array>, at: At, pieces?: Pieces): Promise<AsyncGenerator<Buffer, void>>;
+  sealStream(plaintext: AsyncIterable<Uint8Array>, at: At, pieces?: Pieces): Promise<MessageStream>;
   /**
    * Opens a stream of any length, holding one frame (at most 1 MiB) at a time. Resolves once the header verified; each
    * frame is given out when its tag verified. It ends only when the final frame verified: one that throws was cut or
    * altered somewhere after what was given out.
    */
-  openStream(message: AsyncIterable<Uint8Array>, expected: At, pieces?: Pieces): Promise<AsyncGenerator<Buffer, void>>;
+  openStream(message: AsyncIterable<Uint8Array>, expected: At, pieces?: Pieces): Promise<MessageStream>;
 };
 
 /** Sealing and opening under branch keys that this process holds. Holds nothing itself. */
@@ -56,13 +60,14 @@ export function envelopeOver<At extends { context: EncryptionContext }>(dataKeys
     async sealStream(plaintext, at, pieces = OWNED) {
       const context = serializeContext(at.context);
       const { header, body } = await dataKeys.withFresh(at, context, (dataKey) => sealHeader(dataKey, context));
-      return following(header, sealFrames(plaintext, body, pieces));
+      return { named: namedKey(header), pieces: following(header, sealFrames(plaintext, body, pieces)) };
     },
     async openStream(message, expected, pieces = OWNED) {
       const queue = byteQueue(message);
       try {
         const header = await takeHeader(queue);
-        return closing(openFrames(queue, header, await messageKey(header, expected), pieces), queue.close);
+        const frames = openFrames(queue, header, await messageKey(header, expected), pieces);
+        return { named: namedIn(header), pieces: closing(frames, queue.close) };
       } catch (error) {
         await queue.close();
         throw error;

@@ -1,17 +1,27 @@
 import { versionOf } from './data-key.ts';
-import { parseHeader } from './header.ts';
+import { parseHeader, type Header } from './header.ts';
 
-/** The branch key and its version that a message was sealed under. */
-export type NamedKey = { branchKeyId: string; /** A UUID in its usual text. */ version: string };
+/** The branch key and its version that a message was sealed under, and the message's own random name. */
+export type NamedKey = {
+  branchKeyId: string;
+  /** A UUID in its usual text. */
+  version: string;
+  /** 32 bytes in base64url. */
+  messageId: string;
+};
 
 /**
  * The key that a message names in clear, to hold against the key's state. A claim until the message has been opened.
  * @throws EnvelopeRefused for what is no message of ours.
  */
-export function namedKey(message: Uint8Array): NamedKey {
-  const header = parseHeader(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
-  return { branchKeyId: header.branchKeyId.toString(), version: uuidOf(versionOf(header.dataKey)) };
-}
+export const namedKey = (message: Uint8Array): NamedKey =>
+  namedIn(parseHeader(Buffer.from(message.buffer, message.byteOffset, message.byteLength)));
+
+export const namedIn = ({ branchKeyId, dataKey, messageId }: Header): NamedKey => ({
+  branchKeyId: branchKeyId.toString(),
+  version: uuidOf(versionOf(dataKey)),
+  messageId: messageId.toString('base64url'),
+});
 
 /** 16 bytes as the text of a UUID (RFC 9562 section 4). */
 export const uuidOf = (bytes: Uint8Array): string =>

@@ -17,13 +17,13 @@ const owned = { lent: false };
 const lent = { lent: true };
 
 const sealed = async (plaintext: Uint8Array, pieceBytes = FRAME, pieces = owned) =>
-  gathered(await envelope.sealStream(inPieces(plaintext, pieceBytes), at, pieces));
+  gathered((await envelope.sealStream(inPieces(plaintext, pieceBytes), at, pieces)).pieces);
 
 /** What came out before the end or the refusal, and whether it was one. */
 async function opened(message: AsyncIterable<Uint8Array>, pieces = owned) {
   const out: Buffer[] = [];
   try {
-    for await (const piece of await envelope.openStream(message, at, pieces)) out.push(Buffer.from(piece));
+    for await (const piece of (await envelope.openStream(message, at, pieces)).pieces) out.push(Buffer.from(piece));
     return { plaintext: Buffer.concat(out), refused: null };
   } catch (error) {
     if (!(error instanceof EnvelopeRefused)) throw error;
@@ -63,7 +63,7 @@ test('one byte at a time, also within lengths and marks', async () => {
 test('a Node stream and a Web stream are sources as they are', async () => {
   const plaintext = randomBytes(2 * FRAME);
   const halves = [plaintext.subarray(0, FRAME), plaintext.subarray(FRAME)];
-  const message = await gathered(await envelope.sealStream(Readable.from(halves), at));
+  const message = await gathered((await envelope.sealStream(Readable.from(halves), at)).pieces);
   const web = ReadableStream.from([message]);
   expect((await opened(web)).plaintext.equals(plaintext)).toBe(true);
 });
@@ -153,7 +153,7 @@ test('a source is read at the pace of the reader, one frame ahead at most, and c
     }
   }
   let read = 0;
-  for await (const _piece of await envelope.sealStream(endless(), at)) {
+  for await (const _piece of (await envelope.sealStream(endless(), at)).pieces) {
     read += 1;
     expect(given).toBeLessThanOrEqual(read + 1);
     if (read === 10) break;
@@ -195,6 +195,8 @@ test('an error of the source goes through, on both ways', async () => {
     yield Buffer.alloc(10);
     throw new Error('the disk is gone');
   }
-  await expect(envelope.sealStream(failing(), at).then(gathered)).rejects.toThrow('the disk is gone');
+  await expect(envelope.sealStream(failing(), at).then(({ pieces }) => gathered(pieces))).rejects.toThrow(
+    'the disk is gone',
+  );
   await expect(envelope.openStream(failing(), at)).rejects.toThrow('the disk is gone');
 });

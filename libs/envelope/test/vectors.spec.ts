@@ -19,7 +19,7 @@ test('messages that the stock SDK sealed once still open, whole and as streams',
     const at = { branchKeyId: keys[key]?.id ?? '', context };
     const bytes = Buffer.from(message, 'base64');
     expect((await envelope.open(bytes, at)).toString('base64')).toBe(plaintext);
-    const streamed = await gathered(await envelope.openStream(inPieces(bytes, 100), at));
+    const streamed = await gathered((await envelope.openStream(inPieces(bytes, 100), at)).pieces);
     expect(streamed.toString('base64')).toBe(plaintext);
   }
 });
