@@ -1,11 +1,16 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
 import { problems } from './problems.ts';
-import { checkpoint, logKey } from './routes/checkpoint.ts';
+import { checkpoint, logKey, logKeys } from './routes/checkpoint.ts';
+import { countEvents } from './routes/count-events.ts';
 import { type ReadLog } from './routes/deps.ts';
 import { eventReceipt } from './routes/event-receipt.ts';
+import { exportRoute } from './routes/export-events.ts';
 import { listEventsRoute } from './routes/list-events.ts';
+import { producersRoute } from './routes/producers.ts';
 import { consistency, inclusion } from './routes/proofs.ts';
 import { pushIdentityEvents, type PushIdentityEvents } from './routes/push-identity-events.ts';
+import { streamEvents } from './routes/stream-events.ts';
+import { tiles } from './routes/tiles.ts';
 import { watermark } from './routes/watermark.ts';
 
 export const SERVICE = 'audit-sink';
@@ -24,15 +29,24 @@ export type AppDeps = ReadLog & {
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, producers, serves, identityEvents, ...log }: AppDeps): App {
   const workloads = http.workloads.workloads.map(({ name }) => name);
+  // Streams end when the replica drains; the app that knows is made from them.
+  const isDraining = async () => 'draining' in (await app.health.readiness()).checks;
   const routes = [
     listEventsRoute(log),
+    countEvents(log),
+    streamEvents(log, isDraining),
     eventReceipt(log),
+    exportRoute(log),
     checkpoint(log, workloads),
     logKey(log, workloads),
+    logKeys(log, workloads),
+    ...tiles(log),
+    producersRoute(log, producers),
     inclusion(log),
     consistency(log),
     watermark(log, producers),
     ...(identityEvents?.sources.keycloak.pushers.length ? [pushIdentityEvents(identityEvents)] : []),
   ];
-  return createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
+  const app = createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
+  return app;
 }

@@ -189,7 +189,7 @@ export async function openWorld({
           const authorization = options === null ? {} : { authorization: `Bearer ${await token(options)}` };
           const answer = await request(url, { dispatcher: agent, headers: authorization });
           const text = await answer.body.text();
-          return { status: answer.statusCode, text, body: text.startsWith('{') ? JSON.parse(text) : {} };
+          return { status: answer.statusCode, text, body: isJson(answer.headers) ? JSON.parse(text) : {} };
         },
       };
     },
@@ -222,6 +222,9 @@ export async function until(condition: () => Promise<boolean> | boolean, what: s
   for (const end = Date.now() + ms; !(await condition()); await sleep(50))
     if (Date.now() > end) throw new Error(`this did not come about: ${what}`);
 }
+
+const isJson = (headers: Record<string, unknown>): boolean =>
+  /\/(problem\+)?json$/.test(String(headers['content-type']));
 
 /** Ids of the events that the log holds of a producer, in its order; one that stands twice is there twice. */
 export async function heldIds({ log }: World, producer = 'crypto-store'): Promise<string[]> {

@@ -107,6 +107,16 @@ export const actions = {
     treeSize: count,
     from: count.optional(),
   }),
+  'log.read': z.strictObject({
+    part: z.enum(['tile', 'entries', 'producers']),
+    level: count.optional(),
+    index: count.optional(),
+  }),
+  'log.restored': z.strictObject({ from: count, to: count, lost: count }),
+  'audit.counted': z.strictObject({ count }),
+  'audit.followed': z.strictObject({ from: count }),
+  'audit.exported': z.strictObject({ format: code, from: count, to: count }),
+  'subject.erased': z.strictObject({ count, backupsUntil: text.optional() }),
   'alarm.raised': z.strictObject({ kind: code, about: text.optional(), count: count.optional() }),
 
   // audit-sink: what an identity provider reported of itself. `type`, `operation` and `eventId` are the provider's own.

@@ -23,4 +23,5 @@ export { type Records, type RetrievedRecord, type StoredRecord } from './records
 export { type OpenedSecret, type SecretEntry, type Secrets } from './secrets.ts';
 export { type Answer } from './send.ts';
 export { type ExchangedToken } from './token-cache.ts';
+export { ExportRefused, verifyExport, type VerifiedExport } from './verify-export.ts';
 export { verifyReceipt, type EventReceipt, type LoggedEvent, type VerifiedReceipt } from './verify-receipt.ts';

@@ -22,6 +22,7 @@ export const OPEN_ROUTES: ReadonlySet<string> = Object.freeze(
     'GET /v1/revocations',
     'GET /v1/log/checkpoint',
     'GET /v1/log/key',
+    'GET /v1/log/keys',
     'GET /v1/watermarks/:producer',
   ]),
 );

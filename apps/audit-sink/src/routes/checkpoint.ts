@@ -1,5 +1,7 @@
 import { open, route } from '@postern/http';
 import { problem } from '@postern/runtime';
+import { z } from 'zod';
+import { publishedKeys } from '../log/checkpoint-key.ts';
 import { newestCheckpoint } from '../log/checkpoints.ts';
 import { type ReadLog } from './deps.ts';
 
@@ -34,4 +36,26 @@ export const logKey = ({ key }: ReadLog, workloads: readonly string[]) =>
     audit: 'open',
     answers: { 200: 'text' },
     handle: async () => open({ status: 200, text: `${key.verifier}\n`, contentType: 'text/plain; charset=utf-8' }),
+  });
+
+const published = z.strictObject({
+  verifier: z.string(),
+  generation: z.int().min(1),
+  since: z.string(),
+  endorsement: z.string().nullable(),
+});
+
+/** Every key that ever signed, the newest first, each endorsed by the one before it: who kept an old one can follow. */
+export const logKeys = ({ query, key }: ReadLog, workloads: readonly string[]) =>
+  route({
+    method: 'GET',
+    path: '/v1/log/keys',
+    listener: 'api',
+    summary: "All of the log's verifier keys, each endorsed by the one before it",
+    access: 'workload',
+    workloads,
+    audit: 'open',
+    answers: { 200: z.strictObject({ origin: z.string(), keys: z.array(published) }) },
+    handle: async () =>
+      open({ status: 200, body: { origin: key.origin, keys: await publishedKeys(query, key.origin) } }),
   });

@@ -6,6 +6,7 @@ import { asTenant } from './as-tenant.ts';
 import { cursorAt, indexOf } from './cursor.ts';
 import { gatherEvidence, receiptsOver, type Evidence } from './evidence.ts';
 import { entriesOfTime, findEvents, type EventFilter, type FoundEvent } from './find-events.ts';
+import { subjectOf } from './subject-of.ts';
 
 export type Search = Omit<EventFilter, 'subject'> & {
   person?: Person | undefined;
@@ -24,8 +25,6 @@ export type FoundPage = {
   checkpoint?: string;
 };
 
-const NOBODY = '00000000-0000-0000-0000-000000000000';
-
 /**
  * A page of a tenant's events in the order of the log, oldest or newest first. Only those under a signed checkpoint are shown:
  * each has a receipt. What is appended meanwhile neither shifts nor repeats what a cursor leads to.
@@ -43,8 +42,7 @@ export async function searchEvents(log: ReadLog, tenant: string, search: Search)
     newestFirst,
     limit,
   };
-  // Somebody of whom nothing was ever recorded has no row, and no events.
-  const subject = person && ((await log.subjects.find(tenant, person)) ?? NOBODY);
+  const subject = await subjectOf(log, tenant, person);
   if (!evidence) {
     const { events, more, last } = await asTenant(log.postgres, tenant, (own) =>
       findEvents(own, log.subjects, { ...filter, subject }, window),

@@ -1,0 +1,48 @@
+import { actionNames, outcomes } from '@postern/audit';
+import { route } from '@postern/http';
+import { z } from 'zod';
+import { asTenant } from '../search/as-tenant.ts';
+import { AUDITOR, type ReadLog } from './deps.ts';
+
+const MOST_ROWS = 20_000;
+
+/** How many events of each action and outcome there were in each hour: what a graph shows. */
+export const countEvents = ({ postgres }: ReadLog) =>
+  route({
+    method: 'GET',
+    path: '/v1/events/counts',
+    listener: 'api',
+    summary: "The tenant's events by hour, action and outcome",
+    ...AUDITOR,
+    audit: 'audit.counted',
+    query: z.strictObject({
+      from: z.iso.datetime({ offset: true }),
+      to: z.iso.datetime({ offset: true }),
+      action: z.enum(actionNames as [string, ...string[]]).optional(),
+      outcome: z.enum(outcomes).optional(),
+    }),
+    answers: {
+      200: z.strictObject({
+        counts: z.array(
+          z.strictObject({ hour: z.string(), action: z.string(), outcome: z.string(), count: z.int().min(0) }),
+        ),
+      }),
+    },
+    async handle({ principal, query: { from, to, action, outcome } }, audit) {
+      const rows = await asTenant(postgres, principal.tenant, (own) =>
+        own<{ hour: Date; action: string; outcome: string; count: string }>(
+          `select hour, action, outcome, count from log_counts
+           where hour >= date_trunc('hour', $1::timestamptz, 'UTC') and hour < $2
+             and ($3::text is null or action = $3) and ($4::text is null or outcome = $4)
+           order by hour, action, outcome limit $5`,
+          [from, to, action ?? null, outcome ?? null, MOST_ROWS],
+        ),
+      );
+      const counts = rows.map(({ hour, count, ...named }) => ({
+        hour: hour.toISOString(),
+        ...named,
+        count: Number(count),
+      }));
+      return audit.released({ details: { count: counts.length } }, { status: 200, body: { counts } });
+    },
+  });

@@ -1,0 +1,52 @@
+import { route } from '@postern/http';
+import { problem } from '@postern/runtime';
+import { z } from 'zod';
+import { newestCheckpoint, signNewest } from '../log/checkpoints.ts';
+import { exportEvents } from '../search/export-events.ts';
+import { entriesOfTime } from '../search/find-events.ts';
+import { subjectOf } from '../search/subject-of.ts';
+import { eventFilter, filterOf, namesPersonWhole, PERSON_RULE } from './list-events.ts';
+import { AUDITOR, type ReadLog } from './deps.ts';
+
+/** The tenant's events with what proves them and that none is missing, as NDJSON. */
+export const exportRoute = (log: ReadLog) =>
+  route({
+    method: 'GET',
+    path: '/v1/export',
+    listener: 'api',
+    summary: "The tenant's events as NDJSON with a bundle of proofs",
+    ...AUDITOR,
+    audit: 'audit.exported',
+    tier: 'sensitive',
+    query: z
+      .strictObject({ ...eventFilter, format: z.enum(['ndjson']).default('ndjson') })
+      .refine(namesPersonWhole, PERSON_RULE),
+    answers: { 200: 'stream' },
+    problems: ['log_empty', 'invalid_input'],
+    async handle({ principal: { tenant }, query: { format, ...asked } }, audit) {
+      const { person, ...filter } = filterOf(asked);
+      await signNewest(log.query, log.key);
+      const newest = await newestCheckpoint(log.query);
+      if (!newest) throw problem('log_empty');
+      const [kept] = await log.query<{ first: string | null }>('select min(first) as first from log_runs');
+      const time = await entriesOfTime(log.query, filter);
+      const end = Math.min(time.end, newest.size);
+      const begin = Math.min(Math.max(time.begin, Number(kept?.first ?? 0)), end);
+      const subject = await subjectOf(log, tenant, person);
+      const pseudonym = await log.pseudonymOf(tenant);
+      const { note: checkpoint, size: treeSize } = newest;
+      const source = exportEvents(log, {
+        tenant,
+        filter: { ...filter, subject },
+        begin,
+        end,
+        treeSize,
+        checkpoint,
+        pseudonym,
+      });
+      return audit.stream(
+        { details: { format, from: begin, to: end } },
+        { source, contentType: 'application/x-ndjson' },
+      );
+    },
+  });

@@ -1,0 +1,57 @@
+import { route } from '@postern/http';
+import { problem } from '@postern/runtime';
+import { z } from 'zod';
+import { newestCheckpoint } from '../log/checkpoints.ts';
+import { indexOf } from '../search/cursor.ts';
+import { followEvents } from '../search/follow-events.ts';
+import { subjectOf } from '../search/subject-of.ts';
+import { eventFilter, filterOf, namesPersonWhole, PERSON_RULE } from './list-events.ts';
+import { AUDITOR, type ReadLog } from './deps.ts';
+
+/** Streams of one replica at a time: each looks at the database every second. */
+const STREAMS = 50;
+const RETRY_AFTER_SECONDS = 5;
+const { from: _from, to: _to, ...filter } = eventFilter;
+
+/**
+ * New events as they come (server-sent events, HTML section 9.2), from now on, or after the event of `Last-Event-ID`. A stream
+ * ends with its token, and when the replica goes; whoever follows comes back with the last id.
+ */
+export const streamEvents = (log: ReadLog, isDraining: () => Promise<boolean>) => {
+  let open = 0;
+  return route({
+    method: 'GET',
+    path: '/v1/events/stream',
+    listener: 'api',
+    summary: "The tenant's events as they come, resumable by Last-Event-ID",
+    ...AUDITOR,
+    audit: 'audit.followed',
+    query: z
+      .strictObject({ ...filter, after: z.string().min(1).max(64).optional() })
+      .refine(namesPersonWhole, PERSON_RULE),
+    headers: z.strictObject({ 'last-event-id': z.string().min(1).max(64).optional() }),
+    answers: { 200: 'stream' },
+    problems: ['invalid_input', 'unavailable'],
+    async handle({ principal, query, headers }, audit) {
+      if (open >= STREAMS) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+      const { person, after, ...asked } = filterOf(query);
+      const cursor = headers['last-event-id'] ?? after;
+      const begin = cursor === undefined ? ((await newestCheckpoint(log.query))?.size ?? 0) : indexOf(cursor) + 1;
+      const subject = await subjectOf(log, principal.tenant, person);
+      const ended = async () => Date.now() >= principal.expiresAt.getTime() || (await isDraining());
+      const following = { tenant: principal.tenant, filter: { ...asked, subject }, begin, ended };
+      const counted = async function* () {
+        open += 1;
+        try {
+          yield* followEvents(log, following);
+        } finally {
+          open -= 1;
+        }
+      };
+      return audit.stream(
+        { details: { from: begin } },
+        { source: counted(), contentType: 'text/event-stream', headers: { 'x-accel-buffering': 'no' } },
+      );
+    },
+  });
+};

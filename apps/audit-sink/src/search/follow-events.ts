@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { newestCheckpoint } from '../log/checkpoints.ts';
+import type { ReadLog } from '../routes/deps.ts';
+import { asTenant } from './as-tenant.ts';
+import { cursorAt } from './cursor.ts';
+import { findEvents, type EventFilter } from './find-events.ts';
+
+const LOOK_MS = 1_000;
+const BEAT_MS = 15_000;
+const PAGE = 200;
+
+/** A tenant's events as server-sent events, from entry `begin` on, until `ended` says so. Each id leads on where a stream broke. */
+export async function* followEvents(
+  log: ReadLog,
+  following: { tenant: string; filter: EventFilter; begin: number; ended: () => Promise<boolean> },
+): AsyncGenerator<string> {
+  const { tenant, filter, ended } = following;
+  let { begin } = following;
+  let wroteAt = performance.now();
+  // At once, so that the caller knows that it is connected, and from where a next stream would go on.
+  yield `retry: 1000\nid: ${cursorAt(Math.max(0, begin - 1))}\n: following\n\n`;
+  while (!(await ended())) {
+    const size = (await newestCheckpoint(log.query))?.size ?? 0;
+    if (size > begin) {
+      const window = { begin, end: size, newestFirst: false, limit: PAGE };
+      const { events, more, last } = await asTenant(log.postgres, tenant, (own) =>
+        findEvents(own, log.subjects, filter, window),
+      );
+      for (const { index, event } of events) {
+        yield `id: ${cursorAt(index)}\nevent: audit\ndata: ${JSON.stringify(event)}\n\n`;
+        wroteAt = performance.now();
+      }
+      begin = more && last !== null ? last + 1 : size;
+      if (more) continue;
+    }
+    if (performance.now() - wroteAt > BEAT_MS) {
+      yield ': \n\n';
+      wroteAt = performance.now();
+    }
+    await sleep(LOOK_MS);
+  }
+}
