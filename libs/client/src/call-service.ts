@@ -2,12 +2,13 @@ import { PosternError } from './errors.ts';
 import { type Exchange } from './exchange.ts';
 import { type Identities } from './identities.ts';
 import { type Audience, type CallAs } from './options.ts';
-import { type Outgoing, sendForJson } from './send.ts';
+import { type Answer, jsonOf, type Outgoing, sendForAnswer } from './send.ts';
 
 export type ServiceCall = {
   method: Outgoing['method'];
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
+  /** Bytes go as they are, with their type in `headers`; anything else as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
   /** What the exchange asks for, where the caller brings a subject token. */
@@ -17,33 +18,38 @@ export type ServiceCall = {
 /** One call to one service: finds the token, the certificate it is bound to and the connection; answers parsed JSON. */
 export type CallService = (call: ServiceCall, as: CallAs) => Promise<unknown>;
 
-export function createCallService({
-  audience,
-  origin,
-  identities,
-  exchange,
-  timeoutMs,
-}: {
+/** The same, with status, headers and bytes of the answer. */
+export type CallForAnswer = (call: ServiceCall, as: CallAs) => Promise<Answer>;
+
+type Calling = {
   audience: Audience;
   origin: () => URL;
   identities: Identities;
   exchange: Exchange;
   timeoutMs: number;
-}): CallService {
+};
+
+export function createCallService(calling: Calling): CallService {
+  const call = createCallForAnswer(calling);
+  return async (wanted, as) => jsonOf(await call(wanted, as));
+}
+
+export function createCallForAnswer({ audience, origin, identities, exchange, timeoutMs }: Calling): CallForAnswer {
   return async ({ method, path, query = {}, body, headers, scopes }, as) => {
     const wait = { ...(as.signal ? { signal: as.signal } : {}), timeoutMs: as.timeoutMs ?? timeoutMs };
     const token = 'token' in as ? as.token : (await exchange({ ...as, ...wait, audience, scopes })).accessToken;
     const url = new URL(path, origin());
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) url.searchParams.set(name, String(value));
-    return sendForJson(identities.forToken(token), {
+    const bytes = body instanceof Uint8Array;
+    return sendForAnswer(identities.forToken(token), {
       service: audience,
       url,
       method,
       token,
-      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      repeatable: method === 'GET',
+      headers: { ...(body === undefined || bytes ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { body: bytes ? body : JSON.stringify(body) }),
+      repeatable: method === 'GET' || method === 'HEAD',
       ...wait,
     });
   };

@@ -1,4 +1,4 @@
-import { createCallService, originOf } from './call-service.ts';
+import { createCallForAnswer, createCallService, originOf } from './call-service.ts';
 import { type Audit, createAudit } from './audit.ts';
 import { ensureScope } from './ensure-scope.ts';
 import { refusal } from './errors.ts';
@@ -41,8 +41,14 @@ export function createPostern({
   const identities = openIdentities({ tls, connections, now });
   const tokenExchange = originOf('token-exchange', urls.tokenExchange);
   const exchange = createExchange({ identities, tokenExchange, timeoutMs, renewBeforeSeconds, now });
-  const calls = (audience: Audience, url: string | undefined) =>
-    createCallService({ audience, origin: originOf(audience, url), identities, exchange, timeoutMs });
+  const calling = (audience: Audience, url: string | undefined) => ({
+    audience,
+    origin: originOf(audience, url),
+    identities,
+    exchange,
+    timeoutMs,
+  });
+  const calls = (audience: Audience, url: string | undefined) => createCallService(calling(audience, url));
 
   async function getLogText(path: string, options: CallOptions): Promise<string> {
     const url = new URL(path, originOf('audit-sink', urls.auditSink)());
@@ -55,7 +61,7 @@ export function createPostern({
   return {
     exchange,
     ensureScope: (asked, work) => ensureScope(exchange, asked, work),
-    records: createRecords(calls('crypto-store', urls.cryptoStore)),
+    records: createRecords(createCallForAnswer(calling('crypto-store', urls.cryptoStore))),
     grants: createGrants(calls('auth-manager', urls.authManager)),
     secrets: createSecrets(calls('key-proxy', urls.keyProxy)),
     audit: createAudit(calls('audit-sink', urls.auditSink), getLogText),

@@ -19,7 +19,28 @@ export {
   type ServiceUrls,
   type TlsIdentity,
 } from './options.ts';
-export { type Records, type RetrievedRecord, type StoredRecord } from './records.ts';
+export {
+  type BatchOperation,
+  type BatchPayload,
+  type BatchResult,
+  type HashPage,
+  type ListedRecord,
+  type ListQuery,
+  type RecordHash,
+  type RecordPage,
+  type RecordVersions,
+} from './record-lists.ts';
+export { type RecordType, type RecordValue } from './record-value.ts';
+export {
+  type ChangedRecord,
+  type ChangeOptions,
+  type ReadOptions,
+  type Records,
+  type RetrievedRecord,
+  type StoredRecord,
+  type WriteOptions,
+  type WrittenRecord,
+} from './records.ts';
 export { type OpenedSecret, type SecretEntry, type Secrets } from './secrets.ts';
 export { type Answer } from './send.ts';
 export { type ExchangedToken } from './token-cache.ts';

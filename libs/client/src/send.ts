@@ -10,12 +10,13 @@ export type Outgoing = CallOptions & {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
   headers?: Record<string, string>;
   token?: string;
-  body?: string;
+  body?: string | Uint8Array;
   /** The request may be sent a second time when the peer closed a kept connection under it. */
   repeatable: boolean;
 };
 
-export type Answer = { status: number; headers: Record<string, string>; body: string };
+/** A whole answer; `body` is its text, `bytes` the same as they came. */
+export type Answer = { status: number; headers: Record<string, string>; body: string; bytes: Uint8Array };
 
 /** The longest answer that is read, in bytes. */
 const LONGEST_ANSWER = 32 * 1024 * 1024;
@@ -42,12 +43,26 @@ export async function send(identity: Identity, outgoing: Outgoing & { timeoutMs:
   }
 }
 
-/** Sends, and answers the parsed JSON of a 2xx. @throws PosternError of the service's own code otherwise */
-export async function sendForJson(identity: Identity, outgoing: Outgoing & { timeoutMs: number }): Promise<unknown> {
+/** Sends, and gives back a 2xx or 304 as it came. @throws PosternError of the service's own code otherwise */
+export async function sendForAnswer(identity: Identity, outgoing: Outgoing & { timeoutMs: number }): Promise<Answer> {
   const answer = await send(identity, outgoing);
-  const body = parsed(answer.body);
-  if (answer.status < 200 || answer.status > 299) throw refusal(outgoing.service, answer.status, answer.headers, body);
-  return body;
+  const { status, headers } = answer;
+  if ((status < 200 || status > 299) && status !== 304)
+    throw refusal(outgoing.service, status, headers, jsonOf(answer));
+  return answer;
+}
+
+/** The same as parsed JSON. */
+export const sendForJson = async (...sent: Parameters<typeof sendForAnswer>): Promise<unknown> =>
+  jsonOf(await sendForAnswer(...sent));
+
+/** The JSON of an answer; undefined where it has none. */
+export function jsonOf({ body }: Answer): unknown {
+  try {
+    return body === '' ? undefined : JSON.parse(body);
+  } catch {
+    return undefined;
+  }
 }
 
 async function attempt(
@@ -69,10 +84,14 @@ async function attempt(
       },
       ...(body === undefined ? {} : { body }),
     });
+    const bytes = await readBytes(answer.body, outgoing.service);
     return {
       status: answer.statusCode,
       headers: single(answer.headers),
-      body: await readText(answer.body, outgoing.service),
+      get body() {
+        return bytes.toString('utf8');
+      },
+      bytes,
     };
   } catch (error) {
     if (again && CLOSED_UNDER_US.has(codeOf(error)) && !signal.aborted)
@@ -81,7 +100,7 @@ async function attempt(
   }
 }
 
-async function readText(body: Dispatcher.ResponseData['body'], service: string): Promise<string> {
+async function readBytes(body: Dispatcher.ResponseData['body'], service: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -89,15 +108,7 @@ async function readText(body: Dispatcher.ResponseData['body'], service: string):
     if (length > LONGEST_ANSWER) throw new PosternError(service, 'answer_too_large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parsed(body: string): unknown {
-  try {
-    return body === '' ? undefined : JSON.parse(body);
-  } catch {
-    return undefined;
-  }
+  return Buffer.concat(chunks);
 }
 
 const single = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
