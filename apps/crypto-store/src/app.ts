@@ -1,46 +1,68 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { type DataKeys } from './data-keys/create-data-keys.ts';
+import { type Macs } from './macs/compute-macs.ts';
 import { problems } from './problems.ts';
 import { type ChangeVersions } from './records/change-versions.ts';
 import { type GetRecord } from './records/get-record.ts';
 import { type PutRecord } from './records/put-record.ts';
+import { computeIndex } from './routes/compute-index.ts';
+import { computeMac } from './routes/compute-mac.ts';
+import { createDataKeysRoute } from './routes/create-data-keys.ts';
+import { decryptRoutes } from './routes/decrypt.ts';
 import { deleteRecord } from './routes/delete-record.ts';
 import { destroyRecord } from './routes/destroy-record.ts';
+import { encryptRoutes } from './routes/encrypt.ts';
 import { getRecordRoute, headRecordRoute } from './routes/get-record.ts';
 import { listRecordsRoute } from './routes/list-records.ts';
 import { listVersionsRoute } from './routes/list-versions.ts';
+import { openDataKeyRoute } from './routes/open-data-key.ts';
 import { putRecordRoute } from './routes/put-record.ts';
 import { recordBatch } from './routes/record-batch.ts';
 import { recordHashes } from './routes/record-hashes.ts';
 import { retrieve } from './routes/retrieve.ts';
+import { rewrapRoutes } from './routes/rewrap.ts';
 import { store } from './routes/store.ts';
+import { type Transit } from './routes/transit-routes.ts';
 import { undeleteRecord } from './routes/undelete-record.ts';
+import { verifyMac } from './routes/verify-mac.ts';
 
 export const SERVICE = 'crypto-store';
 
 /** What the routes need, and what the HTTP layer needs around them. */
 export type AppDeps = GetRecord &
   PutRecord &
-  ChangeVersions & {
+  ChangeVersions &
+  Transit &
+  DataKeys &
+  Macs & {
     /** A replica that is only a worker has no routes of its own. */
     serves: boolean;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
   };
 
 /** The service as its routes. No I/O happens here. */
-export function createApp({ http, serves, ...records }: AppDeps): App {
+export function createApp({ http, serves, ...deps }: AppDeps): App {
   const routes = [
-    store(records),
-    retrieve(records),
-    putRecordRoute(records),
-    getRecordRoute(records),
-    headRecordRoute(records),
-    deleteRecord(records),
-    listRecordsRoute(records),
-    listVersionsRoute(records),
-    undeleteRecord(records),
-    destroyRecord(records),
-    recordBatch(records),
-    recordHashes(records),
+    store(deps),
+    retrieve(deps),
+    putRecordRoute(deps),
+    getRecordRoute(deps),
+    headRecordRoute(deps),
+    deleteRecord(deps),
+    listRecordsRoute(deps),
+    listVersionsRoute(deps),
+    undeleteRecord(deps),
+    destroyRecord(deps),
+    recordBatch(deps),
+    recordHashes(deps),
+    ...encryptRoutes(deps),
+    ...decryptRoutes(deps),
+    ...rewrapRoutes(deps),
+    createDataKeysRoute(deps),
+    openDataKeyRoute(deps),
+    computeMac(deps),
+    verifyMac(deps),
+    computeIndex(deps),
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
 }

@@ -17,6 +17,8 @@ import { raiseRollback } from './records/raise-rollback.ts';
 import { startSweep } from './records/start-sweep.ts';
 import { createSeenVersions } from './records/seen-versions.ts';
 import { createSingleFlight } from './records/single-flight.ts';
+import { keyGuards } from './transit/key-guard.ts';
+import { TRANSIT } from './transit/purposes.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -32,7 +34,9 @@ export async function compose(
     const metrics = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
-    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, guards, logger, metrics, now }));
+    const audit = closing.after(
+      await openAudit({ postgres, producer: SERVICE, guards: { ...guards, ...keyGuards }, logger, metrics, now }),
+    );
     const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
     const { query, db } = postgres;
     const keys = closing.after(
@@ -81,6 +85,8 @@ export async function compose(
       seen: createSeenVersions(raiseRollback({ audit, logger, metrics, service: SERVICE, now })),
       keepVersions: config.keepVersions,
       sealerOf: (tenant) => sealerFor(keys, { tenant, purpose: RECORDS }),
+      transitOf: (tenant) => sealerFor(keys, { tenant, purpose: TRANSIT }),
+      keys,
       now,
       http: {
         verifier,

@@ -1,7 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLocalRootKeyFile } from '@postern/branch-keys';
+import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey } from '@postern/branch-keys';
 import { listen, type Listening } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
 import { openAudit } from '@postern/outbox';
@@ -135,6 +135,16 @@ export async function openWorld({ issuers = [] }: { issuers?: readonly TestIssue
       while ((await sweepRecords(deps)) > 0);
       await audit.close();
       await postgres.close();
+    },
+    /** Rotates a tenant's branch key behind the back of every replica. */
+    async rotate(tenant: string, purpose: string): Promise<void> {
+      const rootKey = await openLocalRootKey({ path: rootKeyPath });
+      const handle = await openPostgres({ url, tls, applicationName: 'rotation' });
+      const { query } = handle;
+      const keys = await openBranchKeys({ query, rootKey, environment: 'development', service: 'crypto-store' });
+      await keys.rotate(await keys.idFor(tenant, purpose));
+      keys.close();
+      await handle.close();
     },
     /** A workload of the development world. */
     async caller(workload: string): Promise<Caller> {

@@ -40,7 +40,8 @@ export const actions = {
   'data.decrypted': data,
   'data.rewrapped': data,
   'data-key.created': z.strictObject({ count, wrappedOnly: z.boolean() }),
-  'data-key.opened': z.strictObject({}),
+  // SHA-256 of the wrapped key, as it stands in the message.
+  'data-key.opened': z.strictObject({ wrapped: code }),
   'mac.computed': z.strictObject({ name: code }),
   'mac.verified': z.strictObject({ name: code, valid: z.boolean() }),
   'index.computed': z.strictObject({ name: code, count }),

@@ -11,15 +11,15 @@ export const isCallersKey = (key: string): boolean =>
   key !== '' && !RESERVED_PREFIXES.some((prefix) => key.startsWith(prefix));
 
 /**
- * A message's context of a caller's own pairs, each under a prefix, so that none can be taken for one of ours, and the
- * purpose (R30). It stands in the message in clear: callers are told (R29).
+ * A caller's own pairs as they stand in a message, each under a prefix, so that none can be taken for one of ours (R30).
+ * In clear: callers are told (R29).
  * @throws TypeError for a key that callers may not set.
  */
-export function callersContext(pairs: EncryptionContext, purpose: string): EncryptionContext {
-  const context: Record<string, string> = { [PURPOSE]: purpose };
+export function callersPairs(pairs: EncryptionContext): EncryptionContext {
+  const prefixed: Record<string, string> = {};
   for (const [key, value] of Object.entries(pairs)) {
     if (!isCallersKey(key)) throw new TypeError('a context key is empty or reserved');
-    context[CALLERS_PREFIX + key] = value;
+    prefixed[CALLERS_PREFIX + key] = value;
   }
-  return context;
+  return prefixed;
 }

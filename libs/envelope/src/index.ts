@@ -1,5 +1,5 @@
 export { BranchKeyUnknown, type BranchKey, type BranchKeySource } from './branch-key.ts';
-export { callersContext, isCallersKey, PURPOSE } from './caller-context.ts';
+export { callersPairs, isCallersKey, PURPOSE } from './caller-context.ts';
 export { serializeContext, serializePairs, type EncryptionContext } from './context.ts';
 export { freshDataKey, unwrapDataKey, versionOf, WRAPPED_BYTES, type DataKey } from './data-key.ts';
 export { branchDataKeys, type DataKeys, type SealedAt } from './data-keys.ts';
