@@ -11,6 +11,7 @@ import { consistency, inclusion } from './routes/proofs.ts';
 import { pushIdentityEvents, type PushIdentityEvents } from './routes/push-identity-events.ts';
 import { streamEvents } from './routes/stream-events.ts';
 import { tiles } from './routes/tiles.ts';
+import { webhookRoutes, type Webhooks } from './routes/webhooks/index.ts';
 import { watermark } from './routes/watermark.ts';
 
 export const SERVICE = 'audit-sink';
@@ -21,13 +22,15 @@ export type AppDeps = ReadLog & {
   producers: readonly string[];
   /** Null: no identity provider's events are taken. */
   identityEvents: PushIdentityEvents | null;
+  /** Null: tenants have no webhooks. */
+  webhooks: Webhooks | null;
   /** A replica that is only a worker has no routes of its own. */
   serves: boolean;
   http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
 };
 
 /** The service as its routes. No I/O happens here. */
-export function createApp({ http, producers, serves, identityEvents, ...log }: AppDeps): App {
+export function createApp({ http, producers, serves, identityEvents, webhooks, ...log }: AppDeps): App {
   const workloads = http.workloads.workloads.map(({ name }) => name);
   // Streams end when the replica drains; the app that knows is made from them.
   const isDraining = async () => 'draining' in (await app.health.readiness()).checks;
@@ -46,6 +49,7 @@ export function createApp({ http, producers, serves, identityEvents, ...log }: A
     consistency(log),
     watermark(log, producers),
     ...(identityEvents?.sources.keycloak.pushers.length ? [pushIdentityEvents(identityEvents)] : []),
+    ...(webhooks ? webhookRoutes(webhooks) : []),
   ];
   const app = createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
   return app;

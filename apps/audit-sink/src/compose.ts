@@ -17,11 +17,17 @@ import { signNewest } from './log/checkpoints.ts';
 import { createExternalCheckpoint } from './log/external-checkpoint.ts';
 import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
+import { forwarderMetrics } from './forwarders/forwarder-metrics.ts';
+import { createReadLog } from './forwarders/read-log.ts';
+import { startForwarders, webhookRules } from './forwarders/start-forwarders.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
 import { createPseudonyms } from './subjects/pseudonyms.ts';
 import { sealEarlier } from './subjects/seal-earlier.ts';
 import { createSubjects, NO_TENANT } from './subjects/subjects.ts';
+
+/** Of the pool that forwarders have to themselves; one holds their lease. */
+const FORWARDER_CONNECTIONS = 4;
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -63,7 +69,7 @@ export async function compose(
       }),
     );
 
-    const { sources } = config;
+    const { sources, forwarders } = config;
     const recording = { audit, metrics: sourceMetrics(metrics), now };
     let bus: Bus | null = null;
     if (base.role !== 'api') {
@@ -84,6 +90,18 @@ export async function compose(
       }
       const sink = { watermark: (producer: string, from: number) => readWatermark(query, key, { producer, from }) };
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      if (forwarders) {
+        const options = {
+          ...config.postgres,
+          poolSize: FORWARDER_CONNECTIONS,
+          tls,
+          applicationName: 'audit-sink forwarders',
+        };
+        const own = closing.after(await openPostgres(options));
+        const readLog = createReadLog(own.query, subjects);
+        const forwarding = { config: forwarders, postgres: own, readLog, keys, tls, audit, logger, now };
+        closing.after(startForwarders({ ...forwarding, metrics: forwarderMetrics(metrics) }));
+      }
       if (sources) closing.after(startSources({ ...recording, config: sources, postgres, tls, logger }));
     }
 
@@ -95,6 +113,9 @@ export async function compose(
       key,
       producers: config.producers,
       identityEvents: sources && { ...recording, sources, query, db: postgres.db },
+      webhooks: forwarders?.webhooks
+        ? { query, db: postgres.db, keys, egressRules: webhookRules(forwarders), fips: base.fips, now }
+        : null,
       serves: base.role !== 'worker',
       http: {
         verifier,

@@ -19,6 +19,7 @@ import {
   type RootKeyConfig,
 } from '@postern/runtime';
 import { z } from 'zod';
+import { forwardersDocument, type ForwardersConfig } from './forwarders/forwarders-config.ts';
 import { sourcesDocument, type SourcesConfig } from './sources/sources-config.ts';
 
 /** Names with commas between them. */
@@ -51,6 +52,11 @@ export const settings = {
     'JSON file that names the identity providers whose events are taken into the log. Without it: none.',
     { example: '/run/postern/sources.json' },
   ),
+  POSTERN_FORWARDERS_PATH: setting(
+    path.optional(),
+    "JSON file that says where the log's events are forwarded to, and where tenants' webhooks may go. Without it: nowhere.",
+    { example: '/run/postern/forwarders.json' },
+  ),
 };
 
 export type Config = {
@@ -63,6 +69,7 @@ export type Config = {
   readonly origin: string;
   readonly checkpointPath: string | null;
   readonly sources: SourcesConfig | null;
+  readonly forwarders: ForwardersConfig | null;
 };
 
 /**
@@ -77,8 +84,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
   const sourcesPath = read.POSTERN_SOURCES_PATH;
   const sources = sourcesPath === undefined ? null : readDocument('POSTERN_SOURCES_PATH', sourcesPath, sourcesDocument);
-  const realms = sources?.keycloak.realms ?? [];
-  const urls = Object.fromEntries(realms.map(({ issuer }, at) => [`POSTERN_SOURCES_PATH realms.${at}.issuer`, issuer]));
+  const forwardersPath = read.POSTERN_FORWARDERS_PATH;
+  const forwarders =
+    forwardersPath === undefined ? null : readDocument('POSTERN_FORWARDERS_PATH', forwardersPath, forwardersDocument);
+  const urls = Object.fromEntries([
+    ...(sources?.keycloak.realms ?? []).map(({ issuer }, at) => [`POSTERN_SOURCES_PATH realms.${at}.issuer`, issuer]),
+    ...(forwarders?.targets ?? []).map(({ url }, at) => [`POSTERN_FORWARDERS_PATH targets.${at}.url`, url]),
+  ]) as Record<string, string>;
   assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
   return Object.freeze({
     base,
@@ -89,6 +101,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
     checkpointPath: read.POSTERN_AUDIT_CHECKPOINT_PATH ?? null,
     sources,
+    forwarders,
     origin: read.POSTERN_AUDIT_ORIGIN ?? `${trust.trustDomain}/audit`,
   });
 }

@@ -7,4 +7,9 @@ export const problems = {
   tile_not_found: { status: 404, title: 'The log has no such tile' },
   tile_given_up: { status: 410, title: 'The log no longer keeps these entries' },
   tree_size_unknown: { status: 422, title: 'The log has no signed tree of that size' },
+  webhook_not_found: { status: 404, title: 'There is no such webhook' },
+  delivery_not_found: { status: 404, title: 'There is no such delivery' },
+  webhook_url_refused: { status: 422, title: 'Webhooks may not go to that address' },
+  too_many_webhooks: { status: 409, title: 'The tenant has as many webhooks as it may have' },
+  signature_unavailable: { status: 422, title: 'This deployment does not sign that way' },
 } as const satisfies ProblemTable;

@@ -44,6 +44,13 @@ function killable(script: string, env: Record<string, string>): Killable {
   };
 }
 
+/** The log as a process of its own, over the world's servers. */
+export async function sinkProcess(world: World, overrides: Record<string, string> = {}): Promise<Killable> {
+  const port = overrides['POSTERN_API_PORT'] ?? String(await freePort());
+  const settings = { ...world.env, POSTERN_API_PORT: port, POSTERN_LOG_LEVEL: 'warn', ...overrides };
+  return killable(here('../src/main.ts'), settings);
+}
+
 /** The log and a producer's relay as two processes, over the world's servers. */
 export async function openProcesses(world: World, producer: Awaited<ReturnType<World['producer']>>) {
   const port = await freePort();
@@ -55,7 +62,7 @@ export async function openProcesses(world: World, producer: Awaited<ReturnType<W
     keepForSeconds: 0,
   };
   return {
-    sink: killable(here('../src/main.ts'), { ...world.env, POSTERN_API_PORT: String(port), POSTERN_LOG_LEVEL: 'warn' }),
+    sink: await sinkProcess(world, { POSTERN_API_PORT: String(port) }),
     relay: killable(here('./relay-process.ts'), { RELAY: JSON.stringify(told) }),
   };
 }

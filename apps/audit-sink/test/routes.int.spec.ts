@@ -23,7 +23,7 @@ beforeAll(async () => {
   grants = await testIssuer({ kinds: ['grant'] });
   world = await openWorld({ issuers: [grants] });
   // Only answers: what a worker appends meanwhile would be a change that the walk did not make.
-  sink = await world.sink({ POSTERN_ROLE: 'api', ...(await world.documents({ sources })) });
+  sink = await world.sink({ POSTERN_ROLE: 'api', ...(await world.documents({ sources, forwarders })) });
   caller = await world.caller('crypto-store');
   anonymous = new Agent({ connect: { ca: await world.server.authority.certificate() } });
 });
@@ -32,6 +32,8 @@ afterAll(async () => {
   await world?.close();
   await grants?.close();
 });
+
+const forwarders = { webhooks: { publicAddresses: true } };
 
 test('every route refuses what it must, from its declaration: the right 4xx, nothing changed, no 5xx', async () => {
   const report = await walkRoutes(sink.app, {
@@ -46,7 +48,11 @@ test('every route refuses what it must, from its declaration: the right 4xx, not
         roles,
         boundTo: caller.thumbprint,
       }),
-    params: { id: '019a0000-0000-7000-8000-000000000000', producer: 'crypto-store' },
+    params: {
+      id: '019a0000-0000-7000-8000-000000000000',
+      producer: 'crypto-store',
+      delivery: `msg_${crypto.randomUUID()}`,
+    },
     state: () => world.log.query('select size, root from log_head'),
   });
   expect(report.failures).toEqual([]);

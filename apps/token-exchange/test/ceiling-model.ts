@@ -38,7 +38,7 @@ const cells: Cell[] = [
     to: 'key-proxy',
     scopes: { ...secrets, 'secrets:configure': 'admin', 'secrets:audit': 'admin' },
   },
-  { who: 'portal', on: 'U', of: ['portal'], to: 'audit-sink', scopes: { 'audit:read': 'auditor' } },
+  { who: 'portal', on: 'U', of: ['portal'], to: 'audit-sink', scopes: { 'audit:read': 'auditor', 'webhooks:configure': 'admin' } },
   { who: 'job', on: 'W', of: ['job'], to: 'auth-manager', scopes: { 'grants:use': null } },
   { who: 'job', on: 'GT', of: ['job'], to: 'crypto-store', scopes: records },
   { who: 'job', on: 'GT', of: ['job'], to: 'key-proxy', scopes: secrets },
@@ -62,6 +62,7 @@ export const lifeSeconds: Record<string, number> = {
   'secrets:configure': 300,
   'secrets:audit': 300,
   'audit:read': 300,
+  'webhooks:configure': 300,
 };
 
 /** Who acts in the token, newest first; null where the exchange must be refused. */

@@ -86,6 +86,7 @@ export const actions = {
   'token.introspected': z.strictObject({ active: z.boolean(), tokenId: text.optional() }),
   'token.revoked': z.strictObject({ tokens: count, cause: code.optional(), tokenId: text.optional() }),
   'exchange.read': z.strictObject({}),
+  'approval.requested': z.strictObject({ audience: text, scopes, expiresAt: text.optional() }),
   'tenant.created': z.strictObject({}),
   'tenant.suspended': z.strictObject({ cause: code.optional() }),
   'tenant.offboarded': z.strictObject({}),
@@ -98,6 +99,7 @@ export const actions = {
   'secret.created': z.strictObject({ provider: code, name: text.optional() }),
   'secret.read': z.strictObject({ provider: code, name: text.optional() }),
   'secret.deleted': z.strictObject({ provider: code, name: text.optional() }),
+  'rotation.due': z.strictObject({ provider: code, due: text.optional() }),
   'secrets.listed': z.strictObject({ count, provider: code.optional() }),
 
   // audit-sink

@@ -10,4 +10,4 @@ export {
   openEgress,
 } from './egress.ts';
 export { type EgressReason, EgressRefused } from './refused.ts';
-export type { EgressRules } from './rules.ts';
+export { parseRules, type EgressRules } from './rules.ts';

@@ -1,6 +1,7 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
+import { forwarderMigrations } from './migrations/forwarders.ts';
 import { logMigrations } from './migrations/log.ts';
 import { sourceMigrations } from './migrations/sources.ts';
 
@@ -11,6 +12,7 @@ export const migrationSets: readonly MigrationSet[] = [
   branchKeyMigrations,
   logMigrations,
   sourceMigrations,
+  forwarderMigrations,
 ];
 
 export const SERVICE_ROLE = 'audit_sink';

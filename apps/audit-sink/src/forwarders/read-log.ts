@@ -1,0 +1,64 @@
+import type { Action } from '@postern/audit';
+import type { Query } from '@postern/postgres';
+import { newestCheckpoint } from '../log/checkpoints.ts';
+import { openRows } from '../search/find-events.ts';
+import type { Subjects } from '../subjects/subjects.ts';
+import type { LogEvent } from './log-event.ts';
+
+export type LogPart = {
+  from: number;
+  limit: number;
+  tenant?: string;
+  actions?: readonly Action[];
+};
+
+export type ReadLog = (part: LogPart) => Promise<{ events: LogEvent[]; next: number; head: number }>;
+
+/** Entries that one look at the log goes through at most. */
+const SPAN = 50_000;
+
+type Row = {
+  index: string;
+  event_id: string;
+  subject: string;
+  sealed: Buffer;
+  received_at: Date;
+  size: string;
+  root: Buffer;
+};
+
+/**
+ * Reads the next events of the log under a signed checkpoint, of every tenant, in its order, and says where to go on. What is
+ * opaque or erased is passed over. The checkpoint of an event is the same whenever it is read: the first signed one that
+ * holds it.
+ */
+export const createReadLog =
+  (query: Query, subjects: Pick<Subjects, 'keysOf'>): ReadLog =>
+  async ({ from, limit, tenant, actions }) => {
+    const head = (await newestCheckpoint(query))?.size ?? 0;
+    const end = Math.min(head, from + SPAN);
+    if (end <= from) return { events: [], next: from, head };
+    const rows = await query<Row>(
+      `select v.index, v.event_id, v.subject, v.sealed, r.received_at, c.tree_size as size, c.root
+       from log_every_event v
+       cross join lateral (select received_at from log_runs where first <= v.index order by first desc limit 1) r
+       cross join lateral (
+         select tree_size, root from log_checkpoints where tree_size > v.index and note is not null order by tree_size limit 1
+       ) c
+       where v.index >= $1 and v.index < $2 and v.sealed is not null and v.subject is not null
+         and ($4::text is null or v.tenant = $4) and ($5::text[] is null or v.action = any($5))
+       order by v.index limit $3`,
+      [from, end, limit, tenant ?? null, actions ?? null],
+    );
+    const placed = new Map(rows.map((row) => [Number(row.index), row]));
+    const opened = await openRows(rows, subjects);
+    const last = rows.at(-1);
+    return {
+      events: opened.map(({ index, event }) => {
+        const { received_at: receivedAt, size, root } = placed.get(index)!;
+        return { index, event, receivedAt, checkpoint: { size: Number(size), root: root.toString('base64') } };
+      }),
+      next: rows.length === limit && last ? Number(last.index) + 1 : end,
+      head,
+    };
+  };

@@ -1,0 +1,50 @@
+import { route } from '@postern/http';
+import { queryIn } from '@postern/postgres';
+import { problem } from '@postern/runtime';
+import { z } from 'zod';
+import { notificationTypes } from '../../forwarders/webhooks/notification-types.ts';
+import { signatureKinds } from '../../forwarders/webhooks/signature.ts';
+import { createSubscription } from '../../forwarders/webhooks/subscriptions.ts';
+import { CONFIGURE, resourceOf, webhookBody, webhookOf, type Webhooks } from './deps.ts';
+
+/**
+ * Subscribes an address to notifications of the tenant, from now on. The secret (Standard Webhooks, `whsec_...`) is in this
+ * answer and in no other: the same Idempotency-Key again shows the subscription without it.
+ */
+export const createWebhook = (deps: Webhooks) =>
+  route({
+    method: 'POST',
+    path: '/v1/webhooks',
+    listener: 'api',
+    summary: 'Subscribes an address to notifications',
+    ...CONFIGURE,
+    tier: 'sensitive',
+    audit: 'webhook.created',
+    idempotency: 'accepted',
+    body: z.strictObject({
+      url: z.url({ protocol: /^https$/ }).max(2_048),
+      types: z
+        .array(z.enum(notificationTypes))
+        .min(1)
+        .max(notificationTypes.length)
+        .refine((types) => new Set(types).size === types.length, 'a type is named twice'),
+      signature: z.enum(signatureKinds).default('hmac-sha256'),
+    }),
+    answers: { 201: webhookBody.extend({ secret: z.string().optional() }) },
+    problems: ['webhook_url_refused', 'too_many_webhooks', 'signature_unavailable', 'idempotency_key_reused'],
+    async handle({ principal, body, idempotency }, audit) {
+      if (deps.fips && body.signature === 'ed25519') throw problem('signature_unavailable');
+      return deps.db.transaction().execute(async (tx) => {
+        const { subscription, secret } = await createSubscription(
+          { ...deps, query: queryIn(tx) },
+          { ...body, tenant: principal.tenant, now: deps.now(), idempotency },
+        );
+        const details = { types: body.types, host: new URL(body.url).host, signature: body.signature };
+        return audit.within(
+          tx,
+          { resource: resourceOf(subscription.id), details },
+          { status: 201, body: { ...webhookOf(subscription), ...(secret ? { secret: secret.reveal() } : {}) } },
+        );
+      });
+    },
+  });

@@ -1,0 +1,31 @@
+import { route } from '@postern/http';
+import { queryIn } from '@postern/postgres';
+import { z } from 'zod';
+import { rotateSecret } from '../../forwarders/webhooks/subscriptions.ts';
+import { CONFIGURE, resourceOf, webhookBody, webhookId, webhookOf, type Webhooks } from './deps.ts';
+
+/** A new secret, shown here only. Until `previous_until` each delivery carries the signatures of both. */
+export const rotateWebhookSecret = (deps: Webhooks) =>
+  route({
+    method: 'POST',
+    path: '/v1/webhooks/:id/rotate-secret',
+    listener: 'api',
+    summary: 'Replaces the secret of a webhook',
+    ...CONFIGURE,
+    tier: 'sensitive',
+    audit: 'webhook.secret_rotated',
+    params: webhookId,
+    answers: { 200: webhookBody.extend({ secret: z.string().optional(), previous_until: z.string() }) },
+    problems: ['webhook_not_found'],
+    handle: ({ principal: { tenant }, params: { id } }, audit) =>
+      deps.db.transaction().execute(async (tx) => {
+        const rotated = await rotateSecret({ ...deps, query: queryIn(tx) }, { tenant, id, now: deps.now() });
+        const previousUntil = rotated.previousUntil.toISOString();
+        const secret = rotated.secret ? { secret: rotated.secret.reveal() } : {};
+        return audit.within(
+          tx,
+          { resource: resourceOf(id), details: { previousUntil } },
+          { status: 200, body: { ...webhookOf(rotated.subscription), ...secret, previous_until: previousUntil } },
+        );
+      }),
+  });
