@@ -246,12 +246,12 @@ test('two replicas forward one at a time: nothing is sent twice', async () => {
 });
 
 test('killed with -9 between a target taking events and the cursor, it sends the same again, under the same ids', async () => {
-  let forwarder: Killable | undefined;
+  const running: { forwarder?: Killable } = {};
   let killed = false;
   const loki: Receiver = await receiver(async () => {
     // The target has taken them; the process dies before it hears so.
     if (loki.received.length === 2) {
-      await forwarder?.kill();
+      await running.forwarder?.kill();
       killed = true;
     }
     return { status: 204 };
@@ -259,8 +259,9 @@ test('killed with -9 between a target taking events and the cursor, it sends the
   const documents = await world.documents({
     forwarders: { targets: [{ kind: 'loki', name: 'killed', url: loki.url }] },
   });
-  forwarder = await sinkProcess(world, documents);
-  closing.push(() => forwarder!.kill());
+  const forwarder = await sinkProcess(world, documents);
+  running.forwarder = forwarder;
+  closing.push(() => forwarder.kill());
   await forwarder.start();
   const ids = () => linesOf(loki).map(({ id }) => String(id));
   await until(() => ids().length > 0, 'it forwards');
