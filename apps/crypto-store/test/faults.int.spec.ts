@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { RESP_TYPES } from '@redis/client';
 import { openWorld, type Caller, type Replica, type World } from './crypto-store.ts';
-import { tcpProxy, type TcpProxy } from './tcp-proxy.ts';
+import { tcpProxy, type TcpProxy } from '@postern/testing';
 
 let world: World;
 let toRedis: TcpProxy;

@@ -9,6 +9,7 @@ export { postgresForTests, type TestDatabase, type TestPostgres } from './postgr
 export { ownerRoleOf, roleOf } from './postgres/logins.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
 export { freePort } from './run/free-port.ts';
+export { tcpProxy, type TcpProxy } from './run/tcp-proxy.ts';
 export { startLeashed, type Leashed, type LeashedOptions } from './run/leash.ts';
 export { redisForTests, type RedisPair, type TestRedis, type TestRedisUser } from './redis/for-tests.ts';
 export {

@@ -13,5 +13,6 @@ export const commands: readonly Entry[] = [
     'what the aws-kms root key needs in an AWS account',
     () => import('../commands/aws-bootstrap.ts'),
   ),
+  entry('import kv', 'a KV v2 mount of Vault or OpenBao into crypto-store', () => import('../commands/import-kv.ts')),
   entry('completion', 'the completion script of a shell', () => import('../commands/completion.ts')),
 ];
