@@ -37,5 +37,6 @@ STOPSIGNAL SIGTERM
 # From inside, where the management listener answers on loopback whether it is bound to 127.0.0.1 or to 0.0.0.0.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:'+(process.env.POSTERN_MANAGEMENT_PORT||8081)+'/health/live').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
-ENTRYPOINT ["node", "--enable-source-maps"]
+# The bundle is readable: source maps are for who asks (NODE_OPTIONS=--enable-source-maps), and cost a fifth of a start.
+ENTRYPOINT ["node"]
 CMD ["main.js"]

@@ -1,1 +1,1 @@
-export {};
+export { execForm, readDockerfile } from './docker-file.ts';

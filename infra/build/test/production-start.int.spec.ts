@@ -1,7 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { stop } from 'esbuild';
 import { request } from 'undici';
@@ -84,7 +88,10 @@ describe.each(services)('the production tree of %s, outside the repository, as t
   test('R6: holds no development part', () => {
     const { folder, packages } = running[service].tree;
     const code = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
-    const built = ['main', 'migrate', 'otel'].flatMap((name) => [`${name}.js`, `${name}.js.map`]);
+    const built = ['main', 'migrate', 'otel', 'express', 'pg', 'redis-client'].flatMap((name) => [
+      `${name}.js`,
+      `${name}.js.map`,
+    ]);
     // What is loaded on demand lies in parts named by their content.
     const parts = code.filter((file) => /-[A-Z0-9]{8}\.js(\.map)?$/.test(file));
     const beside = ['THIRD-PARTY-NOTICES.txt', 'package-lock.json', 'package.json', 'scalar.js'];
@@ -102,6 +109,29 @@ describe.each(services)('the production tree of %s, outside the repository, as t
     const names = ['POSTERN_TRUST_PATH', 'POSTERN_TLS_CA_PATH', 'POSTERN_TLS_CERT_PATH', 'POSTERN_ROOT_KEY'];
     for (const name of names) expect(stderr).toContain(`- ${name}: production refuses`);
   });
+});
+
+test('tracing finds what it patches in a tree that holds it in one file each', async () => {
+  const { tree, env } = running['crypto-store'];
+  const exported: Buffer[] = [];
+  const collector = createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => void exported.push(chunk));
+    request.on('end', () => response.end());
+  });
+  collector.listen(0, '127.0.0.1');
+  await once(collector, 'listening');
+  const { port } = collector.address() as AddressInfo;
+  const tracing = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_BSP_SCHEDULE_DELAY: '50' };
+  const traced = await startTree(tree, { ...env, ...tracing }, `--import=${join(tree.folder, 'otel.js')}`);
+  try {
+    await (await fetch(`${traced.urls.management}/health/ready`)).text();
+    const wanted = ['express', 'http', 'pg', 'redis'].map((name) => `@opentelemetry/instrumentation-${name}`);
+    // Spans leave in their own time: the test's deadline is the only one.
+    while (!wanted.every((name) => Buffer.concat(exported).includes(name))) await delay(50);
+  } finally {
+    await traced.stop();
+    collector.close();
+  }
 });
 
 test("the image's health check passes while the service runs, and only then; SIGTERM drains and ends with 0", async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { baseSettings } from '@postern/runtime';
 import { stop } from 'esbuild';
 import { bundleService } from '../src/bundle/bundle-service.ts';
-import { execForm, readDockerfile } from './docker-file.ts';
+import { execForm, readDockerfile } from '../src/docker-file.ts';
 import { INSTALL } from './production-trees.ts';
 
 const root = join(import.meta.dirname, '../../..');

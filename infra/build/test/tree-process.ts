@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { execForm, readDockerfile } from './docker-file.ts';
+import { execForm, readDockerfile } from '../src/docker-file.ts';
 import { IMAGE_USER, type Tree } from './production-trees.ts';
 
 const dockerfile = readDockerfile(join(import.meta.dirname, '../../../docker/service.Dockerfile'));
@@ -35,11 +35,15 @@ export function runInTree(tree: Tree, env: Record<string, string>, command: stri
   return { code: status, stderr };
 }
 
-/** Starts a tree as the image starts, by its ENTRYPOINT and CMD, and waits until it listens. @throws with its output when it ends before */
-export async function startTree(tree: Tree, env: Record<string, string>): Promise<Started> {
+/**
+ * Starts a tree as the image starts, by its ENTRYPOINT and CMD, and waits until it listens.
+ * @param options beside those in `NODE_OPTIONS` that close the tree to writing
+ * @throws with its output when it ends before
+ */
+export async function startTree(tree: Tree, env: Record<string, string>, options = ''): Promise<Started> {
   const [program, args] = words([...entryPoint(), ...execForm(dockerfile, 'CMD')], tree);
   const child: ChildProcess = spawn(program, args, {
-    ...optionsOf(tree, { ...env, NODE_OPTIONS: READS_ONLY }),
+    ...optionsOf(tree, { ...env, NODE_OPTIONS: `${READS_ONLY} ${options}` }),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const output: string[] = [];

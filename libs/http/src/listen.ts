@@ -8,7 +8,7 @@ import type { App } from './app.ts';
 import { answerClientError } from './client-error.ts';
 import type { ListenerName } from './declaration.ts';
 import { drain, type DrainOptions } from './drain.ts';
-import { expressApp } from './express-app.ts';
+import { expressRoutes } from './express-routes.ts';
 import { draftOf } from './route-audit.ts';
 import type { ListenerContext } from './serve-route.ts';
 
@@ -109,7 +109,7 @@ function serverOf(
   context: ListenerContext,
   bounds: ConnectionLimits,
 ): Server {
-  const handler = expressApp(app, context);
+  const handler = expressRoutes(app, context);
   const streams = app.routes.some(({ consumes, listeners }) => consumes === 'stream' && listeners.includes(name));
   const options = {
     headersTimeout: bounds.headersTimeoutMs,

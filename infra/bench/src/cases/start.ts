@@ -1,3 +1,4 @@
+import { execForm, readDockerfile } from '@postern/build';
 import { openHome, quietly, startStack, type Stack } from '@postern/dev';
 import { freePort } from '@postern/testing';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
@@ -14,8 +15,10 @@ import { type Case, type Pair } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/imports-only.ts', import.meta.url));
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-/** The production tree, since that is what is deployed, started as the image starts it; its packages are the workspace's. */
-const service = ['--enable-source-maps', join(root, 'dist/apps/crypto-store/main.js')];
+/** The production tree, since that is what is deployed, started by the image's own words; its packages are the workspace's. */
+const tree = join(root, 'dist/apps/crypto-store');
+const image = readDockerfile(join(root, 'docker/service.Dockerfile'));
+const [, ...service] = [...execForm(image, 'ENTRYPOINT'), ...execForm(image, 'CMD')];
 const against = 'a process that only imports express, pg and redis';
 /** What a fresh process has given back by then stays given back. */
 const IDLE_AFTER_MS = 1_500;
@@ -38,7 +41,7 @@ async function startService(stack: Stack): Promise<Started> {
     POSTERN_PUBLIC_PORT: String(pub),
     POSTERN_MANAGEMENT_PORT: String(management),
   };
-  const child = spawn(process.execPath, service, { env, stdio: 'ignore' });
+  const child = spawn(process.execPath, service, { cwd: tree, env, stdio: 'ignore' });
   for (;;) {
     const answer = await request(`http://127.0.0.1:${management}/health/ready`).catch(() => undefined);
     await answer?.body.dump();

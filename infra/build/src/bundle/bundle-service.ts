@@ -4,7 +4,9 @@ import { build, type Metafile } from 'esbuild';
 import { refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
 import { lockedVersions, prunedLock } from './locked-dependencies.ts';
 import { noticesOf } from './notices.ts';
-import { bundledPackages, untracedPackages } from './third-party.ts';
+import { lean } from './lean.ts';
+import { bundledPackages, thirdParty } from './third-party.ts';
+import { tracedEntryPoints, tracedImports, tracedPackages } from './traced-packages.ts';
 
 /** What a service's tree starts with: the process, the migration entry point, and the tracing preload (`--import`). */
 const entryPoints = (project: string) => ({
@@ -23,8 +25,7 @@ const require = requireOfBundle(import.meta.url), __filename = import.meta.filen
 /**
  * Writes a service's production tree: `main.js`, `migrate.js`, `otel.js` and the parts that they load when a
  * configuration needs them, with a `package.json` and a lock file of exactly the packages that are left outside the
- * bundle, and the notices of those inside. `npm ci` there, and `node --enable-source-maps main.js`, are all that an image
- * needs.
+ * bundle, and the notices of those inside. `npm ci` there, and `node main.js`, are all that an image needs.
  *
  * @param project the folder, as `apps/crypto-store`, relative to the workspace root, which is the working directory
  * @throws DevelopmentPartInBundle (R6); an Error naming an entry point that is missing
@@ -36,7 +37,7 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
 
   rmSync(outdir, { recursive: true, force: true });
   const { metafile } = await build({
-    entryPoints: entries,
+    entryPoints: { ...entries, ...tracedEntryPoints },
     outdir,
     entryNames: '[name]',
     // Beside the entry points: the code looks for its assets there.
@@ -56,7 +57,7 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
     banner: { js: banner },
     metafile: true,
     logLevel: 'warning',
-    plugins: [untracedPackages],
+    plugins: [tracedPackages, lean, thirdParty],
   });
   refuseDevelopmentParts(metafile, [`${project}/`, 'libs/']);
 
@@ -67,8 +68,11 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
   const lock = prunedLock({ name, version, dependencies });
   // The workspace's decision about each install script goes with the packages it was made for.
   const scripts = Object.entries(allowScripts).filter(([script]) => `node_modules/${script}` in lock.packages);
-  const manifest = { name, version, private: true, type: 'module', engines: { node: '>=24' }, dependencies };
-  writeFileSync(`${outdir}/package.json`, json({ ...manifest, allowScripts: Object.fromEntries(scripts) }));
+  const manifest = { name, version, private: true, type: 'module', engines: { node: '>=24' }, imports: tracedImports };
+  writeFileSync(
+    `${outdir}/package.json`,
+    json({ ...manifest, dependencies, allowScripts: Object.fromEntries(scripts) }),
+  );
   writeFileSync(`${outdir}/package-lock.json`, json(lock));
   writeFileSync(`${outdir}/THIRD-PARTY-NOTICES.txt`, noticesOf(bundledPackages(metafile)));
   return { files: Object.keys(entries).map((entry) => `${entry}.js`), metafile };

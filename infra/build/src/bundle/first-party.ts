@@ -3,6 +3,7 @@ import { isBuiltin } from 'node:module';
 import { type Metafile, type Plugin } from 'esbuild';
 import { lockedPackage } from './locked-dependencies.ts';
 import { bundledPackages } from './third-party.ts';
+import { untracedName } from './traced-packages.ts';
 
 /**
  * Bundles what the workspace owns (`@postern/*` and relative imports) and leaves every other import to the packages that
@@ -25,7 +26,7 @@ export function thirdPartyOf(metafile: Metafile): string[] {
   const imported = Object.values(metafile.outputs)
     .flatMap((output) => output.imports)
     .filter(({ external, path }) => external && !isBuiltin(path))
-    .map(({ path }) => path);
+    .map(({ path }) => untracedName(path));
   const resolved = sourcesOf(metafile).flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(/import\.meta\.resolve\('([^'.][^']*)'\)/g)].map(([, path = '']) => path),
   );

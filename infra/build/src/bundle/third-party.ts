@@ -3,22 +3,22 @@ import { isBuiltin } from 'node:module';
 import { type Metafile, type Plugin } from 'esbuild';
 import { packageOf } from './first-party.ts';
 
-/** What tracing patches as it loads, and tracing itself: a bundled copy would escape it. */
-const traced = /^(express|pg|redis|@redis\/client|import-in-the-middle|@opentelemetry\/.+)$/;
+/** Tracing itself: it is loaded where an exporter is configured, and patches what it finds installed. */
+const tracing = /^(import-in-the-middle|@opentelemetry\/(?!api$).+)$/;
 
 /** Accelerators and alternatives that their users try and do without; the image installs no optional package. */
-const absent = new Set(['ioredis', 'msgpackr-extract']);
+const absent = new Set(['ioredis', 'msgpackr-extract', 'pg-native', '@node-rs/xxhash', 'supports-color']);
 
 /** Maps a whole file to one place, which keeps third-party lines out of the source map: Node reads all of it. */
 const ONE_MAPPING = Buffer.from('{"version":3,"sources":[""],"mappings":"AAAA"}').toString('base64');
 
 /**
- * Bundles third-party code too, except what tracing patches: reading some hundred files one by one is most of what a
- * start costs, and only what is used of a package stays. A package that the root `package.json` does not list is left
- * as an import, for `refuseDevelopmentParts` to name.
+ * Bundles third-party code too, except tracing: reading some hundred files one by one is most of what a start costs, and
+ * only what is used of a package stays. A package that the root `package.json` does not list is left as an import, for
+ * `refuseDevelopmentParts` to name.
  */
-export const untracedPackages: Plugin = {
-  name: 'untraced-packages',
+export const thirdParty: Plugin = {
+  name: 'third-party',
   setup(build) {
     const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest;
     build.onResolve({ filter: /^[^./#]/ }, ({ path, kind, importer }) => {
@@ -26,7 +26,7 @@ export const untracedPackages: Plugin = {
       if (kind === 'entry-point' || isBuiltin(path) || name.startsWith('@postern/')) return undefined;
       if (absent.has(name)) return { path: name, namespace: 'absent' };
       const ours = !importer.includes('/node_modules/');
-      return traced.test(name) || (ours && !(name in dependencies)) ? { path, external: true } : undefined;
+      return tracing.test(name) || (ours && !(name in dependencies)) ? { path, external: true } : undefined;
     });
     build.onLoad({ filter: /.*/, namespace: 'absent' }, ({ path }) => ({
       contents: `throw Object.assign(new Error('${path} is not installed'), { code: 'MODULE_NOT_FOUND' });`,
