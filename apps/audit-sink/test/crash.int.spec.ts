@@ -45,7 +45,7 @@ async function settle(): Promise<void> {
 /** Statements at which a process is stopped, and killed there. */
 const lines = [
   ['relay', 'producer', 'audit_batches', 'insert', 'a numbered batch is written (batch-rows.ts)'],
-  ['relay', 'producer', 'audit_outbox', 'delete', 'its events leave the outbox (batch-rows.ts)'],
+  ['relay', 'producer', 'audit_groups', 'delete', 'groups are taken out to be numbered (number-events.ts)'],
   [
     'relay',
     'producer',

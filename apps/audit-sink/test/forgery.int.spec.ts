@@ -1,8 +1,9 @@
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { CompactSign } from 'jose';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import {
@@ -12,6 +13,7 @@ import {
   commitmentOf,
   entryLeaf,
   NO_PREVIOUS,
+  packContent,
   type AuditBatch,
 } from '@postern/audit';
 import { busCa, issueSelfSigned } from '@postern/testing';
@@ -35,14 +37,14 @@ const entry = () => {
   return {
     id: one.id,
     action: one.action,
-    salt: randomBytes(32).toString('base64url'),
-    event: Buffer.from(canonicalBytes(one)).toString('base64url'),
+    salt: randomBytes(32),
+    event: Buffer.from(canonicalBytes(one)),
   };
 };
 const hashOf = (batch: AuditBatch): string => {
   let previous: Uint8Array = Buffer.from(batch.previous, 'base64url');
   batch.entries.forEach((one, i) => {
-    const commitment = commitmentOf(Buffer.from(one.salt, 'base64url'), Buffer.from(one.event, 'base64url'));
+    const commitment = commitmentOf(one.salt, one.event);
     const { producer: name, epoch, first } = batch;
     previous = chainHash(entryLeaf({ producer: name, epoch, seq: first + i, previous }, { ...one, commitment }));
   });
@@ -52,16 +54,34 @@ const ders = (pem: string): string[] =>
   [...pem.matchAll(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)].map(([one]) =>
     new X509Certificate(one).raw.toString('base64'),
   );
-const signed = (batch: unknown, by: Signer, header: Record<string, unknown> = {}): Promise<string> =>
-  new CompactSign(Buffer.from(JSON.stringify(batch)))
-    .setProtectedHeader({ alg: 'ES256', typ: BATCH_TYPE, x5c: ders(by.cert), ...header })
+/** A batch as a relay sends it, made with another library than ours. */
+async function signed(batch: AuditBatch, by: Signer, over: Forgery = {}): Promise<string> {
+  const { entries, ...place } = batch;
+  const { content, bytes } = packContent(entries);
+  const digest = createHash('sha256').update(content).digest('base64url');
+  const manifest = { v: 2, ...place, count: entries.length, content: digest, bytes, ...over.manifest };
+  const jws = await new CompactSign(Buffer.from(JSON.stringify(over.payload ?? manifest)))
+    .setProtectedHeader({ alg: 'ES256', typ: BATCH_TYPE, x5c: ders(by.cert), ...over.header })
     .sign(createPrivateKey(by.key));
+  return `${jws}~${(over.content ?? content).toString('base64url')}`;
+}
+type Forgery = {
+  header?: Record<string, unknown>;
+  payload?: unknown;
+  manifest?: Record<string, unknown>;
+  content?: Buffer;
+};
+/** A content that is signed as it is. */
+const inflated = (content: Buffer): Forgery => ({
+  content,
+  manifest: { content: createHash('sha256').update(content).digest('base64url'), bytes: 1_048_576 },
+});
 const own = (): Signer => producer.tls.current();
 const certificateOf = async (workload: string): Promise<Signer> => {
   const { paths } = await world.server.authority.issue(workload);
   return { cert: readFileSync(paths.cert, 'utf8'), key: readFileSync(paths.key, 'utf8') };
 };
-const send = (batch: unknown) => producer.bus.queue('audit').add({ v: 1, batch });
+const send = (batch: unknown) => producer.bus.queue('audit').add({ v: 2, batch });
 const state = () => world.log.query('select size, root from log_head');
 const quarantined = async () =>
   (await world.log.query<{ reason: string }>('select reason from quarantine order by id')).map(({ reason }) => reason);
@@ -69,7 +89,6 @@ const quarantined = async () =>
 /** Where the log stands with the producer. */
 let at: { seq: number; hash: string };
 const next = (over: Partial<AuditBatch> = {}): AuditBatch => ({
-  v: 1,
   producer: 'crypto-store',
   epoch: 1,
   first: at.seq + 1,
@@ -131,12 +150,26 @@ test.each<[string, string, () => Promise<unknown>]>([
     'altered after it was signed',
     'batch_signature',
     async () => {
-      const [header, , signature] = (await signed(next(), own())).split('.');
-      return `${header}.${Buffer.from(JSON.stringify(next())).toString('base64url')}.${signature}`;
+      const [header, , rest] = (await signed(next(), own())).split('.');
+      return `${header}.${Buffer.from(JSON.stringify({ v: 2 })).toString('base64url')}.${rest}`;
     },
   ],
-  ['a token of another kind (R7)', 'batch_header', async () => signed(next(), own(), { typ: 'at+jwt' })],
-  ['signed, but no batch', 'batch_shape', async () => signed({ hello: 'there' }, own())],
+  [
+    'with another content than was signed',
+    'batch_content',
+    async () => signed(next(), own(), { content: packContent([entry(), entry()]).content }),
+  ],
+  ['with fewer entries than it says', 'batch_content', async () => signed(next(), own(), { manifest: { count: 3 } })],
+  ['with more entries than it says', 'batch_content', async () => signed(next(), own(), { manifest: { count: 1 } })],
+  [
+    'with a content that would grow beyond its bound',
+    'batch_content',
+    async () => signed(next(), own(), inflated(zstdCompressSync(Buffer.alloc(50_000_000)))),
+  ],
+  ['with a torn content', 'batch_content', async () => signed(next(), own(), inflated(Buffer.alloc(70, 1)))],
+  ['larger than it may be', 'job_shape', async () => 'x'.repeat(1_500_001)],
+  ['a token of another kind (R7)', 'batch_header', async () => signed(next(), own(), { header: { typ: 'at+jwt' } })],
+  ['signed, but no batch', 'batch_shape', async () => signed(next(), own(), { payload: { hello: 'there' } })],
   [
     'for a server only',
     'certificate_usage',

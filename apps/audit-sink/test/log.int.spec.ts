@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { canonicalBytes, commitmentOf } from '@postern/audit';
+import { canonicalBytes, packEntries, commitmentOf } from '@postern/audit';
 import { parseVerifier, verifyConsistency, openCheckpoint, verifyReceipt, type Receipt } from '@postern/transparency';
 import { event, heldIds, openWorld, until, type World } from './world.ts';
 
@@ -54,7 +54,7 @@ test('the producer forgets what the log provably holds, and nothing else (R21)',
   await commit(Array.from({ length: 10 }, () => event()));
   const left = () =>
     producer.postgres.query<{ n: string }>(
-      'select count(*) as n from (select from audit_outbox union all select from audit_batches) as held',
+      'select count(*) as n from (select from audit_groups union all select from audit_batches) as held',
     );
   await until(async () => (await left())[0]?.n === '0', 'the outbox is empty');
   const [witness] = await producer.postgres.query<{ checkpoint: string; seq: string }>('select * from audit_witness');
@@ -128,10 +128,10 @@ test('an action of no schema is appended as an opaque entry, and its neighbours 
   const [before, odd, after] = [event(), event(), event()];
   await producer.audit.commit(before);
   const strange = Buffer.from(canonicalBytes({ ...odd, action: 'record.teleported' }));
-  await producer.postgres.query(
-    `insert into audit_outbox (id, action, salt, canonical) values ($1, 'record.teleported', $2, $3)`,
-    [odd.id, Buffer.alloc(32, 5), strange],
-  );
+  await producer.postgres.query('insert into audit_groups (id, count, body) values ($1, 1, $2)', [
+    odd.id,
+    packEntries([{ id: odd.id, action: 'record.teleported', salt: Buffer.alloc(32, 5), event: strange }]),
+  ]);
   await producer.audit.commit(after);
   await until(() => held([before.id, odd.id, after.id]), 'all three are in the log');
   const [row] = await world.log.query<{ reason: string; bytes: number }>(

@@ -159,9 +159,9 @@ test('without Postgres nothing is released, though the cache has it, and nothing
 test('when the event cannot be written, the record is not released (R24)', async () => {
   const { key } = await stored('x');
   const sql = (text: string) => world.postgres.asAdmin((client) => client.query(text), world.database.name);
-  await sql('revoke insert on audit_outbox from crypto_store');
+  await sql('revoke insert on audit_groups from crypto_store');
   const refused = await job.retrieve(replica.url, key);
-  await sql('grant insert on audit_outbox to crypto_store');
+  await sql('grant insert on audit_groups to crypto_store');
   expect(refused).toMatchObject({ status: 503, body: { code: 'audit_unavailable' } });
   expect((await job.retrieve(replica.url, key)).status).toBe(200);
 });

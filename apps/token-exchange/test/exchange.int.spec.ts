@@ -174,13 +174,13 @@ describe('every exchange is recorded before its token leaves', () => {
   });
 
   test('where the event cannot be written nothing leaves: 503', async () => {
-    await world.query('alter table audit_outbox rename to elsewhere');
+    await world.query('alter table audit_groups rename to elsewhere');
     try {
       const reply = await portal.exchange(await aliceAtPortal(), 'auth-manager', 'grants:read');
       expect(reply).toMatchObject({ status: 503, body: { error: 'temporarily_unavailable' } });
       expect(reply.text).not.toContain('eyJ');
     } finally {
-      await world.query('alter table elsewhere rename to audit_outbox');
+      await world.query('alter table elsewhere rename to audit_groups');
     }
   });
 });

@@ -176,3 +176,8 @@ export type DetailsOf<A extends Action> = z.output<(typeof actions)[A]>;
 
 /** Every action, in the order of the table. */
 export const actionNames = Object.keys(actions) as Action[];
+
+const LOOKS = /\.(read|listed|searched|proved|introspected|exported|tested|compared)$|_listed$/;
+
+/** Whether an action changes something, rather than looks at it. */
+export const isMutation = (action: string): boolean => !LOOKS.test(action) && action !== 'request.refused';

@@ -4,13 +4,16 @@ import { z } from 'zod';
 export const BATCH_TYPE = 'postern-audit-batch+jws';
 
 /** Most entries in one batch. */
-export const BATCH_MAX_ENTRIES = 500;
+export const BATCH_MAX_ENTRIES = 2_048;
 
 /** Most bytes of one event's canonical form. */
 export const EVENT_MAX_BYTES = 32_768;
 
-/** Most characters of a signed batch; a longer job is not looked at (R25). */
-export const BATCH_MAX_CHARACTERS = 2_000_000;
+/** Most bytes of a batch's entries, packed and not yet compressed. */
+export const BATCH_MAX_BYTES = 1_048_576;
+
+/** Most characters of a job's batch; a longer one is not looked at (R25). */
+export const BATCH_MAX_CHARACTERS = 1_500_000;
 
 /** Name of the queue that carries batches to the log. */
 export const AUDIT_QUEUE = 'audit';
@@ -19,34 +22,28 @@ const hash = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 const position = z.int().min(1);
 
 /**
- * What a relay signs: consecutive entries of one producer and epoch. `entries` carry the event as base64url of its canonical
- * bytes; whether those fit an event's schema is judged one by one, after the signature (R25).
+ * What a relay signs: where consecutive entries of one producer and epoch stand, and the digest of the content that has them
+ * (`packContent`). So the log can keep what was signed, and verify it, when events were erased (R26, R28). Whether entries fit
+ * an event's schema is judged one by one, after the signature (R25).
  */
-export const auditBatch = z.strictObject({
-  v: z.literal(1),
+export const batchManifest = z.strictObject({
+  v: z.literal(2),
   producer: z.string().min(1).max(64),
   epoch: position,
+  /** Number of the first entry. */
   first: position,
+  count: position.max(BATCH_MAX_ENTRIES),
+  /** Leaf hash of the entry before the first. */
   previous: hash,
-  entries: z
-    .array(
-      z.strictObject({
-        id: z.guid(),
-        action: z.string().min(1).max(64),
-        salt: hash,
-        event: z
-          .string()
-          .max(Math.ceil((EVENT_MAX_BYTES * 4) / 3))
-          .regex(/^[A-Za-z0-9_-]*$/),
-      }),
-    )
-    .min(1)
-    .max(BATCH_MAX_ENTRIES),
+  /** SHA-256 of the content as it is sent. */
+  content: hash,
+  /** Length of the packed entries; the content is compressed where it is shorter. */
+  bytes: position.max(BATCH_MAX_BYTES),
 });
-export type AuditBatch = z.output<typeof auditBatch>;
+export type BatchManifest = z.output<typeof batchManifest>;
 
-/** The payload of a job in the queue: the compact JWS of a batch. */
-export const auditJob = z.strictObject({ v: z.literal(1), batch: z.string().max(BATCH_MAX_CHARACTERS) });
+/** The payload of a job in the queue: `joinBatch` of the manifest's compact JWS and the content. */
+export const auditJob = z.strictObject({ v: z.literal(2), batch: z.string().max(BATCH_MAX_CHARACTERS) });
 export type AuditJob = z.output<typeof auditJob>;
 
 /**

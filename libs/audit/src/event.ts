@@ -30,6 +30,7 @@ const fields = {
     .strictObject({ id: z.string().max(512), type: z.string().min(1).max(64), version: z.int().min(0).optional() })
     .optional(),
   source: z.strictObject({ address: z.string().max(64) }).optional(),
+  intent: uuidV7.optional(),
   request: z.string().max(128).optional(),
   trace: z.string().max(128).optional(),
 };
@@ -54,6 +55,8 @@ export type AuditEvent = {
   };
   resource?: { type: string; id: string; version?: number | undefined } | undefined;
   source?: { address: string } | undefined;
+  /** The intent whose outcome this is (R23). */
+  intent?: string | undefined;
   request?: string | undefined;
   trace?: string | undefined;
   details: Record<string, string | number | boolean | string[] | undefined>;

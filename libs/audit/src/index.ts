@@ -1,17 +1,28 @@
-export { actionNames, actions, type Action, type DetailsOf } from './actions.ts';
+export { actionNames, actions, isMutation, type Action, type DetailsOf } from './actions.ts';
 export {
   AUDIT_QUEUE,
-  auditBatch,
   auditJob,
+  BATCH_MAX_BYTES,
   BATCH_MAX_CHARACTERS,
   BATCH_MAX_ENTRIES,
   BATCH_TYPE,
+  batchManifest,
   EVENT_MAX_BYTES,
   watermark,
-  type AuditBatch,
   type AuditJob,
+  type BatchManifest,
   type Watermark,
 } from './batch.ts';
+export {
+  digestOfContent,
+  joinBatch,
+  openBatch,
+  packContent,
+  splitBatch,
+  unpackContent,
+  type AuditBatch,
+  type BatchContent,
+} from './batch-content.ts';
 export { canonicalBytes } from './canonical-bytes.ts';
 export { auditEvent, outcomes, type AuditEvent, type Outcome } from './event.ts';
 export {
@@ -25,3 +36,4 @@ export {
   type LeafSubject,
 } from './leaf.ts';
 export { newEvent, type EventDraft } from './new-event.ts';
+export { packedLength, packEntries, unpackEntries, type PackedEntry } from './packed-entries.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { chainHash, commitmentOf, entryLeaf, NO_PREVIOUS } from './index.ts';
+import { canonicalBytes, chainHash, commitmentOf, entryLeaf, NO_PREVIOUS } from './index.ts';
 
 const at = { producer: 'crypto-store', epoch: 1, seq: 1, previous: NO_PREVIOUS };
 const commitment = commitmentOf(new Uint8Array(32).fill(7), new TextEncoder().encode('{"sub":"alice"}'));
@@ -38,4 +38,11 @@ test('place, predecessor, id, action and commitment each change the link of the 
     entryLeaf(at, { ...of, commitment: new Uint8Array(32) }),
   ].map((leaf) => Buffer.from(chainHash(leaf)).toString('hex'));
   expect(new Set(links).size).toBe(links.length);
+});
+
+test('the bytes of a leaf are canonical (RFC 8785)', () => {
+  for (const action of ['record.read', 'odd"\\action']) {
+    const leaf = entryLeaf({ ...at, seq: 12_345_678, epoch: 3 }, { ...of, action });
+    expect(leaf).toEqual(Buffer.from(canonicalBytes(JSON.parse(leaf.toString()))));
+  }
 });

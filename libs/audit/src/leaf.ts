@@ -24,7 +24,7 @@ export type LeafSubject = { id: string; action: string; commitment: Uint8Array }
  * The commitment to an event: SHA-256(salt || canonical bytes), 32 bytes. Erasing salt and bytes leaves a value that says
  * nothing (R28).
  */
-export function commitmentOf(salt: Uint8Array, canonical: Uint8Array): Uint8Array {
+export function commitmentOf(salt: Uint8Array, canonical: Uint8Array): Buffer {
   if (salt.length !== SALT_BYTES) throw new RangeError(`A salt is ${SALT_BYTES} bytes`);
   return hash('sha256', Buffer.concat([salt, canonical]), 'buffer');
 }
@@ -33,18 +33,12 @@ export function commitmentOf(salt: Uint8Array, canonical: Uint8Array): Uint8Arra
  * The bytes of an entry's leaf in the log: ids, action and commitment, nothing personal. Producer and log compute the
  * same bytes, so that the leaf's hash is also the link of the producer's own chain.
  */
-export function entryLeaf(at: LeafPlace, of: LeafSubject): Uint8Array {
-  return canonicalBytes({
-    action: of.action,
-    commitment: base64url(of.commitment),
-    epoch: at.epoch,
-    id: of.id,
-    kind: 'entry',
-    previous: base64url(at.previous),
-    producer: at.producer,
-    seq: at.seq,
-    v: 1,
-  });
+export function entryLeaf(at: LeafPlace, of: LeafSubject): Buffer {
+  // Written out in canonical order: of all that is done for an event, this is done most often. A test holds it to RFC 8785.
+  return Buffer.from(
+    `{"action":${JSON.stringify(of.action)},"commitment":"${base64url(of.commitment)}","epoch":${at.epoch},"id":"${of.id}",` +
+      `"kind":"entry","previous":"${base64url(at.previous)}","producer":${JSON.stringify(at.producer)},"seq":${at.seq},"v":1}`,
+  );
 }
 
 /**
@@ -75,7 +69,7 @@ export function batchLeaf(batch: {
 }
 
 /** Hash of a leaf: SHA-256(0x00 || leaf), RFC 9162 section 2.1.1. */
-export function chainHash(leaf: Uint8Array): Uint8Array {
+export function chainHash(leaf: Uint8Array): Buffer {
   return hash('sha256', Buffer.concat([LEAF, leaf]), 'buffer');
 }
 

@@ -49,11 +49,11 @@ export function createRouteAudit({ port, action, answers, frame, now }: RouteAud
       try {
         const { what, answer } = await act(asked.id);
         const outgoing = json(answer);
-        await port.commit(eventOf(what as What<Action>, what.outcome ?? 'success'));
+        await port.commit({ ...eventOf(what as What<Action>, what.outcome ?? 'success'), intent: asked.id });
         return release(outgoing, 'recorded');
       } catch (error) {
         const reason = error instanceof Problem ? error.code : 'internal_error';
-        await port.commit(eventOf(intent as What<Action>, 'failed', reason));
+        await port.commit({ ...eventOf(intent as What<Action>, 'failed', reason), intent: asked.id });
         throw error;
       }
     },

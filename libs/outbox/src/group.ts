@@ -4,16 +4,21 @@ import { setImmediate as turn } from 'node:timers/promises';
 export type Settled<Result> = { value: Result } | { error: Error };
 
 export type GroupLimits = {
-  /** Most items in one flush. */
+  /** Most items in one flush, and the bytes after which no further item joins it. */
   perFlush: number;
+  bytesPerFlush: number;
   /** Most items, and most bytes, that may wait; more are refused before memory grows. */
   waiting: number;
   waitingBytes: number;
 };
 
 export type Group<Item, Result> = {
-  /** Rejects with what `full` made when too much is waiting, or with the item's own error. */
-  add(item: Item, bytes: number): Promise<Result>;
+  /**
+   * Rejects with what `full` made when too much is waiting, or with the item's own error.
+   *
+   * @param share of what may wait that this item may find taken and still join. What must not be crowded out has 1.
+   */
+  add(item: Item, bytes: number, share?: number): Promise<Result>;
   /** Items not yet answered. */
   depth(): number;
   /** Refuses new items and waits for those that were taken. */
@@ -41,7 +46,7 @@ export function createGroup<Item, Result>(
     while (waiting.length > 0) {
       // What this turn of the event loop still brings joins: under load a turn brings many, and a flush has a price of its own.
       await turn();
-      const group = waiting.slice(0, limits.perFlush);
+      const group = waiting.slice(0, sizeOfFlush(waiting, limits));
       waiting = waiting.slice(group.length);
       const settled = await flush(group.map(({ item }) => item)).catch((error: Error) => group.map(() => ({ error })));
       taken -= group.length;
@@ -56,8 +61,9 @@ export function createGroup<Item, Result>(
   };
 
   return {
-    add(item, size) {
-      if (closed || taken >= limits.waiting || bytes + size > limits.waitingBytes) return Promise.reject(full());
+    add(item, size, share = 1) {
+      const crowded = taken >= limits.waiting * share || bytes + size > limits.waitingBytes * share;
+      if (closed || crowded) return Promise.reject(full());
       taken += 1;
       bytes += size;
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
@@ -71,4 +77,11 @@ export function createGroup<Item, Result>(
       await running;
     },
   };
+}
+
+function sizeOfFlush(waiting: readonly { bytes: number }[], { perFlush, bytesPerFlush }: GroupLimits): number {
+  let bytes = 0;
+  let size = 0;
+  while (size < Math.min(waiting.length, perFlush) && bytes < bytesPerFlush) bytes += waiting[size++]!.bytes;
+  return size;
 }

@@ -10,7 +10,7 @@ export type GuardUse = { name: string; k1?: string; k2?: string; k3?: string; n?
 const GUARD_NAME = /^[a-z][a-z0-9-]{0,40}$/;
 
 /**
- * All guards as one boolean expression over `e`; `e.guard` says which one holds for the row, '' none.
+ * All guards as one boolean expression over `e`; `e.guard` says which one shall hold for the row.
  *
  * @throws TypeError for a name that could not be written into SQL as it is.
  */
@@ -19,5 +19,6 @@ export function guardExpression(guards: Guards): string {
     if (!GUARD_NAME.test(name)) throw new TypeError(`${name} is no name of a guard`);
     return `when '${name}' then (${predicate})`;
   });
-  return `case e.guard when '' then true ${arms.join(' ')} else false end`;
+  if (arms.length === 0) return 'false';
+  return `case e.guard ${arms.join(' ')} else false end`;
 }

@@ -1,11 +1,12 @@
 import type pg from 'pg';
-import { SALT_BYTES } from '@postern/audit';
-import { guardExpression, type Guards } from './guards.ts';
+import { uuidv7 } from '@postern/runtime';
+import { type Guards } from './guards.ts';
 import type { PendingEvent } from './pending.ts';
+import { groupStatements, recordedIn, recordedOf, type EventGroup } from './write-group.ts';
 
 /** One dedicated connection that writes groups of events. */
 export type Lane = {
-  /** For each event whether it stands in the outbox; false: its guard no longer holds. Throws what Postgres said. */
+  /** For each event whether it is recorded; false: its guard no longer holds. Throws what Postgres said. */
   write(events: PendingEvent[]): Promise<boolean[]>;
   close(): void;
 };
@@ -16,27 +17,11 @@ const CONNECTION_MAX_AGE_MS = 600_000;
 // A locked table must not hold callers for long: they are answered 503 instead.
 const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set synchronous_commit = on; set plan_cache_mode = force_generic_plan`;
 
+type Stale = { stale: number[] | null };
+
 /** Opens the lane. It connects at the first write, and again after a failure. */
 export function openLane(pool: pg.Pool, guards: Guards): Lane {
-  // Salts and events come as one value each, with where each ends: an array of them would double their bytes as text.
-  const rows = `unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[])
-    with ordinality as e(id, action, at, bytes, guard, k1, k2, k3, n, place)`;
-  const columns = `e.id, e.action, substr($5::bytea, (e.place::int - 1) * ${SALT_BYTES} + 1, ${SALT_BYTES}),
-    substr($6::bytea, e.at, e.bytes)`;
-  const insert = `insert into audit_outbox (id, action, salt, canonical)
-    select ${columns} from ${rows} where ${guardExpression(guards)}
-    on conflict (id) do nothing returning id`;
-  // After a broken connection nobody knows whether the group was committed: rows that stand count as written (R23), also
-  // those that were numbered since.
-  const again = `with stood as (
-      select id from audit_outbox where id = any($1::uuid[])
-      union all select i.id from audit_batches b, unnest(b.ids) as i(id)
-        where b.created_at > now() - interval '5 minutes' and i.id = any($1::uuid[])
-    ), written as (insert into audit_outbox (id, action, salt, canonical)
-      select ${columns} from ${rows} where ${guardExpression(guards)} and not exists (select from stood s where s.id = e.id)
-      on conflict (id) do nothing returning id)
-    select id from written union all select id from stood`;
-
+  const statementOf = groupStatements(guards);
   let open: { client: pg.PoolClient; since: number } | undefined;
 
   const drop = () => {
@@ -53,51 +38,66 @@ export function openLane(pool: pg.Pool, guards: Guards): Lane {
     await client.query(SESSION);
     return client;
   };
-  const execute = async (name: string, text: string, events: PendingEvent[]): Promise<Set<string>> => {
-    const client = await connected();
+  const using = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
     try {
-      const { rows: found } = await client.query<{ id: string }>({ name, text, values: valuesOf(events) });
-      return new Set(found.map(({ id }) => id));
+      return await work(await connected());
     } catch (error) {
       if (!isAnswer(error)) drop();
       throw error;
     }
   };
+  const once = async (group: EventGroup): Promise<boolean[]> => {
+    const { rows } = await using((client) => client.query<Stale>(statementOf(group)));
+    return rows[0] ? recordedOf(group, rows[0].stale) : group.events.map(() => false);
+  };
 
   return {
     async write(events) {
-      let held: Set<string>;
+      const group: EventGroup = { id: uuidv7(), events };
       try {
-        held = await execute('audit-commit', insert, events);
+        return await once(group);
       } catch (error) {
         if (isAnswer(error)) throw error;
-        held = await execute('audit-commit-again', again, events);
+        return using((client) => writeAgain(client, group, statementOf));
       }
-      // Without a guard the only reason for a missing row is one with the same id that stands already.
-      return events.map(({ id, guard }) => held.has(id) || guard === undefined);
     },
     close: drop,
   };
 }
 
-function valuesOf(events: PendingEvent[]): unknown[] {
-  let at = 1;
-  const starts = events.map(({ canonical }) => (at += canonical.length) - canonical.length);
-  const canonical = events.map((event) => event.canonical);
-  return [
-    events.map(({ id }) => id),
-    events.map(({ action }) => action),
-    starts,
-    canonical.map(({ length }) => length),
-    Buffer.concat(events.map(({ salt }) => salt)),
-    Buffer.concat(canonical),
-    events.map(({ guard }) => guard?.name ?? ''),
-    events.map(({ guard }) => guard?.k1 ?? null),
-    events.map(({ guard }) => guard?.k2 ?? null),
-    events.map(({ guard }) => guard?.k3 ?? null),
-    events.map(({ guard }) => guard?.n?.toString() ?? null),
-  ];
+/**
+ * After a broken connection nobody knows whether the group was committed: what stands counts as written (R23). Writing under
+ * the same id waits for a first attempt that is still under way; whether the group was numbered since is looked up after.
+ */
+async function writeAgain(
+  client: pg.PoolClient,
+  group: EventGroup,
+  statementOf: ReturnType<typeof groupStatements>,
+): Promise<boolean[]> {
+  await client.query('begin');
+  try {
+    const { rows } = await client.query<Stale>(statementOf(group));
+    const numbered = await client.query<{ content: Buffer; bytes: number; count: number }>({
+      name: 'audit-group-numbered',
+      text: `select content, bytes, (last - first + 1)::int as count from audit_batches
+             where created_at > now() - interval '5 minutes' and $1::uuid = any(groups)`,
+      values: [group.id],
+    });
+    if (numbered.rows[0]) {
+      await client.query('rollback');
+      return recordedIn(group, numbered.rows[0]);
+    }
+    const standing = rows.length > 0 ? rows : await standingOf(client, group.id);
+    await client.query('commit');
+    return standing[0] ? recordedOf(group, standing[0].stale) : group.events.map(() => false);
+  } catch (error) {
+    await client.query('rollback').catch(() => {});
+    throw error;
+  }
 }
+
+const standingOf = async (client: pg.PoolClient, id: string): Promise<Stale[]> =>
+  (await client.query<Stale>('select stale from audit_groups where id = $1', [id])).rows;
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 

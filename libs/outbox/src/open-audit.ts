@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import type { AuditEvent } from '@postern/audit';
+import { BATCH_MAX_BYTES, isMutation, packEntries, type AuditEvent } from '@postern/audit';
 import { queryIn, type Postgres } from '@postern/postgres';
 import { problem, systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
 import { bisect } from './bisect.ts';
@@ -32,7 +32,11 @@ export type Audit = {
    * @throws Problem `audit_unavailable` (503): nothing may be released.
    */
   commit(event: AuditEvent, guard?: GuardUse): Promise<boolean>;
-  /** Writes the event in the mutation's own transaction: both or neither. */
+  /**
+   * Writes the event in the mutation's own transaction: both or neither.
+   *
+   * @throws Problem `audit_unavailable` (503).
+   */
   within<Schema>(tx: Transaction<Schema>, event: AuditEvent): Promise<void>;
   /** Records a refusal of a known principal: by itself within its budget, beyond that counted (R24). */
   refused(event: AuditEvent): Promise<void>;
@@ -44,9 +48,17 @@ export type Audit = {
 };
 
 const PER_FLUSH = 512;
+/** With one more event of the greatest length a group still fits a batch. */
+const BYTES_PER_FLUSH = BATCH_MAX_BYTES / 2;
 const WAITING = 10_000;
 const WAITING_BYTES = 32 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 1;
+
+/** A flood of refusals leaves room for reads, and one of reads for what changes something (R24). */
+const SHARES = { refusals: 0.5, reads: 0.8, mutations: 1 };
+
+const shareOf = ({ action, outcome }: AuditEvent): number =>
+  outcome === 'refused' ? SHARES.refusals : isMutation(action) ? SHARES.mutations : SHARES.reads;
 
 /** Opens the audit of a service over its own database, which `outboxMigrations` prepared. Takes one connection of the pool. */
 export async function openAudit(options: AuditOptions): Promise<Audit> {
@@ -72,6 +84,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     flush,
     {
       perFlush: PER_FLUSH,
+      bytesPerFlush: BYTES_PER_FLUSH,
       waiting: limits.waiting ?? WAITING,
       waitingBytes: limits.waitingBytes ?? WAITING_BYTES,
     },
@@ -82,7 +95,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const commit = async (event: AuditEvent, guard?: GuardUse): Promise<boolean> => {
     if (guard && !Object.hasOwn(guards, guard.name)) throw new TypeError(`there is no guard ${guard.name}`);
     const pending = pendingEvent(event, guard);
-    const written = await group.add(pending, pending.canonical.length);
+    const written = await group.add(pending, pending.bytes, shareOf(event));
     metrics?.events.inc({ result: written ? 'written' : 'stale' });
     return written;
   };
@@ -91,11 +104,18 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   return {
     commit,
     async within(tx, event) {
-      const { id, action, salt, canonical } = pendingEvent(event);
-      await queryIn(tx)(
-        'insert into audit_outbox (id, action, salt, canonical) values ($1, $2, $3, $4) on conflict (id) do nothing',
-        [id, action, salt, canonical],
-      );
+      const pending = pendingEvent(event);
+      const query = queryIn(tx);
+      try {
+        await query('insert into audit_groups (id, count, body) values ($1, 1, $2) on conflict (id) do nothing', [
+          pending.id,
+          packEntries([pending]),
+        ]);
+        if (pending.closes !== undefined) await query('delete from audit_intents where id = $1', [pending.closes]);
+      } catch (error) {
+        // Whatever Postgres says about it: the event cannot be recorded, so nothing may happen.
+        throw unavailable(error);
+      }
       metrics?.events.inc({ result: 'within' });
     },
     async refused(event) {
@@ -104,7 +124,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     refusedEarly: refusals.early,
     async check() {
       const [row] = await postgres.query<{ fsync: string; commits: string }>(
-        `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commits from audit_outbox
+        `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commits from audit_groups
          right join (select 1) one on false limit 1`,
       );
       if (row?.fsync !== 'on' || row.commits === 'off')

@@ -1,14 +1,23 @@
 import { randomFillSync } from 'node:crypto';
-import { canonicalBytes, EVENT_MAX_BYTES, SALT_BYTES, type AuditEvent } from '@postern/audit';
+import {
+  canonicalBytes,
+  EVENT_MAX_BYTES,
+  packedLength,
+  SALT_BYTES,
+  type AuditEvent,
+  type PackedEntry,
+} from '@postern/audit';
 import type { GuardUse } from './guards.ts';
 
-/** An event as it will stand in its row: bytes already, so that nothing about it can fail inside a group (R24). */
-export type PendingEvent = {
-  id: string;
-  action: string;
-  salt: Buffer;
-  canonical: Buffer;
+/** An event as it will stand in its group: bytes already, so that nothing about it can fail there (R24). */
+export type PendingEvent = PackedEntry & {
+  /** Bytes that it takes in its group. */
+  bytes: number;
   guard: GuardUse | undefined;
+  /** It begins an effect elsewhere: it stands open until its outcome is recorded (R23). */
+  opens: boolean;
+  /** The intent whose outcome it is. */
+  closes: string | undefined;
 };
 
 /**
@@ -17,9 +26,11 @@ export type PendingEvent = {
  */
 export function pendingEvent(event: AuditEvent, guard?: GuardUse): PendingEvent {
   const bytes = canonicalBytes(event);
+  if (bytes.length > EVENT_MAX_BYTES) throw new RangeError(`An event is at most ${EVENT_MAX_BYTES} bytes`);
   const canonical = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (canonical.length > EVENT_MAX_BYTES) throw new RangeError(`An event is at most ${EVENT_MAX_BYTES} bytes`);
-  return { id: event.id, action: event.action, salt: freshSalt(), canonical, guard };
+  const entry = { id: event.id, action: event.action, salt: freshSalt(), event: canonical };
+  const opens = event.outcome === 'intent';
+  return { ...entry, bytes: packedLength(entry), guard, opens, closes: event.intent };
 }
 
 const POOL_BYTES = 256 * SALT_BYTES;

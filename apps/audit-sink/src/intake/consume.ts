@@ -43,7 +43,7 @@ export function createConsumer(deps: ConsumeDeps) {
     const job = auditJob.safeParse(payload);
     if (!job.success) throw new BatchForged('job_shape');
     const jws = job.data.batch;
-    return { signed: await verifyBatch(jws, { from, anchors: tls.current().ca, workloads, now: now() }), jws };
+    return { signed: verifyBatch(jws, { from, anchors: tls.current().ca, workloads, now: now() }), jws };
   };
 
   const alarm = async (kind: string, about: string) => {
@@ -96,7 +96,7 @@ export function createConsumer(deps: ConsumeDeps) {
     }
     // What waited for this one. Held batches are verified anew: the certificate may have ended while they waited.
     for (let jws = await takeHeld(query, from); jws !== null; jws = await takeHeld(query, from)) {
-      const { signed } = await open({ v: 1, batch: jws }, from);
+      const { signed } = await open({ v: 2, batch: jws }, from);
       await settle(signed, jws);
     }
   };

@@ -35,11 +35,10 @@ export async function prepareBatch(
   let previous: Uint8Array = Buffer.from(signed.batch.previous, 'base64url');
   const prepared: PreparedEntry[] = [];
   for (const [i, entry] of entries.entries()) {
-    const canonical = Buffer.from(entry.event, 'base64url');
-    const salt = Buffer.from(entry.salt, 'base64url');
+    const { salt, event: canonical } = entry;
     const commitment = commitmentOf(salt, canonical);
-    const leaf = bufferOf(entryLeaf({ producer, epoch, seq: first + i, previous }, { ...entry, commitment }));
-    const hashed = bufferOf(chainHash(leaf));
+    const leaf = entryLeaf({ producer, epoch, seq: first + i, previous }, { ...entry, commitment });
+    const hashed = chainHash(leaf);
     previous = hashed;
     const { event, opaque } = readEntry(entry, canonical);
     if (event === null) {
@@ -56,5 +55,3 @@ export async function prepareBatch(
   }
   return { signed, received, entries: prepared };
 }
-
-const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

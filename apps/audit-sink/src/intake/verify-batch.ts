@@ -1,4 +1,12 @@
-import { auditBatch, BATCH_MAX_CHARACTERS, BATCH_TYPE, type AuditBatch } from '@postern/audit';
+import {
+  BATCH_MAX_CHARACTERS,
+  BATCH_TYPE,
+  batchManifest,
+  openBatch,
+  splitBatch,
+  type AuditBatch,
+  type BatchManifest,
+} from '@postern/audit';
 import { SignatureRefused, verifyWorkloadSignature, type WorkloadSigned, type WorkloadTable } from '@postern/mtls';
 
 /** A job that no producer signed: forged, torn, or signed by someone else. `reason` is stable. */
@@ -20,15 +28,27 @@ export type Expected = { from: string; anchors: string; workloads: WorkloadTable
 /**
  * Opens a signed batch: size first, then certificate chain, workload, signature, and only then its content (R25, R26).
  *
+ * @param text `joinBatch` of the signed manifest and the content.
  * @param expected `from`: the producer whose queue it came by; nobody else may be its signer.
  * @throws BatchForged
  */
-export async function verifyBatch(jws: string, expected: Expected): Promise<SignedBatch> {
-  const { payload, ...signed } = signatureOf(jws, expected);
-  const batch = auditBatch.safeParse(asJson(payload));
-  if (!batch.success) throw new BatchForged('batch_shape');
-  if (batch.data.producer !== expected.from) throw new BatchForged('batch_of_another_producer');
-  return { batch: batch.data, ...signed };
+export function verifyBatch(text: string, expected: Expected): SignedBatch {
+  if (text.length > BATCH_MAX_CHARACTERS) throw new BatchForged('batch_too_large');
+  const parts = splitBatch(text);
+  if (!parts) throw new BatchForged('batch_not_signed');
+  const { payload, ...signed } = signatureOf(parts.manifest, expected);
+  const manifest = batchManifest.safeParse(asJson(payload));
+  if (!manifest.success) throw new BatchForged('batch_shape');
+  if (manifest.data.producer !== expected.from) throw new BatchForged('batch_of_another_producer');
+  return { batch: entriesOf(manifest.data, parts.content), ...signed };
+}
+
+function entriesOf(manifest: BatchManifest, content: Buffer): AuditBatch {
+  try {
+    return openBatch(manifest, content);
+  } catch {
+    throw new BatchForged('batch_content');
+  }
 }
 
 function signatureOf(jws: string, expected: Expected): WorkloadSigned {

@@ -1,6 +1,8 @@
 import type pg from 'pg';
-import { newEvent, NO_PREVIOUS } from '@postern/audit';
+import { newEvent, NO_PREVIOUS, packEntries, type PackedEntry } from '@postern/audit';
+import { uuidv7 } from '@postern/runtime';
 import { pendingEvent } from '../pending.ts';
+import { entriesOfBatch, lastBatch } from './batch-rows.ts';
 import { inTransaction } from './in-transaction.ts';
 import { lockProducer, type ProducerState } from './number-events.ts';
 
@@ -21,10 +23,6 @@ export async function findProducer(client: pg.ClientBase, producer: string, clus
   );
   return inTransaction(client, () => lockProducer(client, producer));
 }
-
-// base64url (RFC 4648 section 5) as Postgres can read it: its own alphabet, padded.
-const BYTES_OF = (text: string): string =>
-  `decode(rpad(translate(${text}, '-_', '+/'), (length(${text}) + 3) / 4 * 4, '='), 'base64')`;
 
 export type EpochCause = 'cluster_changed' | 'log_ahead' | 'log_differs';
 
@@ -67,26 +65,25 @@ export async function openEpoch(
       },
       now,
     );
-    const { id, action, salt, canonical } = pendingEvent(opened);
-    await client.query('insert into audit_outbox (id, action, salt, canonical) values ($1, $2, $3, $4)', [
-      id,
-      action,
-      salt,
-      canonical,
-    ]);
+    await insertFirst(client, [pendingEvent(opened)]);
     return { epoch, seq: 0, hash: Buffer.from(held.hash), cluster };
   });
 }
 
-/** Events of batches that the log is not known to hold go back into the outbox, without numbers. */
+/** Events of batches that the log is not known to hold go back before those that have no number yet, in their order. */
 async function takeBack(client: pg.ClientBase, agreed: { epoch: number; seq: number }): Promise<void> {
+  for (let batch = await lastBatch(client, agreed); batch; batch = await lastBatch(client, agreed)) {
+    const kept = batch.epoch === agreed.epoch ? Math.max(0, agreed.seq - batch.first + 1) : 0;
+    await insertFirst(client, entriesOfBatch(batch).slice(kept));
+    await client.query('delete from audit_batches where epoch = $1 and last = $2', [batch.epoch, batch.last]);
+  }
+}
+
+/** Writes a group that is numbered before all others. */
+async function insertFirst(client: pg.ClientBase, entries: readonly PackedEntry[]): Promise<void> {
   await client.query(
-    `with taken as (delete from audit_batches where (epoch, last) > ($1, $2) returning epoch, first, entries)
-     insert into audit_outbox (id, action, salt, canonical)
-     select (e.value ->> 'id')::uuid, e.value ->> 'action', ${BYTES_OF("e.value ->> 'salt'")}, ${BYTES_OF("e.value ->> 'event'")}
-     from taken t, json_array_elements(t.entries::json) with ordinality as e(value, place)
-     where (t.epoch, t.first + e.place - 1) > ($1, $2)
-     on conflict (id) do nothing`,
-    [agreed.epoch, agreed.seq],
+    `insert into audit_groups (number, id, count, body) overriding system value
+     select coalesce(min(number), 0) - 1, $1, $2, $3 from audit_groups`,
+    [uuidv7(), entries.length, packEntries(entries)],
   );
 }

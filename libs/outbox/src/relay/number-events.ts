@@ -1,22 +1,27 @@
 import type pg from 'pg';
-import { BATCH_MAX_ENTRIES, chainHash, commitmentOf, entryLeaf, type AuditBatch } from '@postern/audit';
+import {
+  BATCH_MAX_BYTES,
+  BATCH_MAX_ENTRIES,
+  chainHash,
+  commitmentOf,
+  entryLeaf,
+  packContent,
+  unpackEntries,
+  type PackedEntry,
+} from '@postern/audit';
 import { insertBatch, type NumberedBatch } from './batch-rows.ts';
 import { inTransaction } from './in-transaction.ts';
-
-/** Bytes of events in one batch, so that the signed job stays within `BATCH_MAX_CHARACTERS`. */
-const BATCH_BYTES = 700_000;
-
-type Unnumbered = { id: string; action: string; salt: Buffer; canonical: Buffer };
 
 /** Where a producer stands: the last number given, and the hash of the entry that has it. */
 export type ProducerState = { epoch: number; seq: number; hash: Buffer; cluster: string };
 
 /** The producer's row, locked until the transaction ends: whoever holds it is the only one who gives numbers (R22). */
 export async function lockProducer(client: pg.ClientBase, producer: string): Promise<ProducerState> {
-  const { rows } = await client.query<{ epoch: number; seq: string; hash: Buffer; cluster: string }>(
-    'select epoch, seq, hash, cluster from audit_producer where producer = $1 for update',
-    [producer],
-  );
+  const { rows } = await client.query<{ epoch: number; seq: string; hash: Buffer; cluster: string }>({
+    name: 'relay-lock',
+    text: 'select epoch, seq, hash, cluster from audit_producer where producer = $1 for update',
+    values: [producer],
+  });
   const [row] = rows;
   if (!row) throw new Error('the producer has no row');
   return { ...row, seq: Number(row.seq) };
@@ -24,10 +29,10 @@ export async function lockProducer(client: pg.ClientBase, producer: string): Pro
 
 /**
  * Gives the next numbers to committed events that have none, each linked to the one before it, and moves them out of the
- * outbox into one numbered batch. What commits later gets a later number, so the sequence has no gap that could still be
+ * groups into one numbered batch. What commits later gets a later number, so the sequence has no gap that could still be
  * filled.
  *
- * @returns where the producer stands now, and the batch that was made, if any; a full one means there may be more.
+ * @returns where the producer stands now, and the batch that was made, if any. `more`: there may be further events.
  */
 export async function numberEvents(
   client: pg.ClientBase,
@@ -35,41 +40,43 @@ export async function numberEvents(
 ): Promise<{ state: ProducerState; made: NumberedBatch | null; more: boolean }> {
   return inTransaction(client, async () => {
     const state = await lockProducer(client, producer);
-    const { rows } = await client.query<Unnumbered>({
-      name: 'relay-unnumbered',
-      text: 'select id, action, salt, canonical from audit_outbox order by id limit $1',
-      values: [BATCH_MAX_ENTRIES],
-    });
-    const taken = withinBytes(rows);
-    if (taken.length === 0) return { state, made: null, more: false };
-    const { epoch, seq } = state;
-    let previous = state.hash;
-    for (const [i, { id, action, salt, canonical }] of taken.entries()) {
-      const place = { producer, epoch, seq: seq + 1 + i, previous };
-      previous = Buffer.from(chainHash(entryLeaf(place, { id, action, commitment: commitmentOf(salt, canonical) })));
-    }
-    const batch: AuditBatch = {
-      v: 1,
-      producer,
+    const groups = await takeGroups(client);
+    const entries = groups.flatMap(entriesOf);
+    if (entries.length === 0) return { state, made: null, more: groups.length > 0 };
+    const { epoch, seq, hash: previous } = state;
+    const made: NumberedBatch = {
       epoch,
       first: seq + 1,
-      previous: state.hash.toString('base64url'),
-      entries: taken.map(({ id, action, salt, canonical }) => ({
-        id,
-        action,
-        salt: salt.toString('base64url'),
-        event: canonical.toString('base64url'),
-      })),
+      last: seq + entries.length,
+      previous,
+      hash: linksOf({ producer, epoch, first: seq + 1, previous, entries }).at(-1)!,
+      ...packContent(entries),
     };
-    const made = { batch, last: seq + taken.length, hash: previous };
-    await insertBatch(client, made);
-    await client.query('update audit_producer set seq = $2, hash = $3 where producer = $1', [
-      producer,
-      made.last,
-      made.hash,
-    ]);
-    const after = { ...state, seq: made.last, hash: made.hash };
-    return { state: after, made, more: taken.length < rows.length || rows.length === BATCH_MAX_ENTRIES };
+    await insertBatch(client, made, groups);
+    await client.query({
+      name: 'relay-number',
+      text: 'update audit_producer set seq = $2, hash = $3 where producer = $1',
+      values: [producer, made.last, made.hash],
+    });
+    const more = groups.length === MOST_GROUPS || entries.length >= BATCH_MAX_ENTRIES / 2;
+    return { state: { ...state, seq: made.last, hash: made.hash }, made, more };
+  });
+}
+
+/** The leaf hash of each entry, every one linked to the one before it (R22). */
+export function linksOf(run: {
+  producer: string;
+  epoch: number;
+  first: number;
+  previous: Buffer;
+  entries: readonly PackedEntry[];
+}): Buffer[] {
+  const { producer, epoch, first } = run;
+  let { previous } = run;
+  return run.entries.map(({ id, action, salt, event }, i) => {
+    const place = { producer, epoch, seq: first + i, previous };
+    previous = chainHash(entryLeaf(place, { id, action, commitment: commitmentOf(salt, event) }));
+    return previous;
   });
 }
 
@@ -77,14 +84,36 @@ export async function numberEvents(
 export async function hasUnnumbered(client: pg.ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ any: boolean }>({
     name: 'relay-any',
-    text: 'select exists (select from audit_outbox) as any',
+    text: 'select exists (select from audit_groups) as any',
   });
   return rows[0]?.any ?? false;
 }
 
-/** The rows at the front that one signed job may hold. */
-function withinBytes(rows: Unnumbered[]): Unnumbered[] {
-  let bytes = 0;
-  const over = rows.findIndex(({ canonical }) => (bytes += canonical.length) > BATCH_BYTES);
-  return over < 0 ? rows : rows.slice(0, Math.max(1, over));
+export type TakenGroup = { number: string; id: string; body: Buffer; stale: number[] | null };
+
+/** Groups that are looked at for one batch. */
+const MOST_GROUPS = 512;
+
+/** Takes out the groups at the front that one batch may hold; one at least. */
+async function takeGroups(client: pg.ClientBase): Promise<TakenGroup[]> {
+  const { rows } = await client.query<TakenGroup>({
+    name: 'relay-take',
+    text: `with front as (
+        select number, sum(count) over w as entries, sum(octet_length(body)) over w as bytes
+        from (select number, count, body from audit_groups order by number limit $3) g window w as (order by number)),
+      taken as (
+        delete from audit_groups where number = any(array(
+          select number from front where (entries <= $1 and bytes <= $2) or number = (select min(number) from front)))
+        returning number, id, body, stale)
+      select number, id, body, stale from taken order by number`,
+    values: [BATCH_MAX_ENTRIES, BATCH_MAX_BYTES, MOST_GROUPS],
+  });
+  return rows;
+}
+
+function entriesOf({ body, stale }: TakenGroup): PackedEntry[] {
+  const entries = unpackEntries(body);
+  if (stale === null) return entries;
+  const places = new Set(stale);
+  return entries.filter((_, i) => !places.has(i + 1));
 }

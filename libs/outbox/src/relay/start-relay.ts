@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { signAsWorkload, type TlsMaterial } from '@postern/mtls';
+import { withLease, type Term } from '@postern/postgres';
 import { systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
 import type { Bus } from '@postern/bus';
-import { AUDIT_QUEUE, BATCH_TYPE, type AuditJob, type Watermark } from '@postern/audit';
+import { AUDIT_QUEUE, BATCH_TYPE, joinBatch, type AuditJob, type Watermark } from '@postern/audit';
 import type { OutboxPostgres } from '../open-audit.ts';
 import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts';
 import { fetchWatermark, type Sink } from './fetch-watermark.ts';
-import { asLeader, type Term } from './leader.ts';
-import { hashAt, readBatch, type NumberedBatch } from './batch-rows.ts';
+import { hashAt, manifestOf, readBatch, type NumberedBatch } from './batch-rows.ts';
 import { hasUnnumbered, numberEvents, type ProducerState } from './number-events.ts';
 import { relayMetrics } from './relay-metrics.ts';
 import { judgeWatermark, treeSizeOf, WitnessAlarm, type Witness } from './witness.ts';
@@ -59,7 +59,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const run = async () => {
     while (!stop.signal.aborted) {
       try {
-        await asLeader(postgres.pool, producer, (term) => lead(options, term, stop.signal));
+        await withLease(postgres.pool, `audit relay ${producer}`, (term) => lead(options, term, stop.signal));
       } catch (err) {
         if (!stop.signal.aborted) logger.warn({ err, producer }, 'the audit relay starts again');
       }
@@ -100,10 +100,11 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
 
   const send = async (made: NumberedBatch | null) => {
     while (!stop.aborted && sent < state.seq && sent - heldSeq() < WINDOW) {
-      const inHand = made?.batch.epoch === state.epoch && made.batch.first === sent + 1;
-      const next = inHand ? made : await readBatch(client, { producer, epoch: state.epoch, seq: sent });
+      const inHand = made?.epoch === state.epoch && made.first === sent + 1;
+      const next = inHand ? made : await readBatch(client, { epoch: state.epoch, seq: sent });
       if (!next) return;
-      const job: AuditJob = { v: 1, batch: signAsWorkload(BATCH_TYPE, JSON.stringify(next.batch), tls.current()) };
+      const manifest = signAsWorkload(BATCH_TYPE, JSON.stringify(manifestOf(producer, next)), tls.current());
+      const job: AuditJob = { v: 2, batch: joinBatch(manifest, next.content) };
       await queue.add(job);
       sent = next.last;
     }
