@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const BATCH_TYPE = 'postern-audit-batch+jws';
 
 /** Most entries in one batch. */
-export const BATCH_MAX_ENTRIES = 2_048;
+export const BATCH_MAX_ENTRIES = 1_024;
 
 /** Most bytes of one event's canonical form. */
 export const EVENT_MAX_BYTES = 32_768;

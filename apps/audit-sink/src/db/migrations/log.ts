@@ -106,6 +106,10 @@ export const logMigrations: MigrationSet = {
       drop index log_entries_event;
     `,
     '0003-runs': runsStep,
+    // A batch has up to 1,024 entries, and its receipt.
+    '0004-larger-runs': `
+      alter table log_runs drop constraint log_runs_leaves_check, add check (leaves between 1 and 1025);
+    `,
   },
   privileges: {
     // Leaves are deleted by retention, and never changed.
