@@ -37,7 +37,7 @@ export async function compose(
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
     const { query, db } = postgres;
     const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics, now }));
-    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const keys = closing.after(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
     );

@@ -2,14 +2,15 @@ import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
-import { openAudit, startRelay } from '@postern/outbox';
+import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { type App } from '@postern/http';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
+import { keyRounds } from './keys/key-rounds.ts';
 import { createRecordCache } from './records/record-cache.ts';
 import { RECORDS } from './records/record-context.ts';
 import { guards } from './records/record-guard.ts';
@@ -21,6 +22,9 @@ import { keyGuards } from './transit/key-guard.ts';
 import { TRANSIT } from './transit/purposes.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
+
+/** Tenants' keys that are loaded at the start, two calls to the root key each. */
+const WARM_KEYS = 100;
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
 export async function compose(
@@ -37,11 +41,12 @@ export async function compose(
     const audit = closing.after(
       await openAudit({ postgres, producer: SERVICE, guards: { ...guards, ...keyGuards }, logger, metrics, now }),
     );
-    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
     const keys = closing.after(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
     );
+    void keys.warmUp(WARM_KEYS).catch((err: unknown) => logger.warn({ err }, 'no keys were loaded ahead'));
     const redis = closing.after(
       await openRedis({
         url: config.cache.url,
@@ -76,6 +81,9 @@ export async function compose(
       closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
       const { deletedDays } = config;
       closing.after(startSweep({ db, audit, service: SERVICE, deletedDays, logger, now }));
+      const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
+      const rounds = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
+      closing.after(startRounds(rounds, { logger, everySeconds: 60 }));
     }
     const app = createApp({
       serves: base.role !== 'worker',
@@ -96,7 +104,13 @@ export async function compose(
         ready: [
           { name: 'postgres', check: postgres.check, without: '503; nothing is released, nothing half written' },
           { name: 'audit', check: audit.check, without: '503; nothing is released' },
-          { name: 'keys', check: keys.check, without: 'keys in memory serve until their time, then 503' },
+          {
+            name: 'keys',
+            check: keys.check,
+            // All replicas lose the root key at once: taking them out would end also what they can still serve.
+            optional: true,
+            without: 'branch keys in memory serve until their time, then 503 keys_unavailable',
+          },
           { name: 'revocations', check: revocations.loaded },
           { name: 'revocations-fresh', check: revocations.fresh, optional: true },
           { name: 'cache', check: redis.check, optional: true, without: 'Postgres serves' },

@@ -38,7 +38,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
     const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics: registry, now }));
-    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
     const branchKeys = closing.after(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),

@@ -30,7 +30,7 @@ export async function compose(
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
     const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics: registry, now }));
-    const rootKey = closing.after(await openRootKey(config.rootKey, SERVICE));
+    const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
     const keys = closing.after(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),

@@ -152,6 +152,7 @@ export const actions = {
 
   // every service
   'key.rotated': z.strictObject({ purpose: code, keyId: text.optional() }),
+  'key.moved': z.strictObject({ purpose: code, keyId: text, from: text, to: text }),
   'job.read': z.strictObject({ kind: code.optional() }),
   'job.cancelled': z.strictObject({ kind: code.optional() }),
   'job.ended': z.strictObject({ kind: code, state: code }),

@@ -1,6 +1,7 @@
 import {
   DecryptCommand,
   DescribeKeyCommand,
+  EncryptCommand,
   GenerateDataKeyWithoutPlaintextCommand,
   KMSClient,
   ReEncryptCommand,
@@ -39,7 +40,7 @@ const REFUSALS = new Set([
  * @throws TypeError when `keyArn` is not a key's ARN.
  */
 export function openAwsKmsRootKey({ keyArn, credentials, endpoint }: AwsKmsOptions): RootKey {
-  const region = KEY_ARN.exec(keyArn)?.[1];
+  const region = regionOf(keyArn);
   if (region === undefined) throw new TypeError('the root key is named by the ARN of a KMS key');
   const kms = new KMSClient({
     region,
@@ -51,6 +52,12 @@ export function openAwsKmsRootKey({ keyArn, credentials, endpoint }: AwsKmsOptio
 
   return {
     arn: keyArn,
+    // ReEncrypt stays within a region; which keys of it we may use is the role's policy.
+    holds: (arn) => regionOf(arn) === region,
+    async wrap(key, context) {
+      const command = new EncryptCommand({ KeyId: keyArn, Plaintext: key, EncryptionContext: context });
+      return bytes((await answered(kms.send(command))).CiphertextBlob);
+    },
     async generate(context) {
       const command = new GenerateDataKeyWithoutPlaintextCommand({
         KeyId: keyArn,
@@ -82,6 +89,8 @@ export function openAwsKmsRootKey({ keyArn, credentials, endpoint }: AwsKmsOptio
     close: () => kms.destroy(),
   };
 }
+
+const regionOf = (arn: string): string | undefined => KEY_ARN.exec(arn)?.[1];
 
 async function answered<T>(answer: Promise<T>): Promise<T> {
   try {

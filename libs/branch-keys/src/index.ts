@@ -1,3 +1,4 @@
+export { awaitRootKey } from './await-root-key.ts';
 export { setKeyState, setMinimumDecryptVersion, setRotationDays, setVersionState } from './change-state.ts';
 export { describeKeys, type DescribedKey, type DescribedVersion } from './describe-keys.ts';
 export { openAwsKmsRootKey, type AwsKmsOptions } from './aws-kms-root-key.ts';
@@ -7,8 +8,13 @@ export { createLocalRootKeyFile, rotateLocalRootKeyFile } from './local-key-file
 export { openLocalRootKey } from './local-root-key.ts';
 export { branchKeyMigrations } from './migrations.ts';
 export { openBranchKeys, type BranchKeys, type BranchKeysOptions, type PreparedRotation } from './open-branch-keys.ts';
-export { openRootKey } from './open-root-key.ts';
+export { joinRootKeys } from './joined-root-keys.ts';
+export { openRootKey, type OpenRootKey } from './open-root-key.ts';
 export { LOGICAL_KEY_STORE_NAME } from './record.ts';
+export { realmToken } from './realm-token.ts';
 export { type RootKey, type Wrapping } from './root-key.ts';
 export { sealerFor, type Sealer } from './sealer.ts';
-export { webIdentityCredentials, type WebIdentityOptions } from './web-identity.ts';
+export { webIdentityCredentials, type AwsCredentials, type WebIdentityOptions } from './web-identity.ts';
+export { moveRootKey, type Moved, type MoveRootKey } from './move-root-key.ts';
+export { type KeyChange, type RecordedTransaction } from './recorded-transaction.ts';
+export { rotateDue } from './rotate-due.ts';

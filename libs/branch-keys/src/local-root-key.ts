@@ -11,7 +11,10 @@ const KEY_BYTES = 32;
 const WRAPPED_BYTES = 1 + IV_BYTES + KEY_BYTES + TAG_BYTES;
 
 /** Shaped as a KMS key's ARN, because the stock SDK asks for one; the partition says that it is none of Amazon's. */
-export const localArn = (keyId: string): string => `arn:postern:kms:local:000000000000:key/${keyId}`;
+export const localArn = (keyId: string): string => `${PREFIX}${keyId}`;
+
+const PREFIX = 'arn:postern:kms:local:000000000000:key/';
+const isLocalArn = (arn: string): boolean => arn.startsWith(PREFIX);
 
 /**
  * A root key in a file, for development, tests, and installations with a dated waiver (R6). Branch keys are wrapped
@@ -20,31 +23,44 @@ export const localArn = (keyId: string): string => `arn:postern:kms:local:000000
  * @throws Error naming the path when the file cannot be read, is malformed, or is open to all users.
  */
 export async function openLocalRootKey({ path }: { path: string }): Promise<RootKey> {
-  const { active, keys } = await readKeyFile(path);
-  const held = new Map(keys.map(({ id, key }) => [localArn(id), createSecretKey(key)]));
-  for (const { key } of keys) key.fill(0);
+  const held = new Map<string, KeyObject>();
+  const read = async (): Promise<string> => {
+    const { active, keys } = await readKeyFile(path);
+    for (const { id, key } of keys) {
+      held.set(localArn(id), createSecretKey(key));
+      key.fill(0);
+    }
+    return localArn(active);
+  };
+  const arn = await read();
 
-  const keyAt = (arn: string): KeyObject => {
-    const key = held.get(arn);
+  const keyAt = async (wanted: string): Promise<KeyObject> => {
+    // A replica that began later may wrap under a key that was added to the file since.
+    if (!held.has(wanted) && isLocalArn(wanted)) await read();
+    const key = held.get(wanted);
     if (key === undefined) throw new RootKeyRefused();
     return key;
   };
 
   return {
-    arn: localArn(active),
+    arn,
+    holds: isLocalArn,
+    wrap: async (key, context) => wrap(await keyAt(arn), key, context),
     async generate(context) {
+      const rootKey = await keyAt(arn);
       const key = randomBytes(KEY_BYTES);
-      const wrapped = wrap(keyAt(localArn(active)), key, context);
+      const wrapped = wrap(rootKey, key, context);
       key.fill(0);
       return wrapped;
     },
     async rewrap(wrapped, from, to) {
-      const key = unwrap(keyAt(from.arn), wrapped, from.context);
-      const rewrapped = wrap(keyAt(to.arn), key, to.context);
+      const [source, destination] = [await keyAt(from.arn), await keyAt(to.arn)];
+      const key = unwrap(source, wrapped, from.context);
+      const rewrapped = wrap(destination, key, to.context);
       key.fill(0);
       return rewrapped;
     },
-    unwrap: async (wrapped, { arn, context }) => unwrap(keyAt(arn), wrapped, context),
+    unwrap: async (wrapped, at) => unwrap(await keyAt(at.arn), wrapped, at.context),
     check: async () => {},
     close: () => held.clear(),
   };

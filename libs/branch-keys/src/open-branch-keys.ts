@@ -6,8 +6,9 @@ import { KeysUnavailable, RootKeyRefused } from './errors.ts';
 import { createKeyCache } from './key-cache.ts';
 import { macKeyOf } from './mac-key.ts';
 import { ACTIVE, BEACON, versionOf, versionType, wrapContext, type BranchKeyRecord, type Owner } from './record.ts';
+import { reaching } from './reaching.ts';
 import { type RootKey } from './root-key.ts';
-import { insertKey, insertVersion, selectId, selectRecord, selectUsable, type Query } from './table.ts';
+import { insertKey, insertVersion, selectId, selectNewest, selectRecord, selectUsable, type Query } from './table.ts';
 
 export type BranchKeysOptions = {
   query: Query;
@@ -46,7 +47,12 @@ export type BranchKeys = BranchKeySource & {
    * was: after a guard (`keyOpens`, `keySeals`) refused, before the second attempt.
    */
   recheck(branchKeyId: string): Promise<void>;
-  /** Rejects when the root key cannot be used. */
+  /**
+   * Loads up to that many tenants' keys, so that the first requests after a start wait for no root key; what cannot be
+   * loaded is loaded at its first use. Returns how many were.
+   */
+  warmUp(limit: number): Promise<number>;
+  /** Rejects when the root key could not be used, as far as was asked within the last ten seconds. */
   check(): Promise<void>;
   close(): void;
 };
@@ -62,6 +68,9 @@ type CachedKey = BranchKey & { key: Buffer; names: string[]; owner: Owner; macKe
 const UUID_BYTES = 16;
 /** Kept of one branch key. */
 const MAC_KEYS = 1_000;
+const REST_MS = 1_000;
+const CHECK_KEPT_MS = 10_000;
+const WARMING_AT_ONCE = 8;
 
 /** Opens a service's branch keys. The root key is closed by who opened it. */
 export async function openBranchKeys(options: BranchKeysOptions): Promise<BranchKeys> {
@@ -71,12 +80,26 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
   const ids = new Map<string, string>();
   const finding = new Map<string, Promise<string>>();
 
+  let restUntil = 0;
+  let checked: { at: number; result: Promise<void> } | undefined;
+
+  /** A root key that just failed to answer is left alone for a moment: callers get their 503 at once. */
+  const unwrapNow = async (record: BranchKeyRecord): Promise<Buffer> => {
+    if (now().getTime() < restUntil) throw new KeysUnavailable();
+    try {
+      return await unwrap(rootKey, record);
+    } catch (error) {
+      if (error instanceof KeysUnavailable) restUntil = now().getTime() + REST_MS;
+      throw error;
+    }
+  };
+
   const load = (branchKeyId: string, type: string) => async (): Promise<CachedKey> => {
     const record = await reaching(selectRecord(query, branchKeyId, type));
     if (record === null) throw new BranchKeyUnknown();
     const { owner } = record;
     if (owner.service !== service || owner.environment !== environment) throw new BranchKeyUnknown();
-    const key = await unwrap(rootKey, record);
+    const key = await unwrapNow(record);
     const held = { id: branchKeyId, key, owner, macKeys: new Map<string, KeyObject>() };
     if (type === BEACON) return { ...held, version: Buffer.alloc(0), names: [nameOf(branchKeyId, BEACON)] };
     const version = versionOf(record);
@@ -86,6 +109,9 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
   };
   const lendActive = <T>(branchKeyId: string, use: (key: CachedKey) => T): Promise<T> =>
     cache.lend(nameOf(branchKeyId, ACTIVE), load(branchKeyId, ACTIVE), use);
+
+  const withBeacon = <T>(branchKeyId: string, use: (key: CachedKey) => T): Promise<T> =>
+    cache.lend(nameOf(branchKeyId, BEACON), load(branchKeyId, BEACON), use);
 
   /** The table of owners is not authenticated, the wrap context is: a row pointed at another tenant's key is refused. */
   const verified = async (branchKeyId: string, tenant: string, purpose: string): Promise<string> => {
@@ -129,7 +155,7 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
       return cache.lend(nameOf(branchKeyId, type), load(branchKeyId, type), use);
     },
     withMacKey: (branchKeyId, name, use) =>
-      cache.lend(nameOf(branchKeyId, BEACON), load(branchKeyId, BEACON), ({ key, owner, macKeys }) => {
+      withBeacon(branchKeyId, ({ key, owner, macKeys }) => {
         const macKey = macKeys.get(name) ?? macKeyOf(key, { ...owner, name });
         // Names may come from callers: they must not fill the memory.
         if (macKeys.size >= MAC_KEYS) macKeys.clear();
@@ -160,7 +186,23 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
       await recheck(branchKeyId);
     },
     recheck,
-    check: () => rootKey.check(),
+    async warmUp(limit) {
+      const newest = await reaching(selectNewest(query, Math.min(limit, maxEntries)));
+      let loaded = 0;
+      const next = async () => {
+        for (let one = newest.pop(); one; one = newest.pop()) {
+          const warmed = find(one.tenant, one.purpose).then((id) => id !== null && withBeacon(id, () => true));
+          if (await warmed.catch(() => false)) loaded += 1;
+        }
+      };
+      await Promise.all(Array.from({ length: WARMING_AT_ONCE }, next));
+      return loaded;
+    },
+    check() {
+      const at = now().getTime();
+      if (checked === undefined || at - checked.at >= CHECK_KEPT_MS) checked = { at, result: rootKey.check() };
+      return checked.result;
+    },
     close() {
       cache.close();
       ids.clear();
@@ -174,17 +216,6 @@ async function unwrap(rootKey: RootKey, record: BranchKeyRecord): Promise<Buffer
     return Buffer.from(key.buffer, key.byteOffset, key.byteLength);
   } catch (error) {
     throw error instanceof RootKeyRefused ? new BranchKeyUnknown() : error;
-  }
-}
-
-/** What is neither an answer nor a refusal means that Postgres or the root key could not be reached. */
-async function reaching<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    const answered =
-      error instanceof RootKeyRefused || error instanceof BranchKeyUnknown || error instanceof KeysUnavailable;
-    throw answered ? error : new KeysUnavailable(error);
   }
 }
 

@@ -56,6 +56,32 @@ export async function selectId(query: Query, tenant: string, purpose: string): P
   return row?.branch_key_id ?? null;
 }
 
+/** All records of a branch key, whatever their state. */
+export async function selectRecords(query: Query, branchKeyId: string): Promise<BranchKeyRecord[]> {
+  const rows = await query<Row>('select * from branch_keys where branch_key_id = $1 order by type', [branchKeyId]);
+  return rows.map(recordOf);
+}
+
+/** Replaces how a record is wrapped, where it still is as it was read. */
+export async function updateWrapping(query: Query, was: BranchKeyRecord, moved: BranchKeyRecord): Promise<boolean> {
+  const updated = await query(
+    `update branch_keys set enc = $4, kms_arn = $5
+      where branch_key_id = $1 and type = $2 and enc = $3 and kms_arn = $6 returning 1`,
+    [was.branchKeyId, was.type, Buffer.from(was.enc), Buffer.from(moved.enc), moved.kmsArn, was.kmsArn],
+  );
+  return updated.length === 1;
+}
+
+/** Names of the tenants' enabled keys, the most lately rotated first: for a warm start. */
+export async function selectNewest(query: Query, limit: number): Promise<{ tenant: string; purpose: string }[]> {
+  return query(
+    `select o.tenant, o.purpose from branch_key_owners o
+       join branch_key_versions v on v.branch_key_id = o.branch_key_id and v.state = 'active'
+      where o.state = 'enabled' order by v.created_at desc limit $1`,
+    [limit],
+  );
+}
+
 /** What of a branch key may be used now: the version that seals, those that do not open. */
 export async function selectUsable(
   query: Query,

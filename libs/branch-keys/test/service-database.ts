@@ -1,9 +1,16 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
-import { migrate, openPostgres, type Postgres } from '@postern/postgres';
+import { migrate, openPostgres, queryIn, type Postgres } from '@postern/postgres';
 import { type TestPostgres } from '@postern/testing';
-import { branchKeyMigrations, createLocalRootKeyFile, openLocalRootKey, type RootKey } from '../src/index.ts';
+import {
+  branchKeyMigrations,
+  createLocalRootKeyFile,
+  openLocalRootKey,
+  type KeyChange,
+  type RecordedTransaction,
+  type RootKey,
+} from '../src/index.ts';
 
 /** A migrated database of a service, opened as its role. */
 export async function serviceDatabase(server: TestPostgres): Promise<Postgres<unknown>> {
@@ -25,4 +32,18 @@ export async function localRootKey(): Promise<{ path: string; rootKey: RootKey }
   const path = join(mkdtempSync(join(tmpdir(), 'root-key-')), 'root.key');
   await createLocalRootKeyFile(path);
   return { path, rootKey: await openLocalRootKey({ path }) };
+}
+
+/** A database's query and transactions, and what was recorded in those that were committed. */
+export function recording({ db, query }: Postgres<unknown>) {
+  const recorded: KeyChange[] = [];
+  const transaction: RecordedTransaction = async (work) => {
+    const changes: KeyChange[] = [];
+    const result = await db
+      .transaction()
+      .execute((tx) => work(queryIn(tx), async (change) => void changes.push(change)));
+    recorded.push(...changes);
+    return result;
+  };
+  return { query, transaction, recorded };
 }

@@ -41,5 +41,7 @@ export type Profile = Readonly<{
   verifyAlgs: readonly SigningAlgorithm[];
   /** Which `typ` headers a provider's access token may carry (R7). */
   allowedTokenTypes: readonly AccessTokenType[];
+  /** A branch key older than this gets a new version (SP 800-57 Part 1, 5.3.6: well below a key-wrapping key's two years). */
+  keyRotationDays: number;
   rateTiersPerMinute: Readonly<Record<RateTier, number>>;
 }>;

@@ -19,12 +19,14 @@ const low: Profile = {
   signingAlg: 'ES256',
   verifyAlgs: ['ES256', 'PS256', 'RS256', 'EdDSA'],
   allowedTokenTypes: ['at+jwt', 'JWT'],
+  keyRotationDays: 365,
   rateTiersPerMinute,
 };
 
 const moderate: Profile = {
   ...low,
   name: 'fedramp-moderate',
+  keyRotationDays: 90,
   sessionIdleMinutes: 15,
   sessionMaxMinutes: 240,
   passwordMinLength: 12,
@@ -40,6 +42,7 @@ const moderate: Profile = {
 const high: Profile = {
   ...moderate,
   name: 'fedramp-high',
+  keyRotationDays: 30,
   sessionIdleMinutes: 10,
   sessionMaxMinutes: 120,
   accessTokenMinutes: 5,

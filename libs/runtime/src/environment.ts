@@ -74,6 +74,10 @@ function productionRefusals({
     if (fault) refuse(name, fault);
   }
 
+  const tokenUrl = env['POSTERN_AWS_TOKEN_URL'];
+  const tokenFault = tokenUrl && URL.canParse(tokenUrl) ? faultOf(tokenUrl) : undefined;
+  if (tokenFault) refuse('POSTERN_AWS_TOKEN_URL', tokenFault);
+
   for (const name of Object.keys(env).filter((name) => /^AWS_ENDPOINT_URL/.test(name) && env[name]))
     refuse(name, 'endpoint overrides');
   if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') refuse('NODE_TLS_REJECT_UNAUTHORIZED', 'unverified TLS');
@@ -81,11 +85,13 @@ function productionRefusals({
     if (options.developmentOnly && (env[name] || env[`${name}_FILE`])) refuse(name, 'what only development has');
   }
 
-  if (rootKey?.kind === 'local') {
+  // Reading branch keys with a local root key is the same exposure as wrapping with it.
+  const previous = env['POSTERN_PREVIOUS_ROOT_KEY_PATH'] || env['POSTERN_PREVIOUS_ROOT_KEY_PATH_FILE'];
+  if (rootKey?.kind === 'local' || previous) {
     const today = now().toISOString().slice(0, 10);
     if (base.profile === 'fedramp-high')
       refuse('POSTERN_ROOT_KEY', 'the `local` root key in fedramp-high, also with a waiver');
-    else if (!rootKey.waiver) refuse('POSTERN_ROOT_KEY', 'the `local` root key without POSTERN_ROOT_KEY_WAIVER');
+    else if (!rootKey?.waiver) refuse('POSTERN_ROOT_KEY', 'the `local` root key without POSTERN_ROOT_KEY_WAIVER');
     else if (rootKey.waiver < today) refuse('POSTERN_ROOT_KEY_WAIVER', 'a waiver whose day has passed');
   }
   return mistakes;

@@ -44,7 +44,13 @@ export async function runService<Config extends { readonly base: BaseConfig }>(
 
   let running: Running;
   try {
-    running = await service.start(config, logger);
+    // A start may wait for a part that is away; it has promised nothing yet, so a signal ends it there.
+    const started = await Promise.race([service.start(config, logger), stop]);
+    if (typeof started === 'string') {
+      logger.info({ signal: started }, 'stopped before it was ready');
+      process.exit(EX_OK);
+    }
+    running = started;
   } catch (err) {
     if (err instanceof ConfigurationError) exitWithMistakes(err);
     return die('start')(err);
