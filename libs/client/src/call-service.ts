@@ -2,6 +2,7 @@ import { PosternError } from './errors.ts';
 import { type Exchange } from './exchange.ts';
 import { type Identities } from './identities.ts';
 import { type Audience, type CallAs } from './options.ts';
+import { sendStream } from './send-stream.ts';
 import { type Answer, jsonOf, type Outgoing, sendForAnswer } from './send.ts';
 
 export type ServiceCall = {
@@ -20,6 +21,12 @@ export type CallService = (call: ServiceCall, as: CallAs) => Promise<unknown>;
 
 /** The same, with status, headers and bytes of the answer. */
 export type CallForAnswer = (call: ServiceCall, as: CallAs) => Promise<Answer>;
+
+/** A body of any length, and the pieces of the answer to it. */
+export type CallStream = (
+  call: { path: string; headers: Record<string, string>; body: AsyncIterable<Uint8Array>; scopes: readonly string[] },
+  as: CallAs,
+) => Promise<AsyncIterable<Uint8Array>>;
 
 type Calling = {
   audience: Audience;
@@ -52,6 +59,17 @@ export function createCallForAnswer({ audience, origin, identities, exchange, ti
       repeatable: method === 'GET' || method === 'HEAD',
       ...wait,
     });
+  };
+}
+
+/** The whole may take as long as it likes: `timeoutMs` bounds the exchange only. */
+export function createCallStream({ audience, origin, identities, exchange, timeoutMs }: Calling): CallStream {
+  return async ({ path, headers, body, scopes }, as) => {
+    const { signal } = as;
+    const wait = { ...(signal ? { signal } : {}), timeoutMs: as.timeoutMs ?? timeoutMs };
+    const token = 'token' in as ? as.token : (await exchange({ ...as, ...wait, audience, scopes })).accessToken;
+    const url = new URL(path, origin());
+    return sendStream(identities.forToken(token), { service: audience, url, headers, token, body, signal });
   };
 }
 

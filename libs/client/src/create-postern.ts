@@ -1,14 +1,17 @@
-import { createCallForAnswer, createCallService, originOf } from './call-service.ts';
+import { createCallForAnswer, createCallService, createCallStream, originOf } from './call-service.ts';
 import { type Audit, createAudit } from './audit.ts';
 import { ensureScope } from './ensure-scope.ts';
 import { refusal } from './errors.ts';
 import { createExchange, type Exchange, type ExchangeRequest } from './exchange.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { openIdentities } from './identities.ts';
+import { createLocalEnvelope, type LocalEnvelope } from './local-envelope.ts';
+import { createMacs, type Macs } from './macs.ts';
 import { type Audience, type CallOptions, type PosternOptions } from './options.ts';
 import { createRecords, type Records } from './records.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
 import { type Answer, type Outgoing, send } from './send.ts';
+import { createTransit, type Transit } from './transit.ts';
 
 export type RawRequest = CallOptions & Pick<Outgoing, 'method' | 'headers' | 'token' | 'body'>;
 
@@ -19,6 +22,11 @@ export type Postern = {
   records: Records;
   grants: Grants;
   secrets: Secrets;
+  /** Bytes that crypto-store seals and opens, and the caller keeps. */
+  transit: Transit;
+  /** Bytes that this process seals and opens, with data keys of crypto-store. */
+  localEnvelope: LocalEnvelope;
+  macs: Macs;
   audit: Audit;
   /** Any request over this caller's certificate; the answer is given back whatever its status. */
   fetch(url: string | URL, request: RawRequest): Promise<Answer>;
@@ -36,6 +44,7 @@ export function createPostern({
   timeoutMs = 10_000,
   renewBeforeSeconds = 30,
   connections = 16,
+  dataKeys: { ttlMs = 300_000, most = 1_000 } = {},
   now = () => new Date(),
 }: PosternOptions): Postern {
   const identities = openIdentities({ tls, connections, now });
@@ -58,12 +67,18 @@ export function createPostern({
     return body;
   }
 
+  const cryptoStore = calls('crypto-store', urls.cryptoStore);
+  const localEnvelope = createLocalEnvelope(cryptoStore, { ttlMs, most, now });
+
   return {
     exchange,
     ensureScope: (asked, work) => ensureScope(exchange, asked, work),
     records: createRecords(createCallForAnswer(calling('crypto-store', urls.cryptoStore))),
     grants: createGrants(calls('auth-manager', urls.authManager)),
     secrets: createSecrets(calls('key-proxy', urls.keyProxy)),
+    transit: createTransit(cryptoStore, createCallStream(calling('crypto-store', urls.cryptoStore))),
+    localEnvelope,
+    macs: createMacs(cryptoStore),
     audit: createAudit(calls('audit-sink', urls.auditSink), getLogText),
     async fetch(url, request) {
       const target = new URL(url);
@@ -76,6 +91,9 @@ export function createPostern({
         repeatable: request.method === 'GET',
       });
     },
-    close: () => identities.close(),
+    close() {
+      localEnvelope.clear();
+      return identities.close();
+    },
   };
 }

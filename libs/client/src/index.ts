@@ -41,8 +41,11 @@ export {
   type WriteOptions,
   type WrittenRecord,
 } from './records.ts';
+export { type LocalEnvelope } from './local-envelope.ts';
+export { type Macs } from './macs.ts';
 export { type OpenedSecret, type SecretEntry, type Secrets } from './secrets.ts';
 export { type Answer } from './send.ts';
 export { type ExchangedToken } from './token-cache.ts';
 export { ExportRefused, verifyExport, type VerifiedExport } from './verify-export.ts';
+export { type SealedFor, type Transit, type TransitItem, type TransitResult } from './transit.ts';
 export { verifyReceipt, type EventReceipt, type LoggedEvent, type VerifiedReceipt } from './verify-receipt.ts';

@@ -23,6 +23,11 @@ export type PosternOptions = {
   renewBeforeSeconds?: number;
   /** Connections kept per peer; 16 unless given. */
   connections?: number;
+  /**
+   * Data keys for `localEnvelope`: how long they stay in memory (`ttlMs`, five minutes unless given, 0 for never) and how
+   * many (`most`, 1,000 unless given).
+   */
+  dataKeys?: { ttlMs?: number; most?: number };
   now?: () => Date;
 };
 

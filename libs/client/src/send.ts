@@ -57,7 +57,9 @@ export const sendForJson = async (...sent: Parameters<typeof sendForAnswer>): Pr
   jsonOf(await sendForAnswer(...sent));
 
 /** The JSON of an answer; undefined where it has none. */
-export function jsonOf({ body }: Answer): unknown {
+export const jsonOf = ({ body }: Answer): unknown => jsonIn(body);
+
+function jsonIn(body: string): unknown {
   try {
     return body === '' ? undefined : JSON.parse(body);
   } catch {
@@ -100,6 +102,11 @@ async function attempt(
   }
 }
 
+/** The parsed JSON of a body; undefined where it has none. */
+export async function readAnswer(body: Dispatcher.ResponseData['body'], service: string): Promise<unknown> {
+  return jsonIn((await readBytes(body, service)).toString('utf8'));
+}
+
 async function readBytes(body: Dispatcher.ResponseData['body'], service: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -111,13 +118,13 @@ async function readBytes(body: Dispatcher.ResponseData['body'], service: string)
   return Buffer.concat(chunks);
 }
 
-const single = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
+export const single = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
   );
 
 /** A connection's failure as a code only: messages of TLS errors carry certificates' contents. */
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   if (error instanceof errors.UndiciError) return error.code;
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' ? code : 'failed';
