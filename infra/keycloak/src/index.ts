@@ -8,3 +8,16 @@ export { compileRealm } from './realm/compile.ts';
 export { RealmRefused, type RealmModel } from './realm/model.ts';
 export type { RealmRepresentation } from './realm/representations.ts';
 export { stableJson } from './realm/stable-json.ts';
+export {
+  KeycloakRefused,
+  KeycloakUnreachable,
+  openKeycloakAdmin,
+  type AdminOptions,
+  type KeycloakAdmin,
+} from './live/admin.ts';
+export { applyPlan } from './live/apply.ts';
+export { differences, type Difference } from './live/compare.ts';
+export { objectsOf } from './live/objects.ts';
+export { liveRealm, planRealm, type Plan, type Step } from './live/plan.ts';
+export { outputKinds, outputs, type OutputKind } from './outputs/index.ts';
+export { endpointsOf, issuerOf, NothingToGenerate, type OutputFile } from './outputs/output.ts';

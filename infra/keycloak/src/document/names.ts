@@ -67,7 +67,7 @@ export const origin = z
 export const secretReference = z
   .string()
   .regex(
-    /^(age:(?!.*(^|\/)\.\.(\/|$))[A-Za-z0-9._@+-][A-Za-z0-9._/@+-]{0,255}|sops:(?!.*(^|\/)\.\.(\/|$))[A-Za-z0-9._@+-][A-Za-z0-9._/@+-]{0,255}#[A-Za-z0-9_.-]{1,128}|file:\/[A-Za-z0-9._/@+-]{1,1023}|env:[A-Z][A-Z0-9_]{0,127}|vault:[A-Za-z0-9._/-]{1,255}#[A-Za-z0-9_.-]{1,128})$/,
+    /^(age:(?!(.*\/)?\.\.(\/|$))[A-Za-z0-9._@+-][A-Za-z0-9._/@+-]{0,255}|sops:(?!(.*\/)?\.\.(\/|#))[A-Za-z0-9._@+-][A-Za-z0-9._/@+-]{0,255}#[A-Za-z0-9_.-]{1,128}|file:\/[A-Za-z0-9._/@+-]{1,1023}|env:[A-Z][A-Z0-9_]{0,127}|vault:[A-Za-z0-9._/-]{1,255}#[A-Za-z0-9_.-]{1,128})$/,
   )
   .meta({
     allowed: 'age:FILE, sops:FILE#KEY, file:/PATH, env:NAME or vault:PATH#FIELD; never the secret itself',

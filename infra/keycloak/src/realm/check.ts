@@ -34,6 +34,7 @@ const clientAttributes = new Set([
   'oauth2.device.authorization.grant.enabled',
   'pkce.code.challenge.method',
   'post.logout.redirect.uris',
+  'request.object.signature.alg',
   'require.pushed.authorization.requests',
   'standard.token.exchange.enableRefreshRequestedTokenType',
   'standard.token.exchange.enabled',

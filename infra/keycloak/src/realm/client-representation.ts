@@ -25,7 +25,6 @@ function proofAttributes({ authentication }: ClientModel, trustedIssuerDn: strin
   if (authentication.kind === 'private-key') {
     const { jwks, jwksUri } = authentication;
     return {
-      'token.endpoint.auth.signing.alg': SIGNED_WITH,
       'use.jwks.string': String(jwks !== undefined),
       'use.jwks.url': String(jwks === undefined && jwksUri !== undefined),
       ...(jwks ? { 'jwks.string': JSON.stringify(jwks) } : jwksUri ? { 'jwks.url': jwksUri } : {}),
@@ -49,9 +48,14 @@ function attributesOf(client: ClientModel, trustedIssuerDn: string): Record<stri
     'standard.token.exchange.enabled': String(grants.includes('token-exchange')),
     'oauth2.device.authorization.grant.enabled': String(grants.includes('device')),
     'client_credentials.use_refresh_token': 'false',
+    // `+`: its redirect addresses, which are exact. (`-`, none, is no address to FAPI's enforcer.)
+    'post.logout.redirect.uris': client.postLogoutRedirectUris?.join('##') ?? '+',
+    'backchannel.logout.session.required': 'true',
     ...proofAttributes(client, trustedIssuerDn),
   };
   if (policy) attributes[FAPI_ATTRIBUTE] = policy;
+  if (policy || authentication.kind === 'private-key') attributes['token.endpoint.auth.signing.alg'] = SIGNED_WITH;
+  if (policy?.endsWith('-signed')) attributes['request.object.signature.alg'] = SIGNED_WITH;
   if (client.introspectsAnyToken) attributes['allow.token.introspection.without.audience.check'] = 'true';
   if (client.requirePkce) attributes['pkce.code.challenge.method'] = 'S256';
   if (client.encryptedIdTokens) {
@@ -61,13 +65,11 @@ function attributesOf(client: ClientModel, trustedIssuerDn: string): Record<stri
   if (client.exchangeForRefreshTokens) {
     attributes['standard.token.exchange.enableRefreshRequestedTokenType'] = 'SAME_SESSION';
   }
-  if (client.postLogoutRedirectUris) attributes['post.logout.redirect.uris'] = client.postLogoutRedirectUris.join('##');
   if (authentication.kind === 'secret' && authentication.reference) {
     attributes[SECRET_ATTRIBUTE] = authentication.reference;
   }
   if (backchannelLogout) {
     attributes['backchannel.logout.url'] = backchannelLogout.url;
-    attributes['backchannel.logout.session.required'] = 'true';
     attributes['backchannel.logout.revoke.offline.tokens'] = String(backchannelLogout.revokeOffline);
   }
   return attributes;

@@ -12,7 +12,7 @@ const enforcing = (name: string) => executor(name, { 'auto-configure': 'true' })
 
 /**
  * FAPI 2.0 Security Profile, final: confidential clients (5.3.2.1-4), `private_key_jwt` or mTLS (-6), no implicit or
- * password grant, PAR with S256 (5.3.2.2), sender-constrained tokens (5.3.2.1-5), PS256 or ES256 (5.4.1).
+ * password grant, PAR with S256 (5.3.2.2), sender-constrained tokens (5.3.2.1-5).
  */
 const common: PolicyExecutor[] = [
   executor('confidential-client'),
@@ -21,7 +21,6 @@ const common: PolicyExecutor[] = [
     'default-client-authenticator': 'client-jwt',
   }),
   executor('secure-client-uris'),
-  executor('secure-signature-algorithm', { 'default-algorithm': 'ES256' }),
   executor('secure-signature-algorithm-signed-jwt', { 'require-client-assertion': false }),
   enforcing('full-scope-disabled'),
   enforcing('reject-implicit-grant'),

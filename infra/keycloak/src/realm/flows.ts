@@ -44,8 +44,8 @@ function enrolments({ required, administrators }: SecondFactor): Enrolment[] {
   if (required === 'nobody') return [];
   if (required === 'everyone') return [{ alias: 'postern enrolment' }];
   return [...administrators].sort().map((role) => ({
-    alias: `postern enrolment of ${role}`,
-    config: { alias: `postern holds ${role}`, role },
+    alias: `postern enrolment of ${roleInCondition(role)}`,
+    config: { alias: `postern holds ${roleInCondition(role)}`, role },
   }));
 }
 

@@ -29,6 +29,8 @@ export type RunningKeycloak = {
   events(realm: string): Promise<{ id: string; type: string; time: number }[]>;
   /** `https://127.0.0.1:PORT` */
   url: string;
+  /** Who may administer it. */
+  administrator: { username: string; password: string };
   issuer(realm: string): string;
   /** The provider as the tests and the tour see it: one realm of this server. */
   realm(name: string): Omit<RunningIdentityProvider, 'close'>;
@@ -145,6 +147,7 @@ export async function startKeycloak({ tls, realms, port: wanted, dataDir }: Keyc
   const issuer = (realm: string) => `${url}/realms/${realm}`;
   return {
     url,
+    administrator: { ...admin },
     issuer,
     events: administration.events,
     realm: (name) => ({

@@ -1,0 +1,116 @@
+import { type RealmRepresentation } from '../realm/representations.ts';
+import { differences, type Difference } from './compare.ts';
+import { type KeycloakAdmin } from './admin.ts';
+import { appliedOf, appliedText, APPLIED_ATTRIBUTE } from './applied.ts';
+import { digestOf, kinds, nameOf, objectsOf, type Kind, type RealmObject } from './objects.ts';
+
+/** One step of a plan. */
+export type Step = {
+  action: 'create' | 'update' | 'delete';
+  kind: Kind;
+  name: string;
+  /** `document`: what is wanted has changed. `drift`: what is live has, while the document says the same as before. */
+  because: 'document' | 'drift';
+  differences: readonly Difference[];
+};
+
+export type Plan = {
+  realm: string;
+  /** The realm is not there at all: it is made in one piece. */
+  absent: boolean;
+  steps: readonly Step[];
+  wanted: RealmRepresentation;
+  live: ReadonlyMap<string, RealmObject>;
+};
+
+/** A realm as it is: its export without users, by the running server; undefined where there is none. */
+export async function liveRealm(admin: KeycloakAdmin, realm: string): Promise<Record<string, unknown> | undefined> {
+  const at = `/${encodeURIComponent(realm)}`;
+  const [settings] = [await admin.find<{ realm: string }>(at)];
+  return settings && admin.ask(`${at}/partial-export?exportClients=true&exportGroupsAndRoles=true`);
+}
+
+/** Client attributes are ours one by one: what we no longer set, we take away. */
+export const ownedAttribute =
+  /^(pkce\.|backchannel\.|post\.logout|x509\.|jwks\.|use\.jwks|postern\.|id\.token\.encrypted|token\.endpoint|allow\.token)/;
+
+function stepFor(wanted: RealmObject, live: RealmObject | undefined, applied: string | undefined): Step | undefined {
+  const { kind, name } = wanted;
+  const because = applied === digestOf(wanted) ? 'drift' : 'document';
+  if (!live) return { action: 'create', kind, name, because, differences: [] };
+  const found = [...differences(wanted.value, live.value), ...leftBehind(wanted, live)];
+  return found.length > 0 ? { action: 'update', kind, name, because, differences: found } : undefined;
+}
+
+function leftBehind(wanted: RealmObject, live: RealmObject): Difference[] {
+  if (wanted.kind === 'client') {
+    const [ours, theirs] = [wanted, live].map(({ value }) => (value['attributes'] ?? {}) as Record<string, string>);
+    return Object.keys(theirs ?? {})
+      .filter(
+        (name) =>
+          ownedAttribute.test(name) && !(name in (ours ?? {})) && theirs?.[name] !== '' && theirs?.[name] !== 'false',
+      )
+      .map((name) => ({ path: `attributes.${name}`, wanted: undefined, live: '(set)' }));
+  }
+  if (wanted.kind === 'client-scope') {
+    const [ours, theirs] = [wanted, live].map(({ value }) => (value['protocolMappers'] ?? []) as { name: string }[]);
+    return (theirs ?? [])
+      .filter(({ name }) => !ours?.some((one) => one.name === name))
+      .map(({ name }) => ({ path: `protocolMappers[${name}]`, wanted: undefined, live: '(set)' }));
+  }
+  return [];
+}
+
+/**
+ * Compares three states: what was applied last, what the document wants, and what is live. Only what is wanted is made or
+ * changed, and only what was applied before is ever removed: everything else in the realm belongs to somebody else.
+ */
+export async function planRealm(admin: KeycloakAdmin, wanted: RealmRepresentation): Promise<Plan> {
+  const exported = await liveRealm(admin, wanted.realm);
+  const wantedObjects = objectsOf(wanted);
+  if (!exported) {
+    const steps = [
+      {
+        action: 'create' as const,
+        kind: 'realm' as const,
+        name: wanted.realm,
+        because: 'document' as const,
+        differences: [],
+      },
+    ];
+    return { realm: wanted.realm, absent: true, steps, wanted, live: new Map() };
+  }
+  const live = new Map(objectsOf(exported).map((one) => [nameOf(one), one]));
+  const applied = appliedOf(exported['attributes']);
+  const steps = wantedObjects.flatMap((one) => stepFor(one, live.get(nameOf(one)), applied.get(nameOf(one))) ?? []);
+  const names = new Set(wantedObjects.map(nameOf));
+  for (const name of applied.keys()) {
+    const object = live.get(name);
+    if (!object || names.has(name)) continue;
+    steps.push({ action: 'delete', kind: object.kind, name: object.name, because: 'document', differences: [] });
+  }
+  const remembered = ((exported['attributes'] ?? {}) as Record<string, string>)[APPLIED_ATTRIBUTE];
+  if (steps.length === 0 && remembered !== appliedText(wantedObjects)) {
+    steps.push({
+      action: 'update',
+      kind: 'realm',
+      name: wanted.realm,
+      because: 'document',
+      differences: [
+        {
+          path: `attributes.${APPLIED_ATTRIBUTE}`,
+          wanted: '(what is applied)',
+          live: remembered === undefined ? undefined : '(older)',
+        },
+      ],
+    });
+  }
+  const order = (step: Step) => (step.action === 'delete' ? 100 - kinds.indexOf(step.kind) : kinds.indexOf(step.kind));
+  return {
+    realm: wanted.realm,
+    absent: false,
+    steps: steps.sort((a, b) => order(a) - order(b) || (a.name < b.name ? -1 : 1)),
+    wanted,
+    live,
+  };
+}

@@ -1,0 +1,33 @@
+import { modelsOf } from '../document/model-of.ts';
+import { type PosternDocument } from '../document/read-document.ts';
+import { compileRealm } from '../realm/compile.ts';
+import { KEYCLOAK_VERSION } from '../realm/server-ids.ts';
+import { stableJson } from '../realm/stable-json.ts';
+import { serverEnvironment } from './env.ts';
+import { deployed, type OutputFile } from './output.ts';
+import { yaml } from './quote.ts';
+
+/** `values.yaml`: Keycloak on Kubernetes; passwords come from secrets that the cluster has, by name. */
+export function helmFiles(document: PosternDocument): OutputFile[] {
+  const keycloak = deployed(document);
+  const cluster = keycloak.deployment_mode === 'cluster';
+  const values = {
+    image: { repository: 'quay.io/keycloak/keycloak', tag: KEYCLOAK_VERSION },
+    replicas: cluster ? Math.max(2, keycloak.clustering.nodes.length) : 1,
+    hostname: keycloak.hostname,
+    environment: serverEnvironment(document),
+    passwordSecrets: { database: 'keycloak-db-password', administrator: 'keycloak-admin-password' },
+    stickyRoutes: keycloak.clustering.sticky_routes,
+    probes: { ready: '/health/ready', live: '/health/live', periodSeconds: 30, timeoutSeconds: 5, failureThreshold: 3 },
+    podSecurityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    containerSecurityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+    networkPolicy: {
+      ingressPort: keycloak.port,
+      egress: [{ host: keycloak.database.host, port: keycloak.database.port }],
+    },
+    realms: Object.fromEntries(
+      modelsOf(document).map((model) => [`realm-${model.name}.json`, stableJson(compileRealm(model))]),
+    ),
+  };
+  return [{ path: 'values.yaml', text: `# Generated from postern.toml: do not edit.${yaml(values)}\n` }];
+}
