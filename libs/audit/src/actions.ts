@@ -47,6 +47,15 @@ export const actions = {
   'index.computed': z.strictObject({ name: code, count }),
 
   // auth-manager
+  'consent.cancelled': z.strictObject({ cause: code.optional() }),
+  'consent.read': z.strictObject({}),
+  'grant.moved': z.strictObject({ provider: text, from: text.optional() }),
+  'handle.created': z.strictObject({ workload: text, scopes, audiences: list.optional() }),
+  'handle.listed': z.strictObject({ count }),
+  'handle.changed': z.strictObject({ scopes: scopes.optional(), state: code.optional() }),
+  'handle.deleted': z.strictObject({ workload: text.optional() }),
+  'session.listed': z.strictObject({ count }),
+  'session.ended': z.strictObject({ cause: code, provider: text.optional(), grants: count.optional() }),
   'consent.started': z.strictObject({ provider: text, scopes, client: text.optional() }),
   'consent.completed': z.strictObject({
     provider: text,
@@ -69,6 +78,17 @@ export const actions = {
   'logout.received': z.strictObject({ provider: text, grants: count }),
 
   // token-exchange
+  'approval.decided': z.strictObject({ decision: z.enum(['approved', 'denied']), scopes: scopes.optional() }),
+  'approval.consumed': z.strictObject({ tokenId: text.optional() }),
+  'approval.expired': z.strictObject({}),
+  'approval.listed': z.strictObject({ count }),
+  'approval.read': z.strictObject({}),
+  'policy.changed': z.strictObject({ version: text, previous: text.optional() }),
+  'policy.read': z.strictObject({ version: text.optional() }),
+  'tenant.read': z.strictObject({}),
+  'tenant.listed': z.strictObject({ count }),
+  'tenant.changed': z.strictObject({ fields: list }),
+  'tenant.resumed': z.strictObject({}),
   'token.exchanged': z.strictObject({
     audience: text,
     scopes,
@@ -92,6 +112,23 @@ export const actions = {
   'tenant.offboarded': z.strictObject({}),
 
   // key-proxy
+  'account.changed': z.strictObject({ fields: list }),
+  'account.locked': z.strictObject({ cause: code, until: text.optional() }),
+  'account.deleted': z.strictObject({}),
+  'account.invited': z.strictObject({ roles: list.optional() }),
+  'password.changed': z.strictObject({ method: code.optional() }),
+  'factor.enrolled': z.strictObject({ kind: code }),
+  'factor.removed': z.strictObject({ kind: code }),
+  'provider.read': z.strictObject({ provider: code }),
+  'provider.tested': z.strictObject({ provider: code, healthy: z.boolean().optional() }),
+  'provider.removed': z.strictObject({ provider: code }),
+  'secret.updated': z.strictObject({ provider: code, name: text.optional() }),
+  'secret.restored': z.strictObject({ provider: code, name: text.optional() }),
+  'secret.used': z.strictObject({ provider: code, host: text, method: code.optional(), status: count.optional() }),
+  'secret.moved': z.strictObject({ from: code, to: code, name: text.optional() }),
+  'secret.copied': z.strictObject({ from: code, to: code, name: text.optional() }),
+  'secret.rotated': z.strictObject({ provider: code, name: text.optional() }),
+  'secret.compared': z.strictObject({ provider: code, same: z.boolean() }),
   'account.created': z.strictObject({ method: code.optional() }),
   'login.succeeded': z.strictObject({ method: code, tokenId: text.optional(), expiresAt: text.optional() }),
   'login.failed': z.strictObject({ method: code, remaining: count.optional() }),
@@ -151,6 +188,13 @@ export const actions = {
   'webhook.deliveries_listed': z.strictObject({ count }),
 
   // every service
+  'key.created': z.strictObject({ purpose: code, keyId: text.optional() }),
+  'key.disabled': z.strictObject({ purpose: code, keyId: text.optional(), cause: code.optional() }),
+  'key.enabled': z.strictObject({ purpose: code, keyId: text.optional() }),
+  'key.destroyed': z.strictObject({ purpose: code, keyId: text.optional(), completeAfter: text.optional() }),
+  'key.listed': z.strictObject({ count }),
+  'keys.rewrapped': z.strictObject({ purpose: code, count, from: text.optional(), to: text.optional() }),
+  'certificate.rotated': z.strictObject({ thumbprint: text, notAfter: text.optional() }),
   'key.rotated': z.strictObject({ purpose: code, keyId: text.optional() }),
   'key.moved': z.strictObject({ purpose: code, keyId: text, from: text, to: text }),
   'job.read': z.strictObject({ kind: code.optional() }),
