@@ -36,4 +36,5 @@ export {
   type LeafSubject,
 } from './leaf.ts';
 export { newEvent, type EventDraft } from './new-event.ts';
+export { OCSF_VERSION, toOcsf } from './ocsf.ts';
 export { packedLength, packEntries, unpackEntries, type PackedEntry } from './packed-entries.ts';
