@@ -6,13 +6,16 @@ import { metadata } from './routes/metadata.ts';
 import { publicToken, type PublicTokenDeps } from './routes/public-token.ts';
 import { createRevocation } from './routes/create-revocation.ts';
 import { getExchange } from './routes/get-exchange.ts';
+import { policyRoutes, type PolicyRoutes } from './routes/policy.ts';
 import { revoke } from './routes/revoke.ts';
+import { tenantRoutes } from './routes/tenants.ts';
 import { token } from './routes/token.ts';
 
 export const SERVICE = 'token-exchange';
 
 /** What the routes need, and what the HTTP layer needs around them. */
 export type AppDeps = PublicTokenDeps &
+  PolicyRoutes &
   Pick<IssuerRoutes, 'introspection'> & {
     apiUrl: string;
     sequence: RevocationSequence;
@@ -25,7 +28,16 @@ export function createApp({ http, ...deps }: AppDeps): App {
   const withoutCertificate = deps.profile.certificateBoundTokens ? [] : [publicToken(deps)];
   const { introspection, issuer, sequence: revocations, apiUrl } = deps;
   const workloads = http.workloads.workloads.map(({ name }) => name);
-  const own = issuerRoutes({ issuer, revocations, introspection, workloads, apiUrl, metadata: metadata(deps) });
-  const routes = [token(deps), ...withoutCertificate, revoke(deps), createRevocation(deps), getExchange(deps), ...own];
+  const own = issuerRoutes({ issuer, revocations, introspection, workloads, apiUrl, metadata: () => metadata(deps) });
+  const routes = [
+    token({ ...deps, workloads }),
+    ...withoutCertificate,
+    revoke({ ...deps, workloads }),
+    createRevocation(deps),
+    getExchange(deps),
+    ...policyRoutes(deps),
+    ...tenantRoutes(deps),
+    ...own,
+  ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });
 }

@@ -11,6 +11,7 @@ import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, ty
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
+import { openPolicyStore } from './policy/policy-store.ts';
 
 export type Service = { app: App; tls: TlsMaterial; issuer: Issuer; close(): Promise<void> };
 
@@ -22,7 +23,7 @@ export async function compose(
   config: Config,
   { logger, now = systemNow }: { logger: Logger; now?: Now },
 ): Promise<Service> {
-  const { base, trust, policy } = config;
+  const { base, trust } = config;
   const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
   const closing = closeInReverse();
   try {
@@ -45,6 +46,12 @@ export async function compose(
         now,
       }),
     );
+    const policies = await openPolicyStore({
+      query,
+      inTransaction: (work) => db.transaction().execute(work),
+      file: config.policy,
+      now,
+    });
     const once: UseOnce = (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt);
     const peers = closing.after(openAgent(tls));
     const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
@@ -59,7 +66,10 @@ export async function compose(
         ...common,
         kinds: ['provider-access', 'grant', 'postern-access'],
         bearerSubject: (azp, workload) =>
-          policy.workloads.find(({ name }) => name === workload)?.bearerSubjects.includes(azp) === true,
+          policies
+            .held()
+            .document.workloads.find(({ name }) => name === workload)
+            ?.bearerSubjects.includes(azp) === true,
       }),
     );
     const verifier = closing.after(
@@ -85,7 +95,8 @@ export async function compose(
     const app = createApp({
       db,
       subjects,
-      policy,
+      policies,
+      trust,
       issuer,
       sequence,
       introspection,

@@ -21,6 +21,7 @@ import {
   type RootKeyConfig,
 } from '@postern/runtime';
 import { z } from 'zod';
+import { mistakenWorkloads } from './policy/same-workloads.ts';
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
@@ -41,7 +42,11 @@ export const settings = {
     'Where workloads reach the api listener of this service: its token endpoint, in the metadata.',
     { example: 'https://token-exchange.example.internal:8443' },
   ),
-  POSTERN_POLICY_PATH: setting(path, 'JSON file with the policy document.', { example: '/etc/postern/policy.json' }),
+  POSTERN_POLICY_PATH: setting(
+    path,
+    'JSON file with the policy document: in force from the first start, and whenever its version is a new one.',
+    { example: '/etc/postern/policy.json' },
+  ),
 };
 
 export type Config = {
@@ -94,11 +99,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 /** The policy speaks of workloads by name; the name must mean the certificate that the trust table means (R4). */
-function assertSameWorkloads({ workloads }: TrustTable, policy: PolicyDocument): void {
-  const trusted = new Map(workloads.map(({ name, spiffeId }) => [name, spiffeId]));
-  const mistaken = policy.workloads.filter(({ name, spiffeId }) => trusted.get(name) !== spiffeId);
+function assertSameWorkloads(trust: TrustTable, policy: PolicyDocument): void {
+  const mistaken = mistakenWorkloads(trust, policy);
   if (mistaken.length === 0) return;
   throw new ConfigurationError(
-    mistaken.map(({ name }) => `POSTERN_POLICY_PATH: workload ${name} has another SPIFFE id in POSTERN_TRUST_PATH`),
+    mistaken.map((name) => `POSTERN_POLICY_PATH: workload ${name} has another SPIFFE id in POSTERN_TRUST_PATH`),
   );
 }

@@ -12,5 +12,13 @@ export const problems = {
   revocation_refused: { status: 400, title: 'That cannot be revoked here' },
   token_not_found: { status: 404, title: 'No such token' },
   operator_required: { status: 403, title: 'Only an operator may do this' },
+  policy_unseen: { status: 428, title: 'The policy changes only under If-Match' },
+  policy_changed: { status: 412, title: 'Another policy is in force than the one named' },
+  policy_version_used: { status: 409, title: 'The version has named another policy' },
+  policy_refused: { status: 400, title: 'The policy contradicts the trust table' },
+  tenant_exists: { status: 409, title: 'There is such a tenant' },
+  tenant_reserved: { status: 400, title: 'The id lies in a reserved namespace' },
+  tenant_not_found: { status: 404, title: 'No such tenant' },
+  tenant_gone: { status: 409, title: 'The tenant was offboarded' },
   exchange_not_found: { status: 404, title: 'No such exchange' },
 } as const satisfies ProblemTable;

@@ -69,7 +69,8 @@ async function exchange(given: { form?: Record<string, string>; proof?: string |
     body: new URLSearchParams(form).toString(),
   });
   const text = await answer.body.text();
-  return { status: answer.statusCode, text, body: JSON.parse(text) as Record<string, unknown> };
+  const { statusCode: status, headers } = answer;
+  return { status, headers, text, body: JSON.parse(text) as Record<string, unknown> };
 }
 
 const outcome = async (reply: Promise<Reply>) => {

@@ -26,9 +26,18 @@ import { migrationSets } from '../src/db/migration-sets.ts';
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
-export type Reply = { status: number; body: Record<string, unknown>; text: string };
+export type Reply = {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Record<string, unknown>;
+  text: string;
+};
 
-export type CallOptions = { method?: 'GET' | 'POST'; headers?: Record<string, string>; body?: string };
+export type CallOptions = {
+  method?: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  headers?: Record<string, string>;
+  body?: string;
+};
 
 /** A workload with its certificate. */
 export type Caller = {
@@ -90,7 +99,7 @@ export async function openWorld({
     revocations: [
       {
         issuer,
-        kinds: ['token', 'client', 'subject', 'key'],
+        kinds: ['token', 'client', 'subject', 'tenant', 'key'],
         uri: `https://127.0.0.1:${apiPort}/v1/revocations`,
         jwksUri: `${issuer}/.well-known/jwks.json`,
         algorithms: ['ES256'],
@@ -140,7 +149,8 @@ export async function openWorld({
   async function call(agent: MtlsAgent, path: string, options: CallOptions = {}): Promise<Reply> {
     const answer = await request(`${listening.urls.api}${path}`, { dispatcher: agent, ...options });
     const text = await answer.body.text();
-    return { status: answer.statusCode, text, body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> };
+    const { statusCode: status, headers } = answer;
+    return { status, headers, text, body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> };
   }
   const formOf = (form: Record<string, string> | string): CallOptions => ({
     method: 'POST',

@@ -50,7 +50,7 @@ export function trustFor(service: Service, at: { realm: RealmEndpoints; urls: Re
     workloads: workloads.map((name) => ({ name, spiffeId: spiffeId(name) })),
     issuers: issuers[service],
     revocations: [
-      revoking('token-exchange', ['token', 'client', 'subject', 'key']),
+      revoking('token-exchange', ['token', 'client', 'subject', 'tenant', 'key']),
       revoking('auth-manager', ['grant', 'session', 'token', 'key']),
       ...(issuers[service].includes(accounts) ? [revoking('key-proxy', ['token', 'key'])] : []),
     ],

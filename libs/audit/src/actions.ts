@@ -107,7 +107,11 @@ export const actions = {
   'token.revoked': z.strictObject({ tokens: count, cause: code.optional(), tokenId: text.optional() }),
   'exchange.read': z.strictObject({}),
   'approval.requested': z.strictObject({ audience: text, scopes, expiresAt: text.optional() }),
+  'policy.read': z.strictObject({ rule: text.optional() }),
+  'policy.replaced': z.strictObject({ version: text, previous: text, contentHash: text }),
+  'tenants.listed': z.strictObject({ count }),
   'tenant.created': z.strictObject({}),
+  'tenant.resumed': z.strictObject({}),
   'tenant.suspended': z.strictObject({ cause: code.optional() }),
   'tenant.offboarded': z.strictObject({}),
 

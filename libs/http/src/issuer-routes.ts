@@ -13,7 +13,7 @@ export type IssuerRoutes = {
   /** The origin of the api listener, where workloads ask (RFC 8705 section 5). */
   apiUrl?: string | undefined;
   /** What the issuer's metadata say besides (RFC 8414). */
-  metadata?: Readonly<Record<string, unknown>>;
+  metadata?: () => Readonly<Record<string, unknown>>;
 };
 
 /** What every issuer of Postern answers: its keys, its metadata, its revocations, and whether a token of its lives. */
@@ -34,7 +34,7 @@ const jwks = ({ issuer }: IssuerRoutes) =>
   });
 
 /** RFC 8414. */
-const metadata = ({ issuer, apiUrl, metadata: extra }: IssuerRoutes) =>
+const metadata = ({ issuer, apiUrl, metadata: extra = () => ({}) }: IssuerRoutes) =>
   route({
     ...published,
     method: 'GET',
@@ -45,7 +45,7 @@ const metadata = ({ issuer, apiUrl, metadata: extra }: IssuerRoutes) =>
     handle: () =>
       open({
         status: 200,
-        body: issuer.metadata({ ...(apiUrl && { introspection_endpoint: `${apiUrl}/introspect` }), ...extra }),
+        body: issuer.metadata({ ...(apiUrl && { introspection_endpoint: `${apiUrl}/introspect` }), ...extra() }),
       }),
   });
 

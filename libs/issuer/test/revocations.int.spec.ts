@@ -186,6 +186,11 @@ describe('a replica that follows', () => {
       { sub: 'bob-id' },
     ],
     [
+      'its tenant, before a time',
+      () => ({ kind: 'tenant', tenant: 'acme', before: Math.floor(at / 1000) + 1 }),
+      { tenant: 'other' },
+    ],
+    [
       'its client, before a time',
       () => ({ kind: 'client', client: 'job', before: Math.floor(at / 1000) + 1 }),
       { client_id: 'portal' },

@@ -8,4 +8,5 @@ export {
   type ScopeDecision,
   type SubjectKind,
 } from './document.ts';
+export { checkPolicy, policyChecks, type CheckResult, type PolicyChecks } from './check-policy.ts';
 export { evaluate, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';

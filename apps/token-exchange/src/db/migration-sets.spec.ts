@@ -13,5 +13,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'exchanges/0001-exchanges',
+    'exchanges/0002-policies',
   ]);
 });

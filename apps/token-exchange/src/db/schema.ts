@@ -1,5 +1,13 @@
 /** The tables as Kysely sees them; held to the migrations by the integration tests. */
 export type Schema = {
+  tenants: {
+    id: string;
+    issuer: string | null;
+    state: 'active' | 'suspended' | 'offboarded';
+    made_by: string;
+    created_at: Date;
+    changed_at: Date;
+  };
   exchanges: {
     id: string;
     parent: string;

@@ -47,7 +47,8 @@ export const publicToken = (deps: PublicTokenDeps) =>
 
 /** @throws Problem `invalid_client`: one answer, whatever is wrong with the assertion */
 async function authenticatedBy(deps: PublicTokenDeps, assertion: string, named: string | undefined): Promise<string> {
-  const { policy, issuer, profile, useOnce, now } = deps;
+  const { issuer, profile, useOnce, now } = deps;
+  const { document: policy } = await deps.policies.current();
   const keysOf = (client: string) => workloadOf(policy, client)?.clientKeys;
   const check = { assertion, audience: issuer.issuer, keysOf, algorithms: profile.verifyAlgs, useOnce, now };
   const client = await checkClientAssertion(check).catch((cause: unknown) => {

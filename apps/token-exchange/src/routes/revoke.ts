@@ -1,11 +1,11 @@
 import { noContent, route } from '@postern/http';
 import type { Introspection, RevocationSequence } from '@postern/issuer';
-import type { PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import { clientOf } from '../exchanges/client-of.ts';
+import type { PolicyStore } from '../policy/policy-store.ts';
 import { revokeToken } from '../revocations/revoke-descendants.ts';
 
 export type RevokeDeps = {
@@ -13,7 +13,8 @@ export type RevokeDeps = {
   sequence: RevocationSequence;
   introspection: Introspection;
   issuer: { issuer: string };
-  policy: PolicyDocument;
+  policies: PolicyStore;
+  workloads: readonly string[];
   now: () => Date;
 };
 
@@ -28,7 +29,7 @@ export const revoke = (deps: RevokeDeps) =>
     listener: 'api',
     summary: 'Revoke a token and all that was minted from it (RFC 7009)',
     access: 'workload',
-    workloads: deps.policy.workloads.map(({ name }) => name),
+    workloads: deps.workloads,
     audit: 'token.revoked',
     consumes: 'form',
     errors: 'oauth',
@@ -44,7 +45,8 @@ export const revoke = (deps: RevokeDeps) =>
       const principal = await deps.introspection.living(token);
       if (principal === null) return audit.released({ details: { tokens: 0 } }, { status: 200 });
       const { issuer, tokenId, tenant, clientId } = principal;
-      if (clientId !== clientOf(deps.policy, workload)) throw problem('unauthorized_client');
+      if (clientId !== clientOf((await deps.policies.current()).document, workload))
+        throw problem('unauthorized_client');
       return deps.db.transaction().execute(async (tx) => {
         const tokens = await revokeToken(tx, deps, { issuer, tokenId });
         return audit.within(tx, { tenant, details: { tokenId, tokens, cause: 'client' } }, { status: 200 });

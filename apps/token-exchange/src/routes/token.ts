@@ -10,14 +10,14 @@ import { exchangeForm, TOKEN_EXCHANGE } from './exchange-form.ts';
  * RFC 8693 on the api listener: the caller is the workload of the client certificate (`tls_client_auth`), and the minted
  * token is bound to that certificate.
  */
-export const token = (deps: AnswerExchange) =>
+export const token = (deps: AnswerExchange & { workloads: readonly string[] }) =>
   route({
     method: 'POST',
     path: '/token',
     listener: 'api',
     summary: 'Exchange a token for a narrower one (RFC 8693)',
     access: 'workload',
-    workloads: deps.policy.workloads.map(({ name }) => name),
+    workloads: deps.workloads,
     audit: 'token.exchanged',
     consumes: 'form',
     errors: 'oauth',
@@ -30,15 +30,19 @@ export const token = (deps: AnswerExchange) =>
       const thumbprint = request.certificateThumbprint ?? '';
       const caller: Caller = { workload, binding: { kind: 'certificate', thumbprint } };
       const authenticate = () => {
-        assertClient(deps.policy, body.client_id, workload);
+        assertKnown(deps.policies.held().document, body.client_id, workload);
         return { caller, presented: { workload, certificateThumbprint: thumbprint } };
       };
       return answerExchange(deps, body, caller, authenticate, audit);
     },
   });
 
-/** RFC 8705 section 2: with `tls_client_auth` a `client_id` may stand in the form; it must be the certificate's. */
-function assertClient({ workloads }: PolicyDocument, named: string | undefined, workload: string): void {
+/**
+ * RFC 8705 section 2: with `tls_client_auth` a `client_id` may stand in the form; it must be the certificate's. A workload
+ * that the policy does not name gets nothing, whatever it brings.
+ */
+function assertKnown({ workloads }: PolicyDocument, named: string | undefined, workload: string): void {
+  if (workloads.every(({ name }) => name !== workload)) throw new ExchangeRefused('workload_unknown');
   if (named === undefined || named === workload) return;
   if (named !== workloads.find(({ name }) => name === workload)?.client) throw new ExchangeRefused('another_client');
 }

@@ -44,5 +44,6 @@ export const commands: readonly Entry[] = [
     'give a client a new secret',
     () => import('../commands/keycloak-client-rotate-secret.ts'),
   ),
+  entry('policy check', 'hold a policy document to its expectations', () => import('../commands/policy-check.ts')),
   entry('completion', 'the completion script of a shell', () => import('../commands/completion.ts')),
 ];

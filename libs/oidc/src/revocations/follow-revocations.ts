@@ -185,6 +185,7 @@ function couldRevoke(
       case 'subject':
         return person !== null;
       case 'client':
+      case 'tenant':
         return true;
     }
   });

@@ -40,6 +40,7 @@ export function createRevocationSet(): RevocationSet {
         (sessionId !== undefined && meets(`session ${person?.issuer ?? issuer} ${sessionId}`, issuedAt)) ||
         (typeof grant === 'string' && meets(`grant ${grant}`, issuedAt)) ||
         (person !== null && meets(`subject ${tenant} ${person.issuer} ${person.sub}`, issuedAt)) ||
+        meets(`tenant ${tenant}`, issuedAt) ||
         meets(`client ${clientId}`, issuedAt) ||
         actors.some((actor) => meets(`client ${actor}`, issuedAt))
       );

@@ -6,7 +6,7 @@ const text = z.string().min(1).max(512);
 const before = z.int().positive();
 
 /**
- * What can be revoked (R14). `session`, `grant`, `subject`, `client` travel in the claims of everything that was minted
+ * What can be revoked (R14). `session`, `grant`, `subject`, `client`, `tenant` travel in the claims of everything that was minted
  * from them, so that one statement reaches all descendants; `token` names one token, `key` whatever a key has signed.
  */
 export const revocationTarget = z.discriminatedUnion('kind', [
@@ -15,10 +15,11 @@ export const revocationTarget = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('grant'), grantId: text, before }),
   z.strictObject({ kind: z.literal('subject'), tenant: tenantId, issuer: text, sub: text, before }),
   z.strictObject({ kind: z.literal('client'), client: text, before }),
+  z.strictObject({ kind: z.literal('tenant'), tenant: tenantId, before }),
   z.strictObject({ kind: z.literal('key'), issuer: text, keyId: text }),
 ]);
 
-export const revocationKinds = ['token', 'session', 'grant', 'subject', 'client', 'key'] as const;
+export const revocationKinds = ['token', 'session', 'grant', 'subject', 'client', 'tenant', 'key'] as const;
 
 export type RevocationTarget = z.output<typeof revocationTarget>;
 
@@ -59,6 +60,8 @@ export function keyOf(target: RevocationTarget): string {
       return `subject ${target.tenant} ${target.issuer} ${target.sub}`;
     case 'client':
       return `client ${target.client}`;
+    case 'tenant':
+      return `tenant ${target.tenant}`;
     case 'key':
       return `key ${target.issuer} ${target.keyId}`;
   }

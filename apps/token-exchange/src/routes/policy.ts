@@ -1,0 +1,131 @@
+import { route } from '@postern/http';
+import type { TrustTable } from '@postern/oidc';
+import { evaluate, policyDocument, subjectKinds } from '@postern/policy';
+import { problem } from '@postern/runtime';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import type { Schema } from '../db/schema.ts';
+import { assertSeen, insertPolicy, type PolicyStore } from '../policy/policy-store.ts';
+import { mistakenWorkloads } from '../policy/same-workloads.ts';
+
+export type PolicyRoutes = { db: Kysely<Schema>; policies: PolicyStore; trust: TrustTable; now: () => Date };
+
+/** What an operator and an auditor may do with the policy document. */
+export const policyRoutes = (deps: PolicyRoutes) => [getPolicy(deps), putPolicy(deps), evaluatePolicy(deps)];
+
+const path = '/v1/policy';
+/** A document of some thousand scopes and workloads. */
+const MAX_POLICY_BYTES = 4 * 1024 * 1024;
+const inForce = z.strictObject({ version: z.string(), contentHash: z.string() });
+
+const getPolicy = ({ policies }: PolicyRoutes) =>
+  route({
+    method: 'GET',
+    path,
+    listener: 'api',
+    summary: 'The policy in force; its entity tag is what a change must name',
+    scope: 'policy:read',
+    audit: 'policy.read',
+    answers: { 200: policyDocument },
+    async handle(_, audit) {
+      const { written, contentHash } = await policies.refresh();
+      const what = { resource: { type: 'policy', id: written.version }, details: {} };
+      return audit.released(what, { status: 200, body: written, headers: { etag: `"${contentHash}"` } });
+    },
+  });
+
+/** Replaces the document as a whole. `If-Match` names the one that the caller has read (RFC 9110 section 13.1.1). */
+const putPolicy = (deps: PolicyRoutes) =>
+  route({
+    method: 'PUT',
+    path,
+    listener: 'api',
+    summary: 'Put a policy in force in the place of the one that the caller has read',
+    scope: 'policy:write',
+    role: 'operator',
+    audit: 'policy.replaced',
+    bodyLimit: MAX_POLICY_BYTES,
+    headers: z.strictObject({ 'if-match': z.string().min(1).max(128).optional() }),
+    body: policyDocument,
+    answers: { 200: inForce },
+    problems: ['policy_unseen', 'policy_changed', 'policy_version_used', 'policy_refused'],
+    async handle({ principal, headers, body: document }, audit) {
+      const mistaken = mistakenWorkloads(deps.trust, document);
+      if (mistaken.length > 0) {
+        throw problem('policy_refused', { fields: [{ field: 'body.workloads', rule: 'another_spiffe_id' }] });
+      }
+      const madeBy = principal.person?.sub ?? principal.clientId;
+      return deps.db.transaction().execute((tx) =>
+        deps.policies.change(tx, async (newest, within) => {
+          assertSeen(newest, headers['if-match']);
+          if (!(await insertPolicy(within, { document, source: 'api', madeBy }, deps.now()))) {
+            throw problem('policy_version_used');
+          }
+          const [row] = await within<{ content_hash: string }>(
+            'select content_hash from policies order by id desc limit 1',
+          );
+          const contentHash = row?.content_hash ?? '';
+          const details = { version: document.version, previous: newest.written.version, contentHash };
+          return audit.within(
+            tx,
+            { resource: { type: 'policy', id: document.version }, details },
+            { status: 200, body: { version: document.version, contentHash } },
+          );
+        }),
+      );
+    },
+  });
+
+const name = z.string().min(1).max(128);
+const request = z.strictObject({
+  tenant: name,
+  person: z.strictObject({ issuer: z.string().max(512), sub: z.string().max(512) }).nullable(),
+  roles: z.array(name).max(64).default([]),
+  workload: name,
+  subjectClient: name,
+  subjectKind: z.enum(subjectKinds),
+  audience: name,
+  scopes: z.array(name).max(64),
+  ceiling: z.array(name).max(256).optional(),
+});
+
+/** Asks the policy without minting: which rule decides, and why. */
+const evaluatePolicy = ({ policies }: PolicyRoutes) =>
+  route({
+    method: 'POST',
+    path: '/v1/policy/evaluate',
+    listener: 'api',
+    summary: 'What the policy in force would decide, and by which rule',
+    scope: 'policy:read',
+    audit: 'policy.read',
+    body: request,
+    answers: {
+      200: z.strictObject({
+        version: z.string(),
+        granted: z.array(z.string()),
+        refused: z.array(z.strictObject({ scope: z.string(), rule: z.string() })),
+        denied: z.string().nullable(),
+        decidedBy: z.string(),
+        longestLifeSeconds: z.int().nonnegative(),
+        minter: z.enum(['postern', 'provider']).nullable(),
+      }),
+    },
+    async handle({ body: { scopes, roles, ceiling, ...asked } }, audit) {
+      const { document } = await policies.current();
+      const { policyVersion, granted, refused, denied, ...rest } = evaluate(document, {
+        ...asked,
+        roles: new Set(roles),
+        requestedScopes: scopes,
+        ...(ceiling && { ceiling: new Set(ceiling) }),
+      });
+      const body = {
+        ...rest,
+        version: policyVersion,
+        granted: [...granted],
+        refused: [...refused],
+        denied: denied ?? null,
+      };
+      const what = { resource: { type: 'policy', id: policyVersion }, details: { rule: rest.decidedBy } };
+      return audit.released(what, { status: 200, body });
+    },
+  });
