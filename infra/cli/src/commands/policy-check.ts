@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkPolicy, policyChecks, policyDocument, type CheckResult } from '@postern/policy';
-import { z } from 'zod';
+import { type z } from 'zod';
 import { painter } from '../colours.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
