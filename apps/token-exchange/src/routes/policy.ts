@@ -43,7 +43,7 @@ const putPolicy = (deps: PolicyRoutes) =>
     summary: 'Put a policy in force in the place of the one that the caller has read',
     scope: 'policy:write',
     role: 'operator',
-    audit: 'policy.replaced',
+    audit: 'policy.changed',
     bodyLimit: MAX_POLICY_BYTES,
     headers: z.strictObject({ 'if-match': z.string().min(1).max(128).optional() }),
     body: policyDocument,

@@ -33,7 +33,7 @@ const listTenants = ({ db, policies }: TenantRoutes) =>
     path: '/v1/tenants',
     summary: 'The tenants by name; namespaces of the policy are not among them',
     scope: 'tenants:read',
-    audit: 'tenants.listed',
+    audit: 'tenant.listed',
     answers: { 200: z.strictObject({ tenants: z.array(tenant) }) },
     async handle(_, audit) {
       const rows = await db.selectFrom('tenants').select(['id', 'issuer', 'state']).orderBy('id').execute();
