@@ -14,12 +14,16 @@ import { createConsumer } from './intake/consume.ts';
 import { createAppender } from './log/appender.ts';
 import { openCheckpointKey } from './log/checkpoint-key.ts';
 import { signNewest } from './log/checkpoints.ts';
-import { createExternalCheckpoint } from './log/external-checkpoint.ts';
+import { createLogMetrics } from './log/log-metrics.ts';
 import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
 import { forwarderMetrics } from './forwarders/forwarder-metrics.ts';
 import { createReadLog } from './forwarders/read-log.ts';
 import { startForwarders, webhookRules } from './forwarders/start-forwarders.ts';
+import { openPlace } from './publication/open-place.ts';
+import { startPublishing } from './publication/publish.ts';
+import { assertExtendsPublished } from './publication/restore.ts';
+import { watchRestore } from './publication/watch-restore.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
 import { createPseudonyms } from './subjects/pseudonyms.ts';
@@ -73,17 +77,26 @@ export async function compose(
     const recording = { audit, metrics: sourceMetrics(metrics), now };
     let bus: Bus | null = null;
     if (base.role !== 'api') {
+      const logMetrics = createLogMetrics(metrics);
       // Before the first append, never after: what does not fit the last signature is not built upon (R27).
       await assertConsistent(query, key);
       await sealEarlier(postgres, subjects);
       await signNewest(query, key);
-      const external = createExternalCheckpoint(query, key, config.checkpointPath);
-      await external.assertExtended();
+      if (config.publishTo) {
+        const place = closing.after(await openPlace(config.publishTo, SERVICE));
+        const restored = await assertExtendsPublished(postgres, key, place);
+        if (restored > 0)
+          logger.error({ count: restored }, 'the log was restored: its leaves are back, its events are not');
+        closing.after(startPublishing({ postgres, key, place, logger, published: logMetrics.published }));
+      }
+      closing.after(
+        await watchRestore({ postgres, audit, acceptLoss: config.acceptLoss, logger, metrics: logMetrics, now }),
+      );
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
       const append = createAppender({ postgres, subjects, pseudonymOf, forget: subjects.forget, logger });
-      const intake = { query, append, key, external, tls, workloads: trust, audit };
+      const intake = { query, append, key, tls, workloads: trust, audit };
       const consume = createConsumer({ ...intake, logger, metrics, now });
       for (const producer of config.producers) {
         bus.worker({ queue: AUDIT_QUEUE, of: producer }, (payload) => consume(payload, producer));

@@ -5,6 +5,7 @@ import {
   baseSettings,
   busConfig,
   busSettings,
+  ConfigurationError,
   parseSettings,
   path,
   postgresConfig,
@@ -20,6 +21,7 @@ import {
 } from '@postern/runtime';
 import { z } from 'zod';
 import { forwardersDocument, type ForwardersConfig } from './forwarders/forwarders-config.ts';
+import type { PublishTo } from './publication/open-place.ts';
 import { sourcesDocument, type SourcesConfig } from './sources/sources-config.ts';
 
 /** Names with commas between them. */
@@ -42,10 +44,14 @@ export const settings = {
     "The log's name, first line of every checkpoint. Never changed. Default: the trust domain, then `/audit`.",
     { example: 'example.internal/audit' },
   ),
-  POSTERN_AUDIT_CHECKPOINT_PATH: setting(
-    path.optional(),
-    'File on another volume than the database that holds the newest signed checkpoint; a log that does not extend it is not appended to (R27).',
-    { example: '/var/lib/postern/checkpoint' },
+  POSTERN_AUDIT_PUBLISH_TO: setting(
+    z
+      .string()
+      .max(512)
+      .regex(/^(file:\/\/\/[^?#]+|s3:\/\/[a-z0-9][a-z0-9.-]{1,62}(\/[A-Za-z0-9/_.-]*)?\?region=[a-z0-9-]+)$/)
+      .optional(),
+    'Where checkpoints and entries are published, outside the database (R27): a folder on another volume (`file:///...`) or a bucket (`s3://bucket/prefix?region=...`, as the role of the root key). Required above `fedramp-low`. A log that does not extend what is there is not appended to.',
+    { example: 's3://audit-log/prod?region=eu-west-1' },
   ),
   POSTERN_SOURCES_PATH: setting(
     path.optional(),
@@ -57,6 +63,11 @@ export const settings = {
     "JSON file that says where the log's events are forwarded to, and where tenants' webhooks may go. Without it: nowhere.",
     { example: '/run/postern/forwarders.json' },
   ),
+  POSTERN_AUDIT_ACCEPT_LOSS: setting(
+    z.coerce.number().int().min(1).optional(),
+    'After a restore: the size of the log whose missing events are given up, as the log names it when producers cannot send them again (R27).',
+    { example: '1234' },
+  ),
 };
 
 export type Config = {
@@ -67,7 +78,8 @@ export type Config = {
   readonly rootKey: RootKeyConfig;
   readonly producers: readonly string[];
   readonly origin: string;
-  readonly checkpointPath: string | null;
+  readonly publishTo: PublishTo | null;
+  readonly acceptLoss: number | null;
   readonly sources: SourcesConfig | null;
   readonly forwarders: ForwardersConfig | null;
 };
@@ -99,9 +111,26 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     bus: busConfig(read),
     rootKey,
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
-    checkpointPath: read.POSTERN_AUDIT_CHECKPOINT_PATH ?? null,
+    publishTo: publishTo(base, rootKey, read.POSTERN_AUDIT_PUBLISH_TO),
+    acceptLoss: read.POSTERN_AUDIT_ACCEPT_LOSS ?? null,
     sources,
     forwarders,
     origin: read.POSTERN_AUDIT_ORIGIN ?? `${trust.trustDomain}/audit`,
   });
+}
+
+/** @throws ConfigurationError where the profile asks for a place and none is named, or a bucket and no role (R27) */
+function publishTo({ profile }: BaseConfig, rootKey: RootKeyConfig, url: string | undefined): PublishTo | null {
+  if (url === undefined) {
+    if (profile === 'fedramp-low') return null;
+    throw new ConfigurationError([`POSTERN_AUDIT_PUBLISH_TO: ${profile} asks for a place outside the database (R27)`]);
+  }
+  if (url.startsWith('file:')) return { url };
+  if (rootKey.kind === 'aws-kms') {
+    const { roleArn, tokenPath, endpoint } = rootKey;
+    return { url, aws: { roleArn, tokenPath, endpoint } };
+  }
+  throw new ConfigurationError([
+    'POSTERN_AUDIT_PUBLISH_TO: a bucket needs POSTERN_AWS_ROLE_ARN and POSTERN_AWS_TOKEN_PATH',
+  ]);
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { newEvent, type AuditEvent, type EventDraft } from '@postern/audit';
 import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey, sealerFor } from '@postern/branch-keys';
 import { busAcl, openBus } from '@postern/bus';
@@ -77,6 +78,7 @@ export async function openWorld({
     POSTERN_BUS_TLS_CA_PATH: bus.paths.ca,
     POSTERN_ROOT_KEY: 'local',
     POSTERN_ROOT_KEY_PATH: files.rootKey,
+    POSTERN_AUDIT_PUBLISH_TO: pathToFileURL(join(folder, 'published')).href,
     POSTERN_AUDIT_PRODUCERS: 'audit-sink,auth-manager,crypto-store,key-proxy,token-exchange',
   };
 
@@ -85,6 +87,8 @@ export async function openWorld({
     redis,
     issuer,
     env,
+    /** Where the log is published. */
+    published: join(folder, 'published'),
     logged,
     /** The log's database, as the service sees it. */
     log,

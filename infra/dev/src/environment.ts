@@ -1,3 +1,5 @@
+import { pathToFileURL } from 'node:url';
+
 import { type Service } from './services.ts';
 import { type CertificatePaths, type Urls } from './state.ts';
 
@@ -18,6 +20,8 @@ export type World = {
   rootKey: string;
   policy: string;
   issuer: string;
+  /** The folder that the log is published to. */
+  published: string;
   /** auth-manager's key at the provider: a private JWK (R9). */
   providerClientKey: string;
 };
@@ -59,6 +63,7 @@ export function environmentOf(service: Service, world: World): Record<string, st
     POSTERN_TOKEN_EXCHANGE_URL: world.urls['token-exchange'].api,
     POSTERN_AUTH_MANAGER_URL: world.urls['auth-manager'].api,
     POSTERN_CRYPTO_STORE_URL: world.urls['crypto-store'].api,
+    ...(service === 'audit-sink' ? { POSTERN_AUDIT_PUBLISH_TO: pathToFileURL(world.published).href } : {}),
     ...(service === 'token-exchange' ? { POSTERN_POLICY_PATH: world.policy } : {}),
     ...(service === 'auth-manager'
       ? {

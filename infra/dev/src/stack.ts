@@ -119,6 +119,7 @@ async function open(
     rootKey,
     policy: join(root, 'infra/dev/policy.json'),
     issuer: provider.issuer,
+    published: home.place('published-log'),
     providerClientKey: clientKey,
   };
   const at = (service: Service) => ({ service, home, env: environmentOf(service, world) });

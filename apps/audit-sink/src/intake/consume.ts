@@ -7,7 +7,6 @@ import type { Logger, Now, Registry } from '@postern/runtime';
 import type { Appender } from '../log/appender.ts';
 import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { signNewest } from '../log/checkpoints.ts';
-import type { ExternalCheckpoint } from '../log/external-checkpoint.ts';
 import { hold, takeHeld } from './held-batches.ts';
 import { intakeMetrics } from './intake-metrics.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -17,7 +16,6 @@ export type ConsumeDeps = {
   query: Query;
   append: Appender;
   key: CheckpointKey;
-  external: Pick<ExternalCheckpoint, 'publish'>;
   tls: Pick<TlsMaterial, 'current'>;
   workloads: WorkloadTable;
   audit: Pick<Audit, 'commit'>;
@@ -34,7 +32,7 @@ const ALARMS_REMEMBERED = 1_000;
  * content (R25); what is signed and in place is appended.
  */
 export function createConsumer(deps: ConsumeDeps) {
-  const { query, append, key, external, tls, workloads, audit, logger, now } = deps;
+  const { query, append, key, tls, workloads, audit, logger, now } = deps;
   const metrics = intakeMetrics(deps.metrics);
   const quarantine = createQuarantine(query, now);
   const raised = new Set<string>();
@@ -71,6 +69,7 @@ export function createConsumer(deps: ConsumeDeps) {
       await alarm('sequence_fork', `${producer}/${epoch}/${appended.at}`);
       throw new JobRefused('sequence_fork');
     }
+    if (appended.result === 'refilled') metrics.refilled.inc({ producer }, appended.entries);
     if (appended.result !== 'appended') return;
     metrics.entries.inc({ producer }, appended.entries);
     metrics.size.set(appended.size);
@@ -79,8 +78,6 @@ export function createConsumer(deps: ConsumeDeps) {
       await alarm('opaque_entry', `${producer}/${epoch}/${first}`);
     }
     await signNewest(query, key);
-    // The log holds the batch already: a volume that is full is told, and does not stop it.
-    await external.publish().catch((err: unknown) => logger.error({ err }, 'the external checkpoint was not written'));
   };
 
   return async (payload: unknown, from: string): Promise<void> => {

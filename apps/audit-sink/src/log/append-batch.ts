@@ -12,12 +12,14 @@ import {
 import type { PreparedBatch } from '../intake/prepare-batch.ts';
 import { edgeOf } from './edge.ts';
 import { receiptLeaf } from './receipt-leaf.ts';
+import { NotYetRestored, refill } from './wanted.ts';
 import { writeEvents, writeRun } from './write-run.ts';
 
-/** What became of a batch. `gap`: entries before it are missing. `fork`: another entry stands at one of its numbers. */
+/** What became of a batch. `gap`: entries before it are missing. `refilled`: events that a restore had lost are back. `fork`: another entry stands at one of its numbers. */
 export type Appended =
   | { result: 'appended'; entries: number; opaque: number; size: number }
   | { result: 'known' | 'gap' }
+  | { result: 'refilled'; entries: number }
   | { result: 'fork'; at: number };
 
 /** Somebody was erased while a batch was prepared: it is prepared anew, under another key. */
@@ -34,7 +36,7 @@ type Place = { epoch: number; seq: number; hash: Buffer };
  * Appends what is new of a prepared batch: leaves, events, tiles, head, watermark and unsigned checkpoint, in the transaction
  * of `client` (R27). The head's row is locked first, so appends of all replicas follow one another.
  *
- * @throws SubjectErased
+ * @throws SubjectErased, NotYetRestored
  */
 export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch): Promise<Appended> {
   const { signed, received } = prepared;
@@ -55,6 +57,12 @@ export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch
 
   const placed = await place(client, prepared, at);
   if (typeof placed !== 'number') return placed;
+  const restoring = await client.query({ name: 'sink-restoring', text: 'select 1 from log_wanted limit 1' });
+  if (restoring.rowCount !== 0) {
+    const refilled = await refill(client, prepared, placed);
+    if (refilled > 0 || placed === prepared.entries.length) return { result: 'refilled', entries: refilled };
+    throw new NotYetRestored('the log waits for what a restore lost');
+  }
   const fresh = prepared.entries.slice(placed);
   const last = fresh.at(-1);
   if (!last) return { result: 'known' };

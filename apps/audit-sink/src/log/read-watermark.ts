@@ -3,6 +3,8 @@ import type { Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import type { CheckpointKey } from './checkpoint-key.ts';
 import { newestCheckpoint, signNewest } from './checkpoints.ts';
+import { publishedSize } from '../publication/publish.ts';
+import { readWanted } from './wanted.ts';
 import { consistencyProof, inclusionProof } from './proofs.ts';
 
 /** A watermark that a process ahead of the signer would see; it is asked for again. */
@@ -28,6 +30,7 @@ export async function readWatermark(
   await signNewest(query, key);
   const newest = await newestCheckpoint(query);
   const size = newest?.size ?? 0;
+  const wanted = (await readWanted(query)).find((one) => one.producer === producer);
   const index = held ? Number(held.index) : null;
   if (index !== null && index >= size) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
   return {
@@ -40,6 +43,9 @@ export async function readWatermark(
     checkpoint: newest?.note ?? null,
     consistency: from <= size ? text(await consistencyProof(query, from, size)) : [],
     key: key.verifier,
+    published: await publishedSize(query),
+    resend: wanted ? { epoch: wanted.epoch, seq: wanted.seq } : null,
+    endorsement: key.endorsement,
   };
 }
 

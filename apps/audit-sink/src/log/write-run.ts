@@ -71,7 +71,7 @@ export async function writeRun(client: pg.ClientBase, run: NewRun): Promise<void
 }
 
 /** What the tiles above the leaves get: the roots of full tiles, in order, by the tile they go into. */
-function tilesOf(roots: readonly Completed[]): { level: number; index: number; hashes: Buffer }[] {
+export function tilesOf(roots: readonly Completed[]): { level: number; index: number; hashes: Buffer }[] {
   const tiles = new Map<string, { level: number; index: number; hashes: Buffer[] }>();
   for (const { level, index, hash } of roots) {
     const tile = { level: level / TILE_HEIGHT, index: Math.floor(index / TILE_WIDTH) };

@@ -110,6 +110,24 @@ export const logMigrations: MigrationSet = {
     '0004-larger-runs': `
       alter table log_runs drop constraint log_runs_leaves_check, add check (leaves between 1 and 1025);
     `,
+    // `log_wanted`: entries whose leaves came back after a restore, and whose events have not (R27); `log_lost`: those given up.
+    '0005-publication': `
+      create table log_publication (
+        only_row boolean primary key default true check (only_row),
+        size bigint not null,
+        published_at timestamptz not null default now()
+      );
+      create table log_wanted (
+        index bigint primary key,
+        event_id uuid not null,
+        producer text not null,
+        epoch integer not null,
+        seq bigint not null
+      );
+      create index log_wanted_event on log_wanted (event_id);
+      create index log_wanted_sequence on log_wanted (producer, epoch, seq);
+      create table log_lost (like log_wanted including defaults, given_up_at timestamptz not null default now());
+    `,
   },
   privileges: {
     // Leaves are deleted by retention, and never changed.
@@ -117,6 +135,7 @@ export const logMigrations: MigrationSet = {
     log_head: ['select', 'update'],
     log_checkpoints: ['select', 'insert', 'update', 'delete'],
     log_keys: ['select', 'insert'],
+    log_lost: ['select', 'insert'],
     // What a tenant may see is what row-level security lets through; everything else goes through the views below.
     log_events: ['select'],
     log_counts: ['select'],

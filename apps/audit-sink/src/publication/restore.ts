@@ -1,0 +1,124 @@
+import type { Query } from '@postern/postgres';
+import {
+  decodeEntries,
+  growEdge,
+  leafHash,
+  LogAltered,
+  rootOfEdge,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  tilePath,
+  tileWidth,
+  type Checkpoint,
+  type Completed,
+  type Edge,
+} from '@postern/transparency';
+import { queryIn, type Postgres } from '@postern/postgres';
+import type { CheckpointKey } from '../log/checkpoint-key.ts';
+import { edgeOf } from '../log/edge.ts';
+import { rootAt } from '../log/checkpoints.ts';
+import { writeRestoredRun } from '../log/write-restored-run.ts';
+import type { Place } from './place.ts';
+import { readPublished } from './publish.ts';
+
+type Leaf = { bytes: Buffer; hash: Buffer; value: LeafValue };
+type LeafValue = {
+  kind: 'entry' | 'batch';
+  producer: string;
+  epoch: number;
+  seq: number;
+  id: string;
+  first: number;
+  last: number;
+  received: string;
+  digest: string;
+  signature?: string;
+};
+
+/**
+ * Checked before anything is appended (R27): the log extends what is published. A log that was restored to an older state is
+ * first filled up from the published entries, until its root is the published one again: to the last bit the same tree, so
+ * no witness sees a contradiction. What those entries speak of is then missing (`log_wanted`): their producers are asked to
+ * send it again, and nothing new is appended before.
+ *
+ * @returns how many entries were filled up.
+ * @throws LogAltered when the log is another than the published one, or the published entries are not there.
+ */
+export async function assertExtendsPublished(
+  postgres: Pick<Postgres<unknown>, 'db'>,
+  key: CheckpointKey,
+  place: Place,
+): Promise<number> {
+  const published = await readPublished(place, key);
+  if (!published) return 0;
+  return postgres.db.transaction().execute(async (tx) => {
+    const query = queryIn(tx);
+    const [head] = await query<{ size: string; edge: Buffer }>('select size, edge from log_head for update');
+    const own = edgeOf(head);
+    if (own.size < published.size) return fillUp(query, place, own, published);
+    const root = await rootAt(query, published.size).catch(() => null);
+    if (!root?.equals(published.root)) throw new LogAltered('log_differs_from_external_checkpoint');
+    return 0;
+  });
+}
+
+async function fillUp(
+  query: Query,
+  place: Place,
+  own: Edge,
+  published: Checkpoint & { note: string },
+): Promise<number> {
+  const leaves = await publishedLeaves(place, own.size, published.size);
+  const grown = growEdge(
+    own,
+    leaves.map(({ hash }) => hash),
+  );
+  // Proves both: that what the log has is the beginning of what is published, and that what was read is the rest of it.
+  if (!rootOfEdge(grown).equals(published.root)) throw new LogAltered('log_differs_from_external_checkpoint', own.size);
+  let edge = own;
+  for (const run of runsOf(leaves)) {
+    const roots: Completed[] = [];
+    const after = growEdge(
+      edge,
+      run.map(({ hash }) => hash),
+      (node) => {
+        if (node.level % TILE_HEIGHT === 0) roots.push(node);
+      },
+    );
+    const note = after.size === published.size ? published.note : null;
+    await writeRestoredRun(query, { first: edge.size, leaves: run, roots, after, root: rootOfEdge(after), note });
+    edge = after;
+  }
+  return leaves.length;
+}
+
+/** Leaves from `begin` up to `end`, out of the published bundles. */
+async function publishedLeaves(place: Place, begin: number, end: number): Promise<Leaf[]> {
+  const leaves: Leaf[] = [];
+  for (let index = Math.floor(begin / TILE_WIDTH); index * TILE_WIDTH < end; index += 1) {
+    const width = tileWidth({ level: 0, index }, end);
+    const bytes = await place.read(tilePath('entries', index, width));
+    if (!bytes) throw new LogAltered('log_older_than_external_checkpoint', begin);
+    const first = Math.max(0, begin - index * TILE_WIDTH);
+    for (const entry of decodeEntries(bytes).slice(first)) {
+      leaves.push({ bytes: entry, hash: leafHash(entry), value: JSON.parse(entry.toString('utf8')) as LeafValue });
+    }
+  }
+  return leaves;
+}
+
+/** Batches end in their receipts; a checkpoint is always behind one. */
+function runsOf(leaves: readonly Leaf[]): Leaf[][] {
+  const runs: Leaf[][] = [];
+  let run: Leaf[] = [];
+  for (const leaf of leaves) {
+    run.push(leaf);
+    if (leaf.value.kind !== 'batch') continue;
+    runs.push(run);
+    run = [];
+  }
+  if (run.length > 0) throw new LogAltered('log_older_than_external_checkpoint');
+  return runs;
+}
+
+export type RestoredLeaf = Leaf;

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { newEvent } from '@postern/audit';
+import type { Audit } from '@postern/outbox';
+import type { Postgres } from '@postern/postgres';
+import type { Logger, Now } from '@postern/runtime';
+import type { LogMetrics } from '../log/log-metrics.ts';
+import { readGaps } from '../log/read-producers.ts';
+import { giveUp, readWanted } from '../log/wanted.ts';
+
+const LOOK_MS = 5_000;
+
+/**
+ * Says what the log waits for: gaps, and after a restore the events that are wanted again. When those have all come, or their
+ * operator gave them up by naming the size of the log, the end of the restore is an event itself (R27).
+ */
+export async function watchRestore(deps: {
+  postgres: Pick<Postgres<unknown>, 'query'>;
+  audit: Pick<Audit, 'commit'>;
+  acceptLoss: number | null;
+  logger: Logger;
+  metrics: LogMetrics;
+  now: Now;
+}): Promise<{ close(): Promise<void> }> {
+  const { postgres, audit, acceptLoss, logger, metrics, now } = deps;
+  const { query } = postgres;
+  const stop = new AbortController();
+  let waiting = false;
+
+  const ended = async (lost: number) => {
+    const [head] = await query<{ size: string }>('select size from log_head');
+    const details = { from: 0, to: Number(head?.size ?? 0), lost };
+    const actor = { workload: 'audit-sink' };
+    const outcome = lost === 0 ? 'success' : 'failed';
+    await audit.commit(newEvent({ action: 'log.restored', outcome, tenant: null, actor, details }, now()));
+  };
+  const look = async () => {
+    metrics.gaps(await readGaps(query));
+    const wanted = await readWanted(query);
+    metrics.wanted(wanted);
+    if (wanted.length === 0) {
+      if (waiting) await ended(0);
+      waiting = false;
+      return;
+    }
+    waiting = true;
+    const [head] = await query<{ size: string }>('select size from log_head');
+    const size = Number(head?.size ?? 0);
+    if (acceptLoss === size) {
+      const lost = await giveUp(query);
+      logger.error({ count: lost }, 'events that a restore lost were given up');
+      waiting = false;
+      await ended(lost);
+      return;
+    }
+    for (const { producer, epoch, seq, entries } of wanted) {
+      logger.error(
+        { producer, count: entries, id: `${producer}/${epoch}/${seq}`, size },
+        'events that a restore lost are wanted again; POSTERN_AUDIT_ACCEPT_LOSS with this size gives them up',
+      );
+    }
+  };
+  await look();
+  const run = async () => {
+    while (!stop.signal.aborted) {
+      await sleep(LOOK_MS, undefined, { signal: stop.signal }).catch(() => {});
+      if (!stop.signal.aborted)
+        await look().catch((err: unknown) => logger.warn({ err }, 'the log could not be looked at'));
+    }
+  };
+  const running = run();
+  return {
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
+}
