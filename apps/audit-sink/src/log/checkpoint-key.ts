@@ -11,8 +11,8 @@ export type CheckpointKey = {
   verifier: string;
   /** All verifier lines, the newest first: what was signed before a rotation verifies under those. */
   verifiers: readonly string[];
-  /** A note under the key before this one that names this one; null for the first. */
-  endorsement: string | null;
+  /** The same with the word of the key before each: a note that names it; null for the first. */
+  keys: readonly { verifier: string; endorsement: string | null }[];
 };
 
 /** How a key came to be the log's: its line, and the word of the one before it. */
@@ -55,7 +55,7 @@ export async function openCheckpointKey(
     signer: { name: origin, key: opened[0]!.key },
     verifier: newest.verifier,
     verifiers: rows.map(({ verifier }) => verifier),
-    endorsement: newest.endorsement,
+    keys: rows.map(({ verifier, endorsement }) => ({ verifier, endorsement })),
   };
 }
 

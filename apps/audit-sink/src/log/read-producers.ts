@@ -1,5 +1,7 @@
 import type { Query } from '@postern/postgres';
+import { publishedSize } from '../publication/publish.ts';
 import { newestCheckpoint } from './checkpoints.ts';
+import { readWanted, type Wanted } from './wanted.ts';
 
 /** Numbers of a producer that the log lacks while it has later ones. */
 export type Gap = { epoch: number; first: number; last: number; since: string; ageSeconds: number };
@@ -16,9 +18,11 @@ export type ProducerState = {
 export async function readProducers(
   query: Query,
   producers: readonly string[],
-): Promise<{ treeSize: number; producers: ProducerState[] }> {
-  const [newest, held, gaps] = await Promise.all([
+): Promise<{ treeSize: number; published: number | null; producers: ProducerState[]; wanted: Wanted[] }> {
+  const [newest, published, wanted, held, gaps] = await Promise.all([
     newestCheckpoint(query),
+    publishedSize(query),
+    readWanted(query),
     query<{ producer: string; epoch: number; first: string; last: string; seen: Date }>(
       `select producer, epoch, min(first_seq) as first, max(last_seq) as last, max(received_at) as seen from log_runs
        group by producer, epoch order by producer, epoch`,
@@ -27,6 +31,8 @@ export async function readProducers(
   ]);
   return {
     treeSize: newest?.size ?? 0,
+    published,
+    wanted,
     producers: producers.map((producer) => {
       const own = held.filter((range) => range.producer === producer);
       return {

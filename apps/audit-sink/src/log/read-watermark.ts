@@ -1,6 +1,7 @@
 import type { Watermark } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
+import { openCheckpoint, parseVerifier } from '@postern/transparency';
 import type { CheckpointKey } from './checkpoint-key.ts';
 import { newestCheckpoint, signNewest } from './checkpoints.ts';
 import { publishedSize } from '../publication/publish.ts';
@@ -33,6 +34,7 @@ export async function readWatermark(
   const wanted = (await readWanted(query)).find((one) => one.producer === producer);
   const index = held ? Number(held.index) : null;
   if (index !== null && index >= size) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  const signedBy = signerOf(newest?.note, key);
   return {
     producer,
     epoch: held?.epoch ?? 0,
@@ -42,11 +44,23 @@ export async function readWatermark(
     inclusion: index === null ? [] : text(await inclusionProof(query, index, size)),
     checkpoint: newest?.note ?? null,
     consistency: from <= size ? text(await consistencyProof(query, from, size)) : [],
-    key: key.verifier,
+    key: signedBy.verifier,
     published: await publishedSize(query),
     resend: wanted ? { epoch: wanted.epoch, seq: wanted.seq } : null,
-    endorsement: key.endorsement,
+    endorsement: signedBy.endorsement,
   };
+}
+
+/** The key that a checkpoint verifies under: after a rotation the newest one may still be the old key's. */
+function signerOf(note: string | undefined, { keys, origin }: CheckpointKey) {
+  const opens = ({ verifier }: { verifier: string }) => {
+    try {
+      return note !== undefined && openCheckpoint(note, origin, [parseVerifier(verifier)]) !== null;
+    } catch {
+      return false;
+    }
+  };
+  return keys.find(opens) ?? keys[0]!;
 }
 
 const text = (hashes: Buffer[]): string[] => hashes.map((hash) => hash.toString('base64url'));

@@ -28,7 +28,14 @@ export const producersRoute = (log: ReadLog, producers: readonly string[]) =>
     summary: 'Per producer: the range held, gaps with their age, when it was last seen',
     ...AUDITOR,
     audit: 'log.read',
-    answers: { 200: z.strictObject({ treeSize: position, producers: z.array(producer) }) },
+    answers: {
+      200: z.strictObject({
+        treeSize: position,
+        published: position.nullable(),
+        producers: z.array(producer),
+        wanted: z.array(z.strictObject({ producer: z.string(), epoch: position, seq: position, entries: position })),
+      }),
+    },
     async handle(_, audit) {
       const body = await readProducers(log.query, producers);
       return audit.released({ details: { part: 'producers' } }, { status: 200, body });

@@ -87,6 +87,9 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
   let progressAt = Date.now();
   let resendMs = RESEND_MS;
   let askedAt = 0;
+  /** How far the log holds our events under a checkpoint that is published elsewhere (R27): so far they may be forgotten. */
+  let published = null as { epoch: number; seq: number } | null;
+  let resentAt = 0;
   const gauges = relayMetrics(registry);
 
   const startEpoch = async (held: { epoch: number; seq: number; hash: string | null }, cause: EpochCause) => {
@@ -98,15 +101,33 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
     logger.error({ producer, epoch: String(state.epoch), reason: cause }, 'the producer opened a new epoch');
   };
 
+  const jobOf = (numbered: NumberedBatch): AuditJob => {
+    const manifest = signAsWorkload(BATCH_TYPE, JSON.stringify(manifestOf(producer, numbered)), tls.current());
+    return { v: 2, batch: joinBatch(manifest, numbered.content) };
+  };
+
   const send = async (made: NumberedBatch | null) => {
     while (!stop.aborted && sent < state.seq && sent - heldSeq() < WINDOW) {
       const inHand = made?.epoch === state.epoch && made.first === sent + 1;
       const next = inHand ? made : await readBatch(client, { epoch: state.epoch, seq: sent });
       if (!next) return;
-      const manifest = signAsWorkload(BATCH_TYPE, JSON.stringify(manifestOf(producer, next)), tls.current());
-      const job: AuditJob = { v: 2, batch: joinBatch(manifest, next.content) };
-      await queue.add(job);
+      await queue.add(jobOf(next));
       sent = next.last;
+    }
+  };
+
+  /** A log that was restored asks for events whose leaves it has: what is kept of them is sent again (R27). */
+  const resend = async (from: { epoch: number; seq: number }) => {
+    if (Date.now() - resentAt < RESEND_MS) return;
+    resentAt = Date.now();
+    let at = { epoch: from.epoch, seq: from.seq - 1 };
+    for (let entries = 0; at.epoch <= state.epoch && entries < WINDOW && !stop.aborted;) {
+      const next = await readBatch(client, at);
+      if (next) {
+        await queue.add(jobOf(next));
+        entries += next.last - next.first + 1;
+      }
+      at = next ? { epoch: at.epoch, seq: next.last } : { epoch: at.epoch + 1, seq: 0 };
     }
   };
 
@@ -145,7 +166,12 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
       resendMs = RESEND_MS;
       sent = Math.max(sent, heldSeq());
     }
-    while ((await forgetHeld(client, seen, keepForSeconds)) > 0 && !stop.aborted);
+    if (answer.resend) await resend(answer.resend);
+    const outside = answer.published ?? null;
+    if (outside === null || (answer.index ?? 0) < outside) published = { epoch: seen.epoch, seq: seen.seq };
+    // What is wanted again is not forgotten.
+    if (!published || answer.resend) return;
+    while ((await forgetHeld(client, published, keepForSeconds)) > 0 && !stop.aborted);
   };
 
   while (!stop.aborted && !term.over()) {
@@ -165,7 +191,9 @@ async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promi
       logger.warn({ err, producer, peer: 'redis-bus' }, 'events could not be sent');
     });
     const outstanding = state.seq > heldSeq() || !reconciled;
-    if (Date.now() - askedAt >= (outstanding ? ASK_BUSY_MS : ASK_IDLE_MS)) {
+    // What is held and not published yet is asked for as often: it is published within moments.
+    const unpublished = published?.seq !== seen?.seq || published?.epoch !== seen?.epoch;
+    if (Date.now() - askedAt >= (outstanding || unpublished ? ASK_BUSY_MS : ASK_IDLE_MS)) {
       await ask().catch((err: unknown) => {
         if (term.over()) throw err;
         if (err instanceof WitnessAlarm) return;

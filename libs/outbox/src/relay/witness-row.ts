@@ -16,7 +16,7 @@ export async function keepWitness(client: pg.ClientBase, producer: string, seen:
   await client.query(
     `insert into audit_witness as w (producer, log_key, checkpoint, tree_size, epoch, seq)
      values ($1, $2, $3, $4, $5, $6)
-     on conflict (producer) do update set checkpoint = excluded.checkpoint, tree_size = excluded.tree_size,
+     on conflict (producer) do update set log_key = excluded.log_key, checkpoint = excluded.checkpoint, tree_size = excluded.tree_size,
        epoch = excluded.epoch, seq = excluded.seq, seen_at = now()
      where w.tree_size <= excluded.tree_size`,
     [producer, seen.logKey, seen.checkpoint, treeSizeOf(seen.checkpoint), seen.epoch, seen.seq],

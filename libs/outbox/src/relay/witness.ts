@@ -1,5 +1,6 @@
 import type { Watermark } from '@postern/audit';
 import {
+  assertEndorsed,
   NoteRefused,
   openCheckpoint,
   parseVerifier,
@@ -36,14 +37,14 @@ export function judgeWatermark(
   own: Uint8Array | undefined,
 ): Witness | null {
   if (answer.producer !== producer) throw new WitnessAlarm('other_producer');
-  if (seen && answer.key !== seen.logKey) throw new WitnessAlarm('log_key_changed');
+  if (seen && answer.key !== seen.logKey) assertSucceeds(answer, seen.logKey);
   if (answer.checkpoint === null) {
     if (seen || answer.seq > 0) throw new WitnessAlarm('checkpoint_missing');
     return null;
   }
   const verifier = verifierOf(answer.key);
   const next = checkpointOf(answer.checkpoint, verifier);
-  if (seen) assertExtends(checkpointOf(seen.checkpoint, verifier), next, answer.consistency);
+  if (seen) assertExtends(checkpointOf(seen.checkpoint, verifierOf(seen.logKey)), next, answer.consistency);
   const advanced = !seen || answer.epoch !== seen.epoch || answer.seq > seen.seq;
   if (seen && answer.epoch === seen.epoch && answer.seq < seen.seq) throw new WitnessAlarm('watermark_went_back');
   if (answer.seq > 0 && advanced) assertHeld(answer, next, own);
@@ -52,6 +53,15 @@ export function judgeWatermark(
 
 /** Entries in the tree of a note that was verified before. */
 export const treeSizeOf = (note: string): number => Number(note.split('\n')[1]);
+
+/** A key is believed when the one before it names it: whoever has only taken the log's place cannot do that. */
+function assertSucceeds({ key, endorsement }: Watermark, known: string): void {
+  try {
+    assertEndorsed(key, endorsement ?? '', parseVerifier(known));
+  } catch {
+    throw new WitnessAlarm('log_key_changed');
+  }
+}
 
 function assertHeld(answer: Watermark, { size, root }: Checkpoint, own: Uint8Array | undefined): void {
   if (!own || answer.hash !== Buffer.from(own).toString('base64url')) throw new WitnessAlarm('entry_differs');

@@ -1,0 +1,122 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { newestCheckpoint } from '../src/log/checkpoints.ts';
+import { verifyLog } from '../src/log/verify-log.ts';
+import { publishedSize } from '../src/publication/publish.ts';
+import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
+
+let world: World;
+let producer: Awaited<ReturnType<World['producer']>>;
+
+beforeEach(async () => {
+  world = await openWorld();
+  producer = await world.producer();
+});
+afterEach(async () => {
+  await world?.close();
+});
+
+const TABLES = [
+  'log_head',
+  'log_runs',
+  'log_tiles',
+  'log_events',
+  'log_subjects',
+  'log_counts',
+  'log_checkpoints',
+  'log_watermarks',
+  'log_publication',
+];
+
+async function commit(count: number): Promise<string[]> {
+  const events = Array.from({ length: count }, () => event());
+  await Promise.all(events.map((one) => producer.audit.commit(one)));
+  return events.map(({ id }) => id);
+}
+
+/** A log of 30 events, backed up after 10, published, ended and restored to the backup. */
+async function restoredLog(keepForSeconds: number): Promise<{ size: number; ids: string[] }> {
+  const sink = await world.sink();
+  const relay = await producer.relay(sink.url, keepForSeconds);
+  const ids = await commit(10);
+  await until(async () => (await heldIds(world)).length === 10, 'the first events are in the log');
+  await world.asOwner(TABLES.map((table) => `create table backup_${table} as select * from ${table}`).join(';'));
+  for (const count of [5, 15]) {
+    ids.push(...(await commit(count)));
+    await until(async () => (await heldIds(world)).length === ids.length, 'more events are in the log');
+  }
+  const published = async () => {
+    const newest = await newestCheckpoint(world.log.query);
+    return newest?.size === (await publishedSize(world.log.query));
+  };
+  await until(published, 'the log is published');
+  const left = () => producer.postgres.query('select 1 from audit_batches');
+  if (keepForSeconds === 0) await until(async () => (await left()).length === 0, 'the producer has forgotten them');
+  await relay.close();
+  await sink.close();
+  const size = (await newestCheckpoint(world.log.query))!.size;
+  await world.asOwner(
+    TABLES.map((table) => `delete from ${table}; insert into ${table} select * from backup_${table}`).join(';'),
+  );
+  return { size, ids };
+}
+
+test('a restored log is filled up to the tree that was published, takes nothing new before the events that it lost have come again, and then has them all (R27)', async () => {
+  const { size, ids } = await restoredLog(3_600);
+  const sink = await world.sink();
+  expect((await newestCheckpoint(world.log.query))?.size).toBe(size);
+  expect(await world.log.query('select 1 from log_wanted')).toHaveLength(20);
+
+  // Another producer's events wait for as long as something is missing.
+  const other = await world.producer('key-proxy');
+  await other.relay(sink.url);
+  const waiting = event();
+  await other.audit.commit(waiting);
+  await until(() => world.logged.some((line) => line.includes('wanted again')), 'the log says what it waits for');
+  expect(await heldIds(world, 'key-proxy')).toEqual([]);
+
+  await producer.relay(sink.url);
+  await until(async () => (await heldIds(world, 'key-proxy')).includes(waiting.id), 'the log goes on', 60_000);
+  expect((await heldIds(world)).sort()).toEqual([...ids].sort());
+  expect(await world.log.query('select 1 from log_wanted')).toEqual([]);
+  const keys = await openKeys(world);
+  await verifyLog(world.log.query, keys);
+  keys.close();
+  const auditor = await world.caller();
+  const page = await auditor.get(`${sink.url}/v1/events?limit=200&action=record.read`);
+  const shown = (page.body['events'] as { id: string }[]).map(({ id }) => id);
+  expect(ids.every((id) => shown.includes(id))).toBe(true);
+  // No witness saw a contradiction.
+  expect(world.logged.filter((line) => line.includes('contradicts'))).toEqual([]);
+}, 120_000);
+
+test('what nobody can send again is named, and given up only by the word of an operator (R27)', async () => {
+  const { size } = await restoredLog(0);
+  const sink = await world.sink();
+  const relay = await producer.relay(sink.url);
+  const stuck = event();
+  await producer.audit.commit(stuck);
+  const auditor = await world.caller();
+  const state = async () => (await auditor.get(`${sink.url}/v1/log/producers`)).body as { wanted: unknown[] };
+  await until(async () => (await state()).wanted.length === 1, 'the log names what is missing');
+  expect(await state()).toMatchObject({ wanted: [{ producer: 'crypto-store', epoch: 1, entries: 20 }] });
+  expect(await heldIds(world)).not.toContain(stuck.id);
+  await relay.close();
+  await sink.close();
+
+  const again = await world.sink({ POSTERN_AUDIT_ACCEPT_LOSS: String(size) });
+  await producer.relay(again.url);
+  await until(async () => (await heldIds(world)).includes(stuck.id), 'the log goes on', 60_000);
+  expect(await world.log.query('select 1 from log_lost')).toHaveLength(20);
+  await until(
+    async () => (await world.log.query(`select 1 from log_every_event where action = 'log.restored'`)).length === 1,
+    'the loss is in the log',
+  );
+}, 120_000);
+
+test('a log older than what is published is not built upon where the published entries are gone (R27)', async () => {
+  await restoredLog(3_600);
+  await rm(join(world.published, 'tile'), { recursive: true });
+  await expect(world.sink()).rejects.toThrow('log_older_than_external_checkpoint');
+}, 60_000);
