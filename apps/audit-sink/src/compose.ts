@@ -83,7 +83,7 @@ export async function compose(
       await sealEarlier(postgres, subjects);
       await signNewest(query, key);
       if (config.publishTo) {
-        const place = closing.after(await openPlace(config.publishTo, SERVICE));
+        const place = closing.after(await openPlace(config.publishTo, SERVICE, peers));
         const restored = await assertExtendsPublished(postgres, key, place);
         if (restored > 0)
           logger.error({ count: restored }, 'the log was restored: its leaves are back, its events are not');

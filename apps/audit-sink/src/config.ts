@@ -127,10 +127,10 @@ function publishTo({ profile }: BaseConfig, rootKey: RootKeyConfig, url: string 
   }
   if (url.startsWith('file:')) return { url };
   if (rootKey.kind === 'aws-kms') {
-    const { roleArn, tokenPath, endpoint } = rootKey;
-    return { url, aws: { roleArn, tokenPath, endpoint } };
+    const { roleArn, tokenSource, endpoint } = rootKey;
+    return { url, aws: { roleArn, tokenSource, endpoint } };
   }
   throw new ConfigurationError([
-    'POSTERN_AUDIT_PUBLISH_TO: a bucket needs POSTERN_AWS_ROLE_ARN and POSTERN_AWS_TOKEN_PATH',
+    'POSTERN_AUDIT_PUBLISH_TO: a bucket is reached with the role of the `aws-kms` root key',
   ]);
 }
