@@ -60,7 +60,15 @@ test('OTLP records have the shape that the OpenTelemetry SDK gives them', () => 
   const [ours, theirs] = [otlpLogs([one], { personal: false }).resourceLogs[0]!.scopeLogs[0]!, asTheSdkWritesIt(one)];
   const [record, expected] = [ours.logRecords[0]!, theirs.logRecords[0]!];
   expect(ours.scope).toEqual(theirs.scope);
-  for (const field of ['timeUnixNano', 'observedTimeUnixNano', 'severityNumber', 'severityText', 'eventName', 'body', 'traceId'])
+  for (const field of [
+    'timeUnixNano',
+    'observedTimeUnixNano',
+    'severityNumber',
+    'severityText',
+    'eventName',
+    'body',
+    'traceId',
+  ])
     expect(record).toHaveProperty(field, (expected as Record<string, unknown>)[field]);
   for (const attribute of expected.attributes) expect(record.attributes).toContainEqual(attribute);
 });
