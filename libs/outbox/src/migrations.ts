@@ -156,5 +156,10 @@ export const outboxMigrations: MigrationSet = {
       );
       create index audit_intents_opened_at on audit_intents (opened_at);
     `,
+    '0004-trusted-key': `
+      alter table audit_witness add column first_key text;
+      update audit_witness set first_key = log_key;
+      alter table audit_witness alter column first_key set not null;
+    `,
   },
 };

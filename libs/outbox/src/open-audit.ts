@@ -7,6 +7,7 @@ import { createGroup } from './group.ts';
 import type { Guards, GuardUse } from './guards.ts';
 import { isOneRowsFault, openLane } from './lane.ts';
 import { auditMetrics } from './metrics.ts';
+import { assertDurable, readDurability } from './durability.ts';
 import { pendingEvent, type PendingEvent } from './pending.ts';
 import { createRefusals } from './refusals.ts';
 
@@ -22,6 +23,8 @@ export type AuditOptions = {
   metrics?: Registry;
   now?: Now;
   limits?: { waiting?: number; waitingBytes?: number };
+  /** `quorum`: where standbys follow, a quorum of them must confirm each commit (R22; moderate and high). Default `any`. */
+  replication?: 'any' | 'quorum';
 };
 
 export type Audit = {
@@ -123,12 +126,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     },
     refusedEarly: refusals.early,
     async check() {
-      const [row] = await postgres.query<{ fsync: string; commits: string }>(
-        `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commits from audit_groups
-         right join (select 1) one on false limit 1`,
-      );
-      if (row?.fsync !== 'on' || row.commits === 'off')
-        throw new Error('Postgres acknowledges what is not durable (R22)');
+      assertDurable(await readDurability(postgres.query), options.replication ?? 'any');
     },
     async close() {
       await refusals.close();

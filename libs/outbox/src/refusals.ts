@@ -1,4 +1,4 @@
-import { newEvent, type AuditEvent } from '@postern/audit';
+import { isMutation, newEvent, type AuditEvent } from '@postern/audit';
 import type { Now } from '@postern/runtime';
 
 const MINUTE_MS = 60_000;
@@ -6,6 +6,10 @@ const FLUSH_EVERY_MS = 5_000;
 
 /** Single refusals of one principal in a minute; more are counted in one event. */
 const PRINCIPAL_BUDGET = 60;
+/** Of these, refusals of what only looks may use so many: the rest is for refused mutations. */
+const LOOKS_BUDGET = 40;
+/** Principals whose budgets are kept apart in a minute; further ones share one, so that memory is bounded. */
+const PRINCIPALS = 10_000;
 /** Most classes counted apart in a minute; further ones share one line, so that memory is bounded. */
 const CLASSES = 5_000;
 
@@ -16,6 +20,8 @@ export type Refusals = {
   early(event: AuditEvent): void;
   /** Whether this refusal of a known principal is within its budget and shall stand by itself; otherwise it was counted. */
   single(event: AuditEvent): boolean;
+  /** Records what was counted in minutes that are over. */
+  flush(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -37,10 +43,20 @@ export function createRefusals(record: (event: AuditEvent) => Promise<unknown>, 
     if (line) line.count += 1;
     else lines.set(place, { first: event, count: 1, minute });
   };
+  const keep = (key: string, line: Line) => {
+    const since = lines.get(key);
+    if (since) since.count += line.count;
+    else if (lines.size < CLASSES) lines.set(key, line);
+  };
   const flush = async (before: number) => {
     const due = [...lines].filter(([, { minute }]) => minute < before);
-    for (const [key] of due) lines.delete(key);
-    await Promise.allSettled(due.map(([, line]) => record(summary(line, now()))));
+    await Promise.all(
+      due.map(async ([key, line]) => {
+        lines.delete(key);
+        // What cannot be written now is kept for the next time, beside what was counted meanwhile.
+        await record(summary(line, now())).catch(() => keep(key, line));
+      }),
+    );
   };
   const timer = setInterval(() => void flush(minuteOf()), FLUSH_EVERY_MS);
   timer.unref();
@@ -56,14 +72,16 @@ export function createRefusals(record: (event: AuditEvent) => Promise<unknown>, 
         budgetMinute = minute;
       }
       const principal = principalOf(event);
-      const used = budgets.get(principal) ?? 0;
-      if (used >= PRINCIPAL_BUDGET) {
+      const place = budgets.has(principal) || budgets.size < PRINCIPALS ? principal : 'other';
+      const used = budgets.get(place) ?? 0;
+      if (used >= (triesToChange(event) ? PRINCIPAL_BUDGET : LOOKS_BUDGET)) {
         count(`${principal} ${route(event)} ${event.reason ?? ''}`, event);
         return false;
       }
-      budgets.set(principal, used + 1);
+      budgets.set(place, used + 1);
       return true;
     },
+    flush: () => flush(minuteOf()),
     async close() {
       clearInterval(timer);
       await flush(Infinity);
@@ -98,6 +116,10 @@ function summary({ first, count, minute }: Line, at: Date): AuditEvent {
     at,
   );
 }
+
+/** A refusal by the route names what was asked for; others are of the action themselves. */
+const triesToChange = ({ action, details }: AuditEvent): boolean =>
+  isMutation(action === 'request.refused' ? String(details['action'] ?? action) : action);
 
 const route = (event: AuditEvent): string => String(event.details['route'] ?? event.action);
 

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { canonicalBytes } from '@postern/audit';
+import { canonicalBytes, type AuditEvent, type EventDraft } from '@postern/audit';
+import { queryIn } from '@postern/postgres';
 import { createRegistry, Problem, silentLogger } from '@postern/runtime';
 import { postgresForTests, type TestPostgres } from '@postern/testing';
-import { openAudit, type Audit } from '../src/index.ts';
+import { openAudit, reconcileIntents, type Audit } from '../src/index.ts';
+import { createRefusals } from '../src/refusals.ts';
 import { event, guards, outboxDatabase } from './fixture.ts';
 
 let server: TestPostgres;
@@ -118,7 +120,6 @@ test('beyond the bound events are refused with 503 before memory grows, and the 
 
 test('while the table is locked callers are answered 503 within seconds, and afterwards it goes on (R24)', async () => {
   const released = at.postgres.db.transaction().execute(async (tx) => {
-    const { queryIn } = await import('@postern/postgres');
     await queryIn(tx)('lock table audit_groups in share mode');
     await expect(audit.commit(event())).rejects.toMatchObject({ code: 'audit_unavailable', retryAfterSeconds: 1 });
   });
@@ -177,13 +178,123 @@ test('refusals before authentication are one event per source network, route and
   ]);
 });
 
-test('refusals of one principal stand by themselves within its budget and are counted beyond it (R24)', async () => {
-  const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger });
-  const refusal = () =>
-    event({ action: 'record.read', outcome: 'refused', reason: 'insufficient_scope', details: { source: 'db' } });
-  await Promise.all(Array.from({ length: 500 }, () => counting.refused(refusal())));
+test('refusals of one principal stand by themselves within its budget, with a share for mutations, and are counted beyond it (R24)', async () => {
+  const now = () => new Date('2026-03-01T10:00:30.000Z');
+  const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger, now });
+  const refusal = (action: 'record.read' | 'record.deleted') =>
+    event({ action, outcome: 'refused', reason: 'insufficient_scope', details: {} });
+  await Promise.all(Array.from({ length: 200 }, () => counting.refused(refusal('record.read'))));
+  await Promise.all(Array.from({ length: 200 }, () => counting.refused(refusal('record.deleted'))));
+  const singles = async () => {
+    const rows = await at.postgres.query<{ action: string; n: number }>(
+      'select action, count(*)::int as n from audit_outbox group by action order by action',
+    );
+    return rows.map(({ action, n }) => [action, n]);
+  };
+  expect(await singles()).toEqual([
+    ['record.deleted', 20],
+    ['record.read', 40],
+  ]);
   await counting.close();
-  // A minute may turn under the test: then there are two budgets.
-  expect((await stored()).length).toBeLessThanOrEqual(124);
-  expect((await stored()).length).toBeGreaterThanOrEqual(61);
+  expect(await singles()).toContainEqual(['request.refused', 2]);
+  const [sum] = await at.postgres.query<{ n: number }>(
+    `select sum((convert_from(canonical, 'UTF8')::json -> 'details' ->> 'count')::int)::int as n from audit_outbox
+     where action = 'request.refused'`,
+  );
+  expect(sum?.n).toBe(340);
+});
+
+test('a count of refusals that could not be written is not lost: it is written at the next chance (R24)', async () => {
+  let time = new Date('2026-03-01T10:00:30.000Z');
+  const counting = createRefusals(
+    async (one) => {
+      if (time < new Date('2026-03-01T10:05:00.000Z')) throw new Error('away');
+      return audit.commit(one);
+    },
+    () => time,
+  );
+  for (let i = 0; i < 7; i += 1) {
+    counting.early(event({ action: 'request.refused', outcome: 'refused', details: { route: 'GET /x', status: 401 } }));
+  }
+  time = new Date('2026-03-01T10:02:00.000Z');
+  await counting.flush();
+  expect(await stored()).toHaveLength(0);
+  time = new Date('2026-03-01T10:06:00.000Z');
+  await counting.close();
+  const [row] = await at.postgres.query<{ e: { details: { count: number } } }>(
+    `select convert_from(canonical, 'UTF8')::json as e from audit_outbox`,
+  );
+  expect(row?.e.details.count).toBe(7);
+});
+
+test('a flood of refusals leaves room for reads, and one of reads for what changes something (R24)', async () => {
+  const small = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger, limits: { waiting: 100 } });
+  const flood = (over: Partial<EventDraft>) =>
+    Promise.allSettled(Array.from({ length: 200 }, () => small.commit(event(over))));
+  const refusals = flood({ outcome: 'refused', reason: 'insufficient_scope' });
+  const reads = flood({});
+  const mutations = flood({ action: 'record.deleted' });
+  const taken = async (settling: typeof reads) =>
+    (await settling).filter(({ status }) => status === 'fulfilled').length;
+  expect([await taken(refusals), await taken(reads), await taken(mutations)]).toEqual([50, 30, 20]);
+  await small.close();
+});
+
+test('a mutation whose event cannot be recorded is refused with 503, and does not happen', async () => {
+  const broken = at.postgres.db.transaction().execute(async (tx) => {
+    await queryIn(tx)('insert into records values ($1, 1)', ['01a1fd4a-a037-7833-abba-b37ab14276f7']);
+    await queryIn(tx)('alter table audit_groups rename to elsewhere').catch(() => {});
+    await audit.within(tx, event({ action: 'record.deleted' }));
+  });
+  await expect(broken).rejects.toMatchObject({ code: 'audit_unavailable' });
+  expect(await at.postgres.query("select 1 from records where id = '01a1fd4a-a037-7833-abba-b37ab14276f7'")).toEqual(
+    [],
+  );
+});
+
+const intent = () => event({ action: 'secret.created', outcome: 'intent', details: { provider: 'aws' } });
+const open = async () => (await at.postgres.query<{ id: string }>('select id from audit_intents')).map(({ id }) => id);
+const outcomes = async () =>
+  (
+    await at.postgres.query<{ e: AuditEvent }>(`select convert_from(canonical, 'UTF8')::json as e from audit_outbox`)
+  ).flatMap(({ e }) => (e.intent ? [{ intent: e.intent, outcome: e.outcome, reason: e.reason }] : []));
+
+test('an intent stands open until its outcome is recorded, by whichever way (R23)', async () => {
+  const [one, two] = [intent(), intent()];
+  await Promise.all([audit.commit(one), audit.commit(event()), audit.commit(two)]);
+  expect((await open()).sort()).toEqual([one.id, two.id].sort());
+  const done = { action: 'secret.created', outcome: 'success', details: { provider: 'aws' } } as const;
+  await audit.commit({ ...event(done), intent: one.id });
+  expect(await open()).toEqual([two.id]);
+  await at.postgres.db.transaction().execute((tx) => audit.within(tx, { ...event(done), intent: two.id }));
+  expect(await open()).toEqual([]);
+});
+
+test('what a dead process left open is asked for where it happened, else reported as unknown; replicas do it once (R23)', async () => {
+  const left = [intent(), intent(), event({ action: 'grant.revoked', outcome: 'intent', details: { cause: 'x' } })];
+  await Promise.all(left.map((one) => audit.commit(one)));
+  await at.postgres.query("update audit_intents set opened_at = now() - interval '1 hour'");
+  const fresh = intent();
+  await audit.commit(fresh);
+  const asked: string[] = [];
+  const settle = () =>
+    reconcileIntents({
+      postgres: at.postgres,
+      logger,
+      reconcilers: {
+        async 'secret.created'({ id, details }) {
+          asked.push(id);
+          if (id === left[1]!.id) return null;
+          return { outcome: 'success', details };
+        },
+      },
+    });
+  await Promise.all([settle(), settle()]);
+  expect(asked.sort()).toEqual([left[0]!.id, left[1]!.id].sort());
+  expect((await open()).sort()).toEqual([left[1]!.id, fresh.id].sort());
+  expect((await outcomes()).sort((a, b) => (a.outcome < b.outcome ? 1 : -1))).toEqual([
+    { intent: left[0]!.id, outcome: 'success', reason: undefined },
+    { intent: left[2]!.id, outcome: 'failed', reason: 'outcome_unknown' },
+  ]);
+  await at.postgres.query('delete from audit_intents');
 });

@@ -3,8 +3,8 @@ import { treeSizeOf, type Witness } from './witness.ts';
 
 /** What was seen of the log before, or null. */
 export async function readWitness(client: pg.ClientBase, producer: string): Promise<Witness | null> {
-  const { rows } = await client.query<{ logKey: string; checkpoint: string; epoch: number; seq: string }>(
-    'select log_key as "logKey", checkpoint, epoch, seq from audit_witness where producer = $1',
+  const { rows } = await client.query<Omit<Witness, 'seq'> & { seq: string }>(
+    'select log_key as "logKey", first_key as "firstKey", checkpoint, epoch, seq from audit_witness where producer = $1',
     [producer],
   );
   const [row] = rows;
@@ -14,12 +14,12 @@ export async function readWitness(client: pg.ClientBase, producer: string): Prom
 /** Keeps the newest checkpoint that was consistent (R27); never one of a smaller tree. */
 export async function keepWitness(client: pg.ClientBase, producer: string, seen: Witness): Promise<void> {
   await client.query(
-    `insert into audit_witness as w (producer, log_key, checkpoint, tree_size, epoch, seq)
-     values ($1, $2, $3, $4, $5, $6)
+    `insert into audit_witness as w (producer, log_key, first_key, checkpoint, tree_size, epoch, seq)
+     values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (producer) do update set log_key = excluded.log_key, checkpoint = excluded.checkpoint, tree_size = excluded.tree_size,
        epoch = excluded.epoch, seq = excluded.seq, seen_at = now()
      where w.tree_size <= excluded.tree_size`,
-    [producer, seen.logKey, seen.checkpoint, treeSizeOf(seen.checkpoint), seen.epoch, seen.seq],
+    [producer, seen.logKey, seen.firstKey, seen.checkpoint, treeSizeOf(seen.checkpoint), seen.epoch, seen.seq],
   );
 }
 

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { Watermark } from '@postern/audit';
 import {
   consistencyPath,
+  endorseKey,
   inclusionPath,
   leafHash,
   nodesFinishedBy,
@@ -50,14 +51,14 @@ function answer(log: Log, size: number, index: number, from: number): Watermark 
 }
 
 const log = logOf(40);
-const seen: Witness = { logKey: line, checkpoint: noteOf(log, 13), epoch: 1, seq: 10 };
+const seen: Witness = { logKey: line, firstKey: line, checkpoint: noteOf(log, 13), epoch: 1, seq: 10 };
 const honest = answer(log, 30, 24, 13);
 const own = log.leaves[24];
 const judge = (over: Partial<Watermark>, mine: Uint8Array | undefined = own) =>
   judgeWatermark({ ...honest, ...over }, seen, 'crypto-store', mine);
 
 test('an honest watermark moves the witness on (R27)', () => {
-  expect(judge({})).toEqual({ logKey: line, checkpoint: honest.checkpoint, epoch: 1, seq: 25 });
+  expect(judge({})).toEqual({ logKey: line, firstKey: line, checkpoint: honest.checkpoint, epoch: 1, seq: 25 });
   expect(judgeWatermark(answer(log, 30, 24, 0), null, 'crypto-store', own)?.seq).toBe(25);
   const empty = { ...honest, seq: 0, hash: null, index: null, checkpoint: null, inclusion: [], consistency: [] };
   expect(judgeWatermark(empty, null, 'crypto-store', undefined)).toBeNull();
@@ -83,4 +84,33 @@ test.each<[string, string, Partial<Watermark>]>([
 
 test('a watermark for a number that we never gave is an alarm (R22)', () => {
   expect(() => judgeWatermark(honest, seen, 'crypto-store', undefined)).toThrow('entry_differs');
+});
+
+const next = verifierLine({ name: origin, key: stranger.publicKey });
+const endorsement = endorseKey(next, { name: origin, key: pair.privateKey });
+
+test('a new key of the log that the known one endorsed is taken once it has signed (R27)', () => {
+  const moved = judge({ key: next, endorsement, checkpoint: noteOf(log, 30, stranger.privateKey) });
+  expect(moved).toMatchObject({ logKey: next, firstKey: line, seq: 25 });
+  expect(judge({ key: next, endorsement })).toMatchObject({ logKey: line, seq: 25 });
+  const later = { ...answer(log, 35, 29, 30), key: next, checkpoint: noteOf(log, 35, stranger.privateKey) };
+  expect(judgeWatermark(later, moved, 'crypto-store', log.leaves[29])).toMatchObject({ logKey: next, seq: 30 });
+});
+
+test.each([
+  ['no endorsement', undefined],
+  ['one by itself', endorseKey(next, { name: origin, key: stranger.privateKey })],
+  ['one of another key', endorseKey(line, { name: origin, key: pair.privateKey })],
+])('a new key of the log with %s is an alarm (R27)', (_what, forged) => {
+  const changed = { key: next, endorsement: forged, checkpoint: noteOf(log, 30, stranger.privateKey) };
+  expect(() => judge(changed)).toThrow('log_key_changed');
+});
+
+test('where the operator pinned the key no other is trusted at first sight, nor one that was before (R27)', () => {
+  const first = answer(log, 30, 24, 0);
+  expect(judgeWatermark(first, null, 'crypto-store', own, line)).toMatchObject({ firstKey: line });
+  expect(() => judgeWatermark(first, null, 'crypto-store', own, next)).toThrow('log_key_changed');
+  expect(() => judgeWatermark(honest, seen, 'crypto-store', own, next)).toThrow('log_key_not_pinned');
+  const rotated = { ...first, key: next, endorsement, checkpoint: noteOf(log, 30, stranger.privateKey) };
+  expect(judgeWatermark(rotated, null, 'crypto-store', own, line)).toMatchObject({ logKey: next, firstKey: line });
 });

@@ -10,8 +10,11 @@ import {
   type NoteVerifier,
 } from '@postern/transparency';
 
-/** What this producer has seen of the log: the newest checkpoint that was consistent, and how far it was held then. */
-export type Witness = { logKey: string; checkpoint: string; epoch: number; seq: number };
+/**
+ * What this producer has seen of the log: the newest checkpoint that was consistent, the key that signed it, the key that was
+ * trusted first, and how far the log held us then.
+ */
+export type Witness = { logKey: string; firstKey: string; checkpoint: string; epoch: number; seq: number };
 
 /** The log contradicts itself or us. Nothing is deleted, and people are called. `reason` is stable. */
 export class WitnessAlarm extends Error {
@@ -24,10 +27,11 @@ export class WitnessAlarm extends Error {
 }
 
 /**
- * Judges a watermark as a witness (R21, R27): the known key signed the checkpoint, it extends the one seen before, and the
- * entry named is in it and is ours.
+ * Judges a watermark as a witness (R21, R27): the key known, or one that the known key endorsed, signed the checkpoint; it
+ * extends the one seen before, and the entry named is in it and is ours.
  *
  * @param own the leaf hash of our entry at that place; undefined where we have none.
+ * @param pinned the key that the operator configured; without it the first one seen is trusted.
  * @throws WitnessAlarm
  */
 export function judgeWatermark(
@@ -35,33 +39,45 @@ export function judgeWatermark(
   seen: Witness | null,
   producer: string,
   own: Uint8Array | undefined,
+  pinned?: string,
 ): Witness | null {
   if (answer.producer !== producer) throw new WitnessAlarm('other_producer');
-  if (seen && answer.key !== seen.logKey) assertSucceeds(answer, seen.logKey);
+  if (seen && pinned !== undefined && pinned !== seen.firstKey && pinned !== seen.logKey) {
+    throw new WitnessAlarm('log_key_not_pinned');
+  }
+  const keys = keysOf(answer, seen?.logKey ?? pinned);
   if (answer.checkpoint === null) {
     if (seen || answer.seq > 0) throw new WitnessAlarm('checkpoint_missing');
     return null;
   }
-  const verifier = verifierOf(answer.key);
-  const next = checkpointOf(answer.checkpoint, verifier);
-  if (seen) assertExtends(checkpointOf(seen.checkpoint, verifierOf(seen.logKey)), next, answer.consistency);
+  const { checkpoint: next, key } = checkpointUnder(answer.checkpoint, keys);
+  if (seen) {
+    const first = checkpointUnder(seen.checkpoint, [seen.logKey]).checkpoint;
+    assertExtends(first, next, answer.consistency);
+  }
   const advanced = !seen || answer.epoch !== seen.epoch || answer.seq > seen.seq;
   if (seen && answer.epoch === seen.epoch && answer.seq < seen.seq) throw new WitnessAlarm('watermark_went_back');
   if (answer.seq > 0 && advanced) assertHeld(answer, next, own);
-  return { logKey: answer.key, checkpoint: answer.checkpoint, epoch: answer.epoch, seq: answer.seq };
+  const firstKey = seen?.firstKey ?? pinned ?? key;
+  return { logKey: key, firstKey, checkpoint: answer.checkpoint, epoch: answer.epoch, seq: answer.seq };
+}
+
+/** The keys that may have signed: the log's own, and the one trusted so far, which must be it or have endorsed it. */
+function keysOf({ key, endorsement }: Watermark, trusted: string | undefined): string[] {
+  if (trusted === undefined || key === trusted) return [key];
+  const verifier = verifierOf(trusted);
+  try {
+    assertEndorsed(key, endorsement ?? '', verifier);
+  } catch (error) {
+    if (error instanceof NoteRefused) throw new WitnessAlarm('log_key_changed');
+    throw error;
+  }
+  // Until the new key has signed, the newest checkpoint is the old one's.
+  return [key, trusted];
 }
 
 /** Entries in the tree of a note that was verified before. */
 export const treeSizeOf = (note: string): number => Number(note.split('\n')[1]);
-
-/** A key is believed when the one before it names it: whoever has only taken the log's place cannot do that. */
-function assertSucceeds({ key, endorsement }: Watermark, known: string): void {
-  try {
-    assertEndorsed(key, endorsement ?? '', parseVerifier(known));
-  } catch {
-    throw new WitnessAlarm('log_key_changed');
-  }
-}
 
 function assertHeld(answer: Watermark, { size, root }: Checkpoint, own: Uint8Array | undefined): void {
   if (!own || answer.hash !== Buffer.from(own).toString('base64url')) throw new WitnessAlarm('entry_differs');
@@ -85,13 +101,16 @@ function verifierOf(line: string): NoteVerifier {
   }
 }
 
-function checkpointOf(note: string, verifier: NoteVerifier): Checkpoint {
-  try {
-    return openCheckpoint(note, verifier.name, [verifier]);
-  } catch (error) {
-    if (error instanceof NoteRefused) throw new WitnessAlarm('checkpoint_unsigned');
-    throw error;
+function checkpointUnder(note: string, keys: readonly string[]): { checkpoint: Checkpoint; key: string } {
+  for (const key of keys) {
+    const verifier = verifierOf(key);
+    try {
+      return { checkpoint: openCheckpoint(note, verifier.name, [verifier]), key };
+    } catch (error) {
+      if (!(error instanceof NoteRefused)) throw error;
+    }
   }
+  throw new WitnessAlarm('checkpoint_unsigned');
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
