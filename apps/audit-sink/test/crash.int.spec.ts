@@ -94,7 +94,7 @@ async function stopAt(which: 'producer' | 'log', table: string, operation: strin
                 await admin.query(`select 1 from pg_stat_activity where datname = $1 and wait_event = 'PgSleep'`, [
                   database,
                 ])
-              ).rowCount === 1,
+              ).rowCount !== 0,
           ),
         `the process is at ${operation} of ${table}`,
       ),
