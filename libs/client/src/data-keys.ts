@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type DataKey, type DataKeys, type EncryptionContext, serializeContext } from '@postern/envelope';
 import { type CallService, shaped } from './call-service.ts';
 import { PosternError } from './errors.ts';
@@ -21,6 +21,7 @@ type Created = { branchKeyId: string; context: EncryptionContext; dataKeys: { pl
 type Fresh = { keys: DataKey[]; asked: number };
 
 const MOST_AT_ONCE = 64;
+const MESSAGE_ID_BYTES = 32;
 
 /** Data keys that crypto-store makes and opens, kept for a while; each fresh one is for one message. */
 export function serviceDataKeys(
@@ -47,6 +48,7 @@ export function serviceDataKeys(
       plaintext: Buffer.from(plaintext, 'base64'),
       wrapped: Buffer.from(wrapped, 'base64'),
       branchKeyId: Buffer.from(made.branchKeyId),
+      messageId: randomBytes(MESSAGE_ID_BYTES),
     }));
   };
   const open = async ({ pairs, as }: LocallyAt, wrapped: Buffer): Promise<Buffer> => {

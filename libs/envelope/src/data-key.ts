@@ -1,8 +1,9 @@
-import { createHmac, createSecretKey, randomFillSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, randomFillSync, type KeyObject } from 'node:crypto';
 import { type BranchKey } from './branch-key.ts';
 import { decrypt, encryptInto } from './gcm.ts';
+import { oneShotHmac } from './hmac.ts';
 import { EnvelopeRefused } from './refused.ts';
-import { IV_BYTES, KEY_BYTES, TAG_BYTES } from './suite.ts';
+import { IV_BYTES, KEY_BYTES, MESSAGE_ID_BYTES, TAG_BYTES } from './suite.ts';
 
 // The data key as the hierarchical keyring wraps it (framework/aws-kms/aws-kms-hierarchical-keyring.md, Ciphertext):
 // salt 16 | iv 12 | branch key version 16 | wrapped key 32 | tag 16.
@@ -16,13 +17,15 @@ const VERSION_AT = SALT_BYTES + IV_BYTES;
 const KEY_AT = VERSION_AT + VERSION_BYTES;
 const TAG_AT = KEY_AT + KEY_BYTES;
 
-/** A data key for one message: in clear, and wrapped as it stands in the header. */
+/** What one message is sealed with: its data key, in clear and wrapped as it stands in the header, and its id. */
 export type DataKey = {
   /** 32 bytes. Whoever seals with it overwrites them. */
   plaintext: Uint8Array;
   /** 92 bytes. */
   wrapped: Uint8Array;
   branchKeyId: Buffer;
+  /** 32 fresh random bytes. */
+  messageId: Uint8Array;
 };
 
 /** What binds a wrapped data key to its message: ids and context as they stand in the header. */
@@ -33,9 +36,13 @@ export type DataKeyBinding = { branchKeyId: Buffer; context: Buffer };
 const KDF_PREFIX = Buffer.concat([Buffer.from([0, 0, 0, 1]), PROVIDER_ID, Buffer.from([0])]);
 const KDF_SUFFIX = Buffer.from([0, 0, 1, 0]);
 
+const hmac = oneShotHmac('sha256');
+
 function wrappingKey(branchKey: BranchKey, salt: Uint8Array): KeyObject {
   const input = Buffer.concat([KDF_PREFIX, salt, KDF_SUFFIX]);
-  const derived = createHmac('sha256', createSecretKey(branchKey.key)).update(input).digest();
+  hmac.setKey(branchKey.key);
+  const derived = hmac.code(input);
+  hmac.forgetKey();
   const key = createSecretKey(derived);
   derived.fill(0);
   return key;
@@ -51,10 +58,11 @@ const aadOf = (branchKeyId: Buffer, version: Uint8Array, context: Buffer): Buffe
  */
 export function freshDataKey(branchKey: BranchKey, context: Buffer): DataKey {
   // Slow allocation: key bytes never share a pool with anything else.
-  const random = randomFillSync(Buffer.allocUnsafeSlow(KEY_BYTES + VERSION_AT));
+  const random = randomFillSync(Buffer.allocUnsafeSlow(KEY_BYTES + MESSAGE_ID_BYTES + VERSION_AT));
   const plaintext = random.subarray(0, KEY_BYTES);
+  const messageId = random.subarray(KEY_BYTES, KEY_BYTES + MESSAGE_ID_BYTES);
   const wrapped = Buffer.allocUnsafe(WRAPPED_BYTES);
-  random.copy(wrapped, 0, KEY_BYTES);
+  random.copy(wrapped, 0, KEY_BYTES + MESSAGE_ID_BYTES);
   wrapped.set(branchKey.version, VERSION_AT);
   const branchKeyId = Buffer.from(branchKey.id);
   encryptInto(wrapped, KEY_AT, {
@@ -63,7 +71,7 @@ export function freshDataKey(branchKey: BranchKey, context: Buffer): DataKey {
     aad: aadOf(branchKeyId, branchKey.version, context),
     plaintext,
   });
-  return { plaintext, wrapped, branchKeyId };
+  return { plaintext, wrapped, branchKeyId, messageId };
 }
 
 /** The branch key version that a wrapped data key names: 16 bytes, a view. */

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { createEnvelope, EnvelopeRefused, serializeContext, type SealedAt } from '../src/index.ts';
+import { createEnvelope, EnvelopeRefused, freshDataKey, serializeContext, type SealedAt } from '../src/index.ts';
+import { sealMessage } from '../src/seal.ts';
 import { finalFrame, messageByHand, regularFrame, unframedBody, type ByHand } from './by-hand.ts';
 import { fixedKeys, uuidBytes } from './fixed-keys.ts';
 import { stockSdk } from '@postern/testing/encryption-sdk';
@@ -208,6 +209,19 @@ test('every message has a data key, message id, salt and nonce of its own (R29)'
     seen.add(message.subarray(3, 35).toString('hex')).add(message.subarray(dataKey, dataKey + 28).toString('hex'));
   }
   expect(seen.size).toBe(4_000);
+});
+
+test('a data key that was used once seals no second message (R29)', () => {
+  const dataKey = freshDataKey(ours, serializeContext(at.context));
+  sealMessage(secret, dataKey, serializeContext(at.context));
+  expect(dataKey.plaintext).toEqual(Buffer.alloc(32));
+  expect(() => sealMessage(secret, dataKey, serializeContext(at.context))).toThrow(TypeError);
+});
+
+test('text that has no UTF-8 form is refused in a context: two of them would have the same bytes', async () => {
+  for (const context of [{ '\ud800': '' }, { a: '\udfff' }]) {
+    await expect(envelope.seal(secret, { ...at, context })).rejects.toThrow(TypeError);
+  }
 });
 
 test('a context that is ours alone to set, or too long, is a fault of the caller', async () => {
