@@ -4,6 +4,7 @@ import type { RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
 import { metadata } from './routes/metadata.ts';
 import { publicToken, type PublicTokenDeps } from './routes/public-token.ts';
+import { approvalRoutes } from './routes/approvals.ts';
 import { createRevocation } from './routes/create-revocation.ts';
 import { getExchange } from './routes/get-exchange.ts';
 import { policyRoutes, type PolicyRoutes } from './routes/policy.ts';
@@ -35,6 +36,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
     revoke({ ...deps, workloads }),
     createRevocation(deps),
     getExchange(deps),
+    ...approvalRoutes(deps),
     ...policyRoutes(deps),
     ...tenantRoutes(deps),
     ...own,

@@ -97,6 +97,7 @@ export async function compose(
       subjects,
       policies,
       trust,
+      recordWithin: (tx, event) => audit.within(tx, event),
       issuer,
       sequence,
       introspection,

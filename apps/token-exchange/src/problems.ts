@@ -20,5 +20,9 @@ export const problems = {
   tenant_reserved: { status: 400, title: 'The id lies in a reserved namespace' },
   tenant_not_found: { status: 404, title: 'No such tenant' },
   tenant_gone: { status: 409, title: 'The tenant was offboarded' },
+  approval_not_found: { status: 404, title: 'No such approval' },
+  approval_ended: { status: 409, title: 'The approval is no longer pending' },
+  approver_refused: { status: 403, title: 'You may not decide about this' },
+  scopes_not_asked: { status: 400, title: 'Only what was asked for can be approved' },
   exchange_not_found: { status: 404, title: 'No such exchange' },
 } as const satisfies ProblemTable;

@@ -115,6 +115,22 @@ const workload = z.strictObject({
   asks: z.array(ask).default([]),
 });
 
+const approvals = z
+  .strictObject({
+    issuer: z.url().describe('the one issuer whose people approve (R19)'),
+    role: roleName.describe('what they must be'),
+    acr: z.string().min(1).max(128).optional().describe('how strongly they must have logged in'),
+    twoPersonsFrom: z.enum(risks).optional().describe('from this risk on, two different people approve'),
+    rememberSeconds: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .optional()
+      .describe('how long an approval serves the same request again; absent: once'),
+    expireSeconds: z.int().min(60).max(604_800).default(86_400).describe('how long a request waits'),
+  })
+  .describe('who decides about scopes that are `admin_required`; absent: nobody, and they are refused');
+
 const shape = z.strictObject({
   $schema: z.string().optional(),
   version: z
@@ -126,6 +142,7 @@ const shape = z.strictObject({
   targets: z.array(target).min(1),
   scopes: z.array(scope),
   workloads: z.array(workload),
+  approvals: approvals.optional(),
 });
 
 /** The one policy document: who may ask for what, for whom, and for how long. Names that point nowhere are refused. */
@@ -166,6 +183,8 @@ export const policyDocument = shape.superRefine((policy, context) => {
     if (!targets.has(one.audience)) refuse('no such target', 'scopes', at, 'audience');
     if (one.role !== undefined && !roles.has(one.role)) refuse('no such role', 'scopes', at, 'role');
   });
+  const approver = policy.approvals?.role;
+  if (approver !== undefined && !roles.has(approver)) refuse('no such role', 'approvals', 'role');
   policy.workloads.forEach((one, at) =>
     one.asks.forEach((asked, index) => {
       const path = ['workloads', at, 'asks', index] as const;

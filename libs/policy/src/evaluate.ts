@@ -14,6 +14,8 @@ export type Request = {
   requestedScopes: readonly string[];
   /** What the subject and its issuer allow at most; absent: only the policy decides. */
   ceiling?: ReadonlySet<string>;
+  /** Scopes that the approvers which the policy names have approved for exactly this request. */
+  approved?: ReadonlySet<string>;
 };
 
 /** The rule that decided; stable, for the audit event. */
@@ -135,7 +137,7 @@ function refusalOf(policy: PolicyDocument, request: Request, asks: readonly Ask[
   if (scope.decision === 'always_deny') return 'always_denied';
   if (!underCeiling(request, asking, name)) return 'above_ceiling';
   if (scope.role !== undefined && !hasRole(policy, request.roles, scope.role)) return 'role_missing';
-  return scope.decision === 'admin_required' ? 'approval_needed' : null;
+  return scope.decision === 'admin_required' && request.approved?.has(name) !== true ? 'approval_needed' : null;
 }
 
 function underCeiling({ ceiling, subjectKind }: Request, asking: readonly Ask[], scope: string): boolean {
@@ -145,7 +147,7 @@ function underCeiling({ ceiling, subjectKind }: Request, asking: readonly Ask[],
 }
 
 /** Whether `held`, with all that those roles include, holds `wanted`. */
-function hasRole({ roles }: PolicyDocument, held: ReadonlySet<string>, wanted: string): boolean {
+export function hasRole({ roles }: Pick<PolicyDocument, 'roles'>, held: ReadonlySet<string>, wanted: string): boolean {
   const reached = new Set<string>();
   const reach = (name: string) => {
     const role = roles.find((one) => one.name === name);

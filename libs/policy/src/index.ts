@@ -9,4 +9,4 @@ export {
   type SubjectKind,
 } from './document.ts';
 export { checkPolicy, policyChecks, type CheckResult, type PolicyChecks } from './check-policy.ts';
-export { evaluate, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';
+export { evaluate, hasRole, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';

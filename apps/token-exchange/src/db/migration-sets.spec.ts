@@ -14,5 +14,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'issuer/0002-revocations',
     'exchanges/0001-exchanges',
     'exchanges/0002-policies',
+    'exchanges/0003-approvals',
   ]);
 });

@@ -1,5 +1,37 @@
 /** The tables as Kysely sees them; held to the migrations by the integration tests. */
+export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'consumed';
+
 export type Schema = {
+  approvals: {
+    id: string;
+    binding: string;
+    tenant: string;
+    person_issuer: string;
+    person_sub: string;
+    actors: string[];
+    workload: string;
+    audience: string;
+    scopes: string[];
+    policy_version: string;
+    justification: string | null;
+    state: ApprovalState;
+    persons_needed: number;
+    approved_scopes: string[] | null;
+    interval_seconds: number;
+    polled_at: Date;
+    created_at: Date;
+    expires_at: Date;
+    ended_at: Date | null;
+  };
+  approval_decisions: {
+    approval_id: string;
+    person_issuer: string;
+    person_sub: string;
+    decision: 'approved' | 'denied';
+    scopes: string[];
+    reason: string | null;
+    decided_at: Date;
+  };
   tenants: {
     id: string;
     issuer: string | null;

@@ -15,7 +15,12 @@ export type ExchangeToken = {
 
 /** The workload that asks, as its certificate or its assertion shows it; the minted token is bound to what it holds. */
 export type Caller = { workload: string; binding: Binding };
-export type Asked = { audience: string; scopes: readonly string[] };
+export type Asked = {
+  audience: string;
+  scopes: readonly string[];
+  /** Those of the scopes that were approved for this request (R19). */
+  approved?: readonly string[];
+};
 export type Subject = { principal: Principal; heldBy: HeldBy };
 
 export type Exchange = {
@@ -70,8 +75,12 @@ function decide({ policy, issuers }: ExchangeToken, principal: Principal, asked:
     audience: asked.audience,
     requestedScopes: asked.scopes,
     ...(ceiling && { ceiling }),
+    ...(asked.approved && { approved: new Set(asked.approved) }),
   });
-  const [refused] = decision.refused;
+  // Nobody is asked to approve what would be refused all the same.
+  const [refused] = decision.refused.toSorted(
+    (a, b) => Number(a.rule === 'approval_needed') - Number(b.rule === 'approval_needed'),
+  );
   const rule = decision.denied ?? refused?.rule;
   if (rule)
     throw new ExchangeRefused(

@@ -10,7 +10,11 @@ export type OAuthError =
   | 'insufficient_scope'
   | 'unauthorized_client'
   | 'access_denied'
-  | 'invalid_dpop_proof';
+  | 'invalid_dpop_proof'
+  // RFC 8628 section 3.5, for approvals.
+  | 'authorization_pending'
+  | 'slow_down'
+  | 'expired_token';
 
 /** Why an exchange was refused: the rule of policy, or what was wrong with the request or the subject. */
 export type Reason =
@@ -24,7 +28,11 @@ export type Reason =
   | 'chain_too_long'
   | 'no_life_left'
   | 'proof_needed'
-  | 'revoked';
+  | 'revoked'
+  | 'authorization_pending'
+  | 'slow_down'
+  | 'approval_denied'
+  | 'approval_expired';
 
 type Entry = { status: 400 | 403; error: OAuthError; description: string };
 
@@ -59,6 +67,10 @@ const entries: Record<Reason, Entry> = {
   actor_not_allowed: request('The subject names someone else as its actor'),
   chain_too_long: request('Too many have acted for the subject already'),
   proof_needed: { status: 400, error: 'invalid_dpop_proof', description: 'A DPoP proof is needed' },
+  authorization_pending: { status: 400, error: 'authorization_pending', description: 'A person has to approve this' },
+  slow_down: { status: 400, error: 'slow_down', description: 'Ask less often' },
+  approval_denied: denied('The request was denied'),
+  approval_expired: { status: 400, error: 'expired_token', description: 'Nobody decided in time' },
   revoked: request('The subject token is not accepted'),
   no_life_left: request('The subject token expires too soon'),
 };
@@ -79,22 +91,33 @@ function request(description: string): Entry {
   return { status: 400, error: 'invalid_request', description };
 }
 
+/** Seconds are whole. */
+export type Waiting = { id: string; intervalSeconds: number; expiresInSeconds: number };
+
 /** An exchange that policy or the protocol refuses. */
 export class ExchangeRefused extends Error {
   readonly reason: Reason;
   readonly refusedScopes: readonly string[];
-  constructor(reason: Reason, refusedScopes: readonly string[] = []) {
+  /** Where it waits for a person: what the caller polls by. */
+  readonly approval: Waiting | undefined;
+  constructor(reason: Reason, refusedScopes: readonly string[] = [], approval?: Waiting) {
     super(reason);
     this.name = 'ExchangeRefused';
     this.reason = reason;
     this.refusedScopes = refusedScopes;
+    this.approval = approval;
   }
   get answer(): Entry {
     return entries[this.reason];
   }
 }
 
-export type Said = Entry & { error: string; reason: string; refusedScopes: readonly string[] };
+export type Said = Entry & {
+  error: string;
+  reason: string;
+  refusedScopes: readonly string[];
+  approval?: Waiting | undefined;
+};
 
 /**
  * What the caller and the log are told, or `undefined` for an error that is no refusal. A subject token that is not
@@ -103,7 +126,8 @@ export type Said = Entry & { error: string; reason: string; refusedScopes: reado
  */
 export function refusalOf(error: unknown): Said | undefined {
   if (error instanceof ExchangeRefused) {
-    return { ...error.answer, reason: error.reason, refusedScopes: error.refusedScopes };
+    const { answer, reason, refusedScopes, approval } = error;
+    return { ...answer, reason, refusedScopes, approval };
   }
   if (!(error instanceof TokenRefused)) return undefined;
   if (error.code === 'keys_unavailable' || error.code === 'revocation_unavailable') {

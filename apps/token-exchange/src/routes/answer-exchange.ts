@@ -14,17 +14,21 @@ import {
   type ExchangeToken,
   type Subject,
 } from '../exchanges/exchange-token.ts';
+import { approvalOf, approvalTimes, awaitsApproval, type ApprovalOf, type Approved } from '../approvals/approval-of.ts';
+import { approvalRequest } from '../approvals/approval-request.ts';
+import { consumeApproval } from '../approvals/seek-approval.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
 import { recordExchange } from '../exchanges/record-exchange.ts';
 import { ExchangeRefused, refusalOf } from '../exchanges/refusal.ts';
 import { ACCESS_TOKEN, askedFor, type ExchangeForm } from './exchange-form.ts';
 
-export type AnswerExchange = Omit<ExchangeToken, 'policy'> & {
-  db: Kysely<Schema>;
-  sequence: RevocationSequence;
-  policies: PolicyStore;
-  subjects: Pick<TokenVerifier, 'verifySubject'>;
-};
+export type AnswerExchange = Omit<ExchangeToken, 'policy'> &
+  ApprovalOf & {
+    db: Kysely<Schema>;
+    sequence: RevocationSequence;
+    policies: PolicyStore;
+    subjects: Pick<TokenVerifier, 'verifySubject'>;
+  };
 
 const minted = z.strictObject({
   access_token: z.string(),
@@ -33,7 +37,14 @@ const minted = z.strictObject({
   expires_in: z.int().positive(),
   scope: z.string(),
 });
-const refused = z.strictObject({ error: z.string(), error_description: z.string() });
+const refused = z.strictObject({
+  error: z.string(),
+  error_description: z.string(),
+  /** With `authorization_pending` and `slow_down`: what waits, and how many seconds between two polls. */
+  approval_id: z.string().optional(),
+  interval: z.int().positive().optional(),
+  expires_in: z.int().nonnegative().optional(),
+});
 
 /** RFC 8693 section 2.2: the answers of the token endpoint on each listener. */
 export const exchangeAnswers = { 200: minted, 400: refused, 403: refused };
@@ -61,15 +72,21 @@ export async function answerExchange(
     const asked = (attempt.asked = askedFor(form));
     const known = await authenticate();
     const subject = (attempt.subject = await deps.subjects.verifySubject(form.subject_token, known.presented));
-    const mint = async () => {
-      const exchange = await exchangeToken({ ...deps, policy: policy.document }, subject, asked, known.caller);
-      return commit(deps, { policy, attempt, subject, asked, caller: known.caller, exchange }, audit);
+    const mint = async (approved?: Approved) => {
+      const allowed = approved ? { ...asked, scopes: approved.scopes, approved: approved.scopes } : asked;
+      const exchange = await exchangeToken({ ...deps, policy: policy.document }, subject, allowed, known.caller);
+      const decided = { policy, attempt, subject, asked: allowed, caller: known.caller, exchange, approved };
+      return commit(deps, decided, audit);
     };
     for (let turn = 0; turn < TURNS; turn++) {
       const { revision } = policy;
       let refusal: ExchangeRefused | undefined;
       try {
-        const released = await mint();
+        const released = await mint().catch(async (error: unknown) => {
+          const request = awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller);
+          if (!request) throw error;
+          return mint(await approvalOf(deps, policy, request, form.justification));
+        });
         if (released) return released;
       } catch (error) {
         if (!(error instanceof ExchangeRefused)) throw error;
@@ -85,7 +102,15 @@ export async function answerExchange(
     if (!said) throw error;
     return audit.released(refusedEvent(policy.document, attempt, said), {
       status: said.status,
-      body: { error: said.error, error_description: said.description },
+      body: {
+        error: said.error,
+        error_description: said.description,
+        ...(said.approval && {
+          approval_id: said.approval.id,
+          interval: said.approval.intervalSeconds,
+          expires_in: said.approval.expiresInSeconds,
+        }),
+      },
     });
   }
 }
@@ -100,13 +125,16 @@ type Decided = {
   asked: Asked;
   caller: Caller;
   exchange: Exchange;
+  approved: Approved | undefined;
 };
 
 /** @returns undefined where another policy is in force by now */
 async function commit(deps: AnswerExchange, decided: Decided, audit: Audit): Promise<Released | undefined> {
-  const { policy, attempt, subject, asked, caller, exchange } = decided;
+  const { policy, attempt, subject, asked, caller, exchange, approved } = decided;
   const recorded = deps.db.transaction().execute(async (tx) => {
     if (!(await deps.policies.isNewest(tx, policy))) return undefined;
+    if (approved && !(await consumeApproval(tx, approved.id, approvalTimes(policy.document, deps.now()))))
+      return undefined;
     await recordExchange(tx, deps.sequence, subject, asked, caller, exchange, deps.now());
     return audit.within(tx, exchangedEvent(policy.document, attempt, exchange), {
       status: 200,

@@ -17,6 +17,8 @@ export const exchangeForm = z.strictObject({
   audience: parameter(128),
   scope: parameter(2_048).optional(),
   client_id: z.string().max(128).optional(),
+  /** Why a scope that needs an approval is asked for: what the approver reads. An extension. */
+  justification: z.string().min(1).max(1_024).optional(),
 });
 
 export type ExchangeForm = z.output<typeof exchangeForm>;

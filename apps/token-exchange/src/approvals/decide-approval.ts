@@ -1,0 +1,98 @@
+import type { Principal } from '@postern/oidc';
+import { hasRole, type PolicyDocument } from '@postern/policy';
+import { problem } from '@postern/runtime';
+import type { Transaction } from 'kysely';
+import type { ApprovalState, Schema } from '../db/schema.ts';
+
+export type Verdict = {
+  decision: 'approved' | 'denied';
+  /** Fewer than were asked for; absent: all of them. */
+  scopes?: readonly string[] | undefined;
+  reason?: string | undefined;
+};
+
+/**
+ * One person's verdict. A denial ends the request; an approval does once as many people as needed have approved, and what
+ * all of them approved is granted.
+ * @throws Problem `approval_not_found` (another tenant's too), `approval_ended`, `approver_refused`, `scopes_not_asked`
+ */
+export async function decideApproval(
+  tx: Transaction<Schema>,
+  policy: PolicyDocument,
+  approver: Principal,
+  id: string,
+  verdict: Verdict,
+  now: Date,
+): Promise<{ state: ApprovalState; scopes: readonly string[] | null; missing: number }> {
+  const row = await tx
+    .selectFrom('approvals')
+    .selectAll()
+    .where('id', '=', id)
+    .where('tenant', '=', approver.tenant)
+    .forUpdate()
+    .executeTakeFirst();
+  if (!row) throw problem('approval_not_found');
+  const person = assertApprover(policy, approver, row);
+  if (row.state !== 'pending' || row.expires_at <= now || row.policy_version !== policy.version) {
+    throw problem('approval_ended');
+  }
+  const scopes = [...new Set(verdict.scopes ?? row.scopes)];
+  if (scopes.length === 0 || scopes.some((scope) => !row.scopes.includes(scope))) throw problem('scopes_not_asked');
+
+  const said = await tx
+    .insertInto('approval_decisions')
+    .values({
+      approval_id: id,
+      person_issuer: person.issuer,
+      person_sub: person.sub,
+      decision: verdict.decision,
+      scopes,
+      reason: verdict.reason ?? null,
+      decided_at: now,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('approval_id')
+    .executeTakeFirst();
+  if (!said) throw problem('approver_refused', { detail: 'You have decided about this already' });
+  if (verdict.decision === 'denied') return end('denied', null);
+
+  const decisions = await tx.selectFrom('approval_decisions').selectAll().where('approval_id', '=', id).execute();
+  const missing = row.persons_needed - decisions.length;
+  if (missing > 0) return { state: 'pending', scopes: null, missing };
+  const common = row.scopes.filter((scope) => decisions.every((one) => one.scopes.includes(scope)));
+  return common.length > 0 ? end('approved', common) : end('denied', null);
+
+  async function end(state: 'approved' | 'denied', approved: string[] | null) {
+    await tx
+      .updateTable('approvals')
+      .set({ state, approved_scopes: approved, ended_at: now })
+      .where('id', '=', id)
+      .execute();
+    return { state, scopes: approved, missing: 0 };
+  }
+}
+
+/**
+ * R19: approvers come from one issuer, with a role and a login that policy names; never the person for whom it is asked,
+ * nor one that acts in the chain.
+ */
+function assertApprover(
+  { approvals, roles }: PolicyDocument,
+  { person, roles: held, actors, clientId, claims }: Principal,
+  requested: { person_issuer: string; person_sub: string; actors: readonly string[] },
+): { issuer: string; sub: string } {
+  const refuse = (detail: string) => problem('approver_refused', { detail });
+  if (approvals === undefined || person === null || person.issuer !== approvals.issuer) {
+    throw refuse('Approvers come from the issuer that the policy names');
+  }
+  if (!hasRole({ roles }, held, approvals.role)) throw refuse('You lack the role that the policy names');
+  if (approvals.acr !== undefined && claims['acr'] !== approvals.acr)
+    throw refuse('Log in as strongly as the policy asks');
+  if (person.issuer === requested.person_issuer && person.sub === requested.person_sub) {
+    throw refuse('Nobody approves for themselves');
+  }
+  // The workload through which the approver speaks stands in their own chain; it must not be one that would gain.
+  const through = new Set([person.sub, clientId, ...actors]);
+  if (requested.actors.some((actor) => through.has(actor))) throw refuse('Nobody who acts in the request approves it');
+  return person;
+}

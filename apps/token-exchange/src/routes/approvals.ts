@@ -1,0 +1,142 @@
+import { route } from '@postern/http';
+import { problem } from '@postern/runtime';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import { decideApproval } from '../approvals/decide-approval.ts';
+import type { Schema } from '../db/schema.ts';
+import type { PolicyStore } from '../policy/policy-store.ts';
+
+export type ApprovalRoutes = { db: Kysely<Schema>; policies: PolicyStore; now: () => Date };
+
+/** What people see and decide of the requests that wait for them (R19), of their own tenant. */
+export const approvalRoutes = (deps: ApprovalRoutes) => [listApprovals(deps), getApproval(deps), decide(deps)];
+
+const states = ['pending', 'approved', 'denied', 'expired', 'consumed'] as const;
+const approval = z.strictObject({
+  id: z.string(),
+  state: z.enum(states),
+  person: z.strictObject({ issuer: z.string(), sub: z.string() }),
+  /** Everyone who would act, the caller first. */
+  actors: z.array(z.string()),
+  workload: z.string(),
+  audience: z.string(),
+  scopes: z.array(z.string()),
+  approvedScopes: z.array(z.string()).nullable(),
+  /** The caller's own words; shown as text, never as markup. */
+  justification: z.string().nullable(),
+  personsNeeded: z.int(),
+  policyVersion: z.string(),
+  createdAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+});
+const PAGE = 100;
+
+const listApprovals = ({ db, now }: ApprovalRoutes) =>
+  route({
+    method: 'GET',
+    path: '/v1/approvals',
+    listener: 'api',
+    summary: 'Approvals of the tenant, oldest first',
+    scope: 'approvals:read',
+    audit: 'approval.listed',
+    query: z.strictObject({
+      state: z.enum(states).default('pending'),
+      workload: z.string().max(128).optional(),
+      after: z.uuid().optional().describe('the last id of the page before'),
+    }),
+    answers: { 200: z.strictObject({ approvals: z.array(approval), next: z.string().nullable() }) },
+    async handle({ principal: { tenant }, query: { state, workload, after } }, audit) {
+      const rows = await db
+        .selectFrom('approvals')
+        .selectAll()
+        .where('tenant', '=', tenant)
+        .where('state', '=', state)
+        .$if(state === 'pending', (query) => query.where('expires_at', '>', now()))
+        .$if(workload !== undefined, (query) => query.where('workload', '=', workload ?? ''))
+        // Ids are in the order of time.
+        .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+        .orderBy('id')
+        .limit(PAGE + 1)
+        .execute();
+      const page = rows.slice(0, PAGE);
+      const next = rows.length > PAGE ? (page.at(-1)?.id ?? null) : null;
+      const body = { approvals: page.map(answerOf), next };
+      return audit.released({ details: { count: page.length } }, { status: 200, body });
+    },
+  });
+
+const getApproval = ({ db }: ApprovalRoutes) =>
+  route({
+    method: 'GET',
+    path: '/v1/approvals/:id',
+    listener: 'api',
+    summary: 'One approval',
+    scope: 'approvals:read',
+    audit: 'approval.read',
+    params: z.strictObject({ id: z.uuid() }),
+    answers: { 200: approval },
+    problems: ['approval_not_found'],
+    async handle({ principal: { tenant }, params: { id } }, audit) {
+      const row = await db
+        .selectFrom('approvals')
+        .selectAll()
+        .where('id', '=', id)
+        .where('tenant', '=', tenant)
+        .executeTakeFirst();
+      if (!row) throw problem('approval_not_found');
+      return audit.released({ resource: { type: 'approval', id }, details: {} }, { status: 200, body: answerOf(row) });
+    },
+  });
+
+const decide = ({ db, policies, now }: ApprovalRoutes) =>
+  route({
+    method: 'POST',
+    path: '/v1/approvals/:id/decision',
+    listener: 'api',
+    summary: 'Approve, narrow or deny',
+    scope: 'approvals:decide',
+    audit: 'approval.decided',
+    params: z.strictObject({ id: z.uuid() }),
+    body: z.strictObject({
+      decision: z.enum(['approved', 'denied']),
+      scopes: z.array(z.string().min(1).max(128)).min(1).max(64).optional().describe('fewer than were asked for'),
+      reason: z.string().min(1).max(1_024).optional(),
+    }),
+    answers: {
+      200: z.strictObject({
+        state: z.enum(states),
+        scopes: z.array(z.string()).nullable(),
+        /** How many more people have to approve. */
+        missing: z.int().nonnegative(),
+      }),
+    },
+    problems: ['approval_not_found', 'approval_ended', 'approver_refused', 'scopes_not_asked'],
+    async handle({ principal, params: { id }, body }, audit) {
+      const { document } = await policies.refresh();
+      return db.transaction().execute(async (tx) => {
+        const { state, scopes, missing } = await decideApproval(tx, document, principal, id, body, now());
+        const details = { decision: body.decision, ...(scopes && { scopes: [...scopes] }) };
+        return audit.within(
+          tx,
+          { resource: { type: 'approval', id }, details },
+          { status: 200, body: { state, scopes: scopes && [...scopes], missing } },
+        );
+      });
+    },
+  });
+
+const answerOf = (row: Schema['approvals']): z.output<typeof approval> => ({
+  id: row.id,
+  state: row.state,
+  person: { issuer: row.person_issuer, sub: row.person_sub },
+  actors: row.actors,
+  workload: row.workload,
+  audience: row.audience,
+  scopes: row.scopes,
+  approvedScopes: row.approved_scopes,
+  justification: row.justification,
+  personsNeeded: row.persons_needed,
+  policyVersion: row.policy_version,
+  createdAt: row.created_at.toISOString(),
+  expiresAt: row.expires_at.toISOString(),
+});
