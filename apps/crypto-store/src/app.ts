@@ -1,4 +1,4 @@
-import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, jobRoutes, type App, type AppSpec } from '@postern/http';
 import { type DataKeys } from './data-keys/create-data-keys.ts';
 import { type Macs } from './macs/compute-macs.ts';
 import { problems } from './problems.ts';
@@ -13,6 +13,8 @@ import { deleteRecord } from './routes/delete-record.ts';
 import { destroyRecord } from './routes/destroy-record.ts';
 import { encryptRoutes } from './routes/encrypt.ts';
 import { getRecordRoute, headRecordRoute } from './routes/get-record.ts';
+import { keyDestructionRoutes, type KeyDestructionRoutes } from './routes/key-destruction.ts';
+import { keyRoutes, type KeyRoutes } from './routes/keys.ts';
 import { listRecordsRoute } from './routes/list-records.ts';
 import { listVersionsRoute } from './routes/list-versions.ts';
 import { openDataKeyRoute } from './routes/open-data-key.ts';
@@ -20,6 +22,7 @@ import { putRecordRoute } from './routes/put-record.ts';
 import { recordBatch } from './routes/record-batch.ts';
 import { recordHashes } from './routes/record-hashes.ts';
 import { retrieve } from './routes/retrieve.ts';
+import { rewrapRecordsRoutes } from './routes/rewrap-records.ts';
 import { rewrapRoutes } from './routes/rewrap.ts';
 import { store } from './routes/store.ts';
 import { type Transit } from './routes/transit-routes.ts';
@@ -34,7 +37,9 @@ export type AppDeps = GetRecord &
   ChangeVersions &
   Transit &
   DataKeys &
-  Macs & {
+  Macs &
+  KeyRoutes &
+  KeyDestructionRoutes & {
     /** A replica that is only a worker has no routes of its own. */
     serves: boolean;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
@@ -63,6 +68,10 @@ export function createApp({ http, serves, ...deps }: AppDeps): App {
     computeMac(deps),
     verifyMac(deps),
     computeIndex(deps),
+    ...keyRoutes(deps),
+    ...rewrapRecordsRoutes(deps),
+    ...keyDestructionRoutes(deps),
+    ...jobRoutes({ db: deps.db, scopes: { read: 'keys:read', cancel: 'keys:write' } }),
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
 }

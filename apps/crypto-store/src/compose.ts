@@ -1,5 +1,5 @@
-import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
-import { openBus } from '@postern/bus';
+import { applyDestroyed, openBranchKeys, openDestroyedList, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openBus, runJobs } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
 import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
@@ -10,7 +10,9 @@ import { type App } from '@postern/http';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
+import { destructionRounds } from './keys/destruction-rounds.ts';
 import { keyRounds } from './keys/key-rounds.ts';
+import { REWRAP, rewrapRecords } from './keys/rewrap-records.ts';
 import { createRecordCache } from './records/record-cache.ts';
 import { RECORDS } from './records/record-context.ts';
 import { guards } from './records/record-guard.ts';
@@ -22,6 +24,9 @@ import { keyGuards } from './transit/key-guard.ts';
 import { TRANSIT } from './transit/purposes.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
+
+/** Longest time that a branch key stays in memory. */
+const KEY_CACHE_TTL_MS = 300_000;
 
 /** Tenants' keys that are loaded at the start, two calls to the root key each. */
 const WARM_KEYS = 100;
@@ -44,9 +49,23 @@ export async function compose(
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+      await openBranchKeys({
+        query,
+        rootKey,
+        environment: base.environment,
+        service: SERVICE,
+        now,
+        cacheTtlMs: KEY_CACHE_TTL_MS,
+      }),
     );
+    const { destroyedKeysPath: path } = config;
+    const list = path === undefined ? null : await openDestroyedList({ path });
+    // A database that was restored may have brought destroyed keys back: they go before anything is served (R33).
+    const returned = list === null ? 0 : await applyDestroyed({ query, list }, now());
+    if (returned > 0)
+      logger.warn({ count: returned }, 'destroyed keys had come back with a restore; they are gone again');
     void keys.warmUp(WARM_KEYS).catch((err: unknown) => logger.warn({ err }, 'no keys were loaded ahead'));
+    const sealerOf = (tenant: string) => sealerFor(keys, { tenant, purpose: RECORDS });
     const redis = closing.after(
       await openRedis({
         url: config.cache.url,
@@ -83,7 +102,22 @@ export async function compose(
       closing.after(startSweep({ db, audit, service: SERVICE, deletedDays, logger, now }));
       const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
       const rounds = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
-      closing.after(startRounds(rounds, { logger, everySeconds: 60 }));
+      const { backupDays } = config;
+      const destruction =
+        list === null
+          ? []
+          : destructionRounds({
+              query,
+              transaction,
+              list,
+              cacheTtlMs: KEY_CACHE_TTL_MS,
+              backupDays,
+              service: SERVICE,
+              now,
+            });
+      closing.after(startRounds([...rounds, ...destruction], { logger, everySeconds: 60 }));
+      const kinds = { [REWRAP]: rewrapRecords({ db, audit, sealerOf, tls, service: SERVICE, now }) };
+      closing.after(runJobs({ db, bus, kinds, logger, metrics }));
     }
     const app = createApp({
       serves: base.role !== 'worker',
@@ -92,9 +126,12 @@ export async function compose(
       looks: createSingleFlight(),
       seen: createSeenVersions(raiseRollback({ audit, logger, metrics, service: SERVICE, now })),
       keepVersions: config.keepVersions,
-      sealerOf: (tenant) => sealerFor(keys, { tenant, purpose: RECORDS }),
+      sealerOf,
       transitOf: (tenant) => sealerFor(keys, { tenant, purpose: TRANSIT }),
       keys,
+      profile,
+      keyCacheTtlMs: KEY_CACHE_TTL_MS,
+      destructionWaitHours: list === null ? null : config.destructionWaitHours,
       now,
       http: {
         verifier,

@@ -1,6 +1,7 @@
 import { trustTable, type TrustTable } from '@postern/oidc';
 import {
   assertEnvironment,
+  ConfigurationError,
   baseConfig,
   baseSettings,
   busConfig,
@@ -21,6 +22,9 @@ import {
 } from '@postern/runtime';
 import { z } from 'zod';
 
+/** What somebody needs to notice a destruction that nobody wanted. */
+const LEAST_WAIT_HOURS = 24;
+
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
   ...baseSettings,
@@ -35,6 +39,21 @@ export const settings = {
     z.coerce.number().int().min(1).max(86_400),
     'How long a sealed record stays in the cache.',
     { default: 300 },
+  ),
+  POSTERN_DESTROYED_KEYS_PATH: setting(
+    z.string().min(1).max(4096).optional(),
+    'List of destroyed keys, on a volume that is not restored with the database; without it no keys are destroyed (R33).',
+    { example: '/var/lib/postern/destroyed-keys.jsonl' },
+  ),
+  POSTERN_DESTRUCTION_WAIT_HOURS: setting(
+    z.coerce.number().int().min(0).max(8_760),
+    "Between the second administrator's approval and the end of a tenant's keys. In production at least 24.",
+    { default: 168 },
+  ),
+  POSTERN_BACKUP_DAYS: setting(
+    z.coerce.number().int().min(0).max(3_650),
+    'How long backups of the database are kept: a destruction is complete when the last of them has expired.',
+    { default: 35 },
   ),
   POSTERN_RECORD_VERSIONS: setting(
     z.coerce.number().int().min(1).max(64),
@@ -57,6 +76,9 @@ export type Config = {
   readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
   readonly keepVersions: number;
+  readonly destroyedKeysPath: string | undefined;
+  readonly destructionWaitHours: number;
+  readonly backupDays: number;
   readonly deletedDays: number;
 };
 
@@ -72,6 +94,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const rootKey = rootKeyConfig(read);
   const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
   assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
+  if (base.environment === 'production' && read.POSTERN_DESTRUCTION_WAIT_HOURS < LEAST_WAIT_HOURS) {
+    throw new ConfigurationError([`POSTERN_DESTRUCTION_WAIT_HOURS: production waits at least ${LEAST_WAIT_HOURS}`]);
+  }
   return Object.freeze({
     base,
     trust,
@@ -85,6 +110,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     keepVersions: read.POSTERN_RECORD_VERSIONS,
+    destroyedKeysPath: read.POSTERN_DESTROYED_KEYS_PATH,
+    destructionWaitHours: read.POSTERN_DESTRUCTION_WAIT_HOURS,
+    backupDays: read.POSTERN_BACKUP_DAYS,
     deletedDays: read.POSTERN_RECORD_DELETED_DAYS,
   });
 }

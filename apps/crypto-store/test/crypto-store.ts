@@ -104,6 +104,8 @@ export async function openWorld({ issuers = [] }: { issuers?: readonly TestIssue
     POSTERN_ROOT_KEY: 'local',
     POSTERN_ROOT_KEY_PATH: rootKeyPath,
     POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
+    POSTERN_DESTROYED_KEYS_PATH: join(folder, 'destroyed-keys.jsonl'),
+    POSTERN_DESTRUCTION_WAIT_HOURS: '1',
   };
 
   return {
@@ -115,11 +117,11 @@ export async function openWorld({ issuers = [] }: { issuers?: readonly TestIssue
     /** Everything that any replica logged, with debug logging on. */
     logged,
     /** A running replica, on ports of its own. */
-    async replica(overrides: Record<string, string> = {}): Promise<Replica> {
+    async replica(overrides: Record<string, string> = {}, also: { now?: () => Date } = {}): Promise<Replica> {
       const config = readConfig({ ...env, ...overrides });
       const destination = { write: (line: string) => void logged.push(line) };
       const logger = createLogger({ service: 'crypto-store', level: 'debug', destination });
-      const service = await compose(config, { logger });
+      const service = await compose(config, { logger, ...also });
       const listening = await listen(service.app, { tls: service.tls, config: config.base.listen });
       let closed: Promise<void> | undefined;
       const close = () => (closed ??= listening.close().then(() => service.close()));

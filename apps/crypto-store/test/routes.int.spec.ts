@@ -46,7 +46,7 @@ test('every route refuses what it must, from its declaration: the right 4xx, not
         roles,
         boundTo: job.thumbprint,
       }),
-    params: { key: 'walk' },
+    params: { key: 'walk', purpose: 'records', number: '1', id: '0198c1f0-0000-7000-8000-000000000000' },
     state: () => count('records'),
   });
   expect(report.failures).toEqual([]);

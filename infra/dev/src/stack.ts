@@ -24,11 +24,6 @@ export type StackOptions = {
   idp: 'development' | 'keycloak';
   /** A service that restarts on each save of its sources. */
   watch?: Service;
-  /** Settings of a service beyond what the stack gives it, once the stack's own identity provider is known. */
-  settings?: (at: {
-    issuer: string;
-    certificates: Certificates;
-  }) => Promise<Partial<Record<Service, Record<string, string>>>>;
   /** Runs and shows each part that is started; one printed line each unless given. */
   step?: Step;
 };
@@ -67,7 +62,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 async function open(
-  { home, idp, watch, settings, step = printed }: StackOptions,
+  { home, idp, watch, step = printed }: StackOptions,
   closing: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Stack> {
@@ -127,9 +122,7 @@ async function open(
     published: home.place('published-log'),
     providerClientKey: clientKey,
   };
-  const more = (await settings?.({ issuer: provider.issuer, certificates })) ?? {};
-  const environment = (service: Service) => ({ ...environmentOf(service, world), ...more[service] });
-  const at = (service: Service) => ({ service, home, env: environment(service) });
+  const at = (service: Service) => ({ service, home, env: environmentOf(service, world) });
 
   await step('migrations of five databases', async () => {
     const failed = (service: Service) => (error: unknown) => {
@@ -186,7 +179,7 @@ async function open(
       await start(service);
     },
     failed,
-    environmentOf: environment,
+    environmentOf: (service) => environmentOf(service, world),
     close,
   };
 }

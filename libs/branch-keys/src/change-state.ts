@@ -10,7 +10,7 @@ export async function setVersionState(
 ): Promise<boolean> {
   const changed = await query(
     `update branch_key_versions set state = $3, changed_at = case when state = $3 then changed_at else $4 end
-      where branch_key_id = $1 and number = $2 and state in ('decrypt-only', 'disabled') returning 1`,
+      where branch_key_id = $1 and number = $2 and state in ('decrypt-only', 'disabled') and destroy_after is null returning 1`,
     [branchKeyId, number, to, now],
   );
   return changed.length === 1;

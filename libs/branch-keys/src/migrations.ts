@@ -64,5 +64,10 @@ export const branchKeyMigrations = {
                  + get_byte(sealed, 59 + get_byte(sealed, 35) * 256 + get_byte(sealed, 36)) for 16), 'hex')::uuid
         end;
     `,
+    '0004-destruction': `
+      -- From then on no memory can hold the version any more, and its wrapped key goes (R33).
+      alter table branch_key_versions add column destroy_after timestamptz;
+      create index branch_key_versions_to_destroy on branch_key_versions (destroy_after) where state = 'disabled';
+    `,
   },
 };

@@ -7,11 +7,15 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'single-use/0001-single-use',
     'outbox/0001-outbox',
     'outbox/0002-batches',
+    'outbox/0003-groups',
     'branch-keys/0001-branch-keys',
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
+    'branch-keys/0004-destruction',
     'records/0001-records',
     'keys/0001-record-key-version',
+    'keys/0002-certificates-and-destructions',
     'record-versions/0001-record-versions',
+    'background-jobs/0001-background-jobs',
   ]);
 });

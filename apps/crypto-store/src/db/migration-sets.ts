@@ -1,4 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
+import { jobMigrations } from '@postern/bus';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
 import { keyMigrations } from './migrations/keys.ts';
@@ -12,6 +13,7 @@ export const migrationSets: readonly MigrationSet[] = [
   recordMigrations,
   keyMigrations,
   recordVersionMigrations,
+  jobMigrations,
 ];
 
 export const SERVICE_ROLE = 'crypto_store';

@@ -10,6 +10,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0001-branch-keys',
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
+    'branch-keys/0004-destruction',
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'key-proxy/0001-key-proxy',

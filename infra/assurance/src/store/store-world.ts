@@ -20,7 +20,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const app = fileURLToPath(new URL('../../../../apps/crypto-store/src/', import.meta.url));
-const RECORD_SCOPES = ['records:read', 'records:write', 'records:audit'];
 const READY_WITHIN_MS = 60_000;
 
 /** crypto-store as processes of their own, with real servers beside them and an issuer of tokens. */
@@ -30,7 +29,7 @@ export type Replica = {
   url: string;
   management: string;
   /** A workload's client of this replica. */
-  clientOf(workload: string, scopes?: readonly string[]): Promise<Client>;
+  clientOf(workload: string): Promise<Client>;
   /** What the process wrote to its log so far. */
   log(): Promise<string>;
   kill(): Promise<void>;
@@ -87,14 +86,11 @@ export async function openStoreWorld() {
     migration.ended.catch(() => {});
     if ((await migration.exit) !== 0) throw new Error('the migration failed');
 
-    const clientAt = async (
-      url: string,
-      workload: string,
-      scopes: readonly string[] = RECORD_SCOPES,
-    ): Promise<Client> => {
+    const clientAt = async (url: string, workload: string): Promise<Client> => {
       const identity = await postgres.authority.issue(workload);
       const postern = createPostern({ tls: () => identity, urls: { cryptoStore: url } });
       closing.add(() => postern.close());
+      const scopes = ['records:read', 'records:write', 'records:audit'];
       const bound = { clientId: workload, actors: [workload], boundTo: identity.thumbprint };
       const token = await issuer.mint({ audience: 'crypto-store', scopes, ...bound });
       return { postern, as: { token }, token };
@@ -128,7 +124,7 @@ export async function openStoreWorld() {
         return {
           url,
           management: `http://127.0.0.1:${management}`,
-          clientOf: (workload, scopes) => clientAt(url, workload, scopes),
+          clientOf: (workload) => clientAt(url, workload),
           log: () => readFile(logFile, 'utf8'),
           kill: () => server.kill(),
         };

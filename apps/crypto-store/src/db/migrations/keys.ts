@@ -8,5 +8,31 @@ export const keyMigrations: MigrationSet = {
       alter table records add column key_version uuid generated always as (sealed_key_version(sealed)) stored;
       create index records_by_key_version on records (key_version);
     `,
+    '0002-certificates-and-destructions': `
+      create table key_certificates (
+        id uuid primary key,
+        tenant text not null,
+        branch_key_id text not null references branch_key_owners (branch_key_id),
+        versions uuid[] not null,
+        certificate text not null,
+        created_at timestamptz not null
+      );
+      create index key_certificates_of_key on key_certificates (branch_key_id, created_at);
+      create table key_destructions (
+        id uuid primary key,
+        tenant text not null,
+        state text not null check (state in ('requested', 'approved', 'denied', 'destroyed', 'cancelled')),
+        requested_by text not null,
+        requested_at timestamptz not null,
+        approved_by text,
+        approved_at timestamptz,
+        not_before timestamptz,
+        denied_until timestamptz,
+        destroyed_at timestamptz,
+        complete_after timestamptz,
+        check (approved_by is null or approved_by <> requested_by)
+      );
+      create unique index key_destructions_open on key_destructions (tenant) where state in ('requested', 'approved', 'denied');
+    `,
   },
 };
