@@ -1,6 +1,7 @@
 import { type RedisClient, type RedisHandle } from '@postern/mtls';
 import { Counter, type Logger, type Now, type Registry } from '@postern/runtime';
 import { RESP_TYPES } from '@redis/client';
+import { gather } from './gather.ts';
 import { decodeEntry, encodeEntry, type CachedRecord } from './cache-entry.ts';
 
 /** Sealed records in Redis. It can be away, slow, emptied or forged: then it is a miss, never an error (R32). */
@@ -13,6 +14,8 @@ export type RecordCache = {
 
 const PREFIX = 'crypto-store:record:';
 const MAX_ENTRY_BYTES = 64 * 1024;
+/** Entries asked for by one command: 4 MiB at the most. */
+const MOST_GATHERED = 64;
 /** After a failure Redis is left alone for this long, so that a slow one does not slow every request. */
 const REST_MS = 1_000;
 /** A cache that takes longer is no cache. */
@@ -46,32 +49,35 @@ export function createRecordCache({
     if (typed?.of !== of) typed = { of, client: inBuffers(of) };
     return typed.client;
   };
-  const using = async <T>(operation: string, use: () => Promise<T>, otherwise: T): Promise<T> => {
+  const using = async <T>(operation: string, use: () => Promise<T>, otherwise: T, entries = 1): Promise<T> => {
     if (!redis.ready() || now().getTime() < restUntil) {
-      results.inc({ operation, result: 'skipped' });
+      results.inc({ operation, result: 'skipped' }, entries);
       return otherwise;
     }
     try {
       return await inTime(use());
     } catch (err) {
       restUntil = now().getTime() + REST_MS;
-      results.inc({ operation, result: 'failed' });
+      results.inc({ operation, result: 'failed' }, entries);
       logger.warn({ err }, 'the cache did not answer');
       return otherwise;
     }
   };
 
+  const nothing = (names: string[]): (CachedRecord | null)[] => names.map(() => null);
+  const look = async (names: string[]): Promise<(CachedRecord | null)[]> => {
+    const entries = (await buffers().mGet(names)).map(decodeEntry);
+    const hits = entries.filter((entry) => entry !== null).length;
+    results.inc({ operation: 'get', result: 'hit' }, hits);
+    results.inc({ operation: 'get', result: 'miss' }, entries.length - hits);
+    return entries;
+  };
+  const lookTogether = gather(MOST_GATHERED, (names: string[]) =>
+    using('get', () => look(names), nothing(names), names.length),
+  );
+
   return {
-    get: (address) =>
-      using(
-        'get',
-        async () => {
-          const entry = decodeEntry(await buffers().get(nameOf(address)));
-          results.inc({ operation: 'get', result: entry === null ? 'miss' : 'hit' });
-          return entry;
-        },
-        null,
-      ),
+    get: (address) => lookTogether(nameOf(address)),
     put: (address, record) => {
       const entry = encodeEntry(record);
       // A record that grew over the limit must not leave its older self behind.
