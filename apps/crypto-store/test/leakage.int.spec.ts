@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { leaksOf, newCanary } from '@postern/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openWorld, type Caller, type Replica, type World } from './crypto-store.ts';
 
@@ -14,23 +14,8 @@ beforeAll(async () => {
 
 afterAll(() => world.close());
 
-const canary = `canary-${randomBytes(12).toString('hex')}`;
-
-/** The canary as it would show in texts, dumps and encodings of either. */
-const shapes = [
-  canary,
-  Buffer.from(canary).toString('hex'),
-  encodeURIComponent(canary),
-  // Base64 of the canary at each of the three offsets, without the characters that depend on its neighbours.
-  ...[0, 1, 2].map((offset) =>
-    Buffer.from('x'.repeat(offset) + canary)
-      .toString('base64')
-      .slice(offset === 0 ? 0 : 4, -4),
-  ),
-];
-
-const leaks = (place: string, text: string): string[] =>
-  shapes.filter((shape) => text.includes(shape)).map((shape) => `${place}: ${shape}`);
+const canary = newCanary();
+const leaks = (place: string, text: string) => leaksOf(canary, place, text);
 
 /** Every row of every table, and every key and value of the cache. */
 async function stored(): Promise<{ rows: string; cache: string }> {

@@ -1,5 +1,9 @@
 import { type Case } from './assess.ts';
 import { stackCrashes } from './crashes/stack-crashes.ts';
+import { lokiForwarding } from './loki/loki-forwarding.ts';
+import { leakage } from './store/leakage.ts';
+import { lyingCache } from './store/lying-cache.ts';
+import { stolenDumps } from './store/stolen-dumps.ts';
 
 /** Every case, in the order of the table. */
-export const cases: Case[] = [stackCrashes];
+export const cases: Case[] = [stackCrashes, lyingCache, stolenDumps, leakage, lokiForwarding];

@@ -24,6 +24,11 @@ export type StackOptions = {
   idp: 'development' | 'keycloak';
   /** A service that restarts on each save of its sources. */
   watch?: Service;
+  /** Settings of a service beyond what the stack gives it, once the stack's own identity provider is known. */
+  settings?: (at: {
+    issuer: string;
+    certificates: Certificates;
+  }) => Promise<Partial<Record<Service, Record<string, string>>>>;
   /** Runs and shows each part that is started; one printed line each unless given. */
   step?: Step;
 };
@@ -62,7 +67,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 async function open(
-  { home, idp, watch, step = printed }: StackOptions,
+  { home, idp, watch, settings, step = printed }: StackOptions,
   closing: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Stack> {
@@ -122,7 +127,9 @@ async function open(
     published: home.place('published-log'),
     providerClientKey: clientKey,
   };
-  const at = (service: Service) => ({ service, home, env: environmentOf(service, world) });
+  const more = (await settings?.({ issuer: provider.issuer, certificates })) ?? {};
+  const environment = (service: Service) => ({ ...environmentOf(service, world), ...more[service] });
+  const at = (service: Service) => ({ service, home, env: environment(service) });
 
   await step('migrations of five databases', async () => {
     const failed = (service: Service) => (error: unknown) => {
@@ -179,7 +186,7 @@ async function open(
       await start(service);
     },
     failed,
-    environmentOf: (service) => environmentOf(service, world),
+    environmentOf: environment,
     close,
   };
 }

@@ -21,3 +21,6 @@ export { objectsOf } from './live/objects.ts';
 export { liveRealm, planRealm, type Plan, type Step } from './live/plan.ts';
 export { outputKinds, outputs, type OutputKind } from './outputs/index.ts';
 export { endpointsOf, issuerOf, NothingToGenerate, type OutputFile } from './outputs/output.ts';
+export { assess, chainHolds, type Assessed } from './evidence/assess.ts';
+export { assessmentResults, componentDefinition } from './evidence/oscal.ts';
+export { evidenceReport } from './evidence/report.ts';

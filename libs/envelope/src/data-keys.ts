@@ -1,7 +1,9 @@
+import { type KeyObject } from 'node:crypto';
 import { BranchKeyUnknown, type BranchKeySource } from './branch-key.ts';
 import { type EncryptionContext } from './context.ts';
 import { freshDataKey, unwrapDataKey, versionOf, type DataKey } from './data-key.ts';
 import { type Header } from './header.ts';
+import { keptMessageKey } from './kept-message-keys.ts';
 import { EnvelopeRefused } from './refused.ts';
 
 /**
@@ -11,8 +13,11 @@ import { EnvelopeRefused } from './refused.ts';
 export type DataKeys<At> = {
   /** A fresh data key, bound to that serialized context. */
   withFresh<T>(at: At, context: Buffer, use: (dataKey: DataKey) => T): Promise<T>;
-  /** The data key of a message whose context is the expected one. @throws EnvelopeRefused */
-  withOpened<T>(at: At, header: Header, use: (dataKey: Uint8Array) => T): Promise<T>;
+  /**
+   * The message key that `use` makes of the data key of a message whose context is the expected one. The source may keep
+   * it, and not ask `use` again for the same header. @throws EnvelopeRefused
+   */
+  withOpened(at: At, header: Header, use: (dataKey: Uint8Array) => KeyObject): Promise<KeyObject>;
 };
 
 /** Under which branch key, and bound to which context, a message is sealed, or expected to be. */
@@ -29,7 +34,7 @@ export function branchDataKeys(keys: BranchKeySource): DataKeys<SealedAt> {
       const { dataKey } = header;
       return refusingUnknown(
         keys.withVersion(branchKeyId, versionOf(dataKey), (branchKey) =>
-          use(unwrapDataKey(dataKey, branchKey, header)),
+          keptMessageKey(branchKey, header, () => use(unwrapDataKey(dataKey, branchKey, header))),
         ),
       );
     },

@@ -8,6 +8,7 @@ export { dropDatabase, ensureDatabase, type ServiceDatabase } from './postgres/d
 export { postgresForTests, type TestDatabase, type TestPostgres } from './postgres/for-tests.ts';
 export { ownerRoleOf, roleOf } from './postgres/logins.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
+export { leaksOf, newCanary, shapesOf } from './run/canary.ts';
 export { freePort } from './run/free-port.ts';
 export { tcpProxy, type TcpProxy } from './run/tcp-proxy.ts';
 export { startLeashed, type Leashed, type LeashedOptions } from './run/leash.ts';

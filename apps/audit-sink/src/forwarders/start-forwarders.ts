@@ -92,6 +92,9 @@ async function keepForwarding(
     );
     if (!until.ended()) await sleep(FOLLOW_MS, undefined, { signal: until.stop }).catch(() => undefined);
   }
+  // Another replica goes on: what this one last saw would stand beside what that one sees.
+  deps.metrics.lag.remove({ forwarder: forwarder.name });
+  deps.metrics.stopped.remove({ forwarder: forwarder.name });
 }
 
 function openTarget(target: TargetConfig, tls: Pick<TlsMaterial, 'current'>, now: Forward['now']): Target {

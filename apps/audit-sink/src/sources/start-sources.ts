@@ -69,7 +69,7 @@ async function follow(
   const { metrics, logger, now } = deps;
   while (!ended()) {
     for (const kind of ['user', 'admin'] as const) {
-      if (ended()) return;
+      if (ended()) break;
       const source = sourceOf(realm, kind);
       try {
         await pollEvents(deps, realm, kind, read);
@@ -82,6 +82,7 @@ async function follow(
     }
     await pause((realm.poll?.everySeconds ?? 10) * 1_000, stop);
   }
+  for (const kind of ['user', 'admin'] as const) metrics.polled.remove({ source: sourceOf(realm, kind) });
 }
 
 async function forgetOften(deps: StartSources, stop: AbortSignal, ended: () => boolean): Promise<void> {

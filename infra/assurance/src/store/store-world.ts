@@ -20,6 +20,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const app = fileURLToPath(new URL('../../../../apps/crypto-store/src/', import.meta.url));
+const RECORD_SCOPES = ['records:read', 'records:write', 'records:audit'];
 const READY_WITHIN_MS = 60_000;
 
 /** crypto-store as processes of their own, with real servers beside them and an issuer of tokens. */
@@ -29,7 +30,7 @@ export type Replica = {
   url: string;
   management: string;
   /** A workload's client of this replica. */
-  clientOf(workload: string): Promise<Client>;
+  clientOf(workload: string, scopes?: readonly string[]): Promise<Client>;
   /** What the process wrote to its log so far. */
   log(): Promise<string>;
   kill(): Promise<void>;
@@ -86,11 +87,14 @@ export async function openStoreWorld() {
     migration.ended.catch(() => {});
     if ((await migration.exit) !== 0) throw new Error('the migration failed');
 
-    const clientAt = async (url: string, workload: string): Promise<Client> => {
+    const clientAt = async (
+      url: string,
+      workload: string,
+      scopes: readonly string[] = RECORD_SCOPES,
+    ): Promise<Client> => {
       const identity = await postgres.authority.issue(workload);
       const postern = createPostern({ tls: () => identity, urls: { cryptoStore: url } });
       closing.add(() => postern.close());
-      const scopes = ['records:read', 'records:write', 'records:audit'];
       const bound = { clientId: workload, actors: [workload], boundTo: identity.thumbprint };
       const token = await issuer.mint({ audience: 'crypto-store', scopes, ...bound });
       return { postern, as: { token }, token };
@@ -124,7 +128,7 @@ export async function openStoreWorld() {
         return {
           url,
           management: `http://127.0.0.1:${management}`,
-          clientOf: (workload) => clientAt(url, workload),
+          clientOf: (workload, scopes) => clientAt(url, workload, scopes),
           log: () => readFile(logFile, 'utf8'),
           kill: () => server.kill(),
         };

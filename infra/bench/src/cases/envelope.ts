@@ -50,17 +50,19 @@ export const open: Case = {
   goal: { atLeast: 3 },
   prepare: () =>
     both(({ id, envelope, stock }) => {
-      const at = { branchKeyId: id, context: nextContext() };
-      const sealed = envelope.seal(randomBytes(ONE_KIB), at);
+      // More than message keys are kept: each is opened as if it were new.
+      const places = Array.from({ length: 6_000 }, () => ({ branchKeyId: id, context: nextContext() }));
+      const sealed = Promise.all(
+        places.map(async (at) => ({ at, message: await envelope.seal(randomBytes(ONE_KIB), at) })),
+      );
+      const inTurn = async <T>(open: (one: { at: (typeof places)[number]; message: Buffer }) => T) => {
+        const messages = await sealed;
+        let next = 0;
+        return perCpuSecond(() => open(messages[(next = (next + 1) % messages.length)]!));
+      };
       return {
-        ours: async () => {
-          const message = await sealed;
-          return perCpuSecond(() => envelope.open(message, at));
-        },
-        peer: async () => {
-          const message = await sealed;
-          return perCpuSecond(() => stock.open(message));
-        },
+        ours: () => inTurn(({ message, at }) => envelope.open(message, at)),
+        peer: () => inTurn(({ message }) => stock.open(message)),
       };
     }),
 };

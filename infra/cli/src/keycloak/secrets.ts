@@ -35,6 +35,15 @@ async function fromAge(reference: string, file: string, identity: string | undef
   }
 }
 
+/** A file sealed with age, by the identity of SOPS_AGE_KEY_FILE or of the document. @throws CommandFailed (78) */
+export const openAgeFile = (
+  file: string,
+  name: string,
+  document: PosternDocument | undefined,
+  terminal: Terminal,
+): Promise<string> =>
+  fromAge(name, file, terminal.environment['SOPS_AGE_KEY_FILE'] ?? document?.document.secrets?.identity_file);
+
 async function fromSops(reference: string, file: string, key: string): Promise<string> {
   try {
     const path = key

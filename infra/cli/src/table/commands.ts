@@ -18,6 +18,8 @@ export const commands: readonly Entry[] = [
   entry('show-config', 'every effective value and its origin', () => import('../commands/keycloak-show-config.ts')),
   entry('generate', "the document in another tool's words", () => import('../commands/generate.ts')),
   entry('apply', 'make a running Keycloak what the document says', () => import('../commands/apply.ts')),
+  entry('verify', 'check every control on a running Keycloak', () => import('../commands/verify.ts')),
+  entry('evidence', 'OSCAL and a report of a running Keycloak', () => import('../commands/evidence.ts')),
   entry('keycloak validate', 'check postern.toml', () => import('../commands/keycloak-validate.ts')),
   entry(
     'keycloak show-config',
@@ -45,5 +47,8 @@ export const commands: readonly Entry[] = [
     () => import('../commands/keycloak-client-rotate-secret.ts'),
   ),
   entry('policy check', 'hold a policy document to its expectations', () => import('../commands/policy-check.ts')),
+  entry('keycloak users import', "another provider's users", () => import('../commands/keycloak-users-import.ts')),
+  entry('keycloak backup', 'realms as the server has them, sealed', () => import('../commands/keycloak-backup.ts')),
+  entry('keycloak restore', 'make the realms of a backup', () => import('../commands/keycloak-restore.ts')),
   entry('completion', 'the completion script of a shell', () => import('../commands/completion.ts')),
 ];

@@ -41,8 +41,8 @@ export type KeycloakAdmin = {
   post(path: string, body: unknown): Promise<string>;
   put(path: string, body: unknown): Promise<void>;
   delete(path: string, body?: unknown): Promise<void>;
-  /** A request that only reads, though it is a POST (`partial-export`). */
-  ask<T>(path: string): Promise<T>;
+  /** A POST with an answer (`partial-export`, `partialImport`); not counted among the writes. */
+  ask<T>(path: string, body?: unknown): Promise<T>;
   /** How many requests have changed something. */
   writes(): number;
   /** Forgets the token: it names realms by role, and a new realm has new roles. */
@@ -120,7 +120,7 @@ export function openKeycloakAdmin(options: AdminOptions): KeycloakAdmin {
         throw error;
       }
     },
-    ask: async <T>(path: string) => parsed((await call('POST', path)).text) as T,
+    ask: async <T>(path: string, body?: unknown) => parsed((await call('POST', path, body)).text) as T,
     post: async (path, body) => (await write('POST', path, body)).location.split('/').at(-1) ?? '',
     put: async (path, body) => void (await write('PUT', path, body)),
     delete: async (path, body) => void (await write('DELETE', path, body)),

@@ -7,7 +7,7 @@ import type { Target } from './target.ts';
 
 export type LokiStream = { stream: Record<string, string>; values: [string, string][] };
 
-const KEYCLOAK = 'keycloak';
+const OF_KEYCLOAK: ReadonlySet<string> = new Set(['identity.user_event', 'identity.admin_event']);
 /** An event that came to the log so long after its time is placed where it was received: Loki takes no lines far behind. */
 const LATE_MS = 600_000;
 
@@ -40,7 +40,7 @@ export function lokiStreams(events: readonly LogEvent[], { personal }: { persona
   for (const logged of events) {
     const { event, receivedAt, index } = logged;
     const stream = {
-      job: event.action.startsWith('identity.') ? KEYCLOAK : 'postern',
+      job: OF_KEYCLOAK.has(event.action) ? 'keycloak' : 'postern',
       realm: realmOf(event),
       event_type: eventTypeOf(event),
       success: String(event.outcome === 'success'),

@@ -1,0 +1,99 @@
+import type { Dashboard } from '../dashboard.ts';
+
+export const services: Dashboard = {
+  uid: 'postern-services',
+  title: 'Postern: the services',
+  graphs: [
+    {
+      title: 'Requests',
+      source: 'prometheus',
+      unit: 'reqps',
+      queries: [
+        { expr: 'sum by (service) (rate(http_server_request_duration_seconds_count[5m]))', legend: '{{service}}' },
+      ],
+    },
+    {
+      title: 'Faults of ours',
+      source: 'prometheus',
+      unit: 'percentunit',
+      queries: [
+        {
+          expr: 'sum by (service) (rate(http_server_request_duration_seconds_count{status=~"5.."}[5m])) / sum by (service) (rate(http_server_request_duration_seconds_count[5m]))',
+          legend: '{{service}}',
+        },
+      ],
+    },
+    {
+      title: 'Answered within, 99th percentile',
+      source: 'prometheus',
+      unit: 's',
+      queries: [
+        {
+          expr: 'histogram_quantile(0.99, sum by (service, le) (rate(http_server_request_duration_seconds_bucket[5m])))',
+          legend: '{{service}}',
+        },
+      ],
+    },
+    {
+      title: 'Slowest routes, 99th percentile',
+      source: 'prometheus',
+      unit: 's',
+      queries: [
+        {
+          expr: 'topk(10, histogram_quantile(0.99, sum by (service, method, route, le) (rate(http_server_request_duration_seconds_bucket[5m]))))',
+          legend: '{{service}} {{method}} {{route}}',
+        },
+      ],
+    },
+    {
+      title: 'Refused by status',
+      source: 'prometheus',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: 'sum by (service, status) (rate(http_server_request_duration_seconds_count{status=~"4.."}[5m]))',
+          legend: '{{service}} {{status}}',
+        },
+      ],
+    },
+    {
+      title: 'Connections refused',
+      source: 'prometheus',
+      queries: [
+        {
+          expr: 'sum by (service, listener, cause) (rate(http_server_connections_refused_total[5m]))',
+          legend: '{{service}} {{listener}} {{cause}}',
+        },
+      ],
+    },
+    {
+      title: 'Event loop lag, 99th percentile',
+      source: 'prometheus',
+      unit: 's',
+      queries: [{ expr: 'max by (service) (nodejs_eventloop_lag_p99_seconds{service!=""})', legend: '{{service}}' }],
+    },
+    {
+      title: 'Memory',
+      source: 'prometheus',
+      unit: 'bytes',
+      queries: [{ expr: 'max by (service) (process_resident_memory_bytes{service!=""})', legend: '{{service}}' }],
+    },
+    {
+      title: 'CPU',
+      source: 'prometheus',
+      queries: [{ expr: 'sum by (service) (rate(process_cpu_seconds_total{service!=""}[5m]))', legend: '{{service}}' }],
+    },
+    {
+      title: 'Events recorded',
+      source: 'prometheus',
+      queries: [
+        { expr: 'sum by (service, result) (rate(postern_audit_events_total[5m]))', legend: '{{service}} {{result}}' },
+      ],
+    },
+    {
+      title: 'Events that wait for the database',
+      source: 'prometheus',
+      queries: [{ expr: 'max by (service) (postern_audit_waiting_events)', legend: '{{service}}' }],
+    },
+  ],
+};

@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { grafanaJson } from './dashboard.ts';
+import { dashboards } from './dashboards/index.ts';
+import { place, readRules } from './files.ts';
+import { knownMetrics, metricsIn } from './metrics.ts';
+
+const rules = readRules();
+const alerts = rules.filter(({ alert }) => alert !== undefined);
+
+test('every metric that a rule or a dashboard reads is one that a service has', async () => {
+  const known = await knownMetrics();
+  const graphs = Object.values(dashboards).flatMap(({ graphs: all }) => all);
+  const queries = graphs.filter(({ source }) => source === 'prometheus').flatMap(({ queries: own }) => own);
+  const read = [...rules, ...queries].flatMap(({ expr }) => metricsIn(expr));
+  expect(read.length).toBeGreaterThan(50);
+  expect([...new Set(read)].filter((name) => !known.has(name))).toEqual([]);
+  expect(metricsIn('rate(postern_audit_log_sizes_count[5m])').filter((name) => !known.has(name))).toHaveLength(1);
+});
+
+describe('each alert', () => {
+  const runbook = readFileSync(place('runbook.md'), 'utf8');
+  test.each(alerts.map((rule) => [rule.alert ?? '', rule] as const))('%s', (alert, rule) => {
+    expect(['page', 'ticket']).toContain(rule.labels?.['severity']);
+    expect(rule.annotations?.['summary']).toBeTruthy();
+    expect(rule.annotations?.['runbook']).toBe(`runbook.md#${alert.toLowerCase()}`);
+    expect(runbook).toContain(`\n## ${alert}\n`);
+  });
+  test('and no other is in the runbook', () => {
+    const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+    expect(headings.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
+  });
+});
+
+test.each(Object.keys(dashboards))('grafana/%s.json is what its source says', (name) => {
+  expect(JSON.parse(readFileSync(place(`grafana/${name}.json`), 'utf8'))).toEqual(grafanaJson(dashboards[name]!));
+});
