@@ -30,6 +30,7 @@ test('every route refuses what it must, from its declaration: the right 4xx, not
     urls: { api: world.urls.api ?? '', public: world.urls.public ?? '', management: world.urls.management ?? '' },
     dispatcher: portal.agent,
     anonymous,
+    params: { id: crypto.randomUUID() },
     // Its own routes take what it minted itself; a realm's token, which it exchanges, is the wrong kind there (R7).
     token: ({ audience, scopes, roles, kind }) =>
       kind === 'right'

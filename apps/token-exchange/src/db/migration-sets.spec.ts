@@ -7,6 +7,8 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'single-use/0001-single-use',
     'outbox/0001-outbox',
     'outbox/0002-batches',
+    'outbox/0003-groups',
+    'outbox/0004-trusted-key',
     'branch-keys/0001-branch-keys',
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
