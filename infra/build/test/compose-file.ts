@@ -9,13 +9,19 @@ export type ComposeService = {
   entrypoint?: string[];
   environment?: Record<string, string>;
   volumes?: string[];
+  configs?: { source: string; target: string }[];
   ports?: string[];
   networks: string[] | Record<string, { aliases: string[] }>;
   depends_on?: Record<string, { condition: string }>;
   user?: string;
   read_only?: boolean;
 };
-export type ComposeFile = { name: string; services: Record<string, ComposeService>; volumes: Record<string, unknown> };
+export type ComposeFile = {
+  name: string;
+  services: Record<string, ComposeService>;
+  volumes: Record<string, unknown>;
+  configs: Record<string, { file: string }>;
+};
 
 /** Reads a compose file as the engine would: anchors and merges resolved, variables filled in. @throws naming a variable that is required and absent */
 export function readComposeFile(path: string, variables: Record<string, string>): ComposeFile {

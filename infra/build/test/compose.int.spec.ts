@@ -107,6 +107,22 @@ test('every file that is mounted or named is made by compose:files, and only the
   expect(statSync(files).mode & 0o077).toBe(0);
 });
 
+test('what Prometheus and Grafana are given is in the repository, all of it is given, and every service is scraped', () => {
+  const given = Object.values(compose.services).flatMap(({ configs = [] }) => configs.map(({ source }) => source));
+  expect(given.toSorted()).toEqual(Object.keys(compose.configs).toSorted());
+  const sources = Object.values(compose.configs).map(({ file }) => join(root, 'docker', file));
+  expect(sources.filter((file) => !existsSync(file))).toEqual([]);
+  const observability = join(root, 'infra/observability');
+  const kept = ['prometheus/rules', 'grafana'].flatMap((folder) =>
+    readdirSync(join(observability, folder), { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => join(observability, folder, name)),
+  );
+  expect(sources).toEqual(expect.arrayContaining(kept));
+  const scraped = readFileSync(join(observability, 'prometheus/prometheus.yml'), 'utf8');
+  for (const name of names) expect(scraped).toContain(`targets: ['${name}:8081']`);
+});
+
 test('every address that is named is an alias in the file, at a port that its part listens on', () => {
   const ports = new Map<string, number[]>();
   for (const [name, { networks }] of Object.entries(compose.services)) {

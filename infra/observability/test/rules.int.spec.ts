@@ -19,6 +19,11 @@ describeWith(promtool, 'Prometheus', (program) => {
     expect(stdout.match(/SUCCESS/g)).toHaveLength(ruleFiles().length);
   });
 
+  test('takes the configuration that compose gives it', async () => {
+    const { stdout } = await run(program, ['check', 'config', place('prometheus/prometheus.yml')]);
+    expect(stdout).toContain(`${ruleFiles().length} rule files found`);
+  });
+
   test('fires each alert that is tried when it should, and not before', async () => {
     const tests = (await readdir(place('prometheus/tests'))).map((name) => place(`prometheus/tests/${name}`));
     const { stdout } = await run(program, ['test', 'rules', ...tests]);
