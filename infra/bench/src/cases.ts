@@ -1,9 +1,20 @@
 import { envelopeFloors } from './cases/envelope-floors.ts';
 import { open, seal } from './cases/envelope.ts';
+import { compile, plan } from './cases/keycloak.ts';
 import { retrieve } from './cases/retrieve.ts';
 import { idleMemory, start } from './cases/start.ts';
 import { cachedVerification } from './cases/token-verification.ts';
 import { type Case } from './measure.ts';
 
 /** Every case, in the order of the table. */
-export const cases: Case[] = [cachedVerification, seal, open, ...envelopeFloors, retrieve, start, idleMemory];
+export const cases: Case[] = [
+  cachedVerification,
+  seal,
+  open,
+  ...envelopeFloors,
+  retrieve,
+  start,
+  idleMemory,
+  compile,
+  plan,
+];

@@ -30,7 +30,8 @@ export type AdminOptions = {
 );
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
-const CALL_TIMEOUT_MS = 120_000;
+/** An import of a thousand clients takes Keycloak minutes. */
+const CALL_TIMEOUT_MS = 900_000;
 const EARLIER_MS = 10_000;
 
 export type KeycloakAdmin = {
