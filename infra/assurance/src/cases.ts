@@ -1,9 +1,19 @@
 import { type Case } from './assess.ts';
 import { stackCrashes } from './crashes/stack-crashes.ts';
+import { envelopeRefusals } from './envelope/refusals.ts';
+import { envelopeReuse } from './envelope/reuse.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { leakage } from './store/leakage.ts';
 import { lyingCache } from './store/lying-cache.ts';
 import { stolenDumps } from './store/stolen-dumps.ts';
 
 /** Every case, in the order of the table. */
-export const cases: Case[] = [stackCrashes, lyingCache, stolenDumps, leakage, lokiForwarding];
+export const cases: Case[] = [
+  stackCrashes,
+  envelopeRefusals,
+  envelopeReuse,
+  lyingCache,
+  stolenDumps,
+  leakage,
+  lokiForwarding,
+];
