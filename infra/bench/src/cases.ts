@@ -1,3 +1,4 @@
+import { auditProducer } from './cases/audit-producer.ts';
 import { envelopeFloors } from './cases/envelope-floors.ts';
 import { open, seal } from './cases/envelope.ts';
 import { compile, plan } from './cases/keycloak.ts';
@@ -17,4 +18,5 @@ export const cases: Case[] = [
   idleMemory,
   compile,
   plan,
+  ...auditProducer,
 ];
