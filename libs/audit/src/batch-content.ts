@@ -8,9 +8,11 @@ export type BatchContent = { content: Buffer; bytes: number };
 
 const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
-/** Packs and compresses entries (Zstandard, RFC 8878); what does not become shorter stays as it is. */
-export function packContent(entries: readonly PackedEntry[]): BatchContent {
-  const packed = packEntries(entries);
+/** Packs and compresses entries; see `compressContent`. */
+export const packContent = (entries: readonly PackedEntry[]): BatchContent => compressContent(packEntries(entries));
+
+/** Compresses packed entries (Zstandard, RFC 8878); what does not become shorter stays as it is. */
+export function compressContent(packed: Buffer): BatchContent {
   const compressed = zstdCompressSync(packed, FAST);
   return { content: compressed.length < packed.length ? compressed : packed, bytes: packed.length };
 }

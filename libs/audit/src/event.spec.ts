@@ -129,3 +129,11 @@ test('what is in order already has the same canonical bytes as when it is not (R
   expect(canonicalBytes({ 9: 1, 10: 2 })).toEqual(new TextEncoder().encode('{"10":2,"9":1}'));
   expect(canonicalBytes({ a: new Date(0) })).toEqual(new TextEncoder().encode('{"a":"1970-01-01T00:00:00.000Z"}'));
 });
+
+test('an event that was made here has the bytes of one that was looked through, also with characters that have none (RFC 8785)', () => {
+  const odd = { ...draft, resource: { type: 'record', id: 'a\\ud800b ✓ 😀 "' } };
+  const event = newEvent(odd, now);
+  expect(canonicalBytes(event)).toEqual(canonicalBytes(structuredClone(event)));
+  const lone = newEvent({ ...draft, resource: { type: 'record', id: '\ud800' } }, now);
+  expect(() => canonicalBytes(lone)).toThrow(TypeError);
+});

@@ -14,6 +14,7 @@ export {
   type Watermark,
 } from './batch.ts';
 export {
+  compressContent,
   digestOfContent,
   joinBatch,
   openBatch,

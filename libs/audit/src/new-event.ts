@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { knownInOrder } from './canonical-bytes.ts';
 import { auditEvent, type AuditEvent } from './event.ts';
 
 /** What the caller knows; id, time and version are stamped here. */
@@ -13,7 +14,7 @@ export type EventDraft = Omit<AuditEvent, 'v' | 'id' | 'time'>;
 export function newEvent(draft: EventDraft, now: Date): AuditEvent {
   const event = { v: 1, id: randomUUIDv7(), time: now.toISOString(), ...draft };
   const checked = auditEvent.safeParse(event);
-  if (checked.success) return checked.data;
+  if (checked.success) return knownInOrder(checked.data);
   const where = checked.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   throw new TypeError(`Not an audit event (${draft.action}): ${where.join('; ')}`);
 }

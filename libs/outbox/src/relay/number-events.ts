@@ -4,6 +4,7 @@ import {
   BATCH_MAX_ENTRIES,
   chainHash,
   commitmentOf,
+  compressContent,
   entryLeaf,
   packContent,
   unpackEntries,
@@ -50,7 +51,9 @@ export async function numberEvents(
       last: seq + entries.length,
       previous,
       hash: linksOf({ producer, epoch, first: seq + 1, previous, entries }).at(-1)!,
-      ...packContent(entries),
+      ...(groups.every(({ stale }) => stale === null)
+        ? compressContent(Buffer.concat(groups.map(({ body }) => body)))
+        : packContent(entries)),
     };
     await insertBatch(client, made, groups);
     await client.query({
