@@ -48,7 +48,16 @@ export async function compose(
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres({ ...config.postgres, tls, applicationName: SERVICE }));
     const { query } = postgres;
-    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics, now }));
+    const audit = closing.after(
+      await openAudit({
+        postgres,
+        replication: profile.name === 'fedramp-low' ? 'any' : 'quorum',
+        producer: SERVICE,
+        logger,
+        metrics,
+        now,
+      }),
+    );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const keys = closing.after(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
@@ -102,7 +111,19 @@ export async function compose(
         bus.worker({ queue: AUDIT_QUEUE, of: producer }, (payload) => consume(payload, producer));
       }
       const sink = { watermark: (producer: string, from: number) => readWatermark(query, key, { producer, from }) };
-      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      closing.after(
+        await startRelay({
+          postgres,
+          producer: SERVICE,
+          bus,
+          tls,
+          sink,
+          logger,
+          metrics,
+          now,
+          logKey: config.bus.logKey,
+        }),
+      );
       if (forwarders) {
         const options = {
           ...config.postgres,

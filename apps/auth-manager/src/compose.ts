@@ -36,7 +36,16 @@ export async function compose(
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
     const { query, db } = postgres;
-    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics, now }));
+    const audit = closing.after(
+      await openAudit({
+        postgres,
+        replication: profile.name === 'fedramp-low' ? 'any' : 'quorum',
+        producer: SERVICE,
+        logger,
+        metrics,
+        now,
+      }),
+    );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const keys = closing.after(
       await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
@@ -92,7 +101,19 @@ export async function compose(
         await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
-      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      closing.after(
+        await startRelay({
+          postgres,
+          producer: SERVICE,
+          bus,
+          tls,
+          sink,
+          logger,
+          metrics,
+          now,
+          logKey: config.bus.logKey,
+        }),
+      );
       const finishing = { db, sequence, lock, vault, provider, audit, logger, now };
       const rounds = [
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },

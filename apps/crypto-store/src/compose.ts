@@ -44,7 +44,15 @@ export async function compose(
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
     const audit = closing.after(
-      await openAudit({ postgres, producer: SERVICE, guards: { ...guards, ...keyGuards }, logger, metrics, now }),
+      await openAudit({
+        postgres,
+        replication: profile.name === 'fedramp-low' ? 'any' : 'quorum',
+        producer: SERVICE,
+        guards: { ...guards, ...keyGuards },
+        logger,
+        metrics,
+        now,
+      }),
     );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
@@ -97,7 +105,19 @@ export async function compose(
         await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
-      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now }));
+      closing.after(
+        await startRelay({
+          postgres,
+          producer: SERVICE,
+          bus,
+          tls,
+          sink,
+          logger,
+          metrics,
+          now,
+          logKey: config.bus.logKey,
+        }),
+      );
       const { deletedDays } = config;
       closing.after(startSweep({ db, audit, service: SERVICE, deletedDays, logger, now }));
       const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });

@@ -30,7 +30,16 @@ export async function compose(
     const registry = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
-    const audit = closing.after(await openAudit({ postgres, producer: SERVICE, logger, metrics: registry, now }));
+    const audit = closing.after(
+      await openAudit({
+        postgres,
+        replication: profile.name === 'fedramp-low' ? 'any' : 'quorum',
+        producer: SERVICE,
+        logger,
+        metrics: registry,
+        now,
+      }),
+    );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
     const keys = closing.after(
@@ -85,7 +94,19 @@ export async function compose(
         await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
-      closing.after(await startRelay({ postgres, producer: SERVICE, bus, tls, sink, logger, metrics: registry, now }));
+      closing.after(
+        await startRelay({
+          postgres,
+          producer: SERVICE,
+          bus,
+          tls,
+          sink,
+          logger,
+          metrics: registry,
+          now,
+          logKey: config.bus.logKey,
+        }),
+      );
       const rounds = [
         { name: 'forget_revocations', run: sequence.forget },
         { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },

@@ -119,6 +119,11 @@ export const busSettings = {
   POSTERN_BUS_TLS_CA_PATH: setting(path, "PEM file with the CA of the bus server's certificate.", {
     example: '/run/bus-tls/ca.crt',
   }),
+  POSTERN_AUDIT_LOG_KEY: setting(
+    z.string().max(1024).optional(),
+    "The log's verifier key, pinned: the relay believes no other but those that it endorsed (R27). Default: the first one seen.",
+    { example: 'audit.example.com+8d4c2a11+AYk...' },
+  ),
 } satisfies Settings;
 
 export const rootKeySettings = {

@@ -4,7 +4,13 @@ import { parseSettings, type Parsed } from './setting.ts';
 
 export type TlsPaths = { readonly cert: string; readonly key: string; readonly ca: string };
 export type PostgresConfig = { readonly url: string; readonly poolSize: number };
-export type BusConfig = { readonly url: string; readonly password: Secret | undefined; readonly tls: TlsPaths };
+export type BusConfig = {
+  readonly url: string;
+  readonly password: Secret | undefined;
+  readonly tls: TlsPaths;
+  /** The log's pinned verifier key (R27). */
+  readonly logKey: string | undefined;
+};
 
 /** The Postgres settings in the shape that `openPostgres` takes. */
 export const postgresConfig = (read: Parsed<typeof postgresSettings>): PostgresConfig => ({
@@ -21,6 +27,7 @@ export const busConfig = (read: Parsed<typeof busSettings>): BusConfig => ({
     key: read.POSTERN_BUS_TLS_KEY_PATH,
     ca: read.POSTERN_BUS_TLS_CA_PATH,
   },
+  logKey: read.POSTERN_AUDIT_LOG_KEY,
 });
 
 /** What the migration entry point needs, and no more: it runs where the service's own secrets are not. */
