@@ -1,5 +1,6 @@
 import { auditProducer } from './cases/audit-producer.ts';
 import { envelopeFloors } from './cases/envelope-floors.ts';
+import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
 import { compile, plan } from './cases/keycloak.ts';
 import { retrieve } from './cases/retrieve.ts';
@@ -14,6 +15,8 @@ export const cases: Case[] = [
   open,
   ...envelopeFloors,
   retrieve,
+  append,
+  addLatency,
   start,
   idleMemory,
   compile,
