@@ -48,7 +48,9 @@ function explained(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof Error && error.name === 'PosternError') {
     const { status, code, message } = error as Error & FromService;
     red(message);
-    return status !== undefined || code === 'receipt_refused' ? exitCodes.refused : exitCodes.unreachable;
+    return status !== undefined || code === 'receipt_refused' || code === 'export_refused'
+      ? exitCodes.refused
+      : exitCodes.unreachable;
   }
   const { message } = error as { message?: unknown };
   red(typeof message === 'string' ? message : 'failed');

@@ -20,8 +20,8 @@ export class LogAltered extends Error {
 export type LogSource = {
   /** Entries of a bundle, from its first on. */
   bundle(index: number, width: number): Promise<readonly Buffer[]>;
-  /** Hashes of a tile, from its first on. */
-  tile(level: number, index: number, width: number): Promise<readonly Buffer[]>;
+  /** Hashes of a tile, from its first on; null where the source has none of that level. */
+  tile(level: number, index: number, width: number): Promise<readonly Buffer[] | null>;
 };
 
 /** An entry's own word on its place in a chain of entries: each names the hash of the one before it. */
@@ -64,7 +64,7 @@ export async function verifyTree(source: LogSource, verification: Verification):
     const width = tileWidth({ level: 0, index }, size);
     const [entries, hashes] = await Promise.all([source.bundle(index, width), source.tile(0, index, width)]);
     for (let i = 0; i < width; i += 1) {
-      const [entry, hash] = [entries[i], hashes[i]];
+      const [entry, hash] = [entries[i], hashes?.[i]];
       if (!entry || !hash) throw suspect ?? new LogAltered('entry_missing', begin + i);
       const own = leafHash(entry);
       if (!own.equals(hash)) throw suspect ?? new LogAltered('leaf_differs', begin + i);
@@ -95,7 +95,7 @@ async function edgeBefore(source: LogSource, from: number, size: number): Promis
   for (const node of nodesOf({ begin: 0, end: from })) {
     const { tile, begin, count } = tileOf(node);
     const held = await source.tile(tile.level, tile.index, tileWidth(tile, size));
-    const part = held.slice(begin, begin + count);
+    const part = held?.slice(begin, begin + count) ?? [];
     if (part.length < count) throw new LogAltered('tile_missing', node.index * 2 ** node.level);
     hashes.push(subtreeHash(part));
   }
@@ -120,7 +120,7 @@ function createLinks() {
 }
 
 function createUpperTiles(source: LogSource, size: number) {
-  const held = new Map<number, { index: number; hashes: readonly Buffer[] }>();
+  const held = new Map<number, { index: number; hashes: readonly Buffer[] | null }>();
   return {
     async holds({ level, index, hash }: Completed): Promise<boolean> {
       const tile = { level: level / TILE_HEIGHT, index: Math.floor(index / TILE_WIDTH) };
@@ -129,7 +129,7 @@ function createUpperTiles(source: LogSource, size: number) {
         current = { index: tile.index, hashes: await source.tile(tile.level, tile.index, tileWidth(tile, size)) };
         held.set(tile.level, current);
       }
-      return current.hashes[index % TILE_WIDTH]?.equals(hash) ?? false;
+      return current.hashes === null || (current.hashes[index % TILE_WIDTH]?.equals(hash) ?? false);
     },
   };
 }

@@ -62,6 +62,6 @@ async function readPart(
   }
   const source = logSource(query);
   const parts = await (entries ? source.bundle(index, width) : source.tile(height, index, width));
-  if (parts.length < width) throw problem('tile_given_up');
+  if (!parts || parts.length < width) throw problem('tile_given_up');
   return entries ? encodeEntries(parts) : Buffer.concat(parts);
 }

@@ -1,39 +1,100 @@
 import { readFileSync } from 'node:fs';
-import { type EventReceipt, verifyReceipt } from '@postern/client';
+import { type EventReceipt, ExportRefused, verifyExport, verifyReceipt } from '@postern/client';
+import { LogAltered, NoteRefused } from '@postern/transparency';
+import { folderLog } from '../log/folder-log.ts';
+import { openLiveLog } from '../log/live-log.ts';
+import { verifyRecords } from '../log/verify-records.ts';
+import { verifyWhole, type Log } from '../log/verify-whole.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 
 export const command = defineCommand({
-  takes: 'RECEIPT',
-  positionals: [1, 1],
-  about: 'Checks offline that an event is in the log: the answer of GET /v1/events/ID/receipt, in a file.',
+  takes: '[RECEIPT|EXPORT|FOLDER]',
+  positionals: [0, 1],
+  about:
+    'Verifies the log without its database, and names the first entry that does not fit: a receipt or an export in a file, a published log in a folder, offline; or with --live the log of the development stack, entry by entry.',
   options: {
     key: {
       type: 'string',
       value: 'KEY|@FILE',
-      about: "the log's verifier line, kept from before (GET /v1/log/key): a receipt's own key proves nothing",
+      about: "the log's verifier line, kept from before (GET /v1/log/key): a log's own word proves nothing",
     },
-    json: { type: 'boolean', about: 'the verified event' },
+    live: { type: 'boolean', about: 'the log of the development stack, through its tiles' },
+    records: {
+      type: 'boolean',
+      about: "every record's version and hash at crypto-store against the log's last write of it (R34)",
+    },
+    since: {
+      type: 'string',
+      value: 'FILE',
+      about: 'a checkpoint that was kept from before: the log must extend it; with --live',
+    },
+    as: { type: 'string', value: 'NAME', default: 'audrey', about: 'the auditor of the development stack' },
+    json: { type: 'boolean', about: 'what was verified, as JSON' },
   },
-  async run({ values, positionals: [file = ''] }, terminal) {
-    if (values.key === undefined) throw new CommandFailed(exitCodes.usage, 'postern audit verify RECEIPT needs --key');
-    const logKey = values.key.startsWith('@') ? textOf(values.key.slice(1)) : values.key;
-    const { event, index, treeSize, origin } = verifyReceipt(receiptIn(file), { logKey });
-    terminal.out(
-      values.json
-        ? JSON.stringify({ event, index, treeSize, origin })
-        : `${event.id} is entry ${index} of ${treeSize} in ${origin}`,
-    );
-    return exitCodes.done;
+  async run({ values, positionals: [file] }, terminal) {
+    const said = (value: object, line: string) => {
+      terminal.out(values.json ? JSON.stringify(value) : line);
+      return exitCodes.done;
+    };
+    const logKey = keyIn(values.key);
+    try {
+      if (values.records || values.live) {
+        const live = await openLiveLog(terminal.folder, values.as);
+        try {
+          if (values.records) {
+            const found = await verifyRecords(live, logKey);
+            return said(found, `${found.records} records stand as the log says they were last written`);
+          }
+          const since = values.since === undefined ? undefined : textOf(values.since);
+          return whole(await live.log(), logKey, since);
+        } finally {
+          await live.close();
+        }
+      }
+      if (file === undefined)
+        throw new CommandFailed(exitCodes.usage, 'postern audit verify RECEIPT|EXPORT|FOLDER, or --live');
+      const folder = folderLog(file);
+      if (folder) return await whole(folder, logKey);
+      const text = textOf(file);
+      if (text.startsWith('{"log"')) {
+        const verified = await verifyExport(text.split('\n'), { logKey });
+        return said(
+          verified,
+          `${verified.events} events of ${verified.origin}, entries ${verified.begin} to ${verified.end} of ${verified.treeSize}: none is missing`,
+        );
+      }
+      const { event, index, treeSize, origin } = verifyReceipt(receiptIn(file, text), { logKey });
+      return said({ event, index, treeSize, origin }, `${event.id} is entry ${index} of ${treeSize} in ${origin}`);
+    } catch (error) {
+      if (error instanceof LogAltered || error instanceof ExportRefused || error instanceof NoteRefused) {
+        const index = 'index' in error ? error.index : null;
+        if (values.json) terminal.out(JSON.stringify({ refused: error.message, index }));
+        throw new CommandFailed(exitCodes.refused, error.message);
+      }
+      throw error;
+    }
+
+    async function whole(log: Log, key: string, since?: string) {
+      const { entries, size, origin } = await verifyWhole(log, key, since);
+      return said(
+        { entries, size, origin },
+        `${entries} of ${size} entries of ${origin} verified, up to the signed root`,
+      );
+    }
   },
 });
 
-function receiptIn(file: string): EventReceipt {
+function keyIn(key: string | undefined): string {
+  if (key === undefined) throw new CommandFailed(exitCodes.usage, 'postern audit verify RECEIPT needs --key');
+  return (key.startsWith('@') ? textOf(key.slice(1)) : key).trim();
+}
+
+function receiptIn(file: string, text: string): EventReceipt {
   try {
-    return JSON.parse(textOf(file)) as EventReceipt;
-  } catch (error) {
-    if (error instanceof CommandFailed) throw error;
-    throw new CommandFailed(exitCodes.usage, `${file} is not a receipt`);
+    return JSON.parse(text) as EventReceipt;
+  } catch {
+    throw new CommandFailed(exitCodes.usage, `${file} is neither a receipt nor an export`);
   }
 }
 

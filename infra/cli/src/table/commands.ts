@@ -7,7 +7,11 @@ import { entry, type Entry } from './command.ts';
 export const commands: readonly Entry[] = [
   entry('call', 'call a service over mTLS', () => import('../commands/call.ts')),
   entry('token', 'a token of the development stack', () => import('../commands/token.ts')),
-  entry('audit verify', "check an event's receipt, offline", () => import('../commands/audit-verify.ts')),
+  entry(
+    'audit verify',
+    'verify a receipt, an export, a published log, or the live log',
+    () => import('../commands/audit-verify.ts'),
+  ),
   entry(
     'aws bootstrap',
     'what the aws-kms root key needs in an AWS account',

@@ -1,0 +1,24 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeEntries, leafHash, tilePath } from '@postern/transparency';
+import { type Log } from './verify-whole.ts';
+
+/**
+ * A log as audit-sink publishes it into a folder: a checkpoint and its entry bundles. There are no tiles of hashes: an entry
+ * that does not fit shows at the root, and by the chain of its producer. Null for what is no folder.
+ */
+export function folderLog(path: string): Log | null {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return null;
+  const bundle = (index: number, width: number): Buffer[] => {
+    const file = join(path, tilePath('entries', index, width));
+    return existsSync(file) ? decodeEntries(readFileSync(file)) : [];
+  };
+  return {
+    checkpoint: readFileSync(join(path, 'checkpoint'), 'utf8'),
+    keys: [],
+    source: {
+      bundle: async (index, width) => bundle(index, width),
+      tile: async (level, index, width) => (level === 0 ? bundle(index, width).map(leafHash) : null),
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import {
+  LogAltered,
+  openCheckpoint,
+  parseVerifier,
+  TILE_WIDTH,
+  verifiersFrom,
+  verifyTree,
+  type Link,
+  type LogSource,
+} from '@postern/transparency';
+
+/** A log to verify, wherever it is read from. */
+export type Log = {
+  source: LogSource;
+  checkpoint: string;
+  /** Every key that it says it ever had. */
+  keys: readonly { verifier: string; generation: number; endorsement: string | null }[];
+};
+
+/**
+ * Verifies every entry that a log still has: each against its hash, the chain of its producer, the tiles and the signed root.
+ *
+ * @param logKey the verifier line that is trusted; keys that follow it must be endorsed, one by the other.
+ * @param since an older checkpoint under a trusted key.
+ * @throws LogAltered naming the first entry that does not fit; NoteRefused for a checkpoint that no trusted key signed
+ */
+export async function verifyWhole(
+  { source, checkpoint: note, keys }: Log,
+  logKey: string,
+  since?: string,
+): Promise<{ entries: number; size: number; origin: string }> {
+  const verifiers = verifiersFrom(logKey, keys);
+  const origin = parseVerifier(logKey).name;
+  const checkpoint = openCheckpoint(note, origin, verifiers);
+  const older = since === undefined ? [] : [openCheckpoint(since, origin, verifiers)];
+  const shrunk = older.find(({ size }) => size > checkpoint.size);
+  if (shrunk) throw new LogAltered('log_truncated', checkpoint.size);
+  const from = await firstHeld(source, checkpoint.size);
+  const entries = await verifyTree(source, { checkpoint, older, from, linkOf });
+  return { entries, size: checkpoint.size, origin };
+}
+
+/** The first bundle that is still there: those before it were given up, whole. */
+async function firstHeld(source: LogSource, size: number): Promise<number> {
+  const bundles = Math.ceil(size / TILE_WIDTH);
+  const there = async (index: number) =>
+    (await source.bundle(index, Math.min(TILE_WIDTH, size - index * TILE_WIDTH))).length > 0;
+  if (bundles === 0 || (await there(0))) return 0;
+  let [gone, held] = [0, bundles - 1];
+  while (held - gone > 1) {
+    const middle = Math.floor((gone + held) / 2);
+    if (await there(middle)) held = middle;
+    else gone = middle;
+  }
+  return held * TILE_WIDTH;
+}
+
+type EntryLeaf = { kind: string; producer: string; epoch: number; seq: number; previous: string };
+
+/** An event's entry names the hash of its producer's entry before it (R22); the receipt of a batch names none. */
+function linkOf(entry: Buffer): Link | null {
+  const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf;
+  if (leaf.kind !== 'entry') return null;
+  return { chain: leaf.producer, epoch: leaf.epoch, seq: leaf.seq, previous: leaf.previous };
+}
