@@ -1,8 +1,11 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { systemNow } from '@postern/runtime';
+import type { CopyLives } from './erasure/erase-person.ts';
 import { problems } from './problems.ts';
 import { checkpoint, logKey, logKeys } from './routes/checkpoint.ts';
 import { countEvents } from './routes/count-events.ts';
 import { type ReadLog } from './routes/deps.ts';
+import { erasePersonRoute } from './routes/erase-person.ts';
 import { eventReceipt } from './routes/event-receipt.ts';
 import { exportRoute } from './routes/export-events.ts';
 import { listEventsRoute } from './routes/list-events.ts';
@@ -24,13 +27,15 @@ export type AppDeps = ReadLog & {
   identityEvents: PushIdentityEvents | null;
   /** Null: tenants have no webhooks. */
   webhooks: Webhooks | null;
+  /** How long copies of what is erased live elsewhere (R28). */
+  copyLives: CopyLives;
   /** A replica that is only a worker has no routes of its own. */
   serves: boolean;
   http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
 };
 
 /** The service as its routes. No I/O happens here. */
-export function createApp({ http, producers, serves, identityEvents, webhooks, ...log }: AppDeps): App {
+export function createApp({ http, producers, serves, copyLives, identityEvents, webhooks, ...log }: AppDeps): App {
   const workloads = http.workloads.workloads.map(({ name }) => name);
   // Streams end when the replica drains; the app that knows is made from them.
   const isDraining = async () => 'draining' in (await app.health.readiness()).checks;
@@ -40,6 +45,7 @@ export function createApp({ http, producers, serves, identityEvents, webhooks, .
     streamEvents(log, isDraining),
     eventReceipt(log),
     exportRoute(log),
+    erasePersonRoute(log, copyLives, http.now ?? systemNow),
     checkpoint(log, workloads),
     logKey(log, workloads),
     logKeys(log, workloads),

@@ -24,6 +24,7 @@ import { openPlace } from './publication/open-place.ts';
 import { startPublishing } from './publication/publish.ts';
 import { assertExtendsPublished } from './publication/restore.ts';
 import { watchRestore } from './publication/watch-restore.ts';
+import { startRetention } from './retention/retention.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
 import { createPseudonyms } from './subjects/pseudonyms.ts';
@@ -32,6 +33,10 @@ import { createSubjects, NO_TENANT } from './subjects/subjects.ts';
 
 /** Of the pool that forwarders have to themselves; one holds their lease. */
 const FORWARDER_CONNECTIONS = 4;
+
+/** How long relays keep what the log holds, and the bus failed jobs. */
+const PRODUCERS_KEEP_HOURS = 1;
+const BUS_KEEPS_HOURS = 24;
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -101,6 +106,7 @@ export async function compose(
       closing.after(
         await watchRestore({ postgres, audit, acceptLoss: config.acceptLoss, logger, metrics: logMetrics, now }),
       );
+      closing.after(startRetention({ postgres, days: config.retentionDays, logger, now }));
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
@@ -150,6 +156,7 @@ export async function compose(
       webhooks: forwarders?.webhooks
         ? { query, db: postgres.db, keys, egressRules: webhookRules(forwarders), fips: base.fips, now }
         : null,
+      copyLives: { backupDays: config.backupDays, producerHours: PRODUCERS_KEEP_HOURS, busHours: BUS_KEEPS_HOURS },
       serves: base.role !== 'worker',
       http: {
         verifier,

@@ -22,6 +22,7 @@ import {
 import { z } from 'zod';
 import { forwardersDocument, type ForwardersConfig } from './forwarders/forwarders-config.ts';
 import type { PublishTo } from './publication/open-place.ts';
+import { RETENTION_DAYS } from './retention/retention.ts';
 import { sourcesDocument, type SourcesConfig } from './sources/sources-config.ts';
 
 /** Names with commas between them. */
@@ -63,6 +64,16 @@ export const settings = {
     "JSON file that says where the log's events are forwarded to, and where tenants' webhooks may go. Without it: nowhere.",
     { example: '/run/postern/forwarders.json' },
   ),
+  POSTERN_AUDIT_RETENTION_DAYS: setting(
+    z.coerce.number().int().min(1).max(36_500).optional(),
+    'How long events are kept, in whole tiles. Default and least: 365 days, 1095 in `fedramp-high`.',
+    { example: '730' },
+  ),
+  POSTERN_AUDIT_BACKUP_DAYS: setting(
+    z.coerce.number().int().min(0).max(3_650),
+    'How long backups of this database and of its producers are kept: an erasure is complete after them (R28).',
+    { default: 35 },
+  ),
   POSTERN_AUDIT_ACCEPT_LOSS: setting(
     z.coerce.number().int().min(1).optional(),
     'After a restore: the size of the log whose missing events are given up, as the log names it when producers cannot send them again (R27).',
@@ -80,6 +91,8 @@ export type Config = {
   readonly origin: string;
   readonly publishTo: PublishTo | null;
   readonly acceptLoss: number | null;
+  readonly retentionDays: number;
+  readonly backupDays: number;
   readonly sources: SourcesConfig | null;
   readonly forwarders: ForwardersConfig | null;
 };
@@ -113,6 +126,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
     publishTo: publishTo(base, rootKey, read.POSTERN_AUDIT_PUBLISH_TO),
     acceptLoss: read.POSTERN_AUDIT_ACCEPT_LOSS ?? null,
+    retentionDays: retentionDays(base, read.POSTERN_AUDIT_RETENTION_DAYS),
+    backupDays: read.POSTERN_AUDIT_BACKUP_DAYS,
     sources,
     forwarders,
     origin: read.POSTERN_AUDIT_ORIGIN ?? `${trust.trustDomain}/audit`,
@@ -133,4 +148,13 @@ function publishTo({ profile }: BaseConfig, rootKey: RootKeyConfig, url: string 
   throw new ConfigurationError([
     'POSTERN_AUDIT_PUBLISH_TO: a bucket is reached with the role of the `aws-kms` root key',
   ]);
+}
+
+/** @throws ConfigurationError for less than the profile asks for */
+function retentionDays({ profile }: BaseConfig, days: number | undefined): number {
+  const least = RETENTION_DAYS[profile];
+  if (days !== undefined && days < least) {
+    throw new ConfigurationError([`POSTERN_AUDIT_RETENTION_DAYS: ${profile} keeps events for ${least} days at least`]);
+  }
+  return days ?? least;
 }

@@ -4,6 +4,7 @@ import { type ProblemTable } from '@postern/http';
 export const problems = {
   event_not_found: { status: 404, title: 'There is no such event' },
   log_empty: { status: 404, title: 'The log has no signed checkpoint yet' },
+  subject_not_found: { status: 404, title: 'The log holds nothing of this person' },
   tile_not_found: { status: 404, title: 'The log has no such tile' },
   tile_given_up: { status: 410, title: 'The log no longer keeps these entries' },
   tree_size_unknown: { status: 422, title: 'The log has no signed tree of that size' },

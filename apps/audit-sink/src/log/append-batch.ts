@@ -127,15 +127,17 @@ async function place(client: pg.ClientBase, prepared: PreparedBatch, at: Place):
   // Every link holds the one before it: when the last entry that both have is the same, so are all before it.
   const shared = batch.epoch === at.epoch ? Math.min(last, at.seq) : last;
   const stands = await leafAt(client, { producer: batch.producer, epoch: batch.epoch, seq: shared });
+  // Its leaf was given up by retention: that there was one is in the tree, and more cannot be said.
+  if (stands === null) return { result: 'known' };
   const same = stands?.equals(prepared.entries[shared - batch.first]!.leaf) ?? false;
   return same ? shared - batch.first + 1 : { result: 'fork', at: shared };
 }
 
-/** The leaf that stands at a producer's number; undefined where there is none, or none any more. */
+/** The leaf that stands at a producer's number; undefined where there is none, null where it was given up. */
 async function leafAt(
   client: pg.ClientBase,
   { producer, epoch, seq }: { producer: string; epoch: number; seq: number },
-): Promise<Buffer | undefined> {
+): Promise<Buffer | undefined | null> {
   const { rows } = await client.query<{ first_seq: string; last_seq: string; entries: Buffer }>({
     name: 'sink-leaf',
     text: `select first_seq, last_seq, entries from log_runs where producer = $1 and epoch = $2 and first_seq <= $3
@@ -143,6 +145,7 @@ async function leafAt(
     values: [producer, epoch, seq],
   });
   const [run] = rows;
-  if (!run || Number(run.last_seq) < seq) return undefined;
+  if (!run) return null;
+  if (Number(run.last_seq) < seq) return undefined;
   return decodeEntries(run.entries)[seq - Number(run.first_seq)];
 }

@@ -31,6 +31,7 @@ export const exportRoute = (log: ReadLog) =>
       const [kept] = await log.query<{ first: string | null }>('select min(first) as first from log_runs');
       const time = await entriesOfTime(log.query, filter);
       const end = Math.min(time.end, newest.size);
+      // Of a batch that was given up in part the receipt stands: an export begins with a whole one.
       const begin = Math.min(Math.max(time.begin, Number(kept?.first ?? 0)), end);
       const subject = await subjectOf(log, tenant, person);
       const pseudonym = await log.pseudonymOf(tenant);

@@ -1,0 +1,36 @@
+import type { Query } from '@postern/postgres';
+
+/** A copy of what was erased, and until when it can still be read. */
+export type Copy = { copy: string; until: string | null };
+
+/** Days, and hours, that copies outside the log live for. */
+export type CopyLives = { backupDays: number; producerHours: number; busHours: number };
+
+/**
+ * Erases a person from the log (R28): the key of all their events, the sealed events, and what they are searched by. The leaves
+ * stay, and say nothing: what a leaf commits to was salted. Appends that are under way under the old key are waited for, or
+ * fail and are made anew under a new one.
+ *
+ * @returns how many events.
+ */
+export async function erasePerson(query: Query, subject: string): Promise<number> {
+  const [gone] = await query('delete from log_subjects where id = $1 returning 1', [subject]);
+  if (!gone) return 0;
+  const rows = await query(
+    `update log_every_event set subject = null, sealed = null, resource = null, trace = null, workload = null
+     where subject = $1 returning 1`,
+    [subject],
+  );
+  return rows.length;
+}
+
+/** Where copies are, and when the last of each is gone. */
+export function copiesOf({ backupDays, producerHours, busHours }: CopyLives, now: Date): Copy[] {
+  const later = (hours: number) => new Date(now.getTime() + hours * 3_600_000).toISOString();
+  return [
+    { copy: 'log database', until: null },
+    { copy: 'sealed batches that producers keep', until: later(producerHours) },
+    { copy: 'jobs on the bus', until: later(busHours) },
+    { copy: "backups of the log's and the producers' databases", until: later(backupDays * 24) },
+  ];
+}

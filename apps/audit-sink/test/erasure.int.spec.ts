@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { request } from 'undici';
+import { verifyExport, verifyReceipt, type EventReceipt } from '@postern/client';
+import { newestCheckpoint } from '../src/log/checkpoints.ts';
+import { verifyLog } from '../src/log/verify-log.ts';
+import { giveUpBefore } from '../src/retention/retention.ts';
+import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
+
+let world: World;
+let url: string;
+let producer: Awaited<ReturnType<World['producer']>>;
+let auditor: Awaited<ReturnType<World['caller']>>;
+
+const issuer = 'https://idp.example/realms/postern';
+const by = (sub: string) =>
+  event({
+    actor: { person: { issuer, sub }, workload: 'portal' },
+    resource: { type: 'record', id: `canary-of-${sub}` },
+    trace: 'c'.repeat(32),
+  });
+
+beforeAll(async () => {
+  world = await openWorld();
+  ({ url } = await world.sink());
+  producer = await world.producer();
+  await producer.relay(url);
+  auditor = await world.caller();
+});
+afterAll(async () => {
+  await world?.close();
+});
+
+async function commit(events: ReturnType<typeof event>[]): Promise<void> {
+  await Promise.all(events.map((one) => producer.audit.commit(one)));
+  await until(async () => {
+    const there = new Set(await heldIds(world));
+    return events.every(({ id }) => there.has(id));
+  }, 'the events are in the log');
+}
+const erase = async (person: object, options: object = {}) => {
+  const answer = await request(`${url}/v1/erasures`, {
+    method: 'POST',
+    dispatcher: auditor.dispatcher,
+    headers: {
+      authorization: `Bearer ${await auditor.token({ scopes: ['audit:erase'], roles: ['admin'], ...options })}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify(person),
+  });
+  return { status: answer.statusCode, body: (await answer.body.json()) as Record<string, unknown> };
+};
+const receiptOf = (id: string) => auditor.get(`${url}/v1/events/${id}/receipt`);
+
+test('an erased person is in no answer and in no column; proofs of all others stay whole, and the receipt says where copies are (R28)', async () => {
+  const alice = [by('alice'), by('alice'), by('alice')];
+  const bob = [by('bob'), by('bob')];
+  await commit([...alice, ...bob]);
+  const kept = (await receiptOf(bob[0]!.id)).body as unknown as EventReceipt;
+  expect(await erase({ issuer, sub: 'alice' }, { scopes: ['audit:read'] })).toMatchObject({ status: 403 });
+  expect(await erase({ issuer, sub: 'alice' }, { tenant: 'globex' })).toMatchObject({ status: 404 });
+
+  const { status, body } = await erase({ issuer, sub: 'alice' });
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ events: 3 });
+  const copies = body['copies'] as { copy: string; until: string | null }[];
+  expect(copies.length).toBeGreaterThanOrEqual(4);
+  expect(body['complete_after']).toBe(
+    copies
+      .map(({ until: end }) => end ?? '')
+      .sort()
+      .at(-1),
+  );
+
+  for (const { id } of alice) expect((await receiptOf(id)).status).toBe(404);
+  const page = await auditor.get(`${url}/v1/events?limit=200&evidence=true`);
+  expect(page.text).not.toContain('canary-of-alice');
+  expect((page.body['evidence'] as { erased: number[] }).erased).toHaveLength(3);
+  const rows = await world.log.query<object>('select * from log_every_event where event_id = any($1::uuid[])', [
+    alice.map(({ id }) => id),
+  ]);
+  expect(rows).toHaveLength(3);
+  for (const row of rows) {
+    expect(row).toMatchObject({ subject: null, sealed: null, resource: null, trace: null, workload: null });
+  }
+  const tables = JSON.stringify(await world.log.query('select * from log_subjects, log_counts'));
+  expect(tables).not.toContain('alice');
+
+  const logKey = (await auditor.get(`${url}/v1/log/key`, null)).text.trim();
+  const again = (await receiptOf(bob[0]!.id)).body as unknown as EventReceipt;
+  for (const one of [kept, again]) expect(verifyReceipt(one, { logKey }).event.id).toBe(bob[0]!.id);
+  const exported = (await auditor.get(`${url}/v1/export`)).text.split('\n');
+  expect(await verifyExport(exported, { logKey })).toMatchObject({ erased: 3 });
+  const keys = await openKeys(world);
+  await verifyLog(world.log.query, keys);
+  keys.close();
+
+  // A person who comes again begins anew.
+  const later = by('alice');
+  await commit([later]);
+  expect((await receiptOf(later.id)).status).toBe(200);
+  await until(
+    async () => (await world.log.query(`select 1 from log_every_event where action = 'subject.erased'`)).length > 0,
+    'the erasure is in the log',
+  );
+});
+
+test('an event that is appended while its person is erased is erased with it, or is under a new key (R28)', async () => {
+  const ids: string[] = [];
+  for (let i = 0; i < 8; i += 1) {
+    const some = [by('carol'), by('carol')];
+    ids.push(...some.map(({ id }) => id));
+    await Promise.all([Promise.all(some.map((one) => producer.audit.commit(one))), erase({ issuer, sub: 'carol' })]);
+  }
+  await until(async () => {
+    const there = new Set(await heldIds(world));
+    return ids.every((id) => there.has(id));
+  }, 'the events are in the log');
+  const [row] = await world.log.query<{ orphans: number }>(
+    `select count(*)::int as orphans from log_every_event e where subject is not null
+       and not exists (select from log_subjects s where s.id = e.subject)`,
+  );
+  expect(row?.orphans).toBe(0);
+});
+
+test('what is past its retention is given up in whole tiles; what is left verifies, and its proofs lead to the same roots', async () => {
+  for (let i = 0; i < 4; i += 1) await commit(Array.from({ length: 200 }, () => by('dave')));
+  const late = [by('erin'), by('erin')];
+  await world.asOwner(`update log_runs set received_at = received_at - interval '400 days'`);
+  await commit(late);
+  const before = (await newestCheckpoint(world.log.query))!;
+  const gone = await giveUpBefore(world.log.query, new Date(Date.now() - 365 * 86_400_000));
+  expect(gone).toBeGreaterThanOrEqual(512);
+  expect(gone % 256).toBe(0);
+  expect(await world.log.query('select 1 from log_every_event where index < $1', [gone])).toEqual([]);
+  expect((await newestCheckpoint(world.log.query))!.size).toBeGreaterThanOrEqual(before.size);
+  const keys = await openKeys(world);
+  expect(await verifyLog(world.log.query, keys)).toBeGreaterThan(0);
+  keys.close();
+  const logKey = (await auditor.get(`${url}/v1/log/key`, null)).text.trim();
+  const receipt = (await receiptOf(late[0]!.id)).body as unknown as EventReceipt;
+  expect(verifyReceipt(receipt, { logKey }).event.id).toBe(late[0]!.id);
+  expect((await auditor.get(`${url}/v1/log/tile/entries/000`)).body).toMatchObject({ code: 'tile_given_up' });
+  const exported = (await auditor.get(`${url}/v1/export`)).text.split('\n');
+  expect((await verifyExport(exported, { logKey })).begin).toBeGreaterThan(0);
+}, 60_000);
