@@ -71,6 +71,21 @@ describe('PostgreSQL', () => {
     await Promise.all([one.discard(), two.discard()]);
   });
 
+  test('a home that was deleted begins from nothing, and its old data are gone', async () => {
+    const folder = join(home, 'deleted');
+    const first = await startPostgres({ folder, authority: developmentCa(folder) });
+    await asAdmin(first, (client) => client.query('create table kept as select 42 as answer'));
+    await first.close();
+    rmSync(folder, { recursive: true });
+    const second = await startPostgres({ folder, authority: developmentCa(folder) });
+    try {
+      await expect(asAdmin(second, (client) => client.query('select answer from kept'))).rejects.toThrow('kept');
+      if (first.dataDirectory !== second.dataDirectory) expect(existsSync(first.dataDirectory)).toBe(false);
+    } finally {
+      await second.discard();
+    }
+  });
+
   test('data that are in use are refused to a second server, whose log is named', async () => {
     const folder = join(home, 'used');
     const authority = developmentCa(home);
