@@ -9,9 +9,10 @@ const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean', default: false } },
 });
 
-const chosen = cases.filter(
-  ({ name }) => positionals.length === 0 || positionals.some((prefix) => name.startsWith(prefix)),
-);
+/** A whole name is that case alone; anything else, all that begin so. */
+const wanted = (word: string, name: string) =>
+  cases.some((each) => each.name === word) ? name === word : name.startsWith(word);
+const chosen = cases.filter(({ name }) => positionals.length === 0 || positionals.some((word) => wanted(word, name)));
 if (chosen.length === 0) {
   process.stderr.write(
     `no case begins with ${positionals.join(' or ')}; there are: ${cases.map(({ name }) => name).join(', ')}\n`,

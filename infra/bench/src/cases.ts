@@ -3,6 +3,7 @@ import { envelopeFloors } from './cases/envelope-floors.ts';
 import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
 import { compile, plan } from './cases/keycloak.ts';
+import { openBaoCases } from './cases/openbao.ts';
 import { retrieve } from './cases/retrieve.ts';
 import { idleMemory, start } from './cases/start.ts';
 import { cachedVerification } from './cases/token-verification.ts';
@@ -22,4 +23,5 @@ export const cases: Case[] = [
   compile,
   plan,
   ...auditProducer,
+  ...openBaoCases,
 ];

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** Clock ticks a second of /proc: the same on every Linux that Node runs on. */
 const TICKS = 100;
@@ -37,4 +38,17 @@ function statOf(pid: number): Stat[] {
 export function residentMiB(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kilobytes) / 1024;
+}
+
+const LOOK_MS = 500;
+const IDLE_SECONDS = 0.06;
+
+/** CPU used so far, once the processes use next to none. */
+export async function cpuSecondsOnceIdle(pids: readonly number[]): Promise<number> {
+  for (let used = cpuSeconds(pids); ;) {
+    await delay(LOOK_MS);
+    const now = cpuSeconds(pids);
+    if (now - used < IDLE_SECONDS) return now;
+    used = now;
+  }
 }
