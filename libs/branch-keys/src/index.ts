@@ -1,7 +1,6 @@
 export { awaitRootKey } from './await-root-key.ts';
 export { setKeyState, setMinimumDecryptVersion, setRotationDays, setVersionState } from './change-state.ts';
 export { describeKeys, type DescribedKey, type DescribedVersion } from './describe-keys.ts';
-export { openAwsKmsRootKey, type AwsKmsOptions } from './aws-kms-root-key.ts';
 export { KeysUnavailable, RootKeyRefused } from './errors.ts';
 export { keyIsEnabled, keyOpens, keySeals, type KeyState, type VersionState } from './key-states.ts';
 export { createLocalRootKeyFile, rotateLocalRootKeyFile } from './local-key-file.ts';
@@ -15,7 +14,6 @@ export { realmToken } from './realm-token.ts';
 export { type RootKey, type Wrapping } from './root-key.ts';
 export { type Query } from './table.ts';
 export { sealerFor, type Sealer } from './sealer.ts';
-export { webIdentityCredentials, type AwsCredentials, type WebIdentityOptions } from './web-identity.ts';
 export { moveRootKey, type Moved, type MoveRootKey } from './move-root-key.ts';
 export { type KeyChange, type RecordedTransaction, type RecordKeyChange } from './recorded-transaction.ts';
 export { rotateDue } from './rotate-due.ts';

@@ -36,10 +36,7 @@ async function openKms(
   tls: TlsMaterial,
 ): Promise<RootKey> {
   // The SDK is a large part of a process: it is loaded by those that use it.
-  const [{ openAwsKmsRootKey }, { webIdentityCredentials }] = await Promise.all([
-    import('./aws-kms-root-key.ts'),
-    import('./web-identity.ts'),
-  ]);
+  const { openAwsKmsRootKey, webIdentityCredentials } = await import('./aws.ts');
   const where = endpoint === undefined ? {} : { endpoint };
   const region = keyArn.split(':')[3] ?? '';
   if ('path' in tokenSource) {

@@ -21,16 +21,15 @@ import {
   awaitRootKey,
   KeysUnavailable,
   moveRootKey,
-  openAwsKmsRootKey,
   openBranchKeys,
   openLocalRootKey,
   joinRootKeys,
   RootKeyRefused,
   sealerFor,
-  webIdentityCredentials,
   type BranchKeysOptions,
   type RootKey,
 } from '../src/index.ts';
+import { openAwsKmsRootKey, webIdentityCredentials } from '../src/aws.ts';
 import { localRootKey, recording, serviceDatabase } from './service-database.ts';
 
 const aws = await realPart('moto 5.2', startAws);

@@ -20,9 +20,10 @@ export async function openPlace({ url, aws }: PublishTo, service: string, peers:
   if (protocol === 'file:') return folderPlace(fileURLToPath(url));
   if (!aws) throw new Error('a bucket needs a role');
   // The SDK is a large part of a process: it is loaded by those that use it.
-  const [{ bucketPlace }, { realmToken, webIdentityCredentials }] = await Promise.all([
+  const [{ bucketPlace }, { realmToken }, { webIdentityCredentials }] = await Promise.all([
     import('./bucket.ts'),
     import('@postern/branch-keys'),
+    import('@postern/branch-keys/aws'),
   ]);
   const region = searchParams.get('region') ?? '';
   const endpoint = aws.endpoint === undefined ? {} : { endpoint: aws.endpoint };
