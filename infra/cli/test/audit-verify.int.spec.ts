@@ -1,0 +1,78 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, expect, test } from '@jest/globals';
+import {
+  emptyEdge,
+  encodeEntries,
+  growEdge,
+  leafHash,
+  rootOfEdge,
+  signCheckpoint,
+  tilePath,
+  verifierLine,
+} from '@postern/transparency';
+import { run } from '../src/run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'postern-log-'));
+const pair = generateKeyPairSync('ed25519');
+const key = verifierLine({ name: 'log.example', key: pair.publicKey });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A published log of 300 entries of one producer, each naming the one before it. */
+function entries(): Buffer[] {
+  let previous: Buffer = Buffer.alloc(32);
+  return Array.from({ length: 300 }, (_, i) => {
+    const leaf = {
+      kind: 'entry',
+      producer: 'crypto-store',
+      epoch: 1,
+      seq: i + 1,
+      previous: previous.toString('base64url'),
+    };
+    const entry = Buffer.from(JSON.stringify({ ...leaf, id: `event ${i}` }));
+    previous = leafHash(entry);
+    return entry;
+  });
+}
+
+function publish(all: readonly Buffer[], signed: readonly Buffer[]): void {
+  const write = (name: string, bytes: Buffer | string) => {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), bytes);
+  };
+  write(tilePath('entries', 0), encodeEntries(all.slice(0, 256)));
+  write(tilePath('entries', 1, 44), encodeEntries(all.slice(256)));
+  const root = rootOfEdge(growEdge(emptyEdge, signed.map(leafHash)));
+  const checkpoint = { origin: 'log.example', size: signed.length, root };
+  write('checkpoint', signCheckpoint(checkpoint, { name: 'log.example', key: pair.privateKey }));
+}
+
+async function verify() {
+  const said: string[] = [];
+  const terminal = { folder, out: (text: string) => void said.push(text), err: (text: string) => void said.push(text) };
+  const code = await run(['audit', 'verify', folder, '--key', key], terminal as Parameters<typeof run>[1]);
+  return { code, said: said.join('\n') };
+}
+
+test('a published log verifies without anybody, and the first entry that does not fit is named', async () => {
+  const good = entries();
+  publish(good, good);
+  expect(await verify()).toEqual({
+    code: 0,
+    said: '300 of 300 entries of log.example verified, up to the signed root',
+  });
+
+  const edited = good.with(70, Buffer.from(good[70]!.toString().replace('event 70', 'event 7O')));
+  publish(edited, good);
+  expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_differs at entry 70') });
+
+  const reordered = good.with(20, good[21]!).with(21, good[20]!);
+  publish(reordered, good);
+  expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('sequence_broken at entry 20') });
+
+  publish(good.slice(0, 290), good);
+  expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_missing at entry 290') });
+});
