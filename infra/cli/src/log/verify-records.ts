@@ -7,7 +7,7 @@ type Event = {
   action: string;
   outcome: string;
   resource?: { id: string; version?: number };
-  details: { ciphertextHash?: string };
+  details: { ciphertextHash?: string; part?: string };
 };
 
 const PAGE = 200;
@@ -35,9 +35,13 @@ export async function verifyRecords(live: LiveLog, logKey: string): Promise<{ re
   for (const { action, outcome, resource, details } of events) {
     if (outcome !== 'success' || resource?.id === undefined) continue;
     if (ENDS.has(action)) ended.add(resource.id);
-    if (action !== 'record.written' || resource.version === undefined) continue;
+    const seals = action === 'record.written' || (action === 'record.rewrapped' && details.part === 'version');
+    if (!seals || resource.version === undefined) continue;
     const versions = written.get(resource.id) ?? new Map<number, string>();
-    written.set(resource.id, versions.set(resource.version, details.ciphertextHash ?? ''));
+    written.set(
+      resource.id,
+      versions.set(resource.version, details.ciphertextHash ?? versions.get(resource.version) ?? ''),
+    );
   }
   for (const { id, version, ciphertext_hash: hash } of stored) {
     if (hash === null) continue;
