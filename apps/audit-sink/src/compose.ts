@@ -1,13 +1,13 @@
-import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus, type Bus } from '@postern/bus';
 import { AUDIT_QUEUE } from '@postern/audit';
 import { type App } from '@postern/http';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
-import { openAudit, startRelay } from '@postern/outbox';
+import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { createConsumer } from './intake/consume.ts';
@@ -130,6 +130,9 @@ export async function compose(
           logKey: config.bus.logKey,
         }),
       );
+      const transaction = recordedTransactions({ db: postgres.db, audit, producer: SERVICE, now });
+      const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
+      closing.after(startRounds(ofKeys, { logger, everySeconds: 60 }));
       if (forwarders) {
         const options = {
           ...config.postgres,

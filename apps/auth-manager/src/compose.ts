@@ -1,11 +1,11 @@
-import { openBranchKeys, openRootKey } from '@postern/branch-keys';
+import { keyRounds, openBranchKeys, openRootKey } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { openEgress } from '@postern/egress';
 import type { App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
-import { openAudit, startRelay } from '@postern/outbox';
+import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -114,13 +114,15 @@ export async function compose(
           logKey: config.bus.logKey,
         }),
       );
+      const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
+      const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
       const finishing = { db, sequence, lock, vault, provider, audit, logger, now };
       const rounds = [
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
         { name: 'forget_revocations', run: sequence.forget },
       ];
-      closing.after(startRounds(rounds, { logger, everySeconds: 30 }));
+      closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 30 }));
     }
     const app = createApp({
       db,

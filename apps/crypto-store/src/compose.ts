@@ -1,4 +1,11 @@
-import { applyDestroyed, openBranchKeys, openDestroyedList, openRootKey, sealerFor } from '@postern/branch-keys';
+import {
+  applyDestroyed,
+  keyRounds,
+  openBranchKeys,
+  openDestroyedList,
+  openRootKey,
+  sealerFor,
+} from '@postern/branch-keys';
 import { openBus, runJobs } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
@@ -11,7 +18,6 @@ import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
 import { destructionRounds } from './keys/destruction-rounds.ts';
-import { keyRounds } from './keys/key-rounds.ts';
 import { REWRAP, rewrapRecords } from './keys/rewrap-records.ts';
 import { createRecordCache } from './records/record-cache.ts';
 import { RECORDS } from './records/record-context.ts';

@@ -1,11 +1,11 @@
-import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { type App, type RateLimits } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
-import { openAudit, startRelay } from '@postern/outbox';
+import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -101,8 +101,10 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
           logKey: config.bus.logKey,
         }),
       );
+      const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
+      const ofKeys = keyRounds({ query, transaction, rootKey, keys: branchKeys, profile, registry, logger, now });
       const forgetRevocations = { name: 'forget_revocations', run: sequence.forget };
-      const all = [...rounds({ db, query, profile, registry, now }), forgetRevocations];
+      const all = [...rounds({ db, query, profile, registry, now }), forgetRevocations, ...ofKeys];
       closing.after(startRounds(all, { logger, everySeconds: 60 }));
     }
     const postern = closing.after(

@@ -1,10 +1,10 @@
-import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { type App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
-import { openAudit, startRelay } from '@postern/outbox';
+import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { forgetExpired, openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -107,11 +107,13 @@ export async function compose(
           logKey: config.bus.logKey,
         }),
       );
+      const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
+      const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry, logger, now });
       const rounds = [
         { name: 'forget_revocations', run: sequence.forget },
         { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
       ];
-      closing.after(startRounds(rounds, { logger, everySeconds: 60 }));
+      closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 60 }));
     }
     const app = createApp({
       db,

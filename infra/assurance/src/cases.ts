@@ -3,6 +3,7 @@ import { stackCrashes } from './crashes/stack-crashes.ts';
 import { envelopeRefusals } from './envelope/refusals.ts';
 import { envelopeReuse } from './envelope/reuse.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
+import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
 import { lyingCache } from './store/lying-cache.ts';
 import { stolenDumps } from './store/stolen-dumps.ts';
@@ -15,5 +16,6 @@ export const cases: Case[] = [
   lyingCache,
   stolenDumps,
   leakage,
+  kmsCalls,
   lokiForwarding,
 ];

@@ -20,3 +20,4 @@ export { rotateDue } from './rotate-due.ts';
 export { applyDestroyed, denyTenant, denyVersion, destroyDue } from './destroy-keys.ts';
 export { openDestroyedList, type DestroyedKey, type DestroyedList } from './destroyed-list.ts';
 export { awaitOlderTransactions } from './await-older-transactions.ts';
+export { keyRounds, type KeyRounds } from './key-rounds.ts';

@@ -1,17 +1,20 @@
-import { moveRootKey, rotateDue, type BranchKeys, type MoveRootKey } from '@postern/branch-keys';
-import { type Profile } from '@postern/profile';
-import { Gauge, type Logger, type Now, type Registry } from '@postern/runtime';
+import { Gauge, systemNow, type Logger, type Now, type Registry, type Round } from '@postern/runtime';
+import { moveRootKey, type MoveRootKey } from './move-root-key.ts';
+import { type BranchKeys } from './open-branch-keys.ts';
+import { rotateDue } from './rotate-due.ts';
 
 export type KeyRounds = MoveRootKey & {
   keys: BranchKeys;
-  profile: Pick<Profile, 'keyRotationDays'>;
+  /** The service's profile: days between rotations where a key has no schedule of its own. */
+  profile: { keyRotationDays: number };
   registry: Registry;
   logger: Logger;
-  now: Now;
+  now?: Now;
 };
 
 /** What the worker does for branch keys by itself, each safe beside another replica. */
-export function keyRounds({ query, transaction, rootKey, keys, profile, registry, logger, now }: KeyRounds) {
+export function keyRounds(deps: KeyRounds): Round[] {
+  const { query, transaction, rootKey, keys, profile, registry, logger, now = systemNow } = deps;
   const left = new Gauge({
     name: 'branch_keys_under_other_root_keys',
     help: 'Branch keys that another root key than the active one wraps still',
