@@ -1,11 +1,5 @@
-import {
-  branchKeyMigrations,
-  openAwsKmsRootKey,
-  openBranchKeys,
-  sealerFor,
-  webIdentityCredentials,
-  type RootKey,
-} from '@postern/branch-keys';
+import { branchKeyMigrations, openBranchKeys, sealerFor, type RootKey } from '@postern/branch-keys';
+import { openAwsKmsRootKey, webIdentityCredentials } from '@postern/branch-keys/aws';
 import { run } from '@postern/cli';
 import { migrate, openPostgres, type Query } from '@postern/postgres';
 import { postgresForTests, testIssuer } from '@postern/testing';
