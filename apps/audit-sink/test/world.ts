@@ -33,12 +33,21 @@ import { createSubjects } from '../src/subjects/subjects.ts';
 export type World = Awaited<ReturnType<typeof openWorld>>;
 export type Reply = { status: number; body: Record<string, unknown>; text: string };
 
-/** The log with its database, both Redis, an issuer; producers and callers as a test wants them. */
+/**
+ * The log with its database, both Redis, an issuer; producers and callers as a test wants them.
+ *
+ * @param options `alone`: with servers that no other spec uses, to be restarted and filled.
+ */
 export async function openWorld({
   issuers = [],
   sets = migrationSets,
-}: { issuers?: TestIssuer[]; sets?: readonly MigrationSet[] } = {}) {
-  const [server, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
+  alone = false,
+}: { issuers?: TestIssuer[]; sets?: readonly MigrationSet[]; alone?: boolean } = {}) {
+  const [server, redis, issuer] = await Promise.all([
+    postgresForTests({ alone }),
+    redisForTests({ alone }),
+    testIssuer(),
+  ]);
   const database = await server.createDatabase({ service: 'audit-sink' });
   const { ownerUrl, tls, serviceRole } = database;
   await migrate({ url: ownerUrl, tls, sets, serviceRole });

@@ -36,9 +36,13 @@ export type RedisPair = {
 
 const EVERYTHING_BUT_ADMINISTRATION = '~* &* +@all -@admin -@dangerous +info +keys';
 
-/** The run's two Redis, or two started for this spec. Close them after all tests. */
-export async function redisForTests(): Promise<RedisPair> {
-  const shared = testRun().redis;
+/**
+ * The run's two Redis, or two started for this spec. Close them after all tests.
+ *
+ * @param options `alone`: in any case two that nobody else uses, so that the spec may configure them.
+ */
+export async function redisForTests({ alone = false } = {}): Promise<RedisPair> {
+  const shared = alone ? undefined : testRun().redis;
   const authorities = { cache: developmentCa(), bus: busCa() };
   if (shared) {
     const reach = async (kind: 'cache' | 'bus') => ({
