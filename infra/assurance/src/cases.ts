@@ -1,4 +1,5 @@
 import { type Case } from './assess.ts';
+import { auditCrashes } from './audit/audit-crashes.ts';
 import { stackCrashes } from './crashes/stack-crashes.ts';
 import { envelopeRefusals } from './envelope/refusals.ts';
 import { envelopeReuse } from './envelope/reuse.ts';
@@ -11,6 +12,7 @@ import { stolenDumps } from './store/stolen-dumps.ts';
 /** Every case, in the order of the table. */
 export const cases: Case[] = [
   stackCrashes,
+  auditCrashes,
   envelopeRefusals,
   envelopeReuse,
   lyingCache,
