@@ -8,6 +8,7 @@ import { services } from '../src/services.ts';
 import { type State } from '../src/state.ts';
 import { temporaryHome } from './temporary-home.ts';
 import { processesOf } from './processes-of.ts';
+import { posternAt } from './postern-at.ts';
 import { startCommand, type StartCommand } from './start-command.ts';
 import { rows } from './tour-rows.ts';
 
@@ -74,7 +75,7 @@ describe('where ports of the start before are taken', () => {
   afterAll(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
 
   test(
-    'others take their place; it stays up with addresses to look at, and an interrupt stops it, leaving no process',
+    'others take their place; it stays up with addresses to look at, its log and its records verify as they run (R34), and an interrupt stops it, leaving no process',
     async () => {
       const command = startCommand('--home', home);
       await command.saying('Ctrl-C stops everything');
@@ -88,6 +89,14 @@ describe('where ports of the start before are taken', () => {
       for (const service of services) expect(out).toContain(`${after.urls[service].management}/docs`);
       expect(out.match(/npx postern (call|token) /g)).toHaveLength(services.length);
       expect(processesOf(home).length).toBeGreaterThan(services.length);
+
+      const key = await posternAt(home, 'call', 'GET', 'audit-sink/v1/log/key', '--as', 'audrey');
+      expect(await posternAt(home, 'audit', 'verify', '--live', '--key', key)).toMatch(
+        /^(\d+) of \1 entries .* verified/,
+      );
+      expect(await posternAt(home, 'audit', 'verify', '--records', '--key', key)).toMatch(
+        /^[1-9]\d* records stand as the log says they were last written$/,
+      );
 
       command.signal('SIGINT');
       expect(await command.exit).toBe(0);

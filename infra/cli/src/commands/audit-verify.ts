@@ -44,10 +44,11 @@ export const command = defineCommand({
         try {
           if (values.records) {
             const found = await verifyRecords(live, logKey);
-            return said(found, `${found.records} records stand as the log says they were last written`);
+            const left = found.unjudged > 0 ? `; of ${found.unjudged} versions it no longer shows the write` : '';
+            return said(found, `${found.records} records stand as the log says they were last written${left}`);
           }
           const since = values.since === undefined ? undefined : textOf(values.since);
-          return whole(await live.log(), logKey, since);
+          return await whole(await live.log(), logKey, since);
         } finally {
           await live.close();
         }
