@@ -19,7 +19,7 @@ import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
 import { forwarderMetrics } from './forwarders/forwarder-metrics.ts';
 import { createReadLog } from './forwarders/read-log.ts';
-import { startForwarders, webhookRules } from './forwarders/start-forwarders.ts';
+import { forwardedCopies, startForwarders, webhookRules } from './forwarders/start-forwarders.ts';
 import { openPlace } from './publication/open-place.ts';
 import { startPublishing } from './publication/publish.ts';
 import { assertExtendsPublished } from './publication/restore.ts';
@@ -159,7 +159,12 @@ export async function compose(
       webhooks: forwarders?.webhooks
         ? { query, db: postgres.db, keys, egressRules: webhookRules(forwarders), fips: base.fips, now }
         : null,
-      copyLives: { backupDays: config.backupDays, producerHours: PRODUCERS_KEEP_HOURS, busHours: BUS_KEEPS_HOURS },
+      copyLives: {
+        backupDays: config.backupDays,
+        producerHours: PRODUCERS_KEEP_HOURS,
+        busHours: BUS_KEEPS_HOURS,
+        forwarded: forwarders ? forwardedCopies(forwarders) : [],
+      },
       serves: base.role !== 'worker',
       http: {
         verifier,

@@ -238,6 +238,25 @@ test('an export verifies offline, and says when an event of it was left out, cha
   await expect(verifyExport(lines.toSpliced(receipt, 1), { logKey })).rejects.toMatchObject({ code: 'export_refused' });
 });
 
+test('an export in OCSF holds the same events of the tenant and no other, each with its place in the log', async () => {
+  type Ocsf = { class_uid: number; metadata: { uid: string; sequence: number; tenant_uid: string; product: object } };
+  const asOcsf = (await exported('?format=ocsf&action=record.read&resource=record:r3')).map(
+    (l) => JSON.parse(l) as Ocsf,
+  );
+  const shown = (await exported('?action=record.read&resource=record:r3'))
+    .filter((l) => l.startsWith('{"event"'))
+    .map((l) => JSON.parse(l) as { event: AuditEvent; index: number });
+  expect(asOcsf.map(({ metadata: { uid, sequence } }) => [uid, sequence])).toEqual(
+    shown.map(({ event: { id }, index }) => [id, index]),
+  );
+  expect(asOcsf.map(({ metadata: { uid } }) => uid).sort()).toEqual(own(({ resource }) => resource?.id === 'r3'));
+  for (const { class_uid: uid, metadata } of asOcsf) {
+    expect(uid).toBe(6003);
+    expect(metadata).toMatchObject({ tenant_uid: 'acme', product: { feature: { name: 'crypto-store' } } });
+  }
+  expect((await auditor.get(`${url}/v1/export?format=xml`)).status).toBe(400);
+});
+
 test('an answer carries the evidence that nothing in its range is missing', async () => {
   const { status, body } = await auditor.get(`${url}/v1/events?evidence=true&limit=200&resource=record:r3`);
   expect(status).toBe(200);

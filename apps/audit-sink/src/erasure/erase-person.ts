@@ -3,8 +3,16 @@ import type { Query } from '@postern/postgres';
 /** A copy of what was erased, and until when it can still be read. */
 export type Copy = { copy: string; until: string | null };
 
+/** A forwarder that is sent what is personal, because its operator has declared that it erases within so many days. */
+export type ForwardedCopy = { name: string; withinDays: number; tenants?: readonly string[] | undefined };
+
 /** Days, and hours, that copies outside the log live for. */
-export type CopyLives = { backupDays: number; producerHours: number; busHours: number };
+export type CopyLives = {
+  backupDays: number;
+  producerHours: number;
+  busHours: number;
+  forwarded: readonly ForwardedCopy[];
+};
 
 /**
  * Erases a person from the log (R28): the key of all their events, the sealed events, and what they are searched by. The leaves
@@ -24,13 +32,16 @@ export async function erasePerson(query: Query, subject: string): Promise<number
   return rows.length;
 }
 
-/** Where copies are, and when the last of each is gone. */
-export function copiesOf({ backupDays, producerHours, busHours }: CopyLives, now: Date): Copy[] {
+/** Where copies of a tenant's events are, and when the last of each is gone. */
+export function copiesOf(lives: CopyLives, tenant: string, now: Date): Copy[] {
   const later = (hours: number) => new Date(now.getTime() + hours * 3_600_000).toISOString();
   return [
     { copy: 'log database', until: null },
-    { copy: 'sealed batches that producers keep', until: later(producerHours) },
-    { copy: 'jobs on the bus', until: later(busHours) },
-    { copy: "backups of the log's and the producers' databases", until: later(backupDays * 24) },
+    { copy: 'sealed batches that producers keep', until: later(lives.producerHours) },
+    { copy: 'jobs on the bus', until: later(lives.busHours) },
+    { copy: "backups of the log's and the producers' databases", until: later(lives.backupDays * 24) },
+    ...lives.forwarded
+      .filter(({ tenants }) => tenants === undefined || tenants.includes(tenant))
+      .map(({ name, withinDays }) => ({ copy: `what was forwarded to ${name}`, until: later(withinDays * 24) })),
   ];
 }

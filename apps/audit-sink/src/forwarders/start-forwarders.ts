@@ -5,6 +5,7 @@ import type { TlsMaterial } from '@postern/mtls';
 import type { Audit } from '@postern/outbox';
 import { withLease, type Postgres } from '@postern/postgres';
 import { closeInReverse } from '@postern/runtime';
+import type { ForwardedCopy } from '../erasure/erase-person.ts';
 import { forward, type Forward, type Forwarder } from './forward.ts';
 import type { ForwardersConfig, TargetConfig } from './forwarders-config.ts';
 import type { LogEvent } from './log-event.ts';
@@ -34,6 +35,14 @@ export const webhookRules = ({ webhooks }: ForwardersConfig): EgressRules => ({
   allow: webhooks?.allow ?? [],
   publicAddresses: webhooks?.publicAddresses ?? false,
 });
+
+/** Targets that hold what is personal: those whose operator has declared that it can be erased there (R28). */
+export const forwardedCopies = ({ targets }: ForwardersConfig): ForwardedCopy[] =>
+  targets.flatMap((target) =>
+    target.kind !== 'webhook' && target.erasure
+      ? [{ name: target.name, withinDays: target.erasure.withinDays, tenants: target.filter.tenants }]
+      : [],
+  );
 
 /** Runs every forwarder, all from one replica at a time; another takes over within seconds of its end. */
 export function startForwarders(deps: StartForwarders): { close(): Promise<void> } {

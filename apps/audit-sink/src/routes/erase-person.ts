@@ -30,7 +30,7 @@ export const erasePersonRoute = ({ postgres, subjects }: ReadLog, lives: CopyLiv
       const subject = await subjects.find(tenant, person);
       if (subject === null) throw problem('subject_not_found');
       const at = now();
-      const copies = copiesOf(lives, at);
+      const copies = copiesOf(lives, tenant, at);
       const completeAfter = copies.reduce((last, { until }) => (until !== null && until > last ? until : last), '');
       const released = await postgres.db.transaction().execute(async (tx) => {
         const events = await erasePerson(queryIn(tx), subject);
