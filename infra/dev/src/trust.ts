@@ -21,7 +21,8 @@ export function trustFor(service: Service, at: { realm: RealmEndpoints; urls: Re
     issuer: at.urls[issuer].public,
     kinds,
     uri: `${at.urls[issuer].api}/v1/revocations`,
-    jwksUri: `${at.urls[issuer].public}/.well-known/jwks.json`,
+    // Beside the sequence: one connection for both.
+    jwksUri: `${at.urls[issuer].api}/.well-known/jwks.json`,
     algorithms: ['ES256'],
   });
   const exchanged = minted('token-exchange', { claim: 'tenant' }, 'policy');

@@ -18,7 +18,7 @@ export type Readiness = {
 };
 
 export type Health = {
-  /** Asks every part, at most once a second for all callers together. False while draining. */
+  /** Asks every part, at most once a second for all callers together; ten times while one is away. False while draining. */
   readiness(): Promise<Readiness>;
   /** From now on not ready: load balancers stop sending. */
   drain(): void;
@@ -26,10 +26,12 @@ export type Health = {
 
 const CHECK_TIMEOUT_MS = 2_000;
 const KEPT_MS = 1_000;
+/** A part that came back a moment ago should not wait a second to be believed. */
+const FAILURE_KEPT_MS = 100;
 
 export function createHealth(parts: readonly Check[], logger: Logger): Health {
   let draining = false;
-  let last: { at: number; result: Promise<Record<string, boolean>> } | undefined;
+  let last: { until: number; result: Promise<Record<string, boolean>> } | undefined;
 
   const without = Object.fromEntries(
     parts.flatMap(({ name, without: mode }) => (mode === undefined ? [] : [[name, mode] as const])),
@@ -57,9 +59,11 @@ export function createHealth(parts: readonly Check[], logger: Logger): Health {
 
   return {
     async readiness() {
-      if (!last || performance.now() - last.at > KEPT_MS) last = { at: performance.now(), result: askAll() };
-      const answered = await last.result;
+      if (!last || performance.now() > last.until) last = { until: Infinity, result: askAll() };
+      const asked = last;
+      const answered = await asked.result;
       const needed = parts.filter(({ optional }) => !optional).every(({ name }) => answered[name]);
+      if (asked.until === Infinity) asked.until = performance.now() + (needed ? KEPT_MS : FAILURE_KEPT_MS);
       const checks = Object.fromEntries(
         Object.entries(answered).map(([name, ok]) => [name, ok ? 'ok' : 'failing'] as const),
       );

@@ -129,6 +129,9 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
 
   const running = Promise.all(followed.map(follow));
 
+  /** Who asks at the start waits for the looks that are under way, and need not ask again. */
+  const firstLooks = () => Promise.all(followed.filter(({ state }) => state === 'new').map(lookOnce));
+
   /** What may have been missed is read now; where that is in vain, the token's own issuer is asked. */
   async function asked(principal: Principal): Promise<'live' | 'revoked' | 'unknown'> {
     const open = (at: Followed) => stale(at) && couldRevoke(at.source, principal);
@@ -145,9 +148,11 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
       return followed.some((at) => stale(at) && couldRevoke(at.source, principal)) ? asked(principal) : 'live';
     },
     async loaded() {
+      await firstLooks();
       assertNone(followed.filter(({ state }) => state === 'new'));
     },
     async fresh() {
+      await firstLooks();
       assertNone(followed.filter(stale));
     },
     size: known.size,
