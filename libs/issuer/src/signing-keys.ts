@@ -111,6 +111,7 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     if (missing.length + due.length > 0) await load();
   }
 
+  const isComing = (kind: SignedType) => (newestOf(kind)?.signsFrom ?? now()) > now();
   const next = (kind: SignedType) => create(kind, (newestOf(kind)?.number ?? 0) + 1, later(times.publishAheadSeconds));
 
   function fresh(): Promise<void> {
@@ -145,7 +146,8 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     },
     async rotate() {
       await ensure();
-      for (const kind of kinds) await next(kind);
+      // One that is published and does not sign yet is the rotation that was asked for, by whichever replica.
+      for (const kind of kinds) if (!isComing(kind)) await next(kind);
       await load();
       await forget();
       await load();
