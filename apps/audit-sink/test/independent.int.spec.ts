@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, expect, test } from '@jest/globals';
-import { describeWith, realPart } from '@postern/testing';
+import { describeWith, goProgram, realPart } from '@postern/testing';
 import { openCheckpoint, parseVerifier, tilePath, tileWidth } from '@postern/transparency';
 import { request } from 'undici';
 import { event, heldIds, openWorld, until } from './world.ts';
@@ -16,7 +16,7 @@ const source = fileURLToPath(new URL('./verifier', import.meta.url));
 /** A verifier on Go's own sumdb libraries, built where Go is. */
 const verifier = await realPart('Go', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'verifier-'));
-  await run('go', ['build', '-o', join(folder, 'verifier'), '.'], { cwd: source });
+  await run(goProgram(), ['build', '-o', join(folder, 'verifier'), '.'], { cwd: source });
   return { binary: join(folder, 'verifier'), folder };
 });
 

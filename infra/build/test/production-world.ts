@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { createLocalRootKeyFile } from '@postern/branch-keys';
 import {
   DEVELOPMENT_TRUST_DOMAIN,
@@ -42,7 +43,7 @@ export async function openWorld(folder: string): Promise<World> {
         redis.bus.user(service),
       ]);
       const files = join(folder, service);
-      mkdirSync(files);
+      mkdirSync(join(files, 'published'), { recursive: true });
       place(leaf.paths, join(files, 'tls'));
       place(bus.paths, join(files, 'bus-tls'));
       writeFileSync(join(files, 'trust.json'), JSON.stringify(trust));
@@ -69,6 +70,7 @@ export async function openWorld(folder: string): Promise<World> {
         POSTERN_BUS_URL: bus.url,
         POSTERN_BUS_PASSWORD: bus.password,
         POSTERN_OIDC_ISSUER: issuer.entry.issuer,
+        ...(service === 'audit-sink' && { POSTERN_AUDIT_PUBLISH_TO: pathToFileURL(join(files, 'published')).href }),
         POSTERN_AUDIT_SINK_URL: NOBODY,
         POSTERN_TOKEN_EXCHANGE_URL: NOBODY,
         POSTERN_CRYPTO_STORE_URL: NOBODY,

@@ -10,6 +10,7 @@ export { ownerRoleOf, roleOf } from './postgres/logins.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
 export { leaksOf, newCanary, shapesOf } from './run/canary.ts';
 export { freePort } from './run/free-port.ts';
+export { goProgram } from './run/go-program.ts';
 export { tcpProxy, type TcpProxy } from './run/tcp-proxy.ts';
 export { startLeashed, type Leashed, type LeashedOptions } from './run/leash.ts';
 export { redisForTests, type RedisPair, type TestRedis, type TestRedisUser } from './redis/for-tests.ts';

@@ -1,4 +1,4 @@
-import { freePort, startLeashed } from '@postern/testing';
+import { freePort, goProgram, startLeashed } from '@postern/testing';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash, generateKeyPairSync } from 'node:crypto';
@@ -18,7 +18,7 @@ export async function startTessera(): Promise<{ url: string; pid: number; close(
   if (!existsSync(binary)) {
     mkdirSync(cache, { recursive: true });
     const module = `github.com/transparency-dev/tessera/cmd/conformance/posix@${VERSION}`;
-    await promisify(execFile)('go', ['install', module], { env: { ...process.env, GOBIN: cache } });
+    await promisify(execFile)(goProgram(), ['install', module], { env: { ...process.env, GOBIN: cache } });
   }
   const folder = mkdtempSync(join(tmpdir(), 'tessera-'));
   const key = join(folder, 'key');

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { goProgram } from '../run/go-program.ts';
 
 const run = promisify(execFile);
 
@@ -22,7 +23,7 @@ export async function lokiProgram(): Promise<string> {
   if (existsSync(program)) return program;
   await mkdir(cacheDirectory, { recursive: true });
   const draft = await mkdtemp(`${home}-`);
-  const go = (...words: string[]) => run('go', words, { cwd: draft, maxBuffer: 64 * 1024 * 1024 });
+  const go = (...words: string[]) => run(goProgram(), words, { cwd: draft, maxBuffer: 64 * 1024 * 1024 });
   try {
     const { stdout } = await go('mod', 'download', '-json', `${MODULE}@v${LOKI_VERSION}`);
     await writeFile(join(draft, 'go.mod'), moduleAround(await goModOf(stdout)));
