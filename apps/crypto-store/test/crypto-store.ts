@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey } from '@postern/branch-keys';
 import { listen, type Listening } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
+import { type IssuerEntry } from '@postern/oidc';
 import { openAudit } from '@postern/outbox';
 import { migrate, openPostgres } from '@postern/postgres';
 import { createLogger } from '@postern/runtime';
@@ -63,8 +64,11 @@ export type Replica = {
   close(): Promise<void>;
 };
 
+/** An issuer that the service believes, by its line in the operator's table. */
+export type Trusted = { entry: IssuerEntry };
+
 /** The service's world: its database, both Redis, an issuer, a root key; and as many replicas as a test wants. */
-export async function openWorld({ issuers = [] }: { issuers?: readonly TestIssuer[] } = {}) {
+export async function openWorld({ issuers = [] }: { issuers?: readonly Trusted[] } = {}) {
   const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
   const database = await postgres.createDatabase({ service: 'crypto-store' });
   const { url, ownerUrl, tls, serviceRole } = database;
@@ -219,7 +223,7 @@ function callerOver(dispatcher: Dispatcher, issuer: TestIssuer, workload: string
   return caller;
 }
 
-const trustOf = (issuers: readonly TestIssuer[]) => ({
+const trustOf = (issuers: readonly Trusted[]) => ({
   trustDomain: DEVELOPMENT_TRUST_DOMAIN,
   workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
   issuers: issuers.map(({ entry }) => entry),
