@@ -2,21 +2,14 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  CreateOpenIDConnectProviderCommand,
-  CreateRoleCommand,
-  IAMClient,
-  PutRolePolicyCommand,
-} from '@aws-sdk/client-iam';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { describeWith, realPart, testIssuer, type TestIssuer } from '@postern/testing';
-import { startAws } from '@postern/testing/aws';
+import { createServiceRole, startAws } from '@postern/testing/aws';
 import supertest from 'supertest';
 import { openWorld, type Caller, type Replica, type Sent, type World } from './crypto-store.ts';
 
 const aws = await realPart('moto 5.2', startAws);
-const ROLE = 'postern-crypto-store';
 const MINUTE_MS = 60_000;
 
 describeWith(aws, 'while KMS cannot be reached', (account) => {
@@ -33,13 +26,20 @@ describeWith(aws, 'while KMS cannot be reached', (account) => {
     const tokenPath = join(await mkdtemp(join(tmpdir(), 'web-identity-')), 'token');
     const audience = 'sts.amazonaws.com';
     await writeFile(tokenPath, await realm.mint({ audience, sub: 'crypto-store', lifetimeSeconds: 3_600 }));
+    const { endpoint, region, operator } = account;
+    const kms = new KMSClient({ region, endpoint, credentials: operator });
+    const keyArn = (await kms.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? '';
+    kms.destroy();
+    const { issuer } = realm.entry;
+    const as = { role: 'postern-crypto-store', subject: 'crypto-store' };
+    const roleArn = await createServiceRole(account, { ...as, issuer, keyArns: [keyArn] });
     replica = await world.replica(
       {
         POSTERN_ROOT_KEY: 'aws-kms',
-        POSTERN_ROOT_KEY_ARN: await keyForRole(),
-        POSTERN_AWS_ROLE_ARN: `arn:aws:iam::123456789012:role/${ROLE}`,
+        POSTERN_ROOT_KEY_ARN: keyArn,
+        POSTERN_AWS_ROLE_ARN: roleArn,
         POSTERN_AWS_TOKEN_PATH: tokenPath,
-        POSTERN_AWS_ENDPOINT: account.endpoint,
+        POSTERN_AWS_ENDPOINT: endpoint,
       },
       { now: () => new Date(time) },
     );
@@ -51,30 +51,6 @@ describeWith(aws, 'while KMS cannot be reached', (account) => {
     await realm.close();
     await account.close();
   });
-
-  /** A new KMS key, and the role that may use it with the realm's token. */
-  async function keyForRole(): Promise<string> {
-    const operator = { region: account.region, endpoint: account.endpoint, credentials: account.operator };
-    const [kms, iam] = [new KMSClient(operator), new IAMClient(operator)];
-    const keyArn = (await kms.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? '';
-    const { issuer } = realm.entry;
-    const name = issuer.replace('https://', '');
-    await iam.send(new CreateOpenIDConnectProviderCommand({ Url: issuer, ClientIDList: ['sts.amazonaws.com'] }));
-    const document = (Statement: object) => JSON.stringify({ Version: '2012-10-17', Statement });
-    const trust = {
-      Effect: 'Allow',
-      Principal: { Federated: `arn:aws:iam::123456789012:oidc-provider/${name}` },
-      Action: 'sts:AssumeRoleWithWebIdentity',
-      Condition: { StringEquals: { [`${name}:aud`]: 'sts.amazonaws.com', [`${name}:sub`]: 'crypto-store' } },
-    };
-    await iam.send(new CreateRoleCommand({ RoleName: ROLE, AssumeRolePolicyDocument: document(trust) }));
-    const actions = ['Decrypt', 'DescribeKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptFrom', 'ReEncryptTo'];
-    const policy = { Effect: 'Allow', Action: actions.map((action) => `kms:${action}`), Resource: keyArn };
-    await iam.send(new PutRolePolicyCommand({ RoleName: ROLE, PolicyName: 'keys', PolicyDocument: document(policy) }));
-    kms.destroy();
-    iam.destroy();
-    return keyArn;
-  }
 
   /** A request with a token that is good at the service's time. */
   const send = async (path: string, options: Sent & { tenant?: string } = {}) => {

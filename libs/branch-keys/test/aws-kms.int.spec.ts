@@ -1,10 +1,4 @@
 import { DisableKeyCommand, CreateKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import {
-  CreateOpenIDConnectProviderCommand,
-  CreateRoleCommand,
-  IAMClient,
-  PutRolePolicyCommand,
-} from '@aws-sdk/client-iam';
 import { EnvelopeRefused } from '@postern/envelope';
 import { type Postgres } from '@postern/postgres';
 import {
@@ -15,7 +9,7 @@ import {
   type TestIssuer,
   type TestPostgres,
 } from '@postern/testing';
-import { startAws } from '@postern/testing/aws';
+import { createServiceRole, startAws } from '@postern/testing/aws';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import {
   awaitRootKey,
@@ -59,36 +53,6 @@ describeWith(aws, 'a root key in AWS KMS', (account) => {
   const keyId = () => keyArn.split('/').at(-1);
   const newKey = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? '';
 
-  /** What `postern aws bootstrap` makes, as far as these tests need it. */
-  async function setUp(keyArns: string[]): Promise<void> {
-    const iam = new IAMClient({ region, endpoint, credentials: operator });
-    const name = issuer.entry.issuer.replace('https://', '');
-    await iam.send(
-      new CreateOpenIDConnectProviderCommand({ Url: issuer.entry.issuer, ClientIDList: ['sts.amazonaws.com'] }),
-    );
-    const trust = {
-      Effect: 'Allow',
-      Principal: { Federated: `arn:aws:iam::123456789012:oidc-provider/${name}` },
-      Action: 'sts:AssumeRoleWithWebIdentity',
-      Condition: { StringEquals: { [`${name}:aud`]: 'sts.amazonaws.com', [`${name}:sub`]: 'crypto-store' } },
-    };
-    const document = (Statement: object) => JSON.stringify({ Version: '2012-10-17', Statement });
-    await iam.send(new CreateRoleCommand({ RoleName: ROLE, AssumeRolePolicyDocument: document(trust) }));
-    const actions = [
-      'Decrypt',
-      'DescribeKey',
-      'Encrypt',
-      'GenerateDataKeyWithoutPlaintext',
-      'ReEncryptFrom',
-      'ReEncryptTo',
-    ];
-    const policy = keyArns.flatMap((Resource) =>
-      actions.map((action) => ({ Effect: 'Allow', Action: `kms:${action}`, Resource })),
-    );
-    await iam.send(new PutRolePolicyCommand({ RoleName: ROLE, PolicyName: 'keys', PolicyDocument: document(policy) }));
-    iam.destroy();
-  }
-
   let secondKeyArn: string;
   beforeAll(async () => {
     issuer = await testIssuer({ kinds: ['provider-access'] });
@@ -96,7 +60,8 @@ describeWith(aws, 'a root key in AWS KMS', (account) => {
     postgres = await serviceDatabase(server);
     kms = new KMSClient({ region, endpoint, credentials: operator });
     [keyArn, secondKeyArn] = [await newKey(), await newKey()];
-    await setUp([keyArn, secondKeyArn]);
+    const { issuer: url } = issuer.entry;
+    await createServiceRole(account, { role: ROLE, issuer: url, subject, keyArns: [keyArn, secondKeyArn] });
     rootKey = openAwsKmsRootKey({ keyArn, credentials: credentials(), endpoint });
   });
 

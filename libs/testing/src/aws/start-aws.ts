@@ -9,6 +9,8 @@ import { startMoto } from './moto.ts';
 import { mayAsk } from './role-permissions.ts';
 import { assumable, StsRefusal } from './web-identity.ts';
 
+export { createServiceRole } from './service-role.ts';
+
 export type Aws = {
   endpoint: string;
   region: string;
