@@ -16,12 +16,16 @@ const post = (path: string, body: unknown): Call => ({
   headers: JSON_TYPE,
   body: JSON.stringify(body),
 });
-const many = <T>(make: () => T): T[] => Array.from({ length: BATCH }, make);
+const many = <T>(make: (at: number) => T): T[] => Array.from({ length: BATCH }, (_, at) => make(at));
+const nth = (sealed: readonly string[], n: number): string => sealed[n % sealed.length] ?? '';
 
-/** One operation on both sides: the n-th request. What decrypts is first given a ciphertext of each side's own. */
+/** More messages than either side keeps the keys of: each is opened anew. */
+const MESSAGES = 6_000;
+
+/** One operation on both sides: the n-th request. What decrypts is first given {@link MESSAGES} of each side's own. */
 type Operation = {
-  ours: (n: number, ciphertext: string) => Call;
-  peer: (n: number, ciphertext: string) => Call;
+  ours: (n: number, sealed: readonly string[]) => Call;
+  peer: (n: number, sealed: readonly string[]) => Call;
   /** Items in a request, all of which count. */
   items?: number;
 };
@@ -49,8 +53,8 @@ const operations = {
     peer: () => post('/v1/transit/encrypt/bench', { plaintext, associated_data: freshData() }),
   },
   decrypt: {
-    ours: (_n, ciphertext) => post('/v1/decrypt', { ciphertext, context }),
-    peer: (_n, ciphertext) => post('/v1/transit/decrypt/bench', { ciphertext, associated_data }),
+    ours: (n, sealed) => post('/v1/decrypt', { ciphertext: nth(sealed, n), context }),
+    peer: (n, sealed) => post('/v1/transit/decrypt/bench', { ciphertext: nth(sealed, n), associated_data }),
   },
   'encrypt-batch': {
     ours: () => post('/v1/encrypt/batch', { items: many(() => ({ plaintext, context: { subject: randomUUID() } })) }),
@@ -61,9 +65,12 @@ const operations = {
     items: BATCH,
   },
   'decrypt-batch': {
-    ours: (_n, ciphertext) => post('/v1/decrypt/batch', { items: many(() => ({ ciphertext, context })) }),
-    peer: (_n, ciphertext) =>
-      post('/v1/transit/decrypt/bench', { batch_input: many(() => ({ ciphertext, associated_data })) }),
+    ours: (n, sealed) =>
+      post('/v1/decrypt/batch', { items: many((at) => ({ ciphertext: nth(sealed, n * BATCH + at), context })) }),
+    peer: (n, sealed) =>
+      post('/v1/transit/decrypt/bench', {
+        batch_input: many((at) => ({ ciphertext: nth(sealed, n * BATCH + at), associated_data })),
+      }),
     items: BATCH,
   },
 } satisfies Record<string, Operation>;
@@ -101,9 +108,12 @@ function against({ operation, token = 'policy', p99 = false, goal }: Compared): 
         theirs((n) => operations.write.peer(n)),
         { callers: 10, requests: RECORDS },
       );
+      const opens = operation.startsWith('decrypt');
       const sealed = {
-        ours: await sealedBy(world.target(() => post('/v1/encrypt', { plaintext, context }))),
-        peer: await sealedBy(theirs(() => post('/v1/transit/encrypt/bench', { plaintext, associated_data }))),
+        ours: opens ? await sealedBy(world.target(() => post('/v1/encrypt', { plaintext, context }))) : [],
+        peer: opens
+          ? await sealedBy(theirs(() => post('/v1/transit/encrypt/bench', { plaintext, associated_data })))
+          : [],
       };
       const measured = async (target: Target, pids: number[]) => {
         if (p99) return (await load(target)).p99Ms;
@@ -129,11 +139,13 @@ function against({ operation, token = 'policy', p99 = false, goal }: Compared): 
   };
 }
 
-/** The ciphertext in the answer of either side. */
-async function sealedBy(target: Target): Promise<string> {
-  const [answer] = await load(target, { callers: 1, requests: 1, keep: true }).then(({ bodies }) => bodies);
-  const { ciphertext, data } = JSON.parse(answer ?? '{}') as { ciphertext?: string; data?: { ciphertext: string } };
-  return ciphertext ?? data?.ciphertext ?? '';
+/** The ciphertexts in the answers of either side. */
+async function sealedBy(target: Target): Promise<string[]> {
+  const { bodies } = await load(target, { callers: 10, requests: MESSAGES, keep: true });
+  return bodies.map((answer) => {
+    const { ciphertext, data } = JSON.parse(answer) as { ciphertext?: string; data?: { ciphertext: string } };
+    return ciphertext ?? data?.ciphertext ?? '';
+  });
 }
 
 /** What users of either do all day; and how the slowest of a hundred fare. A root token is no way to run OpenBao: it is printed for who compares. */
