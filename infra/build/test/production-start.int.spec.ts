@@ -48,7 +48,9 @@ beforeAll(async () => {
     if (migration.code !== 0) throw new Error(`migrations of ${service}: ${migration.stderr}`);
     running[service] = { tree, env, started: await startTree(tree, env) };
   };
-  await Promise.all(services.map(open));
+  // All are waited for: one that fails must not leave the others to start after the clean-up.
+  const failed = (await Promise.allSettled(services.map(open))).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }, 240_000);
 
 afterAll(async () => {
