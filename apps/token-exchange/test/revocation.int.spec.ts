@@ -102,6 +102,33 @@ describe('a workload gives a token back (RFC 7009)', () => {
   });
 });
 
+test('R14: who mints waits for a revocation of the subject that is being committed, and is refused by it', async () => {
+  const t = await exchangedFor(job, await mintGrant(), 'key-proxy', 'secrets:read');
+  const reply = await world.postgres.asAdmin(async (client) => {
+    await client.query('begin');
+    // What a revocation holds, and writes: LINEAGE_LOCK in src/revocations/revoke-descendants.ts.
+    await client.query('select pg_advisory_xact_lock($1)', [0x7478_6c69]);
+    await client.query('update revocation_head set seq = seq + 1');
+    const tokenId = decodeJwt(t).jti;
+    await client.query(
+      `insert into revocations (seq, target_key, target, until)
+       select seq, $1, $2, now() + interval '10 minutes' from revocation_head`,
+      [`token ${world.issuer} ${tokenId}`, JSON.stringify({ kind: 'token', issuer: world.issuer, tokenId })],
+    );
+    let answered = false;
+    const exchanging = keyProxy.exchange(t, 'crypto-store', 'records:read').finally(() => (answered = true));
+    await until(async () => {
+      await client.query('select pg_stat_clear_snapshot()');
+      return (
+        answered || (await client.query("select 1 from pg_stat_activity where wait_event = 'advisory'")).rowCount !== 0
+      );
+    });
+    await client.query('commit');
+    return exchanging;
+  }, world.database.name);
+  expect(reply).toMatchObject({ status: 400, body: { error: 'invalid_request' } });
+});
+
 describe('introspection (RFC 7662)', () => {
   test('answers the audience and the holder; for anybody else the token is not active', async () => {
     const t = await exchangedFor(job, await mintGrant(), 'key-proxy', 'secrets:read');
