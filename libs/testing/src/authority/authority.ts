@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createLeaf, createRoot, thumbprintOf, type KeyAndCertificate, type LeafNames } from './certificates.ts';
+import {
+  createLeaf,
+  createRoot,
+  rootForBrowsers,
+  thumbprintOf,
+  type KeyAndCertificate,
+  type LeafNames,
+} from './certificates.ts';
 
 /** An issued certificate: PEM text, and the same in files that only this user may read. */
 export type Leaf = {
@@ -23,6 +30,8 @@ export type IssueOptions = LeafNames & {
 export type Authority = {
   /** The root certificate, PEM. */
   certificate(): Promise<string>;
+  /** The same root as a browser can judge it, PEM. */
+  certificateForBrowsers(): Promise<string>;
   /** Issues a certificate to a workload, for 24 hours. Issuing into a folder again is a rotation. */
   issue(workload: string, options?: IssueOptions): Promise<Leaf>;
 };
@@ -36,6 +45,7 @@ export function openAuthority({ directory, name }: { directory: string; name: st
   const opened = () => (root ??= readOrCreate(join(directory, 'root'), name));
   return {
     certificate: async () => (await opened()).certificate,
+    certificateForBrowsers: async () => rootForBrowsers(await opened()),
     async issue(workload, { into, ...names } = {}) {
       const anchor = await opened();
       const folder = into ?? join(directory, 'leaves', `${workload}-${randomBytes(6).toString('hex')}`);

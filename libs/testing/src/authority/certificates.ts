@@ -30,6 +30,25 @@ const LOOPBACK = { v4: [127, 0, 0, 1], v6: [...Array<number>(15).fill(0), 1] };
 /** A root that may vouch for the development world only: loopback and the development trust domain. */
 export async function createRoot(commonName: string): Promise<KeyAndCertificate> {
   const keys = await generateKeys();
+  const certificate = await selfSignedRoot(commonName, keys, [DEVELOPMENT_TRUST_DOMAIN]);
+  return { certificate, key: await pkcs8(keys.privateKey) };
+}
+
+/**
+ * The same root for a browser: its name and key, and its constraints but for those on URIs. Chromium cannot judge these, and
+ * refuses what it cannot judge; it takes no URI for a site's name.
+ */
+export async function rootForBrowsers(root: KeyAndCertificate): Promise<string> {
+  const { publicKey, subjectName } = new x509.X509Certificate(root.certificate);
+  const keys = { publicKey: await publicKey.export(P256, ['verify']), privateKey: await importPkcs8(root.key) };
+  return selfSignedRoot(subjectName.getField('CN')[0]!, keys, []);
+}
+
+async function selfSignedRoot(
+  commonName: string,
+  keys: webcrypto.CryptoKeyPair,
+  uriHosts: readonly string[],
+): Promise<string> {
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: [{ CN: [commonName] }],
@@ -43,12 +62,12 @@ export async function createRoot(commonName: string): Promise<KeyAndCertificate>
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       nameConstraints({
         dns: ['localhost', DEVELOPMENT_TRUST_DOMAIN],
-        uriHosts: [DEVELOPMENT_TRUST_DOMAIN],
+        uriHosts,
         addresses: [Uint8Array.from(LOOPBACK.v4), Uint8Array.from(LOOPBACK.v6)],
       }),
     ],
   });
-  return { certificate: `${certificate.toString('pem')}\n`, key: await pkcs8(keys.privateKey) };
+  return `${certificate.toString('pem')}\n`;
 }
 
 /** A leaf under `root`, or a self-signed one when `root` is null. P-256, 24 hours. */
