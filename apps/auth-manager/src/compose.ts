@@ -16,6 +16,7 @@ import { forgetFinished } from './forget-finished.ts';
 import { finishLeftRevocations } from './grants/finish-left-revocations.ts';
 import { openVault } from './grants/vault.ts';
 import { openIdentityProvider } from './provider/open-identity-provider.ts';
+import type { ProviderOf } from './provider/provider-calls.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
 import { confirmGrant } from './refresh/confirm-grant.ts';
@@ -63,6 +64,7 @@ export async function compose(
     );
     const identityProvider = await openIdentityProvider(config.provider, { db, vault, egress, logger, now, profile });
     const { provider } = identityProvider;
+    const providerOf: ProviderOf = () => provider;
     const peers = closing.after(openAgent(tls));
     const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
     const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
@@ -88,7 +90,7 @@ export async function compose(
       sequence,
       lock,
       vault,
-      provider,
+      providerOf,
       now,
       recordRefresh: recordRefresh({ audit, now }),
       recordLoss: recordLoss({ audit, now }),
@@ -116,7 +118,7 @@ export async function compose(
       );
       const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
       const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
-      const finishing = { db, sequence, lock, vault, provider, audit, logger, now };
+      const finishing = { db, sequence, lock, vault, providerOf, audit, logger, now };
       const rounds = [
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
@@ -129,6 +131,7 @@ export async function compose(
       lock,
       vault,
       provider,
+      providerOf,
       providerScopes: new Set(config.provider.scopes),
       clientPublicKey: identityProvider.clientPublicKey,
       logout: identityProvider.logout,

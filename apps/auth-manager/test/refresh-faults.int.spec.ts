@@ -101,7 +101,7 @@ const replica = (provider: ProviderCalls) => {
     sequence,
     lock: openGrantLocks(postgres.db, { atOnce: 2 }),
     vault,
-    provider,
+    providerOf: () => provider,
     now: () => now,
     recordRefresh: (_grant, act) => act(),
     recordLoss: async () => {},

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { type Now, problem, type Secret } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
-import type { ProviderCalls } from '../provider/provider-calls.ts';
+import type { ProviderOf } from '../provider/provider-calls.ts';
 import type { GrantLock, LockedConnection } from '../refresh/grant-lock.ts';
 import { readReply } from '../refresh/journal-reply.ts';
 import { openAttempt } from '../refresh/open-attempt.ts';
@@ -13,7 +13,7 @@ export type RevokeGrant = RevokeTokens & {
   db: Kysely<Schema>;
   lock: GrantLock;
   vault: Vault;
-  provider: ProviderCalls;
+  providerOf: ProviderOf;
   now: Now;
 };
 
@@ -58,7 +58,7 @@ export async function finishRevocation(deps: RevokeGrant, id: string): Promise<v
       .where('state', '=', 'revoking')
       .executeTakeFirst();
     if (!grant) return;
-    for (const token of await tokensOf(deps, locked, grant)) await deps.provider.revoke(token);
+    for (const token of await tokensOf(deps, locked, grant)) await deps.providerOf(grant).revoke(token);
     await locked.deleteFrom('grants').where('id', '=', id).where('state', '=', 'revoking').execute();
   });
 }

@@ -53,3 +53,6 @@ export type ProviderCalls = {
   /** @throws when its metadata cannot be had. */
   check(): Promise<void>;
 };
+
+/** The calls of the provider that a grant or a consent is of: the operator's own, or one of the tenant's. Looks nothing up by itself. */
+export type ProviderOf = (at: { tenant: string; provider: string }) => ProviderCalls;

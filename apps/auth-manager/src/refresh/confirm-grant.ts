@@ -106,7 +106,7 @@ async function settleLost(
 ): Promise<void> {
   // A further consent has brought another token since: whatever became of the old one no longer matters.
   const overtaken = generation !== grant.generation;
-  if (overtaken || (await deps.provider.isActive(await tokenOf(deps, grant)))) {
+  if (overtaken || (await deps.providerOf(grant).isActive(await tokenOf(deps, grant)))) {
     await abandonAttempt(locked, id, deps.now());
     return;
   }

@@ -2,7 +2,7 @@ import { type Now, problem, Secret } from '@postern/runtime';
 import type { GrantRow } from '../grants/grant.ts';
 import type { RevokeTokens } from '../grants/revoke-tokens.ts';
 import { sealText } from '../grants/vault.ts';
-import type { ProviderCalls } from '../provider/provider-calls.ts';
+import type { ProviderOf } from '../provider/provider-calls.ts';
 import { type ApplyReply, applyReply } from './apply-reply.ts';
 import { commitIntent } from './commit-intent.ts';
 import type { LockedConnection } from './grant-lock.ts';
@@ -10,7 +10,7 @@ import { journalReply } from './journal-reply.ts';
 import { openAttempt } from './open-attempt.ts';
 import { abandonAttempt, requireReauthorization } from './settle-attempt.ts';
 
-export type SendRefresh = ApplyReply & RevokeTokens & { provider: ProviderCalls; now: Now };
+export type SendRefresh = ApplyReply & RevokeTokens & { providerOf: ProviderOf; now: Now };
 
 class DeadlinePassed extends Error {}
 
@@ -27,11 +27,11 @@ export async function sendRefresh(
   grant: GrantRow,
   token: Secret,
 ): Promise<{ attempt: string; rotated: boolean }> {
-  const { provider, now } = deps;
+  const { providerOf, now } = deps;
   // The answer must be journalled before any use: that its key can be had is made sure before it is asked for.
   await sealText(deps.vault, { tenant: grant.tenant, what: 'reply', id: grant.id }, new Secret(''));
   const { attempt, deadline } = await commitIntent(db, grant, now());
-  const outcome = await provider.refresh(token, () => {
+  const outcome = await providerOf(grant).refresh(token, () => {
     if (now() >= deadline) throw new DeadlinePassed();
   });
   switch (outcome.kind) {
