@@ -4,7 +4,7 @@ import type { CopyLives } from './erasure/erase-person.ts';
 import { problems } from './problems.ts';
 import { checkpoint, logKey, logKeys } from './routes/checkpoint.ts';
 import { countEvents } from './routes/count-events.ts';
-import { type ReadLog } from './routes/deps.ts';
+import { AUDITOR, TENANT_ADMIN, type ReadLog } from './routes/deps.ts';
 import { erasePersonRoute } from './routes/erase-person.ts';
 import { eventReceipt } from './routes/event-receipt.ts';
 import { exportRoute } from './routes/export-events.ts';
@@ -39,11 +39,15 @@ export function createApp({ http, producers, serves, copyLives, identityEvents, 
   const workloads = http.workloads.workloads.map(({ name }) => name);
   // Streams end when the replica drains; the app that knows is made from them.
   const isDraining = async () => 'draining' in (await app.health.readiness()).checks;
+  const auditor = { path: '/v1/events', ...AUDITOR };
+  const tenantAdmin = { path: '/v1/tenant/events', ...TENANT_ADMIN };
   const routes = [
-    listEventsRoute(log),
+    listEventsRoute(log, auditor),
+    listEventsRoute(log, tenantAdmin),
     countEvents(log),
     streamEvents(log, isDraining),
-    eventReceipt(log),
+    eventReceipt(log, auditor),
+    eventReceipt(log, tenantAdmin),
     exportRoute(log),
     erasePersonRoute(log, copyLives, http.now ?? systemNow),
     checkpoint(log, workloads),

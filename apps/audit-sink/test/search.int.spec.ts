@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuditEvent } from '@postern/audit';
-import { verifyExport } from '@postern/client';
+import { verifyExport, verifyReceipt, type EventReceipt } from '@postern/client';
 import { openCheckpoint, parseVerifier, verifyInclusion, leafHash } from '@postern/transparency';
 import { request } from 'undici';
 import { asTenant } from '../src/search/as-tenant.ts';
@@ -144,16 +144,16 @@ test('the search reads by an index in the order of the log: the same plan and as
         buffers: Number(plan['Shared Hit Blocks']) + Number(plan['Shared Read Blocks']),
       };
     });
-  await fill(1, 1_000);
+  await fill(1, 10_000);
   const small = await explain();
-  await fill(1_001, 100_000);
+  await fill(10_001, 100_000);
   const large = await explain();
   for (const { text: plan } of [small, large]) {
     expect(plan).toMatch(/Index Scan/);
     expect(plan).not.toMatch(/Seq Scan|"Sort"|Bitmap/);
   }
-  // The index is one level higher.
-  expect(Math.abs(large.buffers - small.buffers)).toBeLessThanOrEqual(2);
+  // The index may be one level higher.
+  expect(Math.abs(large.buffers - small.buffers)).toBeLessThanOrEqual(1);
   await world.asOwner("delete from log_events where tenant = 'bulk'");
 }, 60_000);
 
@@ -295,4 +295,46 @@ test('an answer carries the evidence that nothing in its range is missing', asyn
   expect(reached).toBe(page.evidence.end);
   expect([...page.indexes, ...page.evidence.unmatched, ...page.evidence.erased].sort((a, b) => a - b)).toEqual(owned);
   expect(ids(page)).toEqual(own(({ resource }) => resource?.id === 'r3'));
+});
+
+test('a service in the name of an administrator reads that tenant alone, with receipts, and nothing else of the log (R8)', async () => {
+  const service = await world.caller('key-proxy');
+  const admin = (tenant: string) => ({
+    tenant,
+    scopes: ['audit:read-tenant'],
+    roles: ['admin'],
+    sub: 'ada',
+    clientId: 'key-proxy',
+    actors: ['key-proxy', 'portal'],
+  });
+  const page = async (tenant: string) =>
+    (await service.get(`${url}/v1/tenant/events?action=record.read&limit=200`, admin(tenant))).body as unknown as Page;
+  expect(ids(await page('acme'))).toEqual(ids(await search('&action=record.read')));
+  const globex = await page('globex');
+  expect(globex.events.length).toBeGreaterThan(0);
+  expect(globex.events.every(({ tenant }) => tenant === 'globex')).toBe(true);
+
+  const line = (await service.get(`${url}/v1/log/key`, null)).text.trim();
+  const receipt = (id: string, tenant: string) => service.get(`${url}/v1/tenant/events/${id}/receipt`, admin(tenant));
+  const [id] = ids(globex) as [string];
+  const { body } = await receipt(id, 'globex');
+  expect(verifyReceipt(body as unknown as EventReceipt, { logKey: line }).event.id).toBe(id);
+  expect(await receipt(id, 'acme')).toMatchObject({ status: 404, body: { code: 'event_not_found' } });
+
+  for (const path of [
+    '/v1/events',
+    `/v1/events/${id}/receipt`,
+    '/v1/export',
+    '/v1/log/producers',
+    '/v1/log/tile/0/000',
+  ])
+    expect([path, (await service.get(`${url}${path}`, admin('globex'))).status]).toEqual([path, 403]);
+  const user = { ...admin('globex'), roles: ['user'] };
+  expect(await service.get(`${url}/v1/tenant/events`, user)).toMatchObject({ body: { code: 'role_missing' } });
+  const scoped = { ...admin('globex'), scopes: ['audit:read'] };
+  expect(await service.get(`${url}/v1/tenant/events`, scoped)).toMatchObject({ body: { code: 'insufficient_scope' } });
+
+  const read = async () => (await search('&action=audit.read', 'globex')).events;
+  await until(async () => (await read()).length > 0, 'that it was read is in the log');
+  expect((await read())[0]!.actor).toMatchObject({ person: { sub: 'ada' }, acts: ['key-proxy', 'portal'] });
 });

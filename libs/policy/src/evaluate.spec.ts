@@ -55,6 +55,20 @@ describe('the development policy grants the tour, row by row', () => {
       { roles: new Set(['auditor']), audience: 'audit-sink', requestedScopes: ['audit:read'] },
       'workloads.portal.asks.3',
     ],
+    [
+      'key-proxy, in the name of an administrator, the events of their tenant',
+      {
+        workload: 'key-proxy',
+        subjectClient: 'key-proxy',
+        subjectKind: 'postern-access',
+        tenant: 'kp_1',
+        roles: new Set(['admin']),
+        audience: 'audit-sink',
+        requestedScopes: ['audit:read-tenant'],
+        ceiling: new Set(['secrets:audit']),
+      },
+      'workloads.key-proxy.asks.1',
+    ],
   ])('%s', (_, over, place) => {
     const decision = decide(over);
     expect(decision.granted).toEqual(over.requestedScopes);
@@ -94,6 +108,11 @@ describe('everything else is refused, and the rule is named', () => {
     } as const;
     expect(decide({ ...minted, ceiling: new Set(['secrets:read']) }).decidedBy).toBe('above_ceiling');
     expect(decide({ ...minted, ceiling: new Set() }).decidedBy).toBe('above_ceiling');
+    const log = { ...minted, subjectClient: 'portal', audience: 'audit-sink', roles: new Set(['admin', 'auditor']) };
+    const events = { ...log, requestedScopes: ['audit:read-tenant'], ceiling: new Set(['secrets:read']) };
+    expect(decide(events).decidedBy).toBe('above_ceiling');
+    const whole = { ...log, requestedScopes: ['audit:read'], ceiling: new Set(['secrets:audit']) };
+    expect(decide(whole).decidedBy).toBe('scope_not_asked_for');
     expect(decide(minted).decidedBy).toBe('above_ceiling');
   });
 

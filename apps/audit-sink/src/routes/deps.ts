@@ -14,3 +14,15 @@ export type ReadLog = {
 
 /** Reading the log needs this scope and, at the audience, this role. */
 export const AUDITOR = { scope: 'audit:read', role: 'auditor' } as const;
+
+/**
+ * An administrator reads their own tenant's events, and a service in that administrator's name (a token exchanged from theirs,
+ * which names the service in `act`): no tile, no tree, nothing of anybody else's.
+ */
+export const TENANT_ADMIN = { scope: 'audit:read-tenant', role: 'admin' } as const;
+
+/** One log serves every tenant: what changes it is for those who run Postern itself. */
+export const OPERATOR = { scope: 'log:operate', role: 'operator' } as const;
+
+/** Under which path whom events are shown. */
+export type Reader = { path: string } & (typeof AUDITOR | typeof TENANT_ADMIN);

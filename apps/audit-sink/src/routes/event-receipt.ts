@@ -1,7 +1,7 @@
 import { route } from '@postern/http';
 import { z } from 'zod';
 import { readReceipt } from '../search/read-receipt.ts';
-import { AUDITOR, type ReadLog } from './deps.ts';
+import { type ReadLog, type Reader } from './deps.ts';
 
 const answer = z.strictObject({
   event: z.looseObject({ id: z.string() }),
@@ -15,13 +15,13 @@ const answer = z.strictObject({
 });
 
 /** An event with what proves, offline, that it is in the log. */
-export const eventReceipt = (log: ReadLog) =>
+export const eventReceipt = (log: ReadLog, { path, ...guard }: Reader) =>
   route({
     method: 'GET',
-    path: '/v1/events/:id/receipt',
+    path: `${path}/:id/receipt`,
     listener: 'api',
     summary: 'An event with its proof of inclusion and a signed checkpoint',
-    ...AUDITOR,
+    ...guard,
     audit: 'receipt.read',
     params: z.strictObject({ id: z.uuid() }),
     answers: { 200: answer },

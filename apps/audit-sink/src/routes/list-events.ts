@@ -2,7 +2,7 @@ import { actionNames, outcomes } from '@postern/audit';
 import { route } from '@postern/http';
 import { z } from 'zod';
 import { searchEvents } from '../search/search-events.ts';
-import { AUDITOR, type ReadLog } from './deps.ts';
+import { type ReadLog, type Reader } from './deps.ts';
 
 const event = z.looseObject({ id: z.string(), time: z.string(), action: z.string(), outcome: z.enum(outcomes) });
 const position = z.int().min(0);
@@ -42,13 +42,12 @@ export function filterOf<T extends { actor?: string | undefined; issuer?: string
 }
 
 /** The tenant's events, by what is asked for. Reading them is an event too. */
-export const listEventsRoute = (log: ReadLog) =>
+export const listEventsRoute = (log: ReadLog, reader: Reader) =>
   route({
     method: 'GET',
-    path: '/v1/events',
+    ...reader,
     listener: 'api',
     summary: "The tenant's events, page by page",
-    ...AUDITOR,
     audit: 'audit.read',
     query: z
       .strictObject({
