@@ -75,6 +75,20 @@ export const actions = {
     refreshed: z.boolean().optional(),
   }),
   'grant.refreshed': z.strictObject({ provider: text, attempt: text.optional(), rotated: z.boolean().optional() }),
+  // The provider no longer knows the grant; `cause` says how that was learnt.
+  'grant.reauthorization_required': z.strictObject({ provider: text, cause: code }),
+  'grant.recovered': z.strictObject({ provider: text }),
+  // The provider's own token for the holder of a grant token: `exchange` is the exchange's id at token-exchange.
+  'grant.exchanged': z.strictObject({
+    provider: text,
+    scopes,
+    audiences: list,
+    exchange: code.optional(),
+    expiresAt: text.optional(),
+    refreshed: z.boolean().optional(),
+  }),
+  'keeping.read': z.strictObject({}),
+  'keeping.changed': z.strictObject({ provider: text, paused: z.boolean() }),
   'grant.revoked': z.strictObject({ cause: code, provider: text.optional() }),
   'logout.received': z.strictObject({ provider: text, grants: count }),
 

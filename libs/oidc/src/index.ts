@@ -40,6 +40,7 @@ export { ProviderFailed, type ProviderFailure } from './provider/provider-failed
 export {
   openProvider,
   type AuthorizationRequest,
+  type BoundTo,
   type CallOptions,
   type ClientAuthentication,
   type Provider,

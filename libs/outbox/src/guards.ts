@@ -7,6 +7,13 @@ export type Guards = Readonly<Record<string, string>>;
 /** A guard to hold, and the values it speaks about. */
 export type GuardUse = { name: string; k1?: string; k2?: string; k3?: string; n?: number };
 
+/**
+ * What is counted in the statement that records a guarded event, and only where that recorded it: guard -> SQL that inserts
+ * what it makes of the rows `e` (the same columns) of `counted`. Part of the program, as the guards are. Let it insert into
+ * a table of its own: rows that others update meanwhile would make groups wait for each other.
+ */
+export type Counts = Readonly<Record<string, string>>;
+
 const GUARD_NAME = /^[a-z][a-z0-9-]{0,40}$/;
 
 /**

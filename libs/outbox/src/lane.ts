@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { uuidv7 } from '@postern/runtime';
-import { type Guards } from './guards.ts';
+import { type Counts, type Guards } from './guards.ts';
 import type { PendingEvent } from './pending.ts';
 import { groupStatements, recordedIn, recordedOf, type EventGroup } from './write-group.ts';
 
@@ -20,8 +20,8 @@ const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set sync
 type Stale = { stale: number[] | null };
 
 /** Opens the lane. It connects at the first write, and again after a failure. */
-export function openLane(pool: pg.Pool, guards: Guards): Lane {
-  const statementOf = groupStatements(guards);
+export function openLane(pool: pg.Pool, guards: Guards, counts: Counts = {}): Lane {
+  const statementOf = groupStatements(guards, counts);
   let open: { client: pg.PoolClient; since: number } | undefined;
 
   const drop = () => {

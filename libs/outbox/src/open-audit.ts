@@ -4,7 +4,7 @@ import { queryIn, type Postgres } from '@postern/postgres';
 import { problem, systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
 import { bisect } from './bisect.ts';
 import { createGroup } from './group.ts';
-import type { Guards, GuardUse } from './guards.ts';
+import type { Counts, Guards, GuardUse } from './guards.ts';
 import { isOneRowsFault, openLane } from './lane.ts';
 import { auditMetrics } from './metrics.ts';
 import { assertDurable, readDurability } from './durability.ts';
@@ -19,6 +19,7 @@ export type AuditOptions = {
   /** The service's name, as in its certificate. */
   producer: string;
   guards?: Guards;
+  counts?: Counts;
   logger: Logger;
   metrics?: Registry;
   now?: Now;
@@ -65,9 +66,9 @@ const shareOf = ({ action, outcome }: AuditEvent): number =>
 
 /** Opens the audit of a service over its own database, which `outboxMigrations` prepared. Takes one connection of the pool. */
 export async function openAudit(options: AuditOptions): Promise<Audit> {
-  const { postgres, guards = {}, logger, now = systemNow, limits = {} } = options;
+  const { postgres, guards = {}, counts = {}, logger, now = systemNow, limits = {} } = options;
   if (postgres.pool.options.max < 2) throw new Error('the audit needs a connection of its own: a pool of at least 2');
-  const lane = openLane(postgres.pool, guards);
+  const lane = openLane(postgres.pool, guards, counts);
   const unavailable = (cause?: unknown) =>
     problem('audit_unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
 

@@ -1,5 +1,5 @@
 import { packEntries, unpackContent } from '@postern/audit';
-import { guardExpression, type Guards } from './guards.ts';
+import { type Counts, guardExpression, type Guards } from './guards.ts';
 import type { PendingEvent } from './pending.ts';
 
 /** What an SQL statement of a group needs: pg's own shape of a named statement. */
@@ -13,15 +13,26 @@ export type EventGroup = { id: string; events: PendingEvent[] };
  * record are one statement, so a read is fresh at the instant of its commit (R32). It returns that row's `stale`, or no
  * row: the group stands already, or nothing of it was to be recorded.
  */
-export function groupStatements(guards: Guards) {
+export function groupStatements(guards: Guards, counts: Counts = {}) {
+  const given = 'unnest($4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])';
   const guarded = `stale as (
       select array_agg(e.place order by e.place) as places
-      from unnest($4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[]) as e(place, guard, k1, k2, k3, n)
+      from ${given} as e(place, guard, k1, k2, k3, n)
       where coalesce(${guardExpression(guards)}, false) is not true)`;
   const returned = 'on conflict (id) do nothing returning stale';
   const plain = `insert into audit_groups (id, count, body) values ($1, $2, $3) ${returned}`;
-  const proven = `insert into audit_groups (id, count, body, stale) select $1, $2, $3, places from stale
+  const insertion = `insert into audit_groups (id, count, body, stale) select $1, $2, $3, places from stale
       where coalesce(cardinality(places), 0) < $2 ${returned}`;
+  const counted = Object.entries(counts).map(
+    ([guard, sql], n) => `, counted_${n} as (
+      with counted as (select e.* from ${given} as e(place, guard, k1, k2, k3, n), written w
+        where e.guard = '${guard}' and e.place <> all(coalesce(w.stale, '{}')))
+      ${sql} returning 1)`,
+  );
+  const prove = (before: string) =>
+    counted.length === 0
+      ? `with ${before} ${insertion}`
+      : `with ${before}, written as (${insertion})${counted.join('')} select stale from written`;
   const effects = (from: number) => `opened as (
       insert into audit_intents (id, event)
       select i.id, substr($3::bytea, i.at, i.bytes)
@@ -30,9 +41,9 @@ export function groupStatements(guards: Guards) {
     closed as (delete from audit_intents where id = any($${from + 3}::uuid[]))`;
   const texts = {
     'audit-group': plain,
-    'audit-group-guarded': `with ${guarded} ${proven}`,
+    'audit-group-guarded': prove(guarded),
     'audit-group-effects': `with ${effects(4)} ${plain}`,
-    'audit-group-guarded-effects': `with ${guarded}, ${effects(10)} ${proven}`,
+    'audit-group-guarded-effects': prove(`${guarded}, ${effects(10)}`),
   };
 
   return ({ id, events }: EventGroup): GroupStatement => {

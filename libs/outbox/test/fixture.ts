@@ -6,7 +6,12 @@ import { outboxMigrations } from '../src/index.ts';
 /** A table that guards can speak about. */
 export const recordsMigrations: MigrationSet = {
   set: 'records',
-  steps: { '0001-records': 'create table records (id uuid primary key, version bigint not null)' },
+  steps: {
+    '0001-records': `
+      create table records (id uuid primary key, version bigint not null);
+      create table uses (record uuid not null, n bigint not null);
+    `,
+  },
 };
 
 export const guards = {

@@ -71,6 +71,28 @@ test('a guard that no longer holds answers false and records nothing; one that h
   expect(await audit.commit(event(), { name: 'record-live', k1: id, n: 3 })).toBe(false);
 });
 
+test('what a guard counts is counted in the statement that records it: for each recorded event once, for a stale one never', async () => {
+  const counts = {
+    'record-live': `insert into uses (record, n) select e.k1::uuid, count(*) from counted e group by 1`,
+  };
+  const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', guards, counts, logger });
+  const [used, other] = [randomUUID(), randomUUID()];
+  await at.postgres.query('insert into records values ($1, 1), ($2, 1)', [used, other]);
+  const guard = (k1: string, n = 1) => ({ name: 'record-live', k1, n });
+  const intent = { ...event(), outcome: 'intent' as const };
+  const answers = await Promise.all([
+    ...Array.from({ length: 40 }, () => counting.commit(event(), guard(used))),
+    counting.commit(event(), guard(used, 2)),
+    counting.commit(intent, guard(other)),
+    counting.commit(event()),
+  ]);
+  await counting.close();
+  expect(answers.filter((recorded) => !recorded)).toHaveLength(1);
+  const total = async (record: string) =>
+    (await at.postgres.query<{ n: number }>('select sum(n)::int as n from uses where record = $1', [record]))[0]?.n;
+  expect([await total(used), await total(other)]).toEqual([40, 1]);
+});
+
 test('an unknown guard is refused rather than taken for none (R32)', async () => {
   await expect(audit.commit(event(), { name: 'toString' })).rejects.toThrow(TypeError);
 });

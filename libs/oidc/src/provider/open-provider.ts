@@ -28,6 +28,8 @@ export type ProviderTokens = {
   /** Seconds. */
   expiresIn: number | undefined;
   refreshToken: Secret | undefined;
+  /** Seconds in which the refresh token dies unused, where the provider says so (Keycloak's `refresh_expires_in`). */
+  refreshExpiresIn: number | undefined;
   /** As the provider answered; `undefined` means what was asked (RFC 6749 section 5.1). */
   scopes: readonly string[] | undefined;
   /** Claims of the ID token; its signature, issuer, audience and nonce were checked. */
@@ -38,6 +40,12 @@ export type ProviderTokens = {
 
 /** `over` takes the place of the spec's dispatcher for this call (a deadline right before writing, R20). */
 export type CallOptions = { over?: Dispatcher };
+
+/**
+ * What the tokens of one call are bound to, in place of the spec's own key: the key of somebody else's DPoP proof for the
+ * token endpoint, passed through as it came (R10); or nothing.
+ */
+export type BoundTo = { proof: string } | 'nobody';
 
 export type Provider = {
   issuer: string;
@@ -57,7 +65,15 @@ export type Provider = {
    * `iss` (RFC 9207), nonce and the ID token are checked.
    */
   redeem(from: { callbackUrl: URL; state: string; nonce: string; verifier: Secret }): Promise<ProviderTokens>;
-  refresh(token: Secret, options?: CallOptions & { scopes?: readonly string[] }): Promise<ProviderTokens>;
+  refresh(
+    token: Secret,
+    options?: CallOptions & { scopes?: readonly string[]; boundTo?: BoundTo },
+  ): Promise<ProviderTokens>;
+  /** RFC 8693: one of this client's own access tokens for a narrower one. */
+  exchange(
+    subject: Secret,
+    asked: { scopes: readonly string[]; audiences: readonly string[]; boundTo?: BoundTo } & CallOptions,
+  ): Promise<ProviderTokens>;
   clientCredentials(options?: CallOptions & { scopes?: readonly string[] }): Promise<ProviderTokens>;
   /** RFC 7662. */
   introspect(token: Secret, options?: CallOptions & { hint?: TokenHint }): Promise<client.IntrospectionResponse>;
@@ -92,13 +108,16 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
   const proofs = dpop && { DPoP: client.getDPoPHandle(discovered, dpop) };
 
   /** The configuration for one call: `over` gives it another way out, and shares everything else. */
-  function through(over: Dispatcher | undefined): client.Configuration {
-    if (over === undefined) return discovered;
+  function through(over: Dispatcher | undefined, boundTo?: BoundTo): client.Configuration {
+    const proof = typeof boundTo === 'object' ? boundTo.proof : undefined;
+    if (over === undefined && proof === undefined) return discovered;
     const configuration = new client.Configuration({ ...metadata }, clientId, metadataOf, authenticate);
-    configuration[client.customFetch] = fetchOver(over);
+    configuration[client.customFetch] = fetchOver(over ?? dispatcher, proof);
     configuration.timeout = timeout;
     return configuration;
   }
+  /** Own proofs, unless the tokens are for somebody else. */
+  const proofsFor = (boundTo: BoundTo | undefined) => (boundTo === undefined ? proofs : undefined);
 
   return {
     issuer,
@@ -132,9 +151,25 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
         await attempt(() => client.authorizationCodeGrant(discovered, callbackUrl, checks, undefined, proofs)),
       );
     },
-    async refresh(token, { over, scopes } = {}) {
+    async refresh(token, { over, scopes, boundTo } = {}) {
       const asked = scopesAsked(scopes);
-      return tokensOf(await attempt(() => client.refreshTokenGrant(through(over), token.reveal(), asked, proofs)));
+      const configuration = through(over, boundTo);
+      return tokensOf(
+        await attempt(() => client.refreshTokenGrant(configuration, token.reveal(), asked, proofsFor(boundTo))),
+      );
+    },
+    async exchange(subject, { scopes, audiences, boundTo, over }) {
+      const asked = new URLSearchParams({
+        subject_token: subject.reveal(),
+        subject_token_type: ACCESS_TOKEN_TYPE,
+        requested_token_type: ACCESS_TOKEN_TYPE,
+        ...scopesAsked(scopes),
+      });
+      for (const audience of audiences) asked.append('audience', audience);
+      const configuration = through(over, boundTo);
+      return tokensOf(
+        await attempt(() => client.genericGrantRequest(configuration, TOKEN_EXCHANGE, asked, proofsFor(boundTo))),
+      );
     },
     async clientCredentials({ over, scopes } = {}) {
       const asked = scopesAsked(scopes);
@@ -146,6 +181,9 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
       attempt(() => client.tokenRevocation(through(over), token.reveal(), hinted(hint))),
   };
 }
+
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
 
 const usesCertificate = ({ authentication }: ProviderSpec) => authentication.method === 'tls_client_auth';
 const scopesAsked = (scopes: readonly string[] | undefined): Record<string, string> =>
@@ -159,9 +197,10 @@ function authenticationOf(authentication: ClientAuthentication): client.ClientAu
 }
 
 /** openid-client asks for `redirect: 'manual'` itself: nothing is ever followed. */
-function fetchOver(dispatcher: Dispatcher): client.CustomFetch {
+function fetchOver(dispatcher: Dispatcher, proof?: string): client.CustomFetch {
   return async (url, options) => {
-    const init = { ...options, dispatcher } as RequestInit;
+    const headers = proof === undefined ? options.headers : { ...options.headers, dpop: proof };
+    const init = { ...options, headers, dispatcher } as RequestInit;
     return (await undiciFetch(url, init)) as unknown as Response;
   };
 }
@@ -175,12 +214,13 @@ async function attempt<Answer>(call: () => Promise<Answer>): Promise<Answer> {
 }
 
 function tokensOf(answer: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers): ProviderTokens {
-  const { refresh_token: refreshToken, id_token: idToken, scope } = answer;
+  const { refresh_token: refreshToken, refresh_expires_in: idle, id_token: idToken, scope } = answer;
   return {
     accessToken: new Secret(answer.access_token),
     tokenType: answer.token_type,
     expiresIn: answer.expiresIn(),
     refreshToken: refreshToken === undefined ? undefined : new Secret(refreshToken),
+    refreshExpiresIn: typeof idle === 'number' && idle > 0 ? idle : undefined,
     scopes: scope?.split(' ').filter(Boolean),
     idToken: answer.claims(),
     rawIdToken: idToken === undefined ? undefined : new Secret(idToken),

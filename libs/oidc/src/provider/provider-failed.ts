@@ -18,12 +18,18 @@ export class ProviderFailed extends Error {
   readonly kind: ProviderFailure;
   readonly error: string | undefined;
   readonly status: number | undefined;
-  constructor(kind: ProviderFailure, options: { error?: string; status?: number; cause?: unknown } = {}) {
+  /** Of the answer's `Retry-After` (RFC 9110 10.2.3), where it names seconds. */
+  readonly retryAfterSeconds: number | undefined;
+  constructor(
+    kind: ProviderFailure,
+    options: { error?: string; status?: number; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
     super(`the identity provider: ${kind}${options.error ? ` (${options.error})` : ''}`, { cause: options.cause });
     this.name = 'ProviderFailed';
     this.kind = kind;
     this.error = options.error;
     this.status = options.status;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 
@@ -51,9 +57,12 @@ const halfAnswers = new Set(['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS
 /** Sorts what openid-client or the network threw. */
 export function providerFailed(cause: unknown): ProviderFailed {
   if (cause instanceof ProviderFailed) return cause;
+  const answered = answerIn(cause);
+  // RFC 6585 section 4: turned away before it was looked at, whatever the body says.
+  if (answered.status === 429) return new ProviderFailed('refused', { error: 'too_many_requests', ...answered, cause });
   if (cause instanceof ResponseBodyError || cause instanceof AuthorizationResponseError) {
-    const status = cause instanceof ResponseBodyError ? cause.status : undefined;
-    return new ProviderFailed('refused', { error: errorCode(cause.error), cause, ...(status && { status }) });
+    const status = cause instanceof ResponseBodyError ? { status: cause.status } : {};
+    return new ProviderFailed('refused', { error: errorCode(cause.error), cause, ...answered, ...status });
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
     return new ProviderFailed('refused', { error: 'invalid_client', status: cause.status, cause });
@@ -64,10 +73,23 @@ export function providerFailed(cause: unknown): ProviderFailed {
   }
   if (cause instanceof ClientError && cause.code !== 'OAUTH_TIMEOUT' && cause.code !== 'OAUTH_ABORT') {
     // A 5xx or a page of HTML where JSON belongs says nothing about what became of the request.
-    return new ProviderFailed(halfAnswers.has(cause.code ?? '') ? 'unknown' : 'untrusted', { cause });
+    return new ProviderFailed(halfAnswers.has(cause.code ?? '') ? 'unknown' : 'untrusted', { ...answered, cause });
   }
   return new ProviderFailed('unknown', { cause });
 }
+
+/** The status and `Retry-After` of the HTTP answer that an error tells about, if it tells of one. */
+function answerIn(error: unknown): { status?: number; retryAfterSeconds?: number } {
+  const links = error instanceof ResponseBodyError ? [error.response] : [...chainOf(error)];
+  const answer = links.find((link): link is Response => link instanceof Response || isAnswer(link));
+  if (!answer) return {};
+  const seconds = Number(answer.headers.get('retry-after') ?? NaN);
+  return { status: answer.status, ...(Number.isFinite(seconds) && seconds >= 0 && { retryAfterSeconds: seconds }) };
+}
+
+// undici's own Response, which is another class than the global one.
+const isAnswer = (link: unknown): boolean =>
+  typeof link === 'object' && link !== null && 'status' in link && 'headers' in link && link.headers !== undefined;
 
 /** An error and its causes; told by their shape, since they come from several modules' own errors. */
 function chainOf(error: unknown): { code?: unknown }[] {

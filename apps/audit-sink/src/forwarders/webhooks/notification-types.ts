@@ -6,6 +6,8 @@ const table = {
     actions: ['grant.refreshed', 'grant.used'],
     when: ({ reason }) => reason === 'reauthorization_required',
   },
+  'grant.reauthorization_required': { actions: ['grant.reauthorization_required'], when: succeeded },
+  'grant.recovered': { actions: ['grant.recovered'], when: succeeded },
   'grant.revoked': { actions: ['grant.revoked'], when: succeeded },
   'approval.pending': { actions: ['approval.requested'], when: succeeded },
   'rotation.due': { actions: ['rotation.due'], when: succeeded },
