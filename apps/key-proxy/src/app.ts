@@ -4,18 +4,20 @@ import { type Issuer, type RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
 import { auditLogs } from './routes/audit-logs.ts';
 import { configureKms } from './routes/configure-kms.ts';
-import { createSecret } from './routes/create-secret.ts';
+import { createSecretRoute } from './routes/create-secret.ts';
 import { getAllSecrets } from './routes/get-all-secrets.ts';
 import { logIn, type LogInDeps } from './routes/log-in.ts';
 import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
-import { type WriteSecret } from './secrets/write-secret.ts';
+import { createSecretAt } from './routes/secrets/create.ts';
+import { readSecretRoute } from './routes/secrets/read.ts';
+import { type CreateSecret } from './secrets/create-secret.ts';
 
 export const SERVICE = 'key-proxy';
 
 /** What the routes need, and what the HTTP layer needs around them. */
 export type AppDeps = SignUpDeps &
   Omit<LogInDeps, 'issuer'> &
-  WriteSecret &
+  CreateSecret &
   Pick<IssuerRoutes, 'introspection'> & {
     issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
     sequence: RevocationSequence;
@@ -32,9 +34,11 @@ export function createApp({ http, ...deps }: AppDeps): App {
       signUpRoute(deps),
       logIn(deps),
       configureKms(deps),
-      createSecret(deps),
+      createSecretRoute(deps),
       getAllSecrets(deps),
       auditLogs(deps),
+      createSecretAt(deps),
+      readSecretRoute(deps),
       ...issuerRoutes({
         ...deps,
         revocations: deps.sequence,

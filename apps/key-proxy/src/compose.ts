@@ -14,7 +14,9 @@ import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
 import { cryptoStoreProvider } from './providers/crypto-store.ts';
+import { type Providers, unavailable } from './providers/open-providers.ts';
 import { rounds } from './rounds.ts';
+import { guards } from './secrets/secret-guard.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -42,6 +44,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         postgres,
         replication: profile.name === 'fedramp-low' ? 'any' : 'quorum',
         producer: SERVICE,
+        guards,
         logger,
         metrics: registry,
         now,
@@ -115,11 +118,20 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         now,
       }),
     );
+    const store = cryptoStoreProvider(postern.records);
+    const providers: Providers = {
+      kinds: ['crypto-store'],
+      async at({ kind }) {
+        if (kind !== 'crypto-store') throw unavailable(kind, ['crypto-store']);
+        return store;
+      },
+      call: (by) => ({ by, signal: AbortSignal.timeout(config.providerTimeoutSeconds * 1000) }),
+    };
     const app = createApp({
       db,
       branchKeys,
       passwords: await openPasswords({ fips: base.fips }),
-      providers: new Map([['crypto-store', cryptoStoreProvider(postern.records)]]),
+      providers,
       profile,
       issuer,
       sequence,

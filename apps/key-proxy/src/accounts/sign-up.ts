@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type Transaction } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Role, type Schema } from '../db/schema.ts';
-import { configureProvider } from '../providers/tenant-provider.ts';
+import { setTenantDefault } from '../providers/choose-place.ts';
 import { type ProviderKind } from '../providers/provider-kind.ts';
 
 export type SignUp = {
@@ -39,6 +39,6 @@ export async function signUp(tx: Transaction<Schema>, asked: SignUp, now: Date):
     .returning('id')
     .executeTakeFirst();
   if (!created) throw problem('account_exists');
-  await configureProvider(tx, account.tenant, asked.provider, now);
+  await setTenantDefault(tx, { tenant: account.tenant, kind: asked.provider, configuration: null }, now);
   return account;
 }

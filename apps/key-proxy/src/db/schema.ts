@@ -1,8 +1,15 @@
-import { type Generated, type GeneratedAlways } from 'kysely';
+import { type ColumnType, type Generated, type GeneratedAlways } from 'kysely';
 import { type ProviderKind } from '../providers/provider-kind.ts';
+import { type ValueType } from '../secrets/secret-value.ts';
 
 export type Role = 'admin' | 'user';
 export type Status = 'success' | 'refused' | 'failed';
+export type SecretState = 'creating' | 'live' | 'disabled' | 'deleted';
+export type WriteOperation =
+  'create' | 'put' | 'disable' | 'enable' | 'disable_version' | 'enable_version' | 'delete' | 'recover' | 'destroy';
+
+/** `jsonb`: read as a value, written as text; it has a default. */
+type Json<T> = ColumnType<T, string | undefined, string>;
 
 /** The tables as Kysely sees them; held to the migrations by the integration tests. `bigint` comes as text. */
 export type Schema = {
@@ -18,7 +25,19 @@ export type Schema = {
     created_at: Date;
   };
   login_failures: { email_digest: Buffer; failures: number; last_at: Date };
-  providers: { tenant: string; kind: ProviderKind; configured_at: Date };
+  providers: { tenant: string; kind: ProviderKind; configuration: string | null; configured_at: Date };
+  provider_configurations: {
+    id: string;
+    tenant: string;
+    name: string;
+    kind: Exclude<ProviderKind, 'crypto-store'>;
+    settings: Json<Record<string, string>>;
+    sealed: Buffer | null;
+    generation: Generated<string>;
+    configured_at: Date;
+    checked_at: Date;
+  };
+  provider_defaults: { tenant: string; owner_issuer: string; owner_sub: string; configuration: string | null };
   secrets: {
     id: string;
     tenant: string;
@@ -27,12 +46,51 @@ export type Schema = {
     name: string;
     provider: ProviderKind;
     reference: string;
-    state: Generated<'creating' | 'live'>;
+    /** The tenant's configuration of the provider; null: the embedded crypto-store. */
+    configuration: string | null;
+    state: Generated<SecretState>;
+    version: Generated<number>;
+    type: Generated<ValueType>;
     provider_version: string | null;
     fingerprint: Buffer | null;
     generation: Generated<string>;
+    description: Generated<string>;
+    tags: Json<Record<string, string>>;
+    labels: Json<Record<string, number>>;
+    expires_at: Date | null;
+    rotate_days: number | null;
+    rotate_at: Date | null;
+    reminded_at: Date | null;
+    cache_seconds: Generated<number>;
+    stale_seconds: Generated<number>;
+    deleted_at: Date | null;
     created_at: Date;
     updated_at: Date;
+  };
+  secret_versions: {
+    secret_id: string;
+    version: number;
+    provider_version: string;
+    fingerprint: Buffer;
+    type: ValueType;
+    bytes: number | null;
+    state: Generated<'enabled' | 'disabled'>;
+    public_key: string | null;
+    created_at: Date;
+  };
+  provider_writes: {
+    id: string;
+    secret_id: string;
+    tenant: string;
+    operation: WriteOperation;
+    version: number | null;
+    fingerprint: Buffer | null;
+    type: ValueType | null;
+    bytes: number | null;
+    public_key: string | null;
+    started_at: Date;
+    outcome: 'done' | 'refused' | null;
+    settled_at: Date | null;
   };
   activity: {
     id: GeneratedAlways<string>;

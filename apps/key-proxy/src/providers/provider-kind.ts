@@ -1,5 +1,5 @@
-/** Where secrets may lie: the seed's three clouds, and Postern's own store. */
-export const providerKinds = ['crypto-store', 'aws', 'azure', 'gcp'] as const;
+/** Where secrets may lie: the seed's three clouds, Postern's own store, and OpenBao or Vault (KV v2). */
+export const providerKinds = ['crypto-store', 'aws', 'azure', 'gcp', 'openbao'] as const;
 export type ProviderKind = (typeof providerKinds)[number];
 
 /** A tenant that has configured nothing keeps its secrets here. */

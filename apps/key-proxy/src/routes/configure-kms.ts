@@ -5,7 +5,8 @@ import { type Now } from '@postern/runtime';
 import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
 import { providerKinds } from '../providers/provider-kind.ts';
-import { configureProvider, providerOf, type Providers } from '../providers/tenant-provider.ts';
+import { setTenantDefault } from '../providers/choose-place.ts';
+import { assertReachable, type Providers } from '../providers/open-providers.ts';
 import { ownerOf } from '../secrets/owner.ts';
 import { kms, refuseCredentials } from './fields.ts';
 
@@ -28,10 +29,11 @@ export const configureKms = (deps: ConfigureKmsDeps) =>
     async handle({ principal, body }, audit) {
       const person = ownerOf(principal);
       refuseCredentials(body.kms_selection, body.kms_credentials);
-      const { kind } = providerOf(deps.providers, body.kms_selection);
+      const kind = body.kms_selection;
+      assertReachable(deps.providers, kind);
       return deps.db.transaction().execute(async (tx) => {
         const at = deps.now();
-        await configureProvider(tx, principal.tenant, kind, at);
+        await setTenantDefault(tx, { tenant: principal.tenant, kind, configuration: null }, at);
         await recordActivity(tx, { person, action: 'configure-kms', status: 'success', at });
         const resource = { type: 'provider', id: kind };
         return audit.within(

@@ -1,14 +1,17 @@
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { Secret } from '@postern/runtime';
-import { providerKindOf } from '../providers/tenant-provider.ts';
+import { choosePlace } from '../providers/choose-place.ts';
+import { assertReachable } from '../providers/open-providers.ts';
+import { assertFits } from '../secrets/assert-fits.ts';
+import { createSecret, type CreateSecret } from '../secrets/create-secret.ts';
 import { ownerOf } from '../secrets/owner.ts';
 import { reserveSecret } from '../secrets/reserve-secret.ts';
-import { type WriteSecret, writeSecret } from '../secrets/write-secret.ts';
-import { secretEntry, secretName, secretValue } from './fields.ts';
+import { textValue } from '../secrets/secret-value.ts';
+import { entryOf, secretEntry, secretName, secretValue } from './fields.ts';
+import { PROVIDER_PROBLEMS } from './provider-problems.ts';
 
-/** Seed route: puts a secret into the tenant's provider. Here stay its name and where it lies. */
-export const createSecret = (deps: WriteSecret) =>
+/** Seed route: puts a secret where the caller's new ones go. Here stay its name and where it lies. */
+export const createSecretRoute = (deps: CreateSecret) =>
   route({
     method: 'POST',
     path: '/create-secret',
@@ -19,36 +22,21 @@ export const createSecret = (deps: WriteSecret) =>
     summary: 'Stores a secret at the tenant’s provider',
     body: z.strictObject({ secret_name: secretName, secret_value: secretValue }),
     answers: { 201: z.strictObject(secretEntry) },
-    problems: [
-      'secret_exists',
-      'secret_busy',
-      'person_required',
-      'provider_unavailable',
-      'provider_unreachable',
-      'provider_forbidden',
-      'provider_failed',
-    ],
+    problems: [...PROVIDER_PROBLEMS, 'secret_exists', 'secret_busy', 'name_too_long', 'value_too_large'],
     async handle({ principal, body }, audit) {
       const owner = ownerOf(principal);
       const name = body.secret_name;
-      const provider = await providerKindOf(deps.db, owner.tenant);
-      const reserved = await reserveSecret(deps.db, { owner, name, provider, now: deps.now() });
+      const value = textValue(body.secret_value);
+      const place = await choosePlace(deps.db, owner);
+      assertReachable(deps.providers, place.kind);
+      assertFits(place.kind, value);
+      const reserved = await reserveSecret(deps.db, { owner, name, place, now: deps.now() });
       const resource = { type: 'secret', id: reserved.id };
-      const details = { provider: reserved.provider, name };
-      return audit.effect({ resource, details }, async () => {
-        const value = new Secret(body.secret_value);
-        const {
-          createdAt,
-          generation: _generation,
-          ...held
-        } = await writeSecret(deps, reserved, {
-          owner,
-          name,
-          value,
-          by: { subjectToken: principal.token },
-        });
-        const entry = { ...held, created_at: createdAt.toISOString() };
-        return { what: { resource, details }, answer: { status: 201, body: entry } };
+      const details = { provider: reserved.place.kind, name };
+      return audit.effect({ resource, details }, async (attempt) => {
+        const by = { subjectToken: principal.token };
+        const held = await createSecret(deps, reserved, { owner, by, value }, attempt);
+        return { what: { resource, details }, answer: { status: 201, body: entryOf(held) } };
       });
     },
   });

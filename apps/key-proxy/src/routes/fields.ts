@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { problem } from '@postern/runtime';
 import { providerKinds, type ProviderKind } from '../providers/provider-kind.ts';
+import { type HeldSecret } from '../secrets/held-secret.ts';
 
 const NO_CONTROL_CHARACTERS = /^[^\p{Cc}]*$/u;
 
@@ -38,3 +39,12 @@ export const secretEntry = {
   version: z.string(),
   created_at: z.iso.datetime(),
 };
+
+export const entryOf = ({ id, name, place, reference, providerVersion, createdAt }: HeldSecret) => ({
+  id,
+  name,
+  provider: place.kind,
+  reference,
+  version: providerVersion,
+  created_at: createdAt.toISOString(),
+});

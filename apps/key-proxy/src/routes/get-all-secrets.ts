@@ -4,25 +4,17 @@ import { route } from '@postern/http';
 import { type Now, problem } from '@postern/runtime';
 import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
-import { type Providers } from '../providers/tenant-provider.ts';
-import { type HeldSecret, listSecrets } from '../secrets/list-secrets.ts';
+import { type Providers } from '../providers/open-providers.ts';
+import { listSecrets } from '../secrets/list-secrets.ts';
 import { ownerOf } from '../secrets/owner.ts';
 import { readValues } from '../secrets/read-values.ts';
 import { stillFresh } from '../secrets/still-fresh.ts';
-import { secretEntry } from './fields.ts';
+import { entryOf, secretEntry } from './fields.ts';
+import { PROVIDER_PROBLEMS } from './provider-problems.ts';
 
 export type GetAllSecretsDeps = { db: Kysely<Schema>; providers: Providers; now: Now };
 
 const MOST_SECRETS = 100;
-
-const entryOf = ({ id, name, provider, reference, version, createdAt }: HeldSecret) => ({
-  id,
-  name,
-  provider,
-  reference,
-  version,
-  created_at: createdAt.toISOString(),
-});
 
 /** Seed route: the caller's own secrets by name and reference; with `values=true` each one is read, and recorded. */
 export const getAllSecrets = (deps: GetAllSecretsDeps) =>
@@ -45,14 +37,7 @@ export const getAllSecrets = (deps: GetAllSecretsDeps) =>
         next: z.string().nullable().describe('give it as `after` for the next page; null at the end'),
       }),
     },
-    problems: [
-      'person_required',
-      'provider_unavailable',
-      'provider_unreachable',
-      'provider_forbidden',
-      'provider_failed',
-      'secret_missing',
-    ],
+    problems: PROVIDER_PROBLEMS,
     async handle({ principal, query }, audit) {
       const owner = ownerOf(principal);
       const held = await listSecrets(deps.db, owner, query);
@@ -68,15 +53,15 @@ export const getAllSecrets = (deps: GetAllSecretsDeps) =>
         await recordActivity(tx, ...held.map(({ name }) => ({ ...line, secretName: name })));
         // Each value given out is an event of its own; only the last answer, which holds them all, is sent.
         const nothing = { status: 200 as const, body: { secrets: [], next: null } };
-        for (const { id, name, provider } of held) {
+        for (const { id, name, place } of held) {
           const what = {
             action: 'secret.read' as const,
             resource: { type: 'secret', id },
-            details: { provider, name },
+            details: { provider: place.kind, name },
           };
           await audit.within(tx, what, nothing);
         }
-        const secrets = opened.map((secret) => ({ ...entryOf(secret), value: secret.value.reveal() }));
+        const secrets = opened.map((secret) => ({ ...entryOf(secret), value: secret.value.content.reveal() }));
         return audit.within(tx, listed, { status: 200, body: { secrets, next } });
       });
     },

@@ -8,7 +8,7 @@ import { type Passwords } from '../accounts/password.ts';
 import { signUp } from '../accounts/sign-up.ts';
 import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
-import { providerOf, type Providers } from '../providers/tenant-provider.ts';
+import { assertReachable, type Providers } from '../providers/open-providers.ts';
 import { kms, line, LONGEST_PASSWORD, refuseCredentials } from './fields.ts';
 
 export type SignUpDeps = {
@@ -53,7 +53,8 @@ export const signUpRoute = (deps: SignUpDeps) =>
     async handle({ body }, audit) {
       if (!deps.signUpOpen) throw problem('sign_up_closed');
       refuseCredentials(body.kms_selection, body.kms_credentials);
-      const provider = providerOf(deps.providers, body.kms_selection).kind;
+      const provider = body.kms_selection;
+      assertReachable(deps.providers, provider);
       const passwordHash = await deps.passwords.hash(new Secret(body.password));
       const asked = {
         company: body.company_name,

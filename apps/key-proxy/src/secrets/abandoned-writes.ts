@@ -1,16 +1,13 @@
 import { type Kysely, sql } from 'kysely';
 import { type Schema } from '../db/schema.ts';
 
-/**
- * How many writes at a provider began and have no outcome (R23), older than `since`. Their owner's next attempt repeats
- * them; nobody else may, since a provider is only called with the owner's own token (R5).
- */
+/** How many writes at a provider began before `since` and have no outcome yet (R23). */
 export async function countAbandonedWrites(db: Kysely<Schema>, since: Date): Promise<number> {
   const { count } = await db
-    .selectFrom('secrets')
+    .selectFrom('provider_writes')
     .select(sql<string>`count(*)`.as('count'))
-    .where('state', '=', 'creating')
-    .where('updated_at', '<', since)
+    .where('outcome', 'is', null)
+    .where('started_at', '<', since)
     .executeTakeFirstOrThrow();
   return Number(count);
 }

@@ -1,39 +1,43 @@
 import { type Kysely } from 'kysely';
 import { type Schema } from '../db/schema.ts';
-import { type ProviderKind } from '../providers/provider-kind.ts';
+import { heldSecret, type HeldSecret } from './held-secret.ts';
 import { type Owner } from './owner.ts';
 
-/** A secret as it is kept here: where its value lies, never the value. */
-export type HeldSecret = {
-  id: string;
-  name: string;
-  provider: ProviderKind;
-  reference: string;
-  version: string;
-  generation: string;
-  createdAt: Date;
+export type ListSecrets = {
+  /** The last name of the page before. */
+  after?: string | undefined;
+  limit: number;
+  prefix?: string | undefined;
+  /** Only those that have this tag, with this value. */
+  tag?: { name: string; value: string } | undefined;
+  /** `live` only, unless all are asked for. */
+  all?: boolean;
 };
 
-/** A page of a person's own secrets, by name; `after` is the last name of the page before. */
+/** A page of a person's own secrets, by name. */
 export async function listSecrets(
   db: Kysely<Schema>,
   owner: Owner,
-  { after, limit }: { after?: string | undefined; limit: number },
+  { after, limit, prefix, tag, all = false }: ListSecrets,
 ): Promise<HeldSecret[]> {
   const rows = await db
     .selectFrom('secrets')
-    .select(['id', 'name', 'provider', 'reference', 'provider_version', 'generation', 'created_at'])
+    .selectAll()
     .where('tenant', '=', owner.tenant)
     .where('owner_issuer', '=', owner.issuer)
     .where('owner_sub', '=', owner.sub)
-    .where('state', '=', 'live')
+    .where('state', 'in', all ? ['live', 'disabled', 'deleted'] : ['live'])
     .$if(after !== undefined, (query) => query.where('name', '>', after ?? ''))
+    .$if(prefix !== undefined, (query) =>
+      query.where((at) => at(at.fn<string>('left', ['name', at.val(prefix?.length ?? 0)]), '=', prefix ?? '')),
+    )
+    .$if(tag !== undefined, (query) =>
+      query.where((at) =>
+        at('tags', '@>', at.cast(at.val(JSON.stringify({ [tag?.name ?? '']: tag?.value })), 'jsonb') as never),
+      ),
+    )
     .orderBy('name')
     .limit(limit)
     .execute();
-  return rows.map(({ provider_version, created_at, ...row }) => ({
-    ...row,
-    version: provider_version ?? '',
-    createdAt: created_at,
-  }));
+  return rows.map(heldSecret);
 }

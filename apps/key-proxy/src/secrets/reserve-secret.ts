@@ -2,23 +2,30 @@ import { randomUUID } from 'node:crypto';
 import { type Kysely } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
-import { type ProviderKind } from '../providers/provider-kind.ts';
+import { type Place } from '../providers/open-providers.ts';
+import { referenceOf } from '../providers/reference.ts';
 import { type Owner } from './owner.ts';
+import { ABANDONED_AFTER_MS } from './writes/open-write.ts';
 
-export type Reservation = { id: string; reference: string; provider: ProviderKind };
-
-/** A write at a provider that has not ended by then never will: no request lives that long on either side. */
-const ABANDONED_AFTER_MS = 60_000;
+export type Reservation = {
+  id: string;
+  name: string;
+  place: Place;
+  reference: string;
+  /** An attempt that was abandoned midway is taken over: something may lie at the provider already. */
+  takenOver: boolean;
+};
 
 /**
  * Takes the name for a secret whose write is about to begin, so that two creates of one name do not both write. An
- * attempt that was abandoned midway is taken over with its id and reference: the write is repeated, nothing is orphaned.
+ * attempt that was abandoned midway is taken over with its id and reference, and nothing is orphaned.
  *
- * @throws Problem `secret_exists`; `secret_busy` while the write of another attempt may still arrive at the provider
+ * @throws Problem `secret_exists`; `secret_busy` while the write of another attempt may still arrive at the provider;
+ *   `name_too_long`
  */
 export async function reserveSecret(
   db: Kysely<Schema>,
-  { owner, name, provider, now }: { owner: Owner; name: string; provider: ProviderKind; now: Date },
+  { owner, name, place, now }: { owner: Owner; name: string; place: Place; now: Date },
 ): Promise<Reservation> {
   const id = randomUUID();
   const abandonedBefore = new Date(now.getTime() - ABANDONED_AFTER_MS);
@@ -30,9 +37,9 @@ export async function reserveSecret(
       owner_issuer: owner.issuer,
       owner_sub: owner.sub,
       name,
-      provider,
-      // Opaque: the provider learns neither the name nor whose it is.
-      reference: `secret/${id}`,
+      provider: place.kind,
+      configuration: place.configuration,
+      reference: referenceOf(place.kind, { id, name }),
       created_at: now,
       updated_at: now,
     })
@@ -43,13 +50,17 @@ export async function reserveSecret(
         .where('secrets.state', '=', 'creating')
         .where('secrets.updated_at', '<', abandonedBefore),
     )
-    .returning(['id', 'reference', 'provider'])
+    .returning(['id', 'reference', 'provider', 'configuration'])
     .executeTakeFirst();
-  if (row) return row;
+  if (row) {
+    const { reference, provider: kind, configuration } = row;
+    const held: Place = { tenant: owner.tenant, kind, configuration };
+    return { id: row.id, name, place: held, reference, takenOver: row.id !== id };
+  }
   const { state } = (await stateOf(db, owner, name)) ?? { state: 'creating' };
-  throw state === 'live'
-    ? problem('secret_exists')
-    : problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 });
+  throw state === 'creating'
+    ? problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 })
+    : problem('secret_exists');
 }
 
 const stateOf = (db: Kysely<Schema>, owner: Owner, name: string) =>
@@ -59,7 +70,7 @@ const stateOf = (db: Kysely<Schema>, owner: Owner, name: string) =>
     .where((row) => row.and({ tenant: owner.tenant, owner_issuer: owner.issuer, owner_sub: owner.sub, name }))
     .executeTakeFirst();
 
-/** Gives a name back after a write that failed. An attempt whose outcome is unknown keeps it until it is taken over. */
+/** Gives a name back for which no write was begun. */
 export async function releaseReservation(db: Kysely<Schema>, id: string): Promise<void> {
   await db.deleteFrom('secrets').where('id', '=', id).where('state', '=', 'creating').execute();
 }

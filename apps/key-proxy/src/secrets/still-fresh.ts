@@ -1,6 +1,6 @@
 import { type Kysely } from 'kysely';
 import { type Schema } from '../db/schema.ts';
-import { type HeldSecret } from './list-secrets.ts';
+import { type HeldSecret } from './held-secret.ts';
 
 /**
  * Whether every one of these is still what was read: live, and at the same reference (R32). Within a transaction the rows

@@ -1,0 +1,15 @@
+/** What any route may answer that calls a provider. */
+export const PROVIDER_PROBLEMS = [
+  'person_required',
+  'provider_unavailable',
+  'provider_unreachable',
+  'provider_throttled',
+  'provider_forbidden',
+  'provider_credentials_refused',
+  'provider_unsupported',
+  'provider_failed',
+  'secret_missing',
+  'version_missing',
+  'secret_disabled',
+  'keys_unavailable',
+] as const;

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { route } from '@postern/http';
+import { choosePlace } from '../../providers/choose-place.ts';
+import { assertReachable } from '../../providers/open-providers.ts';
+import { assertFits, assertTagsFit } from '../../secrets/assert-fits.ts';
+import { changeSettings } from '../../secrets/change-settings.ts';
+import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts';
+import { ownerOf } from '../../secrets/owner.ts';
+import { reserveSecret } from '../../secrets/reserve-secret.ts';
+import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
+import { BODY_LIMIT, givenValue, named, secretView, settings, value, viewOf } from './secret-view.ts';
+import { settingsOf } from './settings-of.ts';
+
+/** A new secret of the caller, at the provider that they name or at the one where their secrets go. */
+export const createSecretAt = (deps: CreateSecret) =>
+  route({
+    method: 'POST',
+    path: '/v1/secrets/:name',
+    listener: 'api',
+    scope: 'secrets:write',
+    audit: 'secret.created',
+    summary: 'Create a secret',
+    params: named,
+    bodyLimit: BODY_LIMIT,
+    body: z.strictObject({ value, provider: z.string().max(63).optional(), ...settings }),
+    answers: { 201: secretView },
+    problems: [
+      ...PROVIDER_PROBLEMS,
+      'provider_unknown',
+      'secret_exists',
+      'secret_busy',
+      'secret_not_found',
+      'name_too_long',
+      'value_too_large',
+      'too_many_tags',
+    ],
+    async handle({ principal, params: { name }, body }, audit) {
+      const owner = ownerOf(principal);
+      const { value: given, provider, ...rest } = body;
+      const wanted = settingsOf(rest);
+      const place = await choosePlace(deps.db, owner, provider);
+      const created = givenValue(given);
+      assertReachable(deps.providers, place.kind);
+      assertFits(place.kind, created);
+      assertTagsFit(place.kind, wanted.tags ?? {});
+      const reserved = await reserveSecret(deps.db, { owner, name, place, now: deps.now() });
+      const resource = { type: 'secret', id: reserved.id };
+      const details = { provider: reserved.place.kind, name };
+      return audit.effect({ resource, details }, async (attempt) => {
+        const by = { subjectToken: principal.token };
+        const asked = { owner, by, value: created, tags: wanted.tags ?? {} };
+        const held = await createSecret(deps, reserved, asked, attempt);
+        const settled =
+          Object.keys(rest).length === 0 ? held : await changeSettings(deps.db, held.id, wanted, deps.now());
+        return { what: { resource, details }, answer: { status: 201, body: viewOf(settled) } };
+      });
+    },
+  });

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { route } from '@postern/http';
+import { findSecret } from '../../secrets/find-secret.ts';
+import { ownerOf } from '../../secrets/owner.ts';
+import { readSecret, type ReadSecret } from '../../secrets/read-secret.ts';
+import { guardOf } from '../../secrets/secret-guard.ts';
+import { valueTypes } from '../../secrets/secret-value.ts';
+import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
+import { named, shownValue, value } from './secret-view.ts';
+
+export const label = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$/);
+
+/** One version of a secret with its value: the newest, one by its number, or one by its label. */
+export const readSecretRoute = (deps: ReadSecret) =>
+  route({
+    method: 'GET',
+    path: '/v1/secrets/:name',
+    listener: 'api',
+    scope: 'secrets:read',
+    audit: 'secret.read',
+    summary: 'Read a secret',
+    params: named,
+    query: z
+      .strictObject({ version: z.coerce.number().int().min(1).max(2_147_483_647).optional(), label: label.optional() })
+      .refine(({ version, label }) => version === undefined || label === undefined, 'version or label'),
+    answers: {
+      200: z.strictObject({
+        id: z.uuid(),
+        name: z.string(),
+        version: z.int().nullable().describe('null: written past this service'),
+        provider_version: z.string(),
+        type: z.enum(valueTypes),
+        value,
+        source: z.enum(['provider', 'cache']),
+        age_seconds: z.int(),
+      }),
+    },
+    problems: [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'secret_expired', 'version_not_found'],
+    async handle({ principal, params: { name }, query }, audit) {
+      const secret = await findSecret(deps.db, ownerOf(principal), name);
+      const read = await readSecret(deps, secret, query, { subjectToken: principal.token });
+      const { id, place } = secret;
+      const pinned = query.version !== undefined || query.label !== undefined;
+      return audit.released(
+        {
+          resource: { type: 'secret', id, ...(read.version === null ? {} : { version: read.version }) },
+          details: { provider: place.kind, name },
+          guard: guardOf(secret, pinned ? read.version : null),
+        },
+        {
+          status: 200,
+          body: {
+            id,
+            name,
+            version: read.version,
+            provider_version: read.providerVersion,
+            type: read.value.type,
+            value: shownValue(read.value),
+            source: read.source,
+            age_seconds: read.ageSeconds,
+          },
+        },
+      );
+    },
+  });

@@ -1,0 +1,53 @@
+import { type Selectable } from 'kysely';
+import { type Schema, type SecretState } from '../db/schema.ts';
+import { type Place } from '../providers/open-providers.ts';
+import { type ValueType } from './secret-value.ts';
+
+/** A secret as it is kept here: where its value lies, never the value. */
+export type HeldSecret = {
+  id: string;
+  name: string;
+  place: Place;
+  reference: string;
+  /** The newest version by our count, and the provider's name of it. */
+  version: number;
+  providerVersion: string;
+  type: ValueType;
+  state: SecretState;
+  /** Counts the changes: what was read under another one is stale (R32). */
+  generation: string;
+  description: string;
+  tags: Readonly<Record<string, string>>;
+  labels: Readonly<Record<string, number>>;
+  expiresAt: Date | null;
+  rotateDays: number | null;
+  rotateAt: Date | null;
+  cacheSeconds: number;
+  staleSeconds: number;
+  createdAt: Date;
+  updatedAt: Date;
+};
+
+export function heldSecret(row: Selectable<Schema['secrets']>): HeldSecret {
+  return {
+    id: row.id,
+    name: row.name,
+    place: { tenant: row.tenant, kind: row.provider, configuration: row.configuration },
+    reference: row.reference,
+    version: row.version,
+    providerVersion: row.provider_version ?? '',
+    type: row.type,
+    state: row.state,
+    generation: row.generation,
+    description: row.description,
+    tags: row.tags,
+    labels: row.labels,
+    expiresAt: row.expires_at,
+    rotateDays: row.rotate_days,
+    rotateAt: row.rotate_at,
+    cacheSeconds: row.cache_seconds,
+    staleSeconds: row.stale_seconds,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

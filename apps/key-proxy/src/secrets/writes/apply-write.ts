@@ -1,0 +1,105 @@
+import { sql, type Transaction } from 'kysely';
+import { type Schema } from '../../db/schema.ts';
+import { heldSecret, type HeldSecret } from '../held-secret.ts';
+import { type Write } from './open-write.ts';
+
+/**
+ * What a write that was done at the provider means here, in the transaction that settles it. Nothing happens where another
+ * has settled it already.
+ * @returns the secret as it is now; null once it is destroyed
+ */
+export async function applyWrite(
+  tx: Transaction<Schema>,
+  write: Write,
+  providerVersion: string | null,
+  now: Date,
+): Promise<HeldSecret | null> {
+  if (await settled(tx, write, 'done', now)) await change(tx, write, providerVersion, now);
+  const row = await tx.selectFrom('secrets').selectAll().where('id', '=', write.secretId).executeTakeFirst();
+  return row ? heldSecret(row) : null;
+}
+
+/** A write that is known not to have happened. The name of a secret that was never made is free again. */
+export async function refuseWrite(tx: Transaction<Schema>, write: Write, now: Date): Promise<void> {
+  if (!(await settled(tx, write, 'refused', now)) || write.operation !== 'create') return;
+  await tx.deleteFrom('secrets').where('id', '=', write.secretId).where('state', '=', 'creating').execute();
+}
+
+async function settled(tx: Transaction<Schema>, { id }: Write, outcome: 'done' | 'refused', at: Date) {
+  const row = await tx
+    .updateTable('provider_writes')
+    .set({ outcome, settled_at: at })
+    .where('id', '=', id)
+    .where('outcome', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+async function change(tx: Transaction<Schema>, write: Write, providerVersion: string | null, now: Date) {
+  const { secretId, operation, version } = write;
+  const secret = tx.updateTable('secrets').where('id', '=', secretId);
+  const moved = { generation: sql<string>`generation + 1`, updated_at: now };
+  switch (operation) {
+    case 'create':
+    case 'put':
+      await writeVersion(tx, write, providerVersion, now);
+      return;
+    case 'disable':
+    case 'enable':
+      await secret.set({ ...moved, state: operation === 'enable' ? 'live' : 'disabled' }).execute();
+      return;
+    case 'disable_version':
+    case 'enable_version':
+      await secret.set(moved).execute();
+      await tx
+        .updateTable('secret_versions')
+        .set({ state: operation === 'enable_version' ? 'enabled' : 'disabled' })
+        .where((at) => at.and({ secret_id: secretId, version: version ?? 0 }))
+        .execute();
+      return;
+    case 'delete':
+      await secret.set({ ...moved, state: 'deleted', deleted_at: now }).execute();
+      return;
+    case 'recover':
+      await secret.set({ ...moved, state: 'live', deleted_at: null }).execute();
+      return;
+    case 'destroy':
+      await tx.deleteFrom('secrets').where('id', '=', secretId).execute();
+  }
+}
+
+async function writeVersion(tx: Transaction<Schema>, write: Write, providerVersion: string | null, now: Date) {
+  const { secretId, version, fingerprint, type, bytes, publicKey } = write;
+  if (version === null || fingerprint === null || type === null || providerVersion === null)
+    throw new TypeError('a written version has its number, fingerprint and type');
+  await tx
+    .updateTable('secrets')
+    .set({
+      state: 'live',
+      version,
+      type,
+      provider_version: providerVersion,
+      fingerprint,
+      // A first version is what the secret began with.
+      ...(version === 1 ? {} : { generation: sql<string>`generation + 1` }),
+      // What was due has been done.
+      rotate_at: sql<Date>`case when rotate_days is null then rotate_at else ${now}::timestamptz + make_interval(days => rotate_days) end`,
+      updated_at: now,
+    })
+    .where('id', '=', secretId)
+    .execute();
+  await tx
+    .insertInto('secret_versions')
+    .values({
+      secret_id: secretId,
+      version,
+      provider_version: providerVersion,
+      fingerprint,
+      type,
+      bytes,
+      public_key: publicKey,
+      created_at: now,
+    })
+    .execute();
+}

@@ -1,0 +1,75 @@
+import { type Kysely } from 'kysely';
+import { problem } from '@postern/runtime';
+import { type Schema, type WriteOperation } from '../../db/schema.ts';
+import { type ValueType } from '../secret-value.ts';
+
+/** A write at a provider, named by the id of its intent in the log (R23). */
+export type Write = {
+  id: string;
+  secretId: string;
+  tenant: string;
+  operation: WriteOperation;
+  /** The version that is written, or whose state is changed; null for the secret as a whole. */
+  version: number | null;
+  /** Of the value that is written (R38): by it the write is recognised at the provider. */
+  fingerprint: Buffer | null;
+  type: ValueType | null;
+  bytes: number | null;
+  /** Of a generated key pair. */
+  publicKey: string | null;
+  startedAt: Date;
+};
+
+/** A write that has not ended by then never will: no request lives that long on either side. */
+export const ABANDONED_AFTER_MS = 60_000;
+
+/** Notes that a write begins. One at a time of a secret: @throws Problem `secret_busy` */
+export async function openWrite(db: Kysely<Schema>, write: Write): Promise<void> {
+  const { id, secretId, tenant, operation, version, fingerprint, type, bytes, publicKey, startedAt } = write;
+  const opened = await db
+    .insertInto('provider_writes')
+    .values({
+      id,
+      secret_id: secretId,
+      tenant,
+      operation,
+      version,
+      fingerprint,
+      type,
+      bytes,
+      public_key: publicKey,
+      started_at: startedAt,
+    })
+    .onConflict((conflict) => conflict.column('secret_id').where('outcome', 'is', null).doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  if (!opened) throw problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 });
+}
+
+const columns = [
+  'id',
+  'secret_id',
+  'tenant',
+  'operation',
+  'version',
+  'fingerprint',
+  'type',
+  'bytes',
+  'public_key',
+  'started_at',
+  'outcome',
+] as const;
+
+/** A write by its id, or the open one of a secret. */
+export async function findWrite(
+  db: Kysely<Schema>,
+  by: { id: string } | { secretId: string },
+): Promise<(Write & { outcome: 'done' | 'refused' | null }) | null> {
+  const query = db.selectFrom('provider_writes').select(columns);
+  const row = await (
+    'id' in by ? query.where('id', '=', by.id) : query.where('secret_id', '=', by.secretId).where('outcome', 'is', null)
+  ).executeTakeFirst();
+  if (!row) return null;
+  const { secret_id, public_key, started_at, ...rest } = row;
+  return { ...rest, secretId: secret_id, publicKey: public_key, startedAt: started_at };
+}

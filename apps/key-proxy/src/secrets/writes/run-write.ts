@@ -1,0 +1,78 @@
+import { Problem } from '@postern/runtime';
+import { type Owner } from '../owner.ts';
+import { recordActivity } from '../../activity/record-activity.ts';
+import { type OnBehalf, type SecretProvider, type Call } from '../../providers/secret-provider.ts';
+import { type HeldSecret } from '../held-secret.ts';
+import { applyWrite, refuseWrite } from './apply-write.ts';
+import { ABANDONED_AFTER_MS, findWrite, openWrite, type Write } from './open-write.ts';
+import { settleWrite, type SettleWrites } from './settle-write.ts';
+
+/** Which secret is written, where it lies, and for whom. */
+export type Written = Pick<HeldSecret, 'id' | 'name' | 'place' | 'reference'> & { owner: Owner; by: OnBehalf };
+
+export type NewWrite = Pick<Write, 'id' | 'operation'> &
+  Partial<Pick<Write, 'version' | 'fingerprint' | 'type' | 'bytes' | 'publicKey'>>;
+
+/** What the provider says of a write that it made. */
+type Made = { version: string } | void;
+
+/**
+ * One write at a provider: noted before, its outcome after (R23). After a refusal nothing has changed; where the outcome is
+ * not known the write stays open, and the worker, or the owner's next write, settles it.
+ *
+ * @param make calls the provider; null where nothing is to be done there
+ * @returns the secret as it is then; null once it is destroyed
+ * @throws Problem `secret_busy` while another write of this secret is open; Problem of the provider port
+ */
+export async function runWrite(
+  deps: SettleWrites,
+  secret: Written,
+  asked: NewWrite,
+  make: ((provider: SecretProvider, call: Call) => Promise<Made>) | null,
+): Promise<HeldSecret | null> {
+  const { db, providers, now } = deps;
+  const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null };
+  const write: Write = { ...nothing, ...asked, secretId: secret.id, tenant: secret.owner.tenant, startedAt: now() };
+  const line = { person: secret.owner, action: `${asked.operation.replace('_', '-')}-secret`, secretName: secret.name };
+  await settleAbandoned(deps, secret.id, secret.by);
+  await openWrite(db, write);
+  try {
+    const provider = make ? await providers.at(secret.place) : null;
+    const made = provider && make ? await make(provider, providers.call(secret.by)) : undefined;
+    return await db.transaction().execute(async (tx) => {
+      const at = now();
+      const held = await applyWrite(tx, write, made?.version ?? null, at);
+      await recordActivity(tx, { ...line, status: 'success', at });
+      return held;
+    });
+  } catch (error) {
+    const refused = isRefusal(error);
+    await db.transaction().execute(async (tx) => {
+      if (refused) await refuseWrite(tx, write, now());
+      await recordActivity(tx, { ...line, status: refused ? 'refused' : 'failed', at: now() });
+    });
+    throw error;
+  }
+}
+
+/** Settles what an earlier attempt left open for so long that it has ended. @throws Problem of the provider port */
+export async function settleAbandoned(deps: SettleWrites, secretId: string, by: OnBehalf | null): Promise<void> {
+  const open = await findWrite(deps.db, { secretId });
+  if (open && deps.now().getTime() - open.startedAt.getTime() > ABANDONED_AFTER_MS) await settleWrite(deps, open, by);
+}
+
+/** The provider answered that it will not, or was never asked: nothing was written there. */
+const refusals = new Set([
+  'provider_forbidden',
+  'provider_credentials_refused',
+  'provider_unavailable',
+  'provider_unsupported',
+  'provider_throttled',
+  'reference_taken',
+  'version_conflict',
+  'value_too_large',
+  'secret_missing',
+  'version_missing',
+  'secret_disabled',
+]);
+const isRefusal = (error: unknown): boolean => error instanceof Problem && refusals.has(error.code);
