@@ -19,13 +19,16 @@ import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
 import { destructionRounds } from './keys/destruction-rounds.ts';
 import { REWRAP, rewrapRecords } from './keys/rewrap-records.ts';
+import { gather } from './records/gather.ts';
 import { createRecordCache } from './records/record-cache.ts';
 import { RECORDS } from './records/record-context.ts';
 import { guards } from './records/record-guard.ts';
 import { raiseRollback } from './records/raise-rollback.ts';
 import { startSweep } from './records/start-sweep.ts';
 import { createSeenVersions } from './records/seen-versions.ts';
+import { selectRecords, type Sought } from './records/select-record.ts';
 import { createSingleFlight } from './records/single-flight.ts';
+import { recordVersions } from './records/write-versions.ts';
 import { keyGuards } from './transit/key-guard.ts';
 import { TRANSIT } from './transit/purposes.ts';
 
@@ -36,6 +39,9 @@ const KEY_CACHE_TTL_MS = 300_000;
 
 /** Tenants' keys that are loaded at the start, two calls to the root key each. */
 const WARM_KEYS = 100;
+
+/** Records that writers look up by one statement. */
+const MOST_SOUGHT = 256;
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
 export async function compose(
@@ -151,6 +157,9 @@ export async function compose(
       cache,
       looks: createSingleFlight(),
       seen: createSeenVersions(raiseRollback({ audit, logger, metrics, service: SERVICE, now })),
+      findHeld: gather(MOST_SOUGHT, (sought: Sought[]) => selectRecords(postgres.pool, sought)),
+      writeVersion: audit.changes(recordVersions),
+      commit: audit.commit,
       keepVersions: config.keepVersions,
       sealerOf,
       transitOf: (tenant) => sealerFor(keys, { tenant, purpose: TRANSIT }),

@@ -7,6 +7,9 @@ import type { Answer, Answers, Bytes, Page, Redirect, Released, Stream } from '.
 export type AuditPort = Pick<Audit, 'commit' | 'within' | 'refused' | 'refusedEarly'>;
 export type AuditGuard = NonNullable<Parameters<Audit['commit']>[1]>;
 
+/** Commits an event together with the change that it speaks of, or neither (`Changes` of `@postern/outbox`). */
+export type MakeChange = (event: AuditEvent) => Promise<boolean>;
+
 /** What an operation knows about what happened; who asked, when, for which tenant and under which request is added by the route. */
 export type What<A extends Action> = {
   /** Another action than the route's declared one (`login.failed` where `login.succeeded` is declared). */
@@ -41,6 +44,15 @@ export type RouteAudit<A extends Action, R extends Answers> = {
     answer: Answer<R> | (() => Answer<R>),
   ): Promise<Released>;
   /**
+   * For a mutation that shares its statement with others (`Audit.changes`): `make` gets the event and commits both. Null where the
+   * change was not made: nothing was recorded or released.
+   */
+  joined<B extends Action = A>(
+    make: MakeChange,
+    what: What<B>,
+    answer: Answer<R> | (() => Answer<R>),
+  ): Promise<Released | null>;
+  /**
    * For an effect outside the database (R23): commits the intent, acts, commits the outcome. `act` gets the intent's id as idempotency
    * key. If it throws, the outcome is `failed` with the problem's code.
    */
@@ -55,6 +67,8 @@ export type RouteAudit<A extends Action, R extends Answers> = {
   item<B extends Action = A>(what: WhatRead<B>): Promise<boolean>;
   /** The same for an item that is a mutation. */
   itemWithin<S, B extends Action = A>(tx: Transaction<S>, what: What<B>): Promise<void>;
+  /** The same for an item that shares its statement with others; false where it was not made. */
+  itemJoined<B extends Action = A>(make: MakeChange, what: What<B>): Promise<boolean>;
   /** As `released`, with a body of bytes. */
   bytes<B extends Action = A>(what: WhatRead<B>, body: Bytes): Promise<Released>;
   /**

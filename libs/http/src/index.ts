@@ -23,7 +23,7 @@ export {
 } from './released.ts';
 export { byteStream } from './byte-stream.ts';
 export { open, OPEN_ROUTES } from './open.ts';
-export type { AuditGuard, AuditPort, Intent, RouteAudit, What, WhatRead } from './audit-port.ts';
+export type { AuditGuard, AuditPort, Intent, MakeChange, RouteAudit, What, WhatRead } from './audit-port.ts';
 export { createHttpApp, routesOn, type App, type AppSpec } from './app.ts';
 export { jobRoutes, type JobRoutes } from './job-routes.ts';
 export { listen, type ConnectionLimits, type Listening, type ListenOptions } from './listen.ts';

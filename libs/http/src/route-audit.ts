@@ -43,6 +43,11 @@ export function createRouteAudit({ port, action, answers, frame, now }: RouteAud
       await port.within(tx, eventOf(what as What<Action>, what.outcome ?? 'success'));
       return release(outgoing, 'recorded');
     },
+    async joined(make, what, answer) {
+      const outgoing = json(answer);
+      const made = await make(eventOf(what as What<Action>, what.outcome ?? 'success'));
+      return made ? release(outgoing, 'recorded') : null;
+    },
     async effect(intent, act) {
       const asked = eventOf(intent as What<Action>, 'intent');
       await port.commit(asked);
@@ -59,6 +64,7 @@ export function createRouteAudit({ port, action, answers, frame, now }: RouteAud
     },
     item: (what) => port.commit(eventOf(what as WhatRead<Action>, what.outcome ?? 'success'), what.guard),
     itemWithin: (tx, what) => port.within(tx, eventOf(what as What<Action>, what.outcome ?? 'success')),
+    itemJoined: (make, what) => make(eventOf(what as What<Action>, what.outcome ?? 'success')),
     bytes: (what, body) => attempt(() => read(what as WhatRead<Action>, bytesAnswer(answers, body))),
     async streamed(intent, stream, outcome) {
       const source = recordedStream(stream.source, (ending) =>

@@ -1,4 +1,5 @@
 export { type Counts, type Guards, type GuardUse } from './guards.ts';
+export { type Changes, type ChangeStatement } from './joined-changes.ts';
 export { outboxMigrations } from './migrations.ts';
 export { openAudit, type Audit, type AuditOptions, type OutboxPostgres } from './open-audit.ts';
 export { type Sink, type SinkAddress } from './relay/fetch-watermark.ts';

@@ -1,27 +1,30 @@
 import type pg from 'pg';
 import { uuidv7 } from '@postern/runtime';
-import { type Counts, type Guards } from './guards.ts';
 import type { PendingEvent } from './pending.ts';
-import { groupStatements, recordedIn, recordedOf, type EventGroup } from './write-group.ts';
+import { recordedIn, recordedOf, type EventGroup, type GroupStatement } from './write-group.ts';
 
 /** One dedicated connection that writes groups of events. */
-export type Lane = {
+export type Lane<Pending extends PendingEvent> = {
   /** For each event whether it is recorded; false: its guard no longer holds. Throws what Postgres said. */
-  write(events: PendingEvent[]): Promise<boolean[]>;
+  write(events: Pending[]): Promise<boolean[]>;
   close(): void;
 };
 
 /** Replaced at this age, so that a rotated certificate is in use everywhere within it (R12). */
 const CONNECTION_MAX_AGE_MS = 600_000;
 
-// A locked table must not hold callers for long: they are answered 503 instead.
-const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set synchronous_commit = on; set plan_cache_mode = force_generic_plan`;
+// A locked table must not hold callers for long: they are answered 503 instead. A group looks rows up by their keys, however
+// small the planner took their table for when the plan was made.
+const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set synchronous_commit = on;
+  set plan_cache_mode = force_generic_plan; set enable_seqscan = off`;
 
 type Stale = { stale: number[] | null };
 
 /** Opens the lane. It connects at the first write, and again after a failure. */
-export function openLane(pool: pg.Pool, guards: Guards, counts: Counts = {}): Lane {
-  const statementOf = groupStatements(guards, counts);
+export function openLane<Pending extends PendingEvent>(
+  pool: pg.Pool,
+  statementOf: (group: EventGroup<Pending>) => GroupStatement,
+): Lane<Pending> {
   let open: { client: pg.PoolClient; since: number } | undefined;
 
   const drop = () => {
@@ -46,19 +49,19 @@ export function openLane(pool: pg.Pool, guards: Guards, counts: Counts = {}): La
       throw error;
     }
   };
-  const once = async (group: EventGroup): Promise<boolean[]> => {
+  const once = async (group: EventGroup<Pending>): Promise<boolean[]> => {
     const { rows } = await using((client) => client.query<Stale>(statementOf(group)));
     return rows[0] ? recordedOf(group, rows[0].stale) : group.events.map(() => false);
   };
 
   return {
     async write(events) {
-      const group: EventGroup = { id: uuidv7(), events };
+      const group = { id: uuidv7(), events };
       try {
         return await once(group);
       } catch (error) {
         if (isAnswer(error)) throw error;
-        return using((client) => writeAgain(client, group, statementOf));
+        return using((client) => writeAgain(client, group, statementOf(group)));
       }
     },
     close: drop,
@@ -67,16 +70,17 @@ export function openLane(pool: pg.Pool, guards: Guards, counts: Counts = {}): La
 
 /**
  * After a broken connection nobody knows whether the group was committed: what stands counts as written (R23). Writing under
- * the same id waits for a first attempt that is still under way; whether the group was numbered since is looked up after.
+ * the same id waits for a first attempt that is still under way; whether the group was numbered since is looked up after. What
+ * this attempt changed stays only with its own row.
  */
 async function writeAgain(
   client: pg.PoolClient,
-  group: EventGroup,
-  statementOf: ReturnType<typeof groupStatements>,
+  group: EventGroup<PendingEvent>,
+  statement: GroupStatement,
 ): Promise<boolean[]> {
   await client.query('begin');
   try {
-    const { rows } = await client.query<Stale>(statementOf(group));
+    const { rows } = await client.query<Stale>(statement);
     const numbered = await client.query<{ content: Buffer; bytes: number; count: number }>({
       name: 'audit-group-numbered',
       text: `select content, bytes, (last - first + 1)::int as count from audit_batches
@@ -88,7 +92,7 @@ async function writeAgain(
       return recordedIn(group, numbered.rows[0]);
     }
     const standing = rows.length > 0 ? rows : await standingOf(client, group.id);
-    await client.query('commit');
+    await client.query(rows.length > 0 ? 'commit' : 'rollback');
     return standing[0] ? recordedOf(group, standing[0].stale) : group.events.map(() => false);
   } catch (error) {
     await client.query('rollback').catch(() => {});
@@ -114,3 +118,7 @@ export function isAnswer(error: unknown): boolean {
 export function isOneRowsFault(error: unknown): boolean {
   return isAnswer(error) && /^(22|23|54|P0)/.test((error as { code: string }).code);
 }
+
+/** Whether halves of the group may fare better: one row is at fault, or the group as a whole met another (deadlock). */
+export const isDivisible = (error: unknown): boolean =>
+  isOneRowsFault(error) || (isAnswer(error) && (error as { code: string }).code.startsWith('40'));

@@ -2,14 +2,21 @@ import type { Transaction } from 'kysely';
 import { BATCH_MAX_BYTES, isMutation, packEntries, type AuditEvent } from '@postern/audit';
 import { queryIn, type Postgres } from '@postern/postgres';
 import { problem, systemNow, type Logger, type Now, type Registry } from '@postern/runtime';
-import { bisect } from './bisect.ts';
-import { createGroup } from './group.ts';
-import type { Counts, Guards, GuardUse } from './guards.ts';
-import { isOneRowsFault, openLane } from './lane.ts';
-import { auditMetrics } from './metrics.ts';
 import { assertDurable, readDurability } from './durability.ts';
+import { openGroupCommit, type GroupCommit } from './group-commit.ts';
+import type { Counts, Guards, GuardUse } from './guards.ts';
+import {
+  changeStatements,
+  pendingChange,
+  type Changes,
+  type ChangeStatement,
+  type PendingChange,
+} from './joined-changes.ts';
+import { isOneRowsFault } from './lane.ts';
+import { auditMetrics } from './metrics.ts';
 import { pendingEvent, type PendingEvent } from './pending.ts';
 import { createRefusals } from './refusals.ts';
+import { groupStatements } from './write-group.ts';
 
 /** What `openAudit` needs of a database: any `Postgres`, whatever its schema. */
 export type OutboxPostgres = Pick<Postgres<unknown>, 'pool' | 'query'>;
@@ -42,6 +49,11 @@ export type Audit = {
    * @throws Problem `audit_unavailable` (503).
    */
   within<Schema>(tx: Transaction<Schema>, event: AuditEvent): Promise<void>;
+  /**
+   * Mutations of one kind that share a statement: those under way together are one transaction, with their events in it. Takes
+   * one more connection of the pool.
+   */
+  changes<Change>(statement: ChangeStatement<Change>): Changes<Change>;
   /** Records a refusal of a known principal: by itself within its budget, beyond that counted (R24). */
   refused(event: AuditEvent): Promise<void>;
   /** Counts a refusal from before authentication; it never fails and never waits (R24). */
@@ -56,6 +68,9 @@ const PER_FLUSH = 512;
 const BYTES_PER_FLUSH = BATCH_MAX_BYTES / 2;
 const WAITING = 10_000;
 const WAITING_BYTES = 32 * 1024 * 1024;
+/** Changes carry what they write: memory holds that already, and a statement is bounded. */
+const BYTES_PER_CHANGES = 2 * 1024 * 1024;
+const WAITING_CHANGES = 256 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 1;
 
 /** A flood of refusals leaves room for reads, and one of reads for what changes something (R24). */
@@ -68,38 +83,25 @@ const shareOf = ({ action, outcome }: AuditEvent): number =>
 export async function openAudit(options: AuditOptions): Promise<Audit> {
   const { postgres, guards = {}, counts = {}, logger, now = systemNow, limits = {} } = options;
   if (postgres.pool.options.max < 2) throw new Error('the audit needs a connection of its own: a pool of at least 2');
-  const lane = openLane(postgres.pool, guards, counts);
   const unavailable = (cause?: unknown) =>
     problem('audit_unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
-
-  const flush = async (events: PendingEvent[]) => {
-    const started = performance.now();
-    const settled = await bisect(events, lane.write, isOneRowsFault);
-    const failed = settled.flatMap((one, i) => ('error' in one ? [{ error: one.error, event: events[i] }] : []));
-    // One line a group: an outage must not turn into a flood of lines.
-    if (failed[0])
-      logger.error({ err: failed[0].error, id: failed[0].event?.id, count: failed.length }, 'events not written');
-    metrics?.group.observe(events.length);
-    metrics?.seconds.observe((performance.now() - started) / 1_000);
-    metrics?.events.inc({ result: 'failed' }, failed.length);
-    return settled.map((one) => ('error' in one ? { error: unavailable(one.error) } : one));
-  };
-  const group = createGroup(
-    flush,
-    {
-      perFlush: PER_FLUSH,
-      bytesPerFlush: BYTES_PER_FLUSH,
-      waiting: limits.waiting ?? WAITING,
-      waitingBytes: limits.waitingBytes ?? WAITING_BYTES,
-    },
-    unavailable,
-  );
-  const metrics = auditMetrics(options.metrics, group.depth);
+  const open: Pick<GroupCommit<never>, 'depth' | 'close'>[] = [];
+  const metrics = auditMetrics(options.metrics, () => open.reduce((sum, one) => sum + one.depth(), 0));
+  const { pool } = postgres;
+  const common = { pool, logger, metrics, full: unavailable, perFlush: PER_FLUSH, waiting: limits.waiting ?? WAITING };
+  const group = openGroupCommit<PendingEvent>({
+    ...common,
+    statementOf: groupStatements(guards, counts),
+    failed: unavailable,
+    bytesPerFlush: BYTES_PER_FLUSH,
+    waitingBytes: limits.waitingBytes ?? WAITING_BYTES,
+  });
+  open.push(group);
 
   const commit = async (event: AuditEvent, guard?: GuardUse): Promise<boolean> => {
     if (guard && !Object.hasOwn(guards, guard.name)) throw new TypeError(`there is no guard ${guard.name}`);
     const pending = pendingEvent(event, guard);
-    const written = await group.add(pending, pending.bytes, shareOf(event));
+    const written = await group.write(pending, pending.bytes, shareOf(event));
     metrics?.events.inc({ result: written ? 'written' : 'stale' });
     return written;
   };
@@ -122,6 +124,23 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       }
       metrics?.events.inc({ result: 'within' });
     },
+    changes<Change>(statement: ChangeStatement<Change>): Changes<Change> {
+      const changing = openGroupCommit<PendingChange<Change>>({
+        ...common,
+        statementOf: changeStatements(statement),
+        // What is wrong with one change is its caller's to judge; anything else, and nothing can be recorded.
+        failed: (error) => (isOneRowsFault(error) ? error : unavailable(error)),
+        bytesPerFlush: BYTES_PER_CHANGES,
+        waitingBytes: WAITING_CHANGES,
+      });
+      open.push(changing);
+      return async (change: Change, event: AuditEvent) => {
+        const pending = pendingChange(event, change);
+        const made = await changing.write(pending, pending.bytes + statement.bytesOf(change));
+        metrics?.events.inc({ result: made ? 'within' : 'stale' });
+        return made;
+      };
+    },
     async refused(event) {
       if (refusals.single(event)) await commit(event);
     },
@@ -131,8 +150,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     },
     async close() {
       await refusals.close();
-      await group.close();
-      lane.close();
+      await Promise.all(open.map((one) => one.close()));
     },
   };
 }

@@ -6,7 +6,13 @@ import type { PendingEvent } from './pending.ts';
 export type GroupStatement = { name: string; text: string; values: unknown[] };
 
 /** A group to be written: its id is repeated where nobody knows whether it was committed (R23). */
-export type EventGroup = { id: string; events: PendingEvent[] };
+export type EventGroup<Pending extends PendingEvent> = { id: string; events: Pending[] };
+
+const RETURNED = 'on conflict (id) do nothing returning stale';
+
+/** The end of a statement before which `stale (places)` says what is not to be recorded of it. */
+export const PROVEN = `insert into audit_groups (id, count, body, stale) select $1, $2, $3, places from stale
+  where coalesce(cardinality(places), 0) < $2 ${RETURNED}`;
 
 /**
  * The statement that writes a group as one row, with the places (from 1) of the events whose guard does not hold: proof and
@@ -19,10 +25,7 @@ export function groupStatements(guards: Guards, counts: Counts = {}) {
       select array_agg(e.place order by e.place) as places
       from ${given} as e(place, guard, k1, k2, k3, n)
       where coalesce(${guardExpression(guards)}, false) is not true)`;
-  const returned = 'on conflict (id) do nothing returning stale';
-  const plain = `insert into audit_groups (id, count, body) values ($1, $2, $3) ${returned}`;
-  const insertion = `insert into audit_groups (id, count, body, stale) select $1, $2, $3, places from stale
-      where coalesce(cardinality(places), 0) < $2 ${returned}`;
+  const plain = `insert into audit_groups (id, count, body) values ($1, $2, $3) ${RETURNED}`;
   const counted = Object.entries(counts).map(
     ([guard, sql], n) => `, counted_${n} as (
       with counted as (select e.* from ${given} as e(place, guard, k1, k2, k3, n), written w
@@ -31,8 +34,8 @@ export function groupStatements(guards: Guards, counts: Counts = {}) {
   );
   const prove = (before: string) =>
     counted.length === 0
-      ? `with ${before} ${insertion}`
-      : `with ${before}, written as (${insertion})${counted.join('')} select stale from written`;
+      ? `with ${before} ${PROVEN}`
+      : `with ${before}, written as (${PROVEN})${counted.join('')} select stale from written`;
   const effects = (from: number) => `opened as (
       insert into audit_intents (id, event)
       select i.id, substr($3::bytea, i.at, i.bytes)
@@ -46,7 +49,7 @@ export function groupStatements(guards: Guards, counts: Counts = {}) {
     'audit-group-guarded-effects': prove(`${guarded}, ${effects(10)}`),
   };
 
-  return ({ id, events }: EventGroup): GroupStatement => {
+  return ({ id, events }: EventGroup<PendingEvent>): GroupStatement => {
     const hasGuards = events.some(({ guard }) => guard !== undefined);
     const hasEffects = events.some(({ opens, closes }) => opens || closes !== undefined);
     const name = `audit-group${hasGuards ? '-guarded' : ''}${hasEffects ? '-effects' : ''}` as keyof typeof texts;
@@ -87,14 +90,14 @@ function effectValues(events: PendingEvent[]): unknown[] {
 }
 
 /** For each event of a group whether it was recorded, by the places that were stale. */
-export function recordedOf({ events }: EventGroup, stale: readonly number[] | null): boolean[] {
+export function recordedOf({ events }: EventGroup<PendingEvent>, stale: readonly number[] | null): boolean[] {
   const places = new Set(stale);
   return events.map((_, i) => !places.has(i + 1));
 }
 
 /** The same by the content of the batch that has the group's events since. */
 export function recordedIn(
-  { events }: EventGroup,
+  { events }: EventGroup<PendingEvent>,
   batch: { content: Buffer; bytes: number; count: number },
 ): boolean[] {
   const ids = new Set(unpackContent(batch, batch.count).map(({ id }) => id));

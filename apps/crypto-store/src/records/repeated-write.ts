@@ -1,7 +1,7 @@
 import { type Idempotency } from '@postern/http';
 import { queryIn } from '@postern/postgres';
 import { problem } from '@postern/runtime';
-import { type Kysely, type Transaction } from 'kysely';
+import { type Kysely } from 'kysely';
 import { type Schema } from '../db/schema.ts';
 import { type WrittenRecord } from './put-record.ts';
 
@@ -22,25 +22,4 @@ export async function writtenBefore(db: Kysely<Schema>, { key, request }: Idempo
   const { request: first, version, ...written } = row;
   if (first !== request) throw problem('idempotency_key_reused');
   return { ...written, version: Number(version), pruned: 0, ciphertextHash: null };
-}
-
-/** The same write is being made at the same instant: this one is undone, and the other is answered. */
-export class WrittenMeanwhile extends Error {}
-
-/**
- * Remembers a write for those who send it again.
- * @throws WrittenMeanwhile
- */
-export async function rememberWrite(
-  tx: Transaction<Schema>,
-  { key, request }: Idempotency,
-  { id, version, created }: WrittenRecord,
-  now: Date,
-): Promise<void> {
-  const rows = await queryIn(tx)(
-    `insert into record_writes (idempotency_key, request, record_id, version, created, written_at)
-     values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning record_id`,
-    [key, request, id, version, created, now],
-  );
-  if (rows.length === 0) throw new WrittenMeanwhile();
 }

@@ -51,10 +51,10 @@ export const putRecordRoute = (deps: PutRecord) =>
         conditions: conditionsIn(headers),
         idempotency,
       };
-      return putRecord(deps, at, write, (tx, record) => {
+      return putRecord(deps, at, write, (make, record) => {
         const { id, version, bytes, created } = record;
         const etag = entityTag(record);
-        return audit.within(tx, written(record), {
+        return audit.joined(make, written(record), {
           status: created ? 201 : 200,
           headers: { etag, 'postern-record': id, 'postern-version': String(version) },
           body: { key, id, version, etag, bytes },

@@ -10,7 +10,10 @@ import { changed } from './changed.ts';
 import { written } from './written.ts';
 
 export type BatchPlace = { tenant: string; namespace: string };
-export type BatchAudit = Pick<RouteAudit<'records.batched', Record<number, never>>, 'item' | 'itemWithin'>;
+export type BatchAudit = Pick<
+  RouteAudit<'records.batched', Record<number, never>>,
+  'item' | 'itemWithin' | 'itemJoined'
+>;
 
 type Operation<Op> = Extract<BatchOperation, { op: Op }>;
 
@@ -87,8 +90,8 @@ async function put(
     conditions: { ifMatch: operation.if_match, ifNoneMatch: operation.if_none_match },
     idempotency,
   };
-  return putRecord(deps, { ...place, key }, write, async (tx, record) => {
-    await audit.itemWithin(tx, { action: 'record.written', ...written(record) });
+  return putRecord(deps, { ...place, key }, write, async (make, record) => {
+    if (!(await audit.itemJoined(make, { action: 'record.written', ...written(record) }))) return null;
     const { id, version, created } = record;
     return { key, status: created ? 201 : 200, id, version, etag: entityTag(record) };
   });

@@ -31,8 +31,8 @@ export const store = (deps: PutRecord) =>
     handle({ principal, workload, body: { key, payload }, idempotency }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const write = { type: 'text/plain; charset=utf-8', bytes: Buffer.from(payload), idempotency } as const;
-      return putRecord(deps, at, write, (tx, record) =>
-        audit.within(tx, written(record), { status: 200, body: { status: 'stored', key } }),
+      return putRecord(deps, at, write, (make, record) =>
+        audit.joined(make, written(record), { status: 200, body: { status: 'stored', key } }),
       );
     },
   });
