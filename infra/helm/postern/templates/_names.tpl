@@ -1,0 +1,76 @@
+{{/* The five, in the order in which they are rendered. */}}
+{{- define "postern.services" -}}
+token-exchange auth-manager crypto-store key-proxy audit-sink
+{{- end -}}
+
+{{/* Services whose tokens others verify, and whose revocations others follow (R14). */}}
+{{- define "postern.issuers" -}}
+token-exchange auth-manager key-proxy
+{{- end -}}
+
+{{/* `token-exchange` -> `token_exchange`: its database and its role there. */}}
+{{- define "postern.role" -}}
+{{- replace "-" "_" . -}}
+{{- end -}}
+
+{{/* (root, service): where others reach its api listener. The certificate holds this name. */}}
+{{- define "postern.apiUrl" -}}
+https://{{ .service }}.{{ .root.Release.Namespace }}.svc:8443
+{{- end -}}
+
+{{/* (root, service): its public listener, from inside. */}}
+{{- define "postern.publicUrlInside" -}}
+https://{{ .service }}.{{ .root.Release.Namespace }}.svc:9443
+{{- end -}}
+
+{{/* (root, service): the origin that browsers and others use; `iss` of what an issuer mints. */}}
+{{- define "postern.publicUrl" -}}
+{{- (index .root.Values.services .service).publicUrl | default (include "postern.publicUrlInside" .) -}}
+{{- end -}}
+
+{{- define "postern.spiffeId" -}}
+spiffe://{{ .root.Values.trustDomain }}/{{ .service }}
+{{- end -}}
+
+{{/* (root, service): what selects all of its pods, whichever half they run. */}}
+{{- define "postern.selector" -}}
+app.kubernetes.io/name: {{ .service }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end -}}
+
+{{- define "postern.labels" -}}
+{{ include "postern.selector" . }}
+app.kubernetes.io/part-of: postern
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end -}}
+
+{{- define "postern.image" -}}
+{{- $digest := get .root.Values.image.digests .service -}}
+{{ .root.Values.image.repository }}/{{ .service }}
+{{- if $digest }}@{{ $digest }}{{ else }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end -}}
+
+{{/* (root, service): the Secrets with its two certificates. */}}
+{{- define "postern.tlsSecret" -}}
+{{ .root.Release.Name }}-{{ .service }}-tls
+{{- end -}}
+{{- define "postern.busTlsSecret" -}}
+{{ .root.Release.Name }}-{{ .service }}-bus-tls
+{{- end -}}
+
+{{/* (root, service): as JSON, the halves that run apart: the role of each and its settings. */}}
+{{- define "postern.halves" -}}
+{{- $own := index .root.Values.services .service -}}
+{{- if $own.together -}}
+{{ dict "all" $own.api | toJson }}
+{{- else -}}
+{{ dict "api" $own.api "worker" $own.worker | toJson }}
+{{- end -}}
+{{- end -}}
+
+{{/* (service, half): the name of a Deployment. `worker` alone has a suffix: the api keeps the service's name. */}}
+{{- define "postern.deploymentName" -}}
+{{ .service }}{{ if eq .half "worker" }}-worker{{ end }}
+{{- end -}}

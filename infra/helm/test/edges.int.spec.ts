@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from '@jest/globals';
+import { describeWith, realPart } from '@postern/testing';
+import { policyDocument } from '@postern/policy';
+import { type Settings } from '@postern/runtime';
+import { helmProgram, render, type KubernetesObject } from './helm.ts';
+import { matrix, policyUnder } from './matrix.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const services = ['token-exchange', 'auth-manager', 'crypto-store', 'key-proxy', 'audit-sink'] as const;
+const policy = policyDocument.parse(policyUnder('postern.example.com'));
+const program = await realPart('Helm', helmProgram);
+
+type Peer = { podSelector: { matchLabels: Record<string, string> }; namespaceSelector?: unknown };
+type Rule = { ports: { port: number }[]; from?: Peer[]; to?: Peer[] };
+
+describeWith(program, 'the chart and what it is made from', (helmPath) => {
+  let objects: KubernetesObject[];
+  const one = (kind: string, name: string) =>
+    objects.find((object) => object.kind === kind && object.metadata.name === name)!;
+  const rules = (service: string, direction: 'ingress' | 'egress') =>
+    (one('NetworkPolicy', service)['spec'] as Record<typeof direction, Rule[]>)[direction];
+
+  beforeAll(async () => {
+    const [, files, values] = matrix[0]!;
+    objects = await render(helmPath, files, values);
+  });
+
+  test.each(services)(
+    '%s may be called by who may ask for its scopes, by who follows it, and by nobody else',
+    (service) => {
+      const asking = policy.workloads.filter(({ asks }) =>
+        asks.some(({ audience }) => audience === service || service === 'token-exchange'),
+      );
+      const following: Record<string, readonly string[]> = {
+        'token-exchange': services,
+        'auth-manager': services,
+        'audit-sink': services,
+        'key-proxy': ['token-exchange'],
+      };
+      const wanted = new Set([...asking.map(({ name }) => name), ...(following[service] ?? [])]);
+      wanted.delete(service);
+      const api = rules(service, 'ingress').find(({ ports }) => ports[0]?.port === 8443);
+      const callers = api?.from?.map(({ podSelector }) => podSelector.matchLabels['postern.dev/workload'] ?? 'job');
+      expect(callers?.sort()).toEqual([...wanted].sort());
+    },
+  );
+
+  test('who may call may also get out to it, and nothing else is open between services', () => {
+    for (const callee of services) {
+      const from = rules(callee, 'ingress')[0]!.from!.map(({ podSelector }) => podSelector.matchLabels);
+      for (const caller of services.filter((name) => name !== callee)) {
+        const mayCall = from.some((labels) => labels['postern.dev/workload'] === caller);
+        const getsOut = rules(caller, 'egress').some(
+          ({ to = [], ports }) =>
+            to.some(({ podSelector }) => podSelector?.matchLabels?.['postern.dev/workload'] === callee) &&
+            ports.some(({ port }) => port === 8443),
+        );
+        expect([caller, callee, getsOut]).toEqual([caller, callee, mayCall]);
+      }
+    }
+  });
+
+  test('a workload elsewhere is let in from its own namespace and by its own labels only', () => {
+    const peers = rules('crypto-store', 'ingress')[0]!.from!;
+    expect(peers).toContainEqual({
+      podSelector: { matchLabels: { app: 'billing-job' } },
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'jobs' } },
+    });
+  });
+
+  test('everything that no edge names is denied', () => {
+    const denied = one('NetworkPolicy', 'postern-default-deny')['spec'] as Record<string, unknown>;
+    expect(denied).toEqual({
+      podSelector: { matchLabels: { 'app.kubernetes.io/part-of': 'postern', 'app.kubernetes.io/instance': 'postern' } },
+      policyTypes: ['Ingress', 'Egress'],
+    });
+  });
+
+  test.each(services)('%s starts on the settings and documents that it is given', async (service) => {
+    const folder = mkdtempSync(join(tmpdir(), 'postern-chart-'));
+    try {
+      const documents = one('ConfigMap', `${service}-documents`)['data'] as Record<string, string>;
+      for (const [name, text] of Object.entries(documents)) writeFileSync(join(folder, name), text);
+      const settings = one('ConfigMap', `${service}-settings`)['data'] as Record<string, string>;
+      const given = Object.fromEntries(
+        Object.entries(settings).map(([name, value]) => [name, value.replace('/run/postern/documents', folder)]),
+      );
+      writeFileSync(join(folder, 'password'), 'of-redis');
+      for (const name of Object.keys(given).filter((key) => key.endsWith('_PASSWORD_FILE')))
+        given[name] = join(folder, 'password');
+      const config = (await import(join(root, 'apps', service, 'src/config.ts'))) as {
+        settings: Settings;
+        readConfig(env: NodeJS.ProcessEnv): unknown;
+      };
+      const unknown = Object.keys(given).filter(
+        (name) => !(name.replace(/_FILE$/, '') in config.settings || name in config.settings),
+      );
+      expect(unknown).toEqual([]);
+      expect(() => config.readConfig({ ...given, POSTERN_ROLE: 'api' })).not.toThrow();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test.each(services)('a certificate of %s has its name as CN and one URI, its SPIFFE id (R4)', (service) => {
+    for (const name of [`postern-${service}-tls`, `postern-${service}-bus-tls`, `postern-${service}-migration-tls`]) {
+      const { commonName, uris } = one('Certificate', name)['spec'] as { commonName: string; uris: string[] };
+      expect({ commonName, uris }).toEqual({ commonName: service, uris: [`spiffe://postern.example.com/${service}`] });
+    }
+  });
+
+  test('a changed policy is a new rollout of token-exchange', async () => {
+    const rollout = (all: KubernetesObject[]) => {
+      const found = all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'token-exchange')!;
+      return (found['spec'] as { template: { metadata: { annotations: Record<string, string> } } }).template.metadata
+        .annotations;
+    };
+    const [, files, values] = matrix[0]!;
+    const changed = await render(helmPath, files, {
+      ...values,
+      policy: { ...policyUnder('postern.example.com'), version: 'next' },
+    });
+    expect(rollout(changed)['postern.dev/configuration']).not.toBe(rollout(objects)['postern.dev/configuration']);
+  });
+});

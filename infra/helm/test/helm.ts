@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { goProgram } from '@postern/testing';
+import { parseAllDocuments } from 'yaml';
+import { place } from '../src/place.ts';
+
+const run = promisify(execFile);
+
+const VERSION = '3.19.5';
+const home = join(import.meta.dirname, '../../../.cache', `helm-${VERSION}`);
+
+/** Helm, built once from its Go module into the checkout's cache folder. @throws Error without Go, or when the module cannot be had */
+export async function helmProgram(): Promise<string> {
+  const program = join(home, 'helm');
+  if (existsSync(program)) return program;
+  await mkdir(dirname(home), { recursive: true });
+  const draft = await mkdtemp(`${home}-`);
+  try {
+    const env = { ...process.env, GOBIN: draft, CGO_ENABLED: '0' };
+    await run(goProgram(), ['install', `helm.sh/helm/v3/cmd/helm@v${VERSION}`], { env, maxBuffer: 64 * 1024 * 1024 });
+    await rename(draft, home);
+  } catch (cause) {
+    await rm(draft, { recursive: true, force: true });
+    if (!existsSync(program)) throw new Error('Helm cannot be built: it needs Go and its module', { cause });
+  }
+  return program;
+}
+
+export type KubernetesObject = {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
+  [field: string]: unknown;
+};
+
+/** Runs Helm; what it says comes with a failure. */
+export async function helm(program: string, ...words: string[]): Promise<string> {
+  const { stdout } = await run(program, words, { maxBuffer: 64 * 1024 * 1024, timeout: 60_000 });
+  return stdout;
+}
+
+/** The chart's objects under these values: files first, then a document of further ones. @throws with what Helm says */
+export async function render(program: string, files: readonly string[], values: object): Promise<KubernetesObject[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-values-'));
+  try {
+    const own = join(folder, 'values.json');
+    await writeFile(own, JSON.stringify(values));
+    const given = [...files.map((file) => place(`examples/${file}`)), own].flatMap((file) => ['--values', file]);
+    const text = await helm(program, 'template', 'postern', place('postern'), '--namespace', 'postern', ...given);
+    return parseAllDocuments(text).flatMap((document) => (document.toJS() as KubernetesObject | null) ?? []);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

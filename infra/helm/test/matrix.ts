@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The development policy moved to a trust domain of production: workloads portal, job and key-proxy. */
+export const policyUnder = (trustDomain: string): object =>
+  JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../dev/policy.json'), 'utf8').replaceAll(
+      'dev.postern.internal',
+      trustDomain,
+    ),
+  ) as object;
+
+const policy = policyUnder('postern.example.com');
+const off = { enabled: false };
+
+/** Values that the chart is rendered with: files of examples/, then further values. */
+export const matrix: [name: string, files: string[], values: object][] = [
+  ['production', ['production.yaml'], { policy }],
+  ['development', ['development.yaml'], { policy: policyUnder('dev.postern.internal') }],
+  ['high', ['production.yaml'], { policy, profile: 'fedramp-high', fips: true }],
+  ['low, without publication', ['production.yaml'], { policy, profile: 'fedramp-low', audit: { publishTo: '' } }],
+  [
+    'certificates and scaling of others',
+    ['production.yaml'],
+    {
+      policy,
+      certificates: { source: 'secrets' },
+      keda: { enabled: true, prometheusAddress: 'http://prometheus.monitoring:9090' },
+      podMonitor: { enabled: true, labels: { release: 'prometheus' } },
+      telemetry: { otlpEndpoint: 'http://collector.monitoring:4318' },
+      image: { digests: { 'crypto-store': `sha256:${'a'.repeat(64)}` }, pullSecrets: [{ name: 'registry' }] },
+    },
+  ],
+  [
+    'token-exchange and crypto-store alone',
+    ['production.yaml'],
+    { policy, services: { 'auth-manager': off, 'key-proxy': off }, networkPolicy: { enabled: false } },
+  ],
+  [
+    'a waiver for the local root key, files and secrets of a service',
+    ['production.yaml'],
+    {
+      policy,
+      rootKey: { kind: 'local', secret: 'root-key', waiver: '2999-01-31' },
+      priorityClassName: 'system-cluster-critical',
+      nodeSelector: { pool: 'postern' },
+      tolerations: [{ key: 'postern', operator: 'Exists' }],
+      services: {
+        'audit-sink': {
+          documents: { 'forwarders.json': { forwarders: [] } },
+          settings: { POSTERN_LOG_LEVEL: 'debug' },
+          settingsFromSecret: { OTEL_EXPORTER_OTLP_HEADERS: { secret: 'collector', key: 'headers' } },
+          podLabels: { team: 'platform' },
+          serviceAccountAnnotations: { 'iam.gke.io/gcp-service-account': 'postern@example.iam.gserviceaccount.com' },
+        },
+      },
+    },
+  ],
+];
+
+/** Values that are refused, each with what the refusal names. */
+export const refused: [what: string, values: object, names: RegExp][] = [
+  ['no policy', { policy: {} }, /policy/],
+  ['an unknown value', { replicas: 3 }, /replicas/],
+  ['an unknown profile', { profile: 'fedramp-medium' }, /profile[^]*fedramp-moderate/],
+  ['a trust domain that is none', { trustDomain: 'Example Com' }, /trustDomain/],
+  ['a port that is none', { postgres: { port: 70_000 } }, /postgres[/.]port/],
+  ['a setting that is none', { services: { 'key-proxy': { settings: { PATH: '/tmp' } } } }, /PATH/],
+  ['a secret among the settings', setting('POSTERN_BUS_PASSWORD', 'x'), /settingsFromSecret/],
+  ['a service without its log', { services: { 'audit-sink': off } }, /services\.audit-sink\.enabled/],
+  ['key-proxy without its provider', { services: { 'crypto-store': off } }, /services\.crypto-store\.enabled/],
+  ['no role for a root key', { services: { 'key-proxy': { awsRoleArn: '' } } }, /services\.key-proxy\.awsRoleArn/],
+  ['no place to publish to', { audit: { publishTo: '' } }, /audit\.publishTo/],
+  ['a file without a volume', { audit: { publishTo: 'file:///data/log' } }, /services\.audit-sink\.data/],
+  ['a local root key without a waiver', { rootKey: { kind: 'local', secret: 'k' } }, /rootKey\.waiver/],
+  [
+    'a local root key in high',
+    { profile: 'fedramp-high', rootKey: { kind: 'local', secret: 'k', waiver: '2999-01-31' } },
+    /rootKey\.kind/,
+  ],
+  ['the development trust domain', { trustDomain: 'dev.postern.internal' }, /trustDomain/],
+  [
+    'bounds that cross',
+    { services: { 'crypto-store': { api: { autoscaling: { minReplicas: 9, maxReplicas: 3 } } } } },
+    /services\.crypto-store\.api\.autoscaling/,
+  ],
+  ['a workload of another domain', { policy: policyUnder('elsewhere.example') }, /policy\.workloads portal/],
+  ['a digest that is none', { image: { digests: { 'key-proxy': 'latest' } } }, /digests/],
+];
+
+function setting(name: string, value: string): object {
+  return { services: { 'crypto-store': { settings: { [name]: value } } } };
+}
