@@ -98,6 +98,12 @@ describe('where ports of the start before are taken', () => {
         /^[1-9]\d* records stand as the log says they were last written$/,
       );
 
+      const bundle = join(home, 'support.json');
+      const found = await posternAt(home, 'doctor', '--bundle', bundle);
+      for (const service of services) expect(found).toMatch(new RegExp(`^[✓!] ${service} .*postgres.*clock`, 'm'));
+      expect(found).toMatch(/^\d+ fine, \d+ to look at, 0 wrong$/m);
+      expect(readFileSync(bundle, 'utf8')).not.toMatch(/PRIVATE KEY|password|eyJ/i);
+
       command.signal('SIGINT');
       expect(await command.exit).toBe(0);
       expect(processesOf(home)).toEqual([]);

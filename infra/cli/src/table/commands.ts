@@ -17,6 +17,7 @@ export const commands: readonly Entry[] = [
     'what the aws-kms root key needs in an AWS account',
     () => import('../commands/aws-bootstrap.ts'),
   ),
+  entry('doctor', 'what is wrong with the services, and what to do', () => import('../commands/doctor.ts')),
   entry('import kv', 'a KV v2 mount of Vault or OpenBao into crypto-store', () => import('../commands/import-kv.ts')),
   entry('validate', 'check postern.toml', () => import('../commands/keycloak-validate.ts')),
   entry('show-config', 'every effective value and its origin', () => import('../commands/keycloak-show-config.ts')),
