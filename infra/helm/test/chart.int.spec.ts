@@ -6,7 +6,7 @@ import { readmeWithValues } from '../src/values-table.ts';
 import { place } from '../src/place.ts';
 import { valuesJsonSchema } from '../src/values.ts';
 import { faultsOf } from './faults-of.ts';
-import { helm, helmProgram, render, type KubernetesObject } from './helm.ts';
+import { helm, helmProgram, KUBERNETES, render, type KubernetesObject } from './helm.ts';
 import { modelModule, unknownFields } from './known-fields.ts';
 import { matrix, refused } from './matrix.ts';
 
@@ -30,7 +30,15 @@ describeWith(program, 'the chart', (helmPath) => {
   test.each(matrix)('passes helm lint: %s', async (_name, files, values) => {
     // Not --strict: Helm calls the missing icon a finding.
     const given = files.flatMap((file) => ['--values', place(`examples/${file}`)]);
-    const output = await helm(helmPath, 'lint', place('postern'), ...given, '--set-json', jsonSets(values));
+    const output = await helm(
+      helmPath,
+      'lint',
+      place('postern'),
+      ...KUBERNETES,
+      ...given,
+      '--set-json',
+      jsonSets(values),
+    );
     expect(output).toContain('0 chart(s) failed');
   });
 
