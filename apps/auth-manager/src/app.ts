@@ -1,18 +1,21 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import type { Issuer, RevocationSequence } from '@postern/issuer';
-import type { JWK } from 'jose';
 import type { OpenConsent } from './consents/open-consent.ts';
 import type { RevokeGrant } from './grants/revoke-grant.ts';
 import { problems } from './problems.ts';
+import type { Providers } from './provider/open-providers.ts';
 import { backchannelLogoutRoute, type BackchannelLogout } from './routes/backchannel-logout.ts';
 import { consentCallbackRoute, type ConsentCallback } from './routes/consent-callback.ts';
+import { continueConsentRoute } from './routes/continue-consent.ts';
 import { createConsentRoute, type CreateConsent } from './routes/create-consent.ts';
+import { declineConsentRoute } from './routes/decline-consent.ts';
 import { deleteGrantRoute } from './routes/delete-grant.ts';
-import { getConsentRoute } from './routes/get-consent.ts';
+import { consentEventsRoute, getConsentRoute, type GetConsent } from './routes/get-consent.ts';
 import { getGrantRoute } from './routes/get-grant.ts';
 import { listGrantsRoute } from './routes/list-grants.ts';
 import { providerClientRoute } from './routes/provider-client.ts';
+import { sessionRoutes, type SessionRoutes } from './routes/sessions.ts';
 import { startConsentRoute } from './routes/start-consent.ts';
 import { useGrantRoute, type UseGrant } from './routes/use-grant.ts';
 
@@ -24,12 +27,13 @@ export type AppDeps = CreateConsent &
   ConsentCallback &
   RevokeGrant &
   BackchannelLogout &
+  GetConsent &
+  SessionRoutes &
   Pick<IssuerRoutes, 'introspection'> &
   Omit<UseGrant, 'issuer'> & {
     issuer: Issuer;
     sequence: RevocationSequence;
-    /** The public half of the key that signs this client's assertions at the provider. */
-    clientPublicKey: JWK;
+    providers: Providers;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
   };
 
@@ -40,13 +44,17 @@ export function createApp({ http, ...deps }: AppDeps): App {
     // Before `/v1/consents/:id`, on another listener; the paths do not meet, and a reader need not know.
     consentCallbackRoute(deps),
     startConsentRoute(deps),
+    continueConsentRoute(deps),
+    declineConsentRoute(deps),
     getConsentRoute(deps),
+    consentEventsRoute(deps),
     listGrantsRoute(deps),
     getGrantRoute(deps),
     deleteGrantRoute(deps),
     useGrantRoute(deps),
+    ...sessionRoutes(deps),
     backchannelLogoutRoute(deps),
-    providerClientRoute(deps.clientPublicKey),
+    providerClientRoute(deps),
     ...issuerRoutes({ ...deps, revocations: deps.sequence, workloads: [...deps.workloads] }),
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });

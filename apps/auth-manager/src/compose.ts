@@ -11,16 +11,17 @@ import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { createApp, SERVICE } from './app.ts';
 import type { Config } from './config.ts';
+import { watchConsents } from './consents/watch-consents.ts';
 import type { Schema } from './db/schema.ts';
 import { forgetFinished } from './forget-finished.ts';
 import { finishLeftRevocations } from './grants/finish-left-revocations.ts';
 import { openVault } from './grants/vault.ts';
-import { openIdentityProvider } from './provider/open-identity-provider.ts';
-import type { ProviderOf } from './provider/provider-calls.ts';
+import { openProviders } from './provider/open-providers.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
 import { confirmGrant } from './refresh/confirm-grant.ts';
 import { openGrantLocks } from './refresh/grant-lock.ts';
+import { discardEnded } from './sessions/discard-ended.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -62,9 +63,16 @@ export async function compose(
         listedAuthorities: providerAuthorities(config.provider.caPath, tls),
       }),
     );
-    const identityProvider = await openIdentityProvider(config.provider, { db, vault, egress, logger, now, profile });
-    const { provider } = identityProvider;
-    const providerOf: ProviderOf = () => provider;
+    const tenantEgress = closing.after(
+      openEgress({
+        allow: config.provider.hosts,
+        publicAddresses: true,
+        listedAuthorities: providerAuthorities(config.provider.caPath, tls),
+      }),
+    );
+    const providers = openProviders({ config: config.provider, db, vault, egress, tenantEgress, logger, now, profile });
+    const providerOf = providers.of;
+    const watch = closing.after(watchConsents({ db, now }));
     const peers = closing.after(openAgent(tls));
     const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
     const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
@@ -121,6 +129,7 @@ export async function compose(
       const finishing = { db, sequence, lock, vault, providerOf, audit, logger, now };
       const rounds = [
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
+        { name: 'discard_ended', run: () => discardEnded(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
         { name: 'forget_revocations', run: sequence.forget },
       ];
@@ -130,11 +139,12 @@ export async function compose(
       db,
       lock,
       vault,
-      provider,
+      providers,
       providerOf,
-      providerScopes: new Set(config.provider.scopes),
-      clientPublicKey: identityProvider.clientPublicKey,
-      logout: identityProvider.logout,
+      watch,
+      signedResponses: profile.signedAuthorizationResponses,
+      offlineOutlives: profile.offlineGrantsOutliveSession,
+      logout: { providers, audiences: config.provider.logoutAudiences, algorithms: profile.verifyAlgs, now },
       publicUrl,
       callbackUrl: `${publicUrl}/v1/consents/callback`,
       returnPages: config.returnPages,
@@ -164,7 +174,7 @@ export async function compose(
           { name: 'keys', check: keys.check },
           { name: 'revocations', check: revocations.loaded },
           { name: 'revocations-fresh', check: revocations.fresh, optional: true },
-          { name: 'provider', check: provider.check, optional: true },
+          { name: 'provider', check: providers.operator.check, optional: true },
         ],
       },
     });

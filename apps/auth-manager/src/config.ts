@@ -67,6 +67,11 @@ export const settings = {
     'PEM file with an authority that vouches for the provider, besides the public ones. Default: POSTERN_TLS_CA_PATH.',
     { example: '/etc/postern/provider-ca.crt' },
   ),
+  POSTERN_PROVIDER_HOSTS: setting(
+    words(z.string().min(1).max(253)),
+    'Hosts (`host` or `host:port`) inside the network at which tenants may register providers of their own; any other must be at public addresses (R35).',
+    { default: [], example: 'keycloak.acme.internal:8443' },
+  ),
   POSTERN_PROVIDER_SCOPES: setting(
     words(z.string().max(128)).optional(),
     'Scopes of consents that the provider knows too: they are asked for there, and count only when granted there.',
@@ -99,6 +104,8 @@ export type Config = {
     readonly clientKeyPath: string | undefined;
     readonly caPath: string | undefined;
     readonly scopes: readonly string[];
+    /** Hosts inside the network that tenants' providers may have. */
+    readonly hosts: readonly string[];
     readonly logoutAudiences: readonly string[];
   };
   readonly returnPages: ReturnPages;
@@ -133,6 +140,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       clientKeyPath: read.POSTERN_PROVIDER_CLIENT_KEY_PATH,
       caPath: read.POSTERN_PROVIDER_CA_PATH,
       scopes: read.POSTERN_PROVIDER_SCOPES ?? [],
+      hosts: read.POSTERN_PROVIDER_HOSTS,
       logoutAudiences: read.POSTERN_LOGOUT_AUDIENCES,
     },
     returnPages: read.POSTERN_CONSENT_RETURN_TO ?? {},

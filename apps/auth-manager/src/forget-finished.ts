@@ -11,5 +11,7 @@ export async function forgetFinished({ db, now }: { db: Kysely<Schema>; now: Now
   const before = new Date(now().getTime() - KEPT_DAYS * DAY_MS);
   await forgetExpired(queryIn(db), now());
   await db.deleteFrom('consents').where('expires_at', '<', before).execute();
+  await db.deleteFrom('revocation_plans').where('expires_at', '<', before).execute();
+  await db.deleteFrom('provider_keys').where('retired_at', '<', before).execute();
   await db.deleteFrom('refresh_attempts').where('finished_at', '<', before).execute();
 }

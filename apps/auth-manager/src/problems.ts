@@ -14,6 +14,7 @@ export const problems = {
     title: 'The provider no longer knows the grant: the person must consent again',
   },
   nothing_granted: { status: 403, title: 'None of the scopes are within the handle and the consent' },
+  session_not_found: { status: 404, title: 'No such session' },
   logout_refused: { status: 400, title: 'The logout token was not accepted' },
   provider_refused: { status: 502, title: 'The identity provider refused the request' },
   provider_unavailable: { status: 503, title: 'The identity provider gave no answer' },

@@ -19,6 +19,8 @@ export type Caller = {
   /** A token for this workload itself. */
   ownToken(scopes: readonly string[], options?: Partial<MintOptions>): Promise<string>;
   send(url: string, options?: SendOptions): Promise<Reply>;
+  /** The body of an answer as it came: a stream that ends. */
+  text(url: string, options?: SendOptions): Promise<string>;
   sendForm(url: string, form: Record<string, string>): Promise<Reply>;
 };
 
@@ -49,6 +51,10 @@ export function callerOver(
       }),
     ownToken: (scopes, options = {}) =>
       issuer.mint({ ...common, sub: workload, subjectIssuer: null, scopes, ...options }),
+    text: async (url, { token = null, headers = {} } = {}) => {
+      const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
+      return (await request(url, { dispatcher, headers: { ...headers, ...authorization } })).body.text();
+    },
     sendForm: (url, form) =>
       answerOf(
         request(url, {

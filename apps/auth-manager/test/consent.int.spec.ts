@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { formOf, linkOf, openHeadlessBrowser } from '@postern/testing/identity-provider';
+import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
+import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
 import { HANDLE, portalLogin, SCOPES, startConsent, visit } from './consents.ts';
 import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
@@ -6,12 +9,17 @@ import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
 let world: World;
 let replica: Replica;
 let portal: Caller;
+let anonymous: Agent;
 
 beforeAll(async () => {
   world = await openWorld();
+  anonymous = new Agent({ connect: { ca: world.ca } });
   [replica, portal] = await Promise.all([world.replica(), world.caller('portal')]);
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await anonymous.close();
+  await world.close();
+});
 
 const statusOf = async (id: unknown) =>
   (
@@ -205,4 +213,127 @@ test('a create that is sent again under its Idempotency-Key makes one consent', 
   expect(two.body).toEqual(one.body);
   const other = await post(['records:read']);
   expect([other.status, other.body['code']]).toEqual([422, 'idempotency_key_reused']);
+});
+
+test('R17, R18: the page shows who asks, for what and which scopes, escaped, without a script, and changes nothing', async () => {
+  const purpose = 'Nightly reports & <b>more</b>';
+  const { body } = await startConsent(portal, replica, { purpose });
+  const link = String(body['consent_url']);
+  const [browser, stranger] = [openHeadlessBrowser({ ca: world.ca }), openHeadlessBrowser({ ca: world.ca })];
+  const page = await browser.open(link);
+  expect(page.status).toBe(200);
+  for (const shown of [
+    'portal',
+    'job',
+    'crypto-store',
+    'records:read',
+    'Nightly reports &amp; &lt;b&gt;more&lt;/b&gt;',
+  ]) {
+    expect(page.text).toContain(shown);
+  }
+  expect(page.text).not.toMatch(/<script|<b>|\son\w+=/);
+  const { headers } = await request(link, { dispatcher: anonymous });
+  const policy = String(headers['content-security-policy']);
+  expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[\w+/]+=*';/);
+  for (const part of ["frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"])
+    expect(policy).toContain(part);
+  expect(policy).not.toContain('unsafe');
+  expect(headers['x-frame-options']).toBe('DENY');
+
+  // Whoever fetches the link ahead of the person spoils nothing; whoever knows only the address gets no further.
+  await stranger.open(link);
+  const onward = new URL(linkOf(page.text, 'continue') ?? '', link);
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'pending', purpose });
+  expect((await stranger.open(onward.href)).status).toBe(404);
+  const decline = { token: onward.searchParams.get('token') ?? '' };
+  expect((await stranger.submit(link.replace('/start', '/decline'), decline)).status).toBe(404);
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'pending' });
+  const { location } = await browser.open(onward.href);
+  expect(location).toContain(world.provider().issuer);
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'started' });
+  await Promise.all([browser.close(), stranger.close()]);
+});
+
+test('a person who declines on the page is believed without the provider, and finds the way back', async () => {
+  const { body } = await startConsent(portal, replica, { return_to: PORTAL_PAGE });
+  const browser = openHeadlessBrowser({ ca: world.ca });
+  const page = await browser.open(String(body['consent_url']));
+  const form = formOf(page.text);
+  const done = await browser.submit(new URL(form?.action ?? '', page.url).href, form?.fields ?? {});
+  expect([done.status, done.text]).toEqual([200, expect.stringContaining('You declined')]);
+  expect(done.text).toContain(`${PORTAL_PAGE}?consent=${String(body['id'])}&amp;outcome=denied`);
+  expect(await statusOf(body['id'])).toMatchObject({ state: 'denied', reason: 'access_denied' });
+  expect((await browser.open(String(body['consent_url']))).status).toBe(404);
+  await browser.close();
+});
+
+test('a purpose is one line of plain text, and nothing hides in it', async () => {
+  for (const purpose of ['', 'x'.repeat(281), 'two\nlines', 'turned \u202eround', 'nul\u0000']) {
+    const { status, body } = await startConsent(portal, replica, { purpose });
+    expect([status, body['code']]).toEqual([400, 'invalid_input']);
+  }
+});
+
+test('a long poll answers when the consent moves on, and a stream tells each step once, also after it was resumed', async () => {
+  const { body } = await startConsent(portal, replica);
+  const token = await portal.tokenFor('alice', ['grants:write']);
+  const at = `${replica.api}/v1/consents/${String(body['id'])}`;
+  const stream = portal.text(`${at}/events`, { token });
+  const started = portal.send(`${at}?wait=30`, { token });
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  expect((await started).body).toMatchObject({ state: 'started' });
+  const completed = portal.send(`${at}?wait=30`, { token });
+  await browser.open(callback.href);
+  await browser.close();
+  expect((await completed).body).toMatchObject({ state: 'completed' });
+  // What is over is answered at once, however long one would wait.
+  expect((await portal.send(`${at}?wait=30`, { token })).body).toMatchObject({ state: 'completed' });
+  const steps = (text: string) =>
+    [...text.matchAll(/^id: (\d)\nevent: (\w+)$/gm)].map(([, id, event]) => `${id} ${event}`);
+  expect(steps(await stream)).toEqual(['1 pending', '2 started', '3 completed']);
+  const resumed = await portal.text(`${at}/events`, { token, headers: { 'last-event-id': '2' } });
+  expect(steps(resumed)).toEqual(['3 completed']);
+  expect(steps(await portal.text(`${at}/events`, { token, headers: { 'last-event-id': '3' } }))).toEqual([]);
+  expect((await portal.send(`${at}?wait=31`, { token })).status).toBe(400);
+});
+
+test('JARM: in high the provider signs its answer to the browser; a plain, changed or borrowed one is refused', async () => {
+  await replica.close();
+  const high = await world.replica({ POSTERN_PROFILE: 'fedramp-high', POSTERN_FIPS: 'false' });
+  const plain = async (change: (url: URL) => Promise<void> | void) => {
+    const { body } = await startConsent(portal, high);
+    const { browser, callback } = await visit(world, String(body['consent_url']));
+    expect([...callback.searchParams.keys()]).toEqual(['response']);
+    await change(callback);
+    const page = await browser.open(callback.href);
+    await browser.close();
+    const token = await portal.tokenFor('alice', ['grants:write']);
+    const { body: status } = await portal.send(`${high.api}/v1/consents/${String(body['id'])}`, { token });
+    return [page.status, status['state'], status['reason']];
+  };
+  expect(await plain(() => {})).toEqual([200, 'completed', null]);
+  const unsigned = [502, 'failed', 'unsigned_response'];
+  expect(
+    await plain((url) => {
+      const { code, state, iss } = decodeJwt(url.searchParams.get('response') ?? '');
+      url.search = new URLSearchParams({ code: String(code), state: String(state), iss: String(iss) }).toString();
+    }),
+  ).toEqual(unsigned);
+  expect(
+    await plain((url) => {
+      const [header, payload, signature = ''] = (url.searchParams.get('response') ?? '').split('.');
+      const turned = (signature.startsWith('A') ? 'B' : 'A') + signature.slice(1);
+      url.searchParams.set('response', [header, payload, turned].join('.'));
+    }),
+  ).toEqual(unsigned);
+  expect(
+    await plain(async (url) => {
+      const claims = decodeJwt(url.searchParams.get('response') ?? '');
+      const { privateKey } = await generateKeyPair('ES256');
+      const kid = decodeProtectedHeader(url.searchParams.get('response') ?? '').kid ?? '';
+      const forged = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid }).sign(privateKey);
+      url.searchParams.set('response', forged);
+    }),
+  ).toEqual(unsigned);
+  await high.close();
 });

@@ -7,13 +7,13 @@ import type { Replica, World } from './world.ts';
 export const SCOPES = ['records:read', 'records:write'];
 export const HANDLE = { workload: 'job', audiences: ['crypto-store'], scopes: SCOPES };
 
-type Asked = { username?: string; scopes?: string[]; handle?: object; return_to?: string };
+type Asked = { username?: string; scopes?: string[]; handle?: object; return_to?: string; purpose?: string };
 
 /** The portal starts a consent for a person. */
 export async function startConsent(portal: Caller, { api }: Replica, asked: Asked = {}): Promise<Reply> {
-  const { username = 'alice', scopes = SCOPES, handle = HANDLE, return_to } = asked;
+  const { username = 'alice', scopes = SCOPES, handle = HANDLE, return_to, purpose } = asked;
   const token = await portal.tokenFor(username, ['grants:write']);
-  return portal.send(`${api}/v1/consents`, { method: 'POST', token, body: { scopes, handle, return_to } });
+  return portal.send(`${api}/v1/consents`, { method: 'POST', token, body: { scopes, handle, return_to, purpose } });
 }
 
 export type Visit = { browser: HeadlessBrowser; callback: URL };

@@ -27,9 +27,11 @@ test('R17: the public listener answers a frozen list of routes', () => {
     'GET /.well-known/jwks.json',
     'GET /.well-known/oauth-authorization-server',
     'GET /.well-known/provider-client.json',
+    'GET /v1/consents/:id/continue',
     'GET /v1/consents/:id/start',
     'GET /v1/consents/callback',
     'POST /v1/backchannel-logout',
+    'POST /v1/consents/:id/decline',
   ]);
 });
 

@@ -19,6 +19,7 @@ export const OPEN_ROUTES: ReadonlySet<string> = Object.freeze(
     'GET /.well-known/openid-configuration',
     'GET /.well-known/security.txt',
     'GET /.well-known/provider-client.json',
+    'GET /v1/providers/:id/jwks.json',
     'GET /v1/revocations',
     'GET /v1/log/checkpoint',
     'GET /v1/log/key',

@@ -27,6 +27,10 @@ export type Profile = Readonly<{
   requireMfa: boolean;
   /** FAPI 2.0 at the identity provider: PAR, PKCE, confidential clients only. */
   fapi: boolean;
+  /** The provider signs its answers to the browser (JARM, FAPI 2.0 Message Signing 5.4). */
+  signedAuthorizationResponses: boolean;
+  /** Whether an offline grant outlives the session it was made in (AC-12); else it ends with it, wherever that ends. */
+  offlineGrantsOutliveSession: boolean;
   /** Client certificates also for callers that could otherwise use DPoP. */
   requireMtls: boolean;
   /** Tokens bound to a certificate (RFC 8705) only; a DPoP-bound one is refused. */

@@ -1,9 +1,9 @@
 /** What a provider's redirect says, once its form is known (RFC 6749 4.1.2, RFC 9207). */
 export type Callback =
-  | { kind: 'code'; state: string; code: string }
-  | { kind: 'denied'; state: string }
-  | { kind: 'provider_error'; state: string; error: ProviderError }
-  | { kind: 'refused'; state: string; reason: 'wrong_issuer' | 'malformed' };
+  | { kind: 'code'; code: string }
+  | { kind: 'denied' }
+  | { kind: 'provider_error'; error: ProviderError }
+  | { kind: 'refused'; reason: 'wrong_issuer' | 'malformed' | 'unsigned_response' };
 
 // The codes a provider may send to a redirect (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6). Its texts are not kept.
 const providerErrors = [
@@ -20,7 +20,6 @@ const providerErrors = [
 export type ProviderError = (typeof providerErrors)[number] | 'other';
 
 export type CallbackQuery = {
-  state: string;
   code?: string | undefined;
   iss?: string | undefined;
   error?: string | undefined;
@@ -34,11 +33,11 @@ const isProviderError = (error: string): error is (typeof providerErrors)[number
  * metadata promises it (RFC 9207 section 2.4): that is checked before anything else is believed, errors too.
  */
 export function readCallback(query: CallbackQuery, provider: { issuer: string; sendsIssuer: boolean }): Callback {
-  const { state, code, iss, error } = query;
+  const { code, iss, error } = query;
   const wrongIssuer = iss === undefined ? provider.sendsIssuer : iss !== provider.issuer;
-  if (wrongIssuer) return { kind: 'refused', state, reason: 'wrong_issuer' };
-  if ((code === undefined) === (error === undefined)) return { kind: 'refused', state, reason: 'malformed' };
-  if (code !== undefined) return { kind: 'code', state, code };
-  if (error === 'access_denied') return { kind: 'denied', state };
-  return { kind: 'provider_error', state, error: error && isProviderError(error) ? error : 'other' };
+  if (wrongIssuer) return { kind: 'refused', reason: 'wrong_issuer' };
+  if ((code === undefined) === (error === undefined)) return { kind: 'refused', reason: 'malformed' };
+  if (code !== undefined) return { kind: 'code', code };
+  if (error === 'access_denied') return { kind: 'denied' };
+  return { kind: 'provider_error', error: error && isProviderError(error) ? error : 'other' };
 }

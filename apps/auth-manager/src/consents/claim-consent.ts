@@ -10,19 +10,19 @@ import { hashOf, isHashOf } from './single-use-value.ts';
 export type ClaimConsent = { db: Kysely<Schema>; vault: Vault; now: Now };
 
 /** The consent of a callback, and what was kept of its first hop. Only one callback ever gets it. */
-export type ClaimedConsent = { consent: ConsentRow; verifier: Secret; nonce: string };
+export type ClaimedConsent = { consent: ConsentRow; verifier: Secret; nonce: string; state: string };
 
 /**
- * Takes a consent for this callback: its state parameter must be one we gave out, still good, and this browser the one
- * that opened the link (R18). A state that is right in the wrong browser is refused without being used up, so that
- * somebody who saw it cannot spoil the flow.
+ * The consent that an answer with this state is for, seen from this browser: the state must be one we gave out, still good,
+ * and this browser the one that opened the link (R18). Looks only; a state that is right in the wrong browser is refused
+ * without being used up, so that somebody who saw it cannot spoil the flow.
  * @throws Problem `consent_not_found`, one answer for unknown, foreign, replayed and expired.
  */
-export async function claimConsent(
-  { db, vault, now }: ClaimConsent,
+export async function findStarted(
+  { db, now }: ClaimConsent,
   state: string,
   cookies: ReadonlyMap<string, string>,
-): Promise<ClaimedConsent> {
+): Promise<ConsentRow> {
   const held = await db
     .selectFrom('consents')
     .selectAll()
@@ -32,7 +32,18 @@ export async function claimConsent(
     .executeTakeFirst();
   const browser = held && cookieIn(cookies, held.id);
   if (!held || browser === undefined || !isHashOf(held.browser_hash, browser)) throw problem('consent_not_found');
+  return held;
+}
 
+/**
+ * Takes a found consent for this callback; only one callback ever gets it.
+ * @throws Problem `consent_not_found` for the others.
+ */
+export async function claimConsent(
+  { db, vault }: ClaimConsent,
+  held: ConsentRow,
+  state: string,
+): Promise<ClaimedConsent> {
   const consent = await db
     .updateTable('consents')
     .set({ state: 'redeeming', state_hash: null, browser_hash: null, sealed_flow: null })
@@ -44,5 +55,5 @@ export async function claimConsent(
   if (!consent || !held.sealed_flow) throw problem('consent_not_found');
   const { tenant, id } = consent;
   const kept = flow.parse(JSON.parse((await openText(vault, { tenant, what: 'flow', id }, held.sealed_flow)).reveal()));
-  return { consent, verifier: new Secret(kept.verifier), nonce: kept.nonce };
+  return { consent, verifier: new Secret(kept.verifier), nonce: kept.nonce, state };
 }

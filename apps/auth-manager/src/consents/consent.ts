@@ -9,6 +9,7 @@ export const CONSENT_SECONDS = 600;
 /** Why a consent came to nothing: what its starter is told, and what the audit holds. */
 export const failureReasons = [
   'wrong_issuer',
+  'unsigned_response',
   'malformed',
   'provider_error',
   'provider_refused',
@@ -29,11 +30,15 @@ export function publicState({ state, expires_at }: ConsentRow, now: Date): Publi
   return state === 'redeeming' ? 'started' : state;
 }
 
+/** The states after which nothing changes any more. */
+export const isFinal = (state: PublicState): boolean => state !== 'pending' && state !== 'started';
+
 export const consentView = (consent: ConsentRow, now: Date) => ({
   id: consent.id,
   state: publicState(consent, now),
   reason: consent.reason,
   grant: consent.grant_id,
+  purpose: consent.purpose,
   scopes: consent.scopes,
   handle: {
     workload: consent.handle_workload,

@@ -10,21 +10,21 @@ export type ConsentRequest = {
   scopes: readonly string[];
   handle: { workload: string; audiences: readonly string[]; scopes: readonly string[] };
   returnTo?: string | undefined;
+  /** What the person is told it is for: plain text. */
+  purpose?: string | undefined;
 };
 
 export type ConsentStarter = { owner: Owner; client: string };
 
 /**
  * Checks what a person's application asks for, before anything is written.
- * @throws Problem `other_provider` when the person is known to another issuer than our provider, so that R18 could never
- *   hold; `handle_workload_unknown`; `handle_exceeds_consent`; `return_not_listed`.
+ * @throws Problem `handle_workload_unknown`; `handle_exceeds_consent`; `return_not_listed`.
  */
 export function assertConsentRequest(
-  rules: { provider: string; returnPages: ReturnPages; workloads: ReadonlySet<string> },
-  { owner, client }: ConsentStarter,
+  rules: { returnPages: ReturnPages; workloads: ReadonlySet<string> },
+  { client }: Pick<ConsentStarter, 'client'>,
   { scopes, handle, returnTo }: ConsentRequest,
 ): void {
-  if (owner.issuer !== rules.provider) throw problem('other_provider');
   if (!rules.workloads.has(handle.workload)) throw problem('handle_workload_unknown');
   if (handle.scopes.some((scope) => !scopes.includes(scope))) throw problem('handle_exceeds_consent');
   if (returnTo !== undefined && !mayReturnTo(rules.returnPages, client, returnTo)) throw problem('return_not_listed');
@@ -40,7 +40,7 @@ export type CreatedConsent = { id: string; expiresAt: Date };
 export async function createConsent(
   tx: Transaction<Schema>,
   { owner, client }: ConsentStarter,
-  { scopes, handle, returnTo }: ConsentRequest,
+  { scopes, handle, returnTo, purpose }: ConsentRequest,
   { provider, idempotency, now }: { provider: string; idempotency: Idempotency | null; now: Date },
 ): Promise<CreatedConsent> {
   const id = uuidv7();
@@ -57,6 +57,7 @@ export async function createConsent(
       handle_audiences: [...handle.audiences],
       handle_scopes: [...handle.scopes],
       return_to: returnTo ?? null,
+      purpose: purpose ?? null,
       created_at: now,
       expires_at: expiresAt,
       idempotency_key: idempotency?.key ?? null,

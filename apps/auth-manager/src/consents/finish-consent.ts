@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
-import type { FailureReason } from './consent.ts';
+import { problem } from '@postern/runtime';
+import type { ConsentRow, FailureReason } from './consent.ts';
 
 /** Ends a claimed consent that came to nothing. */
 export async function failConsent(
@@ -15,6 +16,30 @@ export async function failConsent(
     .where('id', '=', id)
     .where('state', '=', 'redeeming')
     .execute();
+}
+
+/**
+ * The person's no before the provider was asked for anything.
+ * @throws Problem `consent_not_found` once it is finished, being redeemed, or too old.
+ */
+export async function declineConsent(tx: Transaction<Schema>, id: string, now: Date): Promise<ConsentRow> {
+  const consent = await tx
+    .updateTable('consents')
+    .set({
+      state: 'denied',
+      reason: 'access_denied',
+      state_hash: null,
+      browser_hash: null,
+      sealed_flow: null,
+      finished_at: now,
+    })
+    .where('id', '=', id)
+    .where('state', 'in', ['pending', 'started'])
+    .where('expires_at', '>', now)
+    .returningAll()
+    .executeTakeFirst();
+  if (!consent) throw problem('consent_not_found');
+  return consent;
 }
 
 /** Ends a claimed consent with its grant, in the transaction that stores it. False when it was no longer claimed. */

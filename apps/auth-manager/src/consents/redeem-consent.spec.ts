@@ -6,7 +6,7 @@ import { redeemConsent } from './redeem-consent.ts';
 
 const issuer = 'https://idp.example/realms/postern';
 const consent = { person_issuer: issuer, person_sub: 'alice', scopes: ['records:read'] };
-const claimed = { consent, verifier: new Secret('v'), nonce: 'n' } as ClaimedConsent;
+const claimed = { consent, verifier: new Secret('v'), nonce: 'n', state: 's' } as ClaimedConsent;
 const at = { callback: new URL('https://am.example/v1/consents/callback?code=c&state=s'), state: 's' };
 
 /** A provider at the port, that answers as told and keeps what it was asked to revoke. */

@@ -1,7 +1,9 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
+import { jobMigrations } from '@postern/bus';
 import { issuerMigrations } from '@postern/issuer';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
+import { administrationMigrations } from './migrations/administration.ts';
 import { grantMigrations } from './migrations/grants.ts';
 
 /** Every table of this service's database, in the order in which the sets may refer to each other. */
@@ -11,6 +13,8 @@ export const migrationSets: readonly MigrationSet[] = [
   branchKeyMigrations,
   issuerMigrations,
   grantMigrations,
+  administrationMigrations,
+  jobMigrations,
 ];
 
 export const SERVICE_ROLE = 'auth_manager';

@@ -34,6 +34,7 @@ export type HandlesTable = {
   audiences: string[];
   scopes: string[];
   uses: Generated<string>;
+  last_used_at: Date | null;
   created_at: Date;
 };
 
@@ -76,6 +77,8 @@ export type ConsentsTable = {
   finished_at: Date | null;
   idempotency_key: string | null;
   idempotency_request: string | null;
+  purpose: string | null;
+  signed_response: Generated<boolean>;
 };
 
 export type ProviderKeyUse = 'client' | 'dpop';
@@ -85,6 +88,34 @@ export type ProviderKeysTable = {
   use: ProviderKeyUse;
   sealed_key: Uint8Array;
   created_at: Date;
+  /** Empty: the operator's provider. */
+  tenant: Generated<string>;
+  number: Generated<number>;
+  active_from: Generated<Date>;
+  retired_at: Date | null;
+};
+
+export type ProvidersTable = {
+  id: string;
+  tenant: string;
+  issuer: string;
+  client_id: string;
+  name: string;
+  scopes: string[];
+  state: Generated<'active' | 'disabled'>;
+  created_at: Date;
+  updated_at: Date;
+};
+
+export type RevocationPlansTable = {
+  id: string;
+  tenant: string;
+  made_by: string;
+  filter: unknown;
+  count: BigIntColumn;
+  created_at: Date;
+  expires_at: Date;
+  job: string | null;
 };
 
 export type Schema = {
@@ -93,4 +124,6 @@ export type Schema = {
   refresh_attempts: RefreshAttemptsTable;
   consents: ConsentsTable;
   provider_keys: ProviderKeysTable;
+  providers: ProvidersTable;
+  revocation_plans: RevocationPlansTable;
 };

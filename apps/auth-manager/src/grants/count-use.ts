@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { problem } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 
@@ -11,7 +11,7 @@ export async function countUse(tx: Transaction<Schema>, handleId: string): Promi
   const { numUpdatedRows } = await tx
     .updateTable('handles')
     .from('grants')
-    .set((row) => ({ uses: row('handles.uses', '+', '1') }))
+    .set((row) => ({ uses: row('handles.uses', '+', '1'), last_used_at: sql<Date>`now()` }))
     .whereRef('grants.id', '=', 'handles.grant_id')
     .where('grants.state', '=', 'active')
     .where('handles.id', '=', handleId)

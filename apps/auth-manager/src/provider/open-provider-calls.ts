@@ -1,17 +1,30 @@
 import { beforeWriting, type Egress, EgressRefused } from '@postern/egress';
 import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type ProviderTokens } from '@postern/oidc';
-import { type Logger, problem } from '@postern/runtime';
-import { type CryptoKey, importJWK, type JWK } from 'jose';
+import type { Profile } from '@postern/profile';
+import { type Logger, type Now, problem } from '@postern/runtime';
+import { type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
 import type { ProviderCalls, Redeemed, RefreshOutcome } from './provider-calls.ts';
+import { readSignedResponse } from './signed-responses.ts';
 
-export type OpenProviderCalls = {
-  issuer: string;
+/** Who this service is at a provider. Another `generation`: from here on it is somebody else, with another key. */
+export type ClientIdentity = {
   clientId: string;
   /** Private P-256 JWKs: of the client's assertions, and of its DPoP proofs (R9). */
   clientKey: JWK;
   dpopKey: JWK;
+  generation: string;
+};
+
+export type OpenProviderCalls = {
+  issuer: string;
+  /** Asked at each call, so that a key that was rotated is used without a restart. */
+  identity: () => Promise<ClientIdentity>;
   egress: Egress;
   logger: Logger;
+  profile: Pick<Profile, 'fapi' | 'verifyAlgs'>;
+  /** The provider's published keys. */
+  keys: () => JWTVerifyGetKey;
+  now: Now;
 };
 
 async function signingKey(jwk: JWK): Promise<CryptoKey> {
@@ -60,24 +73,30 @@ function outcomeOf(error: unknown, stopped: boolean): RefreshOutcome {
  * Its metadata are read at the first call, and again until that succeeds, so that this service starts without it.
  */
 export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
-  const { issuer, clientId, egress, logger } = spec;
-  let opening: Promise<Provider> | undefined;
+  const { issuer, egress, logger, profile } = spec;
+  let opening: { generation: string; provider: Promise<Provider> } | undefined;
 
-  async function open(): Promise<Provider> {
+  async function open({ clientId, clientKey, dpopKey }: ClientIdentity): Promise<Provider> {
     const authentication: ProviderSpec['authentication'] = {
       method: 'private_key_jwt',
-      key: await signingKey(spec.clientKey),
-      ...(spec.clientKey.kid === undefined ? {} : { kid: spec.clientKey.kid }),
+      key: await signingKey(clientKey),
+      ...(clientKey.kid === undefined ? {} : { kid: clientKey.kid }),
     };
     const { dispatcher } = egress;
-    return openProvider({ issuer, clientId, authentication, dpop: await keyPair(spec.dpopKey), dispatcher });
+    const pushedRequests = profile.fapi ? 'required' : 'when_offered';
+    const dpop = await keyPair(dpopKey);
+    return openProvider({ issuer, clientId, authentication, dpop, dispatcher, pushedRequests });
   }
-  const provider = (): Promise<Provider> => {
-    opening ??= open().catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
-    return opening;
+  const provider = async (): Promise<Provider> => {
+    const identity = await spec.identity();
+    if (opening?.generation !== identity.generation) {
+      const made = { generation: identity.generation, provider: open(identity) };
+      opening = made;
+      made.provider.catch(() => {
+        if (opening === made) opening = undefined;
+      });
+    }
+    return opening.provider;
   };
 
   /** One call; what the provider did wrong becomes a problem with a fixed text, its own words go nowhere. */
@@ -94,7 +113,7 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
 
   return {
     issuer,
-    clientId,
+    clientId: async () => (await spec.identity()).clientId,
     sendsIssuer: () => call('discover', async ({ sendsIssuer }) => sendsIssuer),
     jwksUri: () =>
       call('discover', async ({ metadata }) => {
@@ -102,10 +121,20 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         return metadata.jwks_uri;
       }),
     check: async () => void (await provider()),
-    pushAuthorization: ({ scopes, state, redirectUri }) =>
+    endSessionUrl: () => call('discover', async ({ metadata }) => metadata.end_session_endpoint ?? null),
+    async readResponse(response) {
+      const clientId = (await spec.identity()).clientId;
+      const { now } = spec;
+      return readSignedResponse({ issuer, clientId, algorithms: profile.verifyAlgs, keys: spec.keys(), now }, response);
+    },
+    pushAuthorization: ({ scopes, state, redirectUri, signedResponse }) =>
       call('push_authorization', async (opened) => {
+        const modes = opened.metadata.response_modes_supported;
+        if (signedResponse && !(Array.isArray(modes) && modes.includes('jwt'))) {
+          throw new ProviderFailed('untrusted', { error: 'no_signed_responses' });
+        }
         // Without consent asked for, a provider may give no offline token (OpenID Connect Core 11).
-        const parameters = { prompt: 'consent' };
+        const parameters = { prompt: 'consent', ...(signedResponse ? { response_mode: 'jwt' } : {}) };
         return opened.startAuthorization({ redirectUri, scopes, state, parameters });
       }),
     redeem: ({ callback, state, nonce, verifier }) =>

@@ -1,5 +1,13 @@
 import type { Secret } from '@postern/runtime';
 
+/** The parameters of an answer to the browser (RFC 6749 4.1.2, RFC 9207). */
+export type ResponseParameters = {
+  state?: string | undefined;
+  code?: string | undefined;
+  iss?: string | undefined;
+  error?: string | undefined;
+};
+
 /** Where a browser is sent, and what must be kept until it comes back. */
 export type Authorization = { url: string; verifier: Secret; nonce: string };
 
@@ -35,11 +43,25 @@ export type RefreshOutcome =
 /** The identity provider as this service needs it: `private_key_jwt` and DPoP-bound tokens (R9) behind each call. */
 export type ProviderCalls = {
   issuer: string;
-  clientId: string;
+  /** This service as its client. @throws Problem `provider_unavailable` where it is registered there no longer. */
+  clientId(): Promise<string>;
   /** Whether its redirects carry `iss` (RFC 9207). @throws Problem `provider_unavailable`. */
   sendsIssuer(): Promise<boolean>;
-  /** Pushes an authorization request (RFC 9126) with PKCE S256 and a nonce. @throws Problem `provider_unavailable`, `provider_refused`. */
-  pushAuthorization(asked: { scopes: readonly string[]; state: string; redirectUri: string }): Promise<Authorization>;
+  /**
+   * Starts an authorization request with PKCE S256 and a nonce, pushed (RFC 9126) where the provider takes that.
+   * `signedResponse` asks for the answer as a JWT (JARM). @throws Problem `provider_unavailable`, `provider_refused`.
+   */
+  pushAuthorization(asked: {
+    scopes: readonly string[];
+    state: string;
+    redirectUri: string;
+    signedResponse: boolean;
+  }): Promise<Authorization>;
+  /**
+   * What a signed answer to the browser says (JARM 2.4), once its signature, issuer, audience and expiry were checked.
+   * @throws Problem `provider_refused`, whatever is wrong with it; `provider_unavailable` when the keys cannot be had.
+   */
+  readResponse(response: string): Promise<ResponseParameters>;
   /** @throws Problem `provider_unavailable`, `provider_refused`. */
   redeem(from: { callback: URL; state: string; nonce: string; verifier: Secret }): Promise<Redeemed>;
   /** Never throws for what the provider or the network did. `beforeWriting` may throw: then nothing is sent. */
@@ -48,6 +70,8 @@ export type ProviderCalls = {
   isActive(token: Secret): Promise<boolean>;
   /** RFC 7009; a token that is dead already is a success. @throws Problem `provider_unavailable`. */
   revoke(token: Secret): Promise<void>;
+  /** Where a browser ends its session there (OpenID Connect RP-Initiated Logout 1.0); null where it has no such page. @throws Problem `provider_unavailable`. */
+  endSessionUrl(): Promise<string | null>;
   /** Where its signing keys are. @throws Problem `provider_unavailable`. */
   jwksUri(): Promise<string>;
   /** @throws when its metadata cannot be had. */

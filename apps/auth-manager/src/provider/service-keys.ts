@@ -1,52 +1,122 @@
-import type { Kysely } from 'kysely';
-import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import { createHash } from 'node:crypto';
+import type { Kysely, Transaction } from 'kysely';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { Now } from '@postern/runtime';
 import type { ProviderKeyUse, Schema } from '../db/schema.ts';
 import type { Vault } from '../grants/vault.ts';
 
 export type ServiceKeys = { db: Kysely<Schema>; vault: Vault; now: Now };
 
+/** Whose keys: those for a provider of a tenant; the operator's has the empty tenant. */
+export type KeysAt = { tenant: string; provider: string };
+
+/** Private P-256 JWKs of one use, oldest first; `signs` is the one that signs now, `published` all that may have. */
+export type HeldKeys = { signs: JWK; number: number; published: JWK[] };
+
+/** A key that was replaced is published for so long after: no assertion lives longer, nor does a provider's copy of the set. */
+const PUBLISHED_AFTER_MS = 15 * 60_000;
+
 /**
- * A key of this service for one provider, made on the first start of any replica and sealed in Postgres; every replica
- * then has the same one, which DPoP-bound refresh tokens need (R9).
+ * A key's place in its envelope (R29): the very first of the operator's provider has none, as it was before there were
+ * others.
  */
-async function heldKey(
-  { db, vault, now }: ServiceKeys,
-  provider: string,
-  use: ProviderKeyUse,
-  make: () => Promise<Buffer>,
-): Promise<Buffer> {
-  const held = () =>
+function contextOf({ tenant, provider }: KeysAt, use: ProviderKeyUse, number: number): Record<string, string> {
+  if (tenant === '' && number === 1) return { what: 'provider-key', use };
+  const at = createHash('sha256').update(`${tenant}\n${provider}`).digest('hex').slice(0, 32);
+  return { what: 'provider-key', use, at, number: String(number) };
+}
+
+async function newSigningKey(): Promise<JWK> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+  return { ...(await exportJWK(privateKey)), kid: await calculateJwkThumbprint(await exportJWK(publicKey)) };
+}
+
+async function insertKey(
+  db: Kysely<Schema> | Transaction<Schema>,
+  { vault, now }: Pick<ServiceKeys, 'vault' | 'now'>,
+  at: KeysAt,
+  key: { use: ProviderKeyUse; number: number; activeFrom?: Date },
+): Promise<void> {
+  const { use, number, activeFrom } = key;
+  const bytes = Buffer.from(JSON.stringify(await newSigningKey()));
+  await db
+    .insertInto('provider_keys')
+    .values({
+      ...at,
+      use,
+      number,
+      sealed_key: await vault.service.seal(bytes, contextOf(at, use, number)),
+      created_at: now(),
+      ...(activeFrom && { active_from: activeFrom }),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  bytes.fill(0);
+}
+
+/**
+ * The keys of this service for one provider and use: `client` signs assertions (`private_key_jwt`), `dpop` signs proofs.
+ * The first is made when it is first needed, by any replica, and sealed in Postgres; every replica then has the same one,
+ * which DPoP-bound refresh tokens need (R9).
+ */
+export async function heldKeys(deps: ServiceKeys, at: KeysAt, use: ProviderKeyUse): Promise<HeldKeys> {
+  const { db, vault, now } = deps;
+  const read = () =>
     db
       .selectFrom('provider_keys')
-      .select('sealed_key')
-      .where('provider', '=', provider)
-      .where('use', '=', use)
-      .executeTakeFirst();
-  const context = { what: 'provider-key', use };
-  let row = await held();
-  if (!row) {
-    const made = await make();
-    await db
-      .insertInto('provider_keys')
-      .values({ provider, use, sealed_key: await vault.service.seal(made, context), created_at: now() })
-      .onConflict((conflict) => conflict.doNothing())
+      .select(['number', 'sealed_key', 'active_from'])
+      .where((row) => row.and({ ...at, use }))
+      .where((row) => row.or([row('retired_at', 'is', null), row('retired_at', '>', now())]))
+      .orderBy('number')
       .execute();
-    made.fill(0);
+  let rows = await read();
+  if (rows.length === 0) {
+    await insertKey(db, deps, at, { use, number: 1 });
     // Another replica may have been first: what is stored counts.
-    row = await held();
+    rows = await read();
   }
-  if (!row) throw new Error('a key of this service is gone');
-  return vault.service.open(row.sealed_key, context);
+  const keys: { number: number; key: JWK; active: boolean }[] = [];
+  for (const { number, sealed_key, active_from } of rows) {
+    const bytes = await vault.service.open(sealed_key, contextOf(at, use, number));
+    keys.push({ number, key: JSON.parse(bytes.toString('utf8')) as JWK, active: active_from <= now() });
+    bytes.fill(0);
+  }
+  const signing = keys.findLast(({ active }) => active);
+  if (!signing) throw new Error('a key of this service is gone');
+  return { signs: signing.key, number: signing.number, published: keys.map(({ key }) => key) };
 }
 
-async function newSigningKey(): Promise<Buffer> {
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
-  return Buffer.from(JSON.stringify(await exportJWK(privateKey)));
+/**
+ * Makes the next client key, in the caller's transaction. It is published at once and signs from `activeFrom`, so that the
+ * provider has read it before it meets it (R13); the one before it stays published a while after.
+ * @returns the number of the new key.
+ */
+export async function makeNextKey(
+  tx: Transaction<Schema>,
+  deps: Pick<ServiceKeys, 'vault' | 'now'>,
+  at: KeysAt,
+  activeFrom: Date,
+): Promise<number> {
+  const use = 'client';
+  const rows = await tx
+    .selectFrom('provider_keys')
+    .select(['number'])
+    .where((row) => row.and({ ...at, use }))
+    .orderBy('number', 'desc')
+    .forUpdate()
+    .execute();
+  const number = (rows[0]?.number ?? 0) + 1;
+  await insertKey(tx, deps, at, { use, number, activeFrom });
+  await tx
+    .updateTable('provider_keys')
+    .set({ retired_at: new Date(activeFrom.getTime() + PUBLISHED_AFTER_MS) })
+    .where((row) => row.and({ ...at, use }))
+    .where('number', '<', number)
+    .where('retired_at', 'is', null)
+    .execute();
+  return number;
 }
 
-/** A private P-256 JWK: `client` signs assertions (`private_key_jwt`), `dpop` signs proofs. */
-export async function signingJwk(deps: ServiceKeys, provider: string, use: 'client' | 'dpop'): Promise<JWK> {
-  const key = await heldKey(deps, provider, use, newSigningKey);
-  return JSON.parse(key.toString('utf8')) as JWK;
-}
+/** The public half of a P-256 key, as a provider's administrator registers it. */
+export const publicHalf = ({ kty, crv, x, y, kid }: JWK): JWK =>
+  ({ kty, crv, x, y, alg: 'ES256', use: 'sig', ...(kid === undefined ? {} : { kid }) }) as JWK;

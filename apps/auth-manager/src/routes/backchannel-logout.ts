@@ -6,12 +6,17 @@ import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import type { RevokeTokens } from '../grants/revoke-tokens.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
-import { verifyLogoutToken, type VerifyLogoutToken } from '../sessions/verify-logout-token.ts';
+import { readLogout, type ReadLogout } from '../sessions/read-logout.ts';
 
-export type BackchannelLogout = RevokeTokens & { db: Kysely<Schema>; logout: VerifyLogoutToken };
+export type BackchannelLogout = RevokeTokens & {
+  db: Kysely<Schema>;
+  logout: ReadLogout;
+  /** Whether an offline grant outlives the session, where the provider does not say that its token died with it. */
+  offlineOutlives: boolean;
+};
 
 /** OpenID Connect Back-Channel Logout 1.0: the provider says that a session ended. 200 only once that is committed (R15). */
-export const backchannelLogoutRoute = ({ db, logout, sequence }: BackchannelLogout) =>
+export const backchannelLogoutRoute = ({ db, logout, sequence, offlineOutlives }: BackchannelLogout) =>
   route({
     method: 'POST',
     path: '/v1/backchannel-logout',
@@ -27,13 +32,17 @@ export const backchannelLogoutRoute = ({ db, logout, sequence }: BackchannelLogo
     answers: { 200: noContent },
     problems: ['logout_refused', 'provider_unavailable'],
     async handle({ body }, audit) {
-      const verified = await verifyLogoutToken(logout, body.logout_token);
-      const { issuer, sub, tokenId, expiresAt } = verified;
+      const verified = await readLogout(logout, body.logout_token);
+      const { issuer, sub, tokenId, expiresAt, offlineToo } = verified;
+      const kinds = ['session' as const, ...(offlineToo || !offlineOutlives ? (['offline'] as const) : [])];
+      // An offline token that the provider did not end lives on there until a worker has revoked it.
+      const living = offlineToo ? [] : (['offline'] as const);
       return db.transaction().execute(async (tx) => {
         if (!(await useOnce(queryIn(tx), 'logout-jti', `${issuer} ${tokenId}`, expiresAt))) {
           throw problem('logout_refused');
         }
-        const grants = await endSessions(tx, { sequence }, verified, logout.now());
+        const ending = { kinds, living, now: logout.now() };
+        const grants = (await endSessions(tx, { sequence }, verified, ending)).length;
         return audit.within(
           tx,
           {

@@ -4,26 +4,39 @@ import { problem, Problem } from '@postern/runtime';
 import { z } from 'zod';
 import { type Callback, readCallback } from '../consents/callback.ts';
 import { clearCookie } from '../consents/browser-cookie.ts';
-import { claimConsent, type ClaimedConsent, type ClaimConsent } from '../consents/claim-consent.ts';
+import { stateIn } from '../consents/signed-response.ts';
+import { claimConsent, findStarted, type ClaimedConsent, type ClaimConsent } from '../consents/claim-consent.ts';
 import type { ConsentRow, FailureReason } from '../consents/consent.ts';
+import { type OpenConsent, scopesKnownAt } from '../consents/open-consent.ts';
 import { completeConsent, failConsent } from '../consents/finish-consent.ts';
 import { discardTokens, redeemConsent, type RedeemConsent } from '../consents/redeem-consent.ts';
 import { returnUrl } from '../consents/return-to.ts';
 import type { Schema } from '../db/schema.ts';
 import { storeGrant, type StoreGrant } from '../grants/store-grant.ts';
 import type { RecordEffect } from '../record-effect.ts';
-import { type ConsentOutcome, consentPage } from './consent-page.ts';
+import { type ConsentOutcome, outcomePage } from '../pages/outcome-page.ts';
+import { PAGE_POLICY } from '../pages/page.ts';
+import type { ProviderOf } from '../provider/provider-calls.ts';
 import { commitIntentOf } from './consent-intent.ts';
 
-export type ConsentCallback = ClaimConsent & RedeemConsent & StoreGrant & RecordEffect & { callbackUrl: string };
+export type ConsentCallback = ClaimConsent &
+  Pick<RedeemConsent, 'logger'> &
+  Pick<OpenConsent, 'providers'> &
+  StoreGrant &
+  RecordEffect & { callbackUrl: string; providerOf: ProviderOf };
 
 // RFC 6749 4.1.2: what a client does not know of a response it ignores.
-const query = z.object({
-  state: z.string().regex(/^[\w-]{43}$/),
-  code: z.string().min(1).max(4096).optional(),
-  iss: z.string().max(512).optional(),
-  error: z.string().max(128).optional(),
-});
+const query = z.union([
+  z.object({
+    state: z.string().regex(/^[\w-]{43}$/),
+    code: z.string().min(1).max(4096).optional(),
+    iss: z.string().max(512).optional(),
+    error: z.string().max(128).optional(),
+  }),
+  // The whole answer as one signed token (JARM 2.3.1).
+  z.object({ response: z.string().min(1).max(8192) }),
+]);
+type Said = z.output<typeof query>;
 
 const answers = { 200: 'html', 303: 'redirect', 403: 'html', 404: 'html', 502: 'html' } as const;
 type CallbackAudit = RouteAudit<'consent.completed', typeof answers>;
@@ -41,42 +54,75 @@ export const consentCallbackRoute = (deps: ConsentCallback) =>
     answers,
     problems: ['provider_unavailable', 'keys_unavailable'],
     async handle({ query: said, request }, audit) {
-      const { provider } = deps;
-      const sendsIssuer = await provider.sendsIssuer();
-      let claimed: ClaimedConsent;
       try {
-        claimed = await claimConsent(deps, said.state, request.cookies);
+        const state = 'response' in said ? stateIn(said.response) : said.state;
+        if (!state) throw problem('consent_not_found');
+        const found = await findStarted(deps, state, request.cookies);
+        const callback = await answerOf(deps, found, said);
+        return await conclude(deps, audit, await claimConsent(deps, found, state), callback);
       } catch (error) {
         if (!(error instanceof Problem) || error.code !== 'consent_not_found') throw error;
-        const details = { provider: provider.issuer, scopes: [] };
-        const what = { outcome: 'refused' as const, reason: error.code, details };
-        return audit.page(what, { status: 404, html: consentPage('gone') });
-      }
-      const callback = readCallback(said, { issuer: provider.issuer, sendsIssuer });
-      switch (callback.kind) {
-        case 'code':
-          return redeem(deps, audit, claimed, callback);
-        case 'denied':
-          return end(deps, audit, claimed.consent, { state: 'denied' });
-        case 'provider_error':
-          return end(deps, audit, claimed.consent, { state: 'failed', reason: 'provider_error' });
-        case 'refused':
-          return end(deps, audit, claimed.consent, { state: 'failed', reason: callback.reason });
+        const what = { outcome: 'refused' as const, reason: error.code, details: { provider: '', scopes: [] } };
+        return audit.page(what, { status: 404, html: outcomePage('gone'), contentSecurityPolicy: PAGE_POLICY });
       }
     },
   });
+
+/**
+ * What the provider says, believed as far as the consent demands: signed where a signature was asked for (JARM). Judged
+ * before the consent is claimed, so that a provider whose keys cannot be had just now spoils nothing.
+ * @throws Problem `provider_unavailable`.
+ */
+async function answerOf(
+  { providerOf }: Pick<ConsentCallback, 'providerOf'>,
+  consent: ConsentRow,
+  said: Said,
+): Promise<Callback> {
+  const provider = providerOf(consent);
+  const unsigned = { kind: 'refused', reason: 'unsigned_response' } as const;
+  if (consent.signed_response !== 'response' in said) return unsigned;
+  try {
+    const answer = 'response' in said ? await provider.readResponse(said.response) : said;
+    return readCallback(answer, { issuer: provider.issuer, sendsIssuer: await provider.sendsIssuer() });
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'provider_refused') return unsigned;
+    throw error;
+  }
+}
+
+function conclude(
+  deps: ConsentCallback,
+  audit: CallbackAudit,
+  claimed: ClaimedConsent,
+  callback: Callback,
+): Promise<Released> {
+  switch (callback.kind) {
+    case 'code':
+      return redeem(deps, audit, claimed, callback.code);
+    case 'denied':
+      return end(deps, audit, claimed.consent, { state: 'denied' });
+    case 'provider_error':
+      return end(deps, audit, claimed.consent, { state: 'failed', reason: 'provider_error' });
+    case 'refused':
+      return end(deps, audit, claimed.consent, { state: 'failed', reason: callback.reason });
+  }
+}
 
 async function redeem(
   deps: ConsentCallback,
   audit: CallbackAudit,
   claimed: ClaimedConsent,
-  { code, state }: Extract<Callback, { kind: 'code' }>,
+  code: string,
 ): Promise<Released> {
-  const { consent } = claimed;
+  const { consent, state } = claimed;
+  const provider = deps.providerOf(consent);
   const callback = new URL(deps.callbackUrl);
-  callback.search = new URLSearchParams({ code, state, iss: deps.provider.issuer }).toString();
+  // What is left of the answer once it was judged: a signed one reads like any other.
+  callback.search = new URLSearchParams({ code, state, iss: provider.issuer }).toString();
+  const client = await provider.clientId();
+  const providerScopes = await scopesKnownAt(deps, consent);
   await commitIntentOf(deps, consent);
-  const redemption = await redeemConsent(deps, claimed, { callback, state });
+  const redemption = await redeemConsent({ ...deps, provider, providerScopes }, claimed, { callback, state });
   if ('refused' in redemption) return end(deps, audit, consent, { state: 'failed', reason: redemption.refused });
   const { accepted, login } = redemption;
   try {
@@ -84,7 +130,7 @@ async function redeem(
       const { id } = await storeGrant(deps, tx, {
         owner: ownerOfConsent(consent),
         provider: consent.provider,
-        client: deps.provider.clientId,
+        client,
         session: accepted.session,
         kind: 'offline',
         scopes: accepted.scopes,
@@ -105,7 +151,7 @@ async function redeem(
     });
   } catch (error) {
     // Nothing was stored, so nothing may live on at the provider either.
-    await discardTokens(deps, { refreshToken: accepted.token });
+    await discardTokens({ ...deps, provider }, { refreshToken: accepted.token });
     throw error;
   }
 }
@@ -141,7 +187,9 @@ const aboutOf = (consent: ConsentRow) => ({
   resource: { type: 'consent', id: consent.id },
 });
 
-const statuses = { completed: 200, denied: 403, failed: 502, other_person: 403, gone: 404 } as const;
+const statuses = { completed: 200, denied: 403, failed: 502, other_person: 403 } as const satisfies Partial<
+  Record<ConsentOutcome, number>
+>;
 
 /**
  * The browser's answer. A stranger's browser is not sent on to the client's page: that page belongs to the person who
@@ -153,11 +201,16 @@ function answerWithin(
   what: Parameters<CallbackAudit['redirectWithin']>[1],
   { id, return_to: returnTo }: ConsentRow,
   outcome: 'completed' | 'denied' | 'failed',
-  page: ConsentOutcome,
+  page: keyof typeof statuses,
 ): Promise<Released> {
   const cookies = [clearCookie(id)];
   if (returnTo === null || page === 'other_person') {
-    return audit.pageWithin(tx, what, { status: statuses[page], html: consentPage(page), cookies });
+    return audit.pageWithin(tx, what, {
+      status: statuses[page],
+      html: outcomePage(page),
+      cookies,
+      contentSecurityPolicy: PAGE_POLICY,
+    });
   }
   return audit.redirectWithin(tx, what, { to: returnUrl(returnTo, id, outcome), cookies });
 }

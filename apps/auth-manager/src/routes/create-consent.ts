@@ -1,16 +1,17 @@
 import { route } from '@postern/http';
 import type { Kysely } from 'kysely';
-import type { Now } from '@postern/runtime';
+import { type Now, problem } from '@postern/runtime';
 import { z } from 'zod';
 import { assertConsentRequest, createConsent } from '../consents/create-consent.ts';
 import type { ReturnPages } from '../consents/return-to.ts';
 import type { Schema } from '../db/schema.ts';
 import { scope, workloadName } from '../grants/grant-answer.ts';
+import type { Providers } from '../provider/open-providers.ts';
 import { ownerOf } from '../grants/owner-of.ts';
 
 export type CreateConsent = {
   db: Kysely<Schema>;
-  provider: { issuer: string };
+  providers: Pick<Providers, 'find'>;
   publicUrl: string;
   returnPages: ReturnPages;
   /** Those of the operator's table (R4): no other certificate is ever accepted. */
@@ -19,10 +20,17 @@ export type CreateConsent = {
 };
 
 const scopes = z.array(scope).min(1).max(64);
+/** One line of plain text; what it must not be is a place to hide something (controls, bidirectional overrides). */
+const purpose = z
+  .string()
+  .trim()
+  .min(1)
+  .max(280)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u);
 const handle = z.strictObject({ workload: workloadName, audiences: z.array(workloadName).min(1).max(16), scopes });
 
 /** Starts a consent for a person: the answer's `consent_url` is for the person's browser. */
-export const createConsentRoute = ({ db, provider, publicUrl, returnPages, workloads, now }: CreateConsent) =>
+export const createConsentRoute = ({ db, providers, publicUrl, returnPages, workloads, now }: CreateConsent) =>
   route({
     method: 'POST',
     path: '/v1/consents',
@@ -31,7 +39,7 @@ export const createConsentRoute = ({ db, provider, publicUrl, returnPages, workl
     scope: 'grants:write',
     audit: 'consent.started',
     idempotency: 'accepted',
-    body: z.strictObject({ scopes, handle, return_to: z.string().max(1024).optional() }),
+    body: z.strictObject({ scopes, handle, purpose: purpose.optional(), return_to: z.string().max(1024).optional() }),
     answers: { 201: z.strictObject({ id: z.uuid(), consent_url: z.url(), expires_at: z.iso.datetime() }) },
     problems: [
       'person_required',
@@ -42,17 +50,21 @@ export const createConsentRoute = ({ db, provider, publicUrl, returnPages, workl
     ],
     async handle({ principal, body, idempotency }, audit) {
       const starter = { owner: ownerOf(principal), client: principal.clientId };
-      const asked = { scopes: body.scopes, handle: body.handle, returnTo: body.return_to };
-      assertConsentRequest({ provider: provider.issuer, returnPages, workloads }, starter, asked);
+      const asked = { scopes: body.scopes, handle: body.handle, returnTo: body.return_to, purpose: body.purpose };
+      // R18: only where the person is known can the person be recognised.
+      const at = await providers.find(starter.owner);
+      if (at === null) throw problem('other_provider');
+      const { provider } = at;
+      assertConsentRequest({ returnPages, workloads }, starter, asked);
       return db.transaction().execute(async (tx) => {
-        const at = { provider: provider.issuer, idempotency, now: now() };
-        const { id, expiresAt } = await createConsent(tx, starter, asked, at);
+        const made = { provider, idempotency, now: now() };
+        const { id, expiresAt } = await createConsent(tx, starter, asked, made);
         const consentUrl = `${publicUrl}/v1/consents/${id}/start`;
         return audit.within(
           tx,
           {
             resource: { type: 'consent', id },
-            details: { provider: provider.issuer, scopes: body.scopes, client: body.handle.workload },
+            details: { provider, scopes: body.scopes, client: body.handle.workload },
           },
           { status: 201, body: { id, consent_url: consentUrl, expires_at: expiresAt.toISOString() } },
         );

@@ -1,9 +1,9 @@
 import { open, route } from '@postern/http';
-import type { JWK } from 'jose';
 import { z } from 'zod';
+import type { Providers } from '../provider/open-providers.ts';
 
-/** Our public key as a client of the provider: what its administrator registers, or names as `jwks_uri`. */
-export const providerClientRoute = (publicKey: JWK) =>
+/** Our public keys as a client of the provider, the next one included: what its administrator registers, or names as `jwks_uri`. */
+export const providerClientRoute = ({ providers }: { providers: Pick<Providers, 'clientKeys'> }) =>
   route({
     method: 'GET',
     path: '/.well-known/provider-client.json',
@@ -13,5 +13,5 @@ export const providerClientRoute = (publicKey: JWK) =>
     audit: 'open',
     cacheControl: 'public, max-age=300',
     answers: { 200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string() })) }) },
-    handle: async () => open({ status: 200, body: { keys: [publicKey] } }),
+    handle: async () => open({ status: 200, body: { keys: (await providers.clientKeys()) as { kty: string }[] } }),
   });

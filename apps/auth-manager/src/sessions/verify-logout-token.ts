@@ -1,9 +1,7 @@
 import { TokenRefused } from '@postern/oidc';
-import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
-import type { Egress } from '@postern/egress';
+import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { type Now, problem } from '@postern/runtime';
 import { z } from 'zod';
-import type { ProviderCalls } from '../provider/provider-calls.ts';
 import type { Logout } from './end-sessions.ts';
 
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -24,7 +22,11 @@ const claims = z.looseObject({
   }),
 });
 
-export type VerifiedLogout = Logout & { tokenId: string; expiresAt: Date };
+export type VerifiedLogout = Omit<Logout, 'tenants'> & {
+  tokenId: string;
+  expiresAt: Date;
+  audiences: readonly string[];
+};
 
 export type VerifyLogoutToken = {
   issuer: string;
@@ -34,19 +36,6 @@ export type VerifyLogoutToken = {
   keys: JWTVerifyGetKey;
   now: Now;
 };
-
-/** The provider's signing keys, fetched through the guarded way out, at most once in 30 seconds. */
-export function logoutKeys(provider: Pick<ProviderCalls, 'jwksUri'>, egress: Egress): JWTVerifyGetKey {
-  let keys: JWTVerifyGetKey | undefined;
-  return async (header, token) => {
-    keys ??= createRemoteJWKSet(new URL(await provider.jwksUri()), {
-      [customFetch]: (url, init) => egress.fetch(url, init),
-      cooldownDuration: 30_000,
-      cacheMaxAge: 600_000,
-    });
-    return keys(header, token);
-  };
-}
 
 /**
  * Verifies a logout token (R15): header `logout+jwt`, signature, issuer, audience, age, `events` present, no `nonce`,
@@ -74,6 +63,7 @@ export async function verifyLogoutToken(
       sub,
       sessionId: sid,
       offlineToo: events.revoke_offline_access === true,
+      audiences: [payload.aud ?? []].flat(),
       tokenId: jti,
       expiresAt: new Date((exp + 60) * 1000),
     };

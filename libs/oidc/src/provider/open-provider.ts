@@ -17,6 +17,8 @@ export type ProviderSpec = {
   /** Trust anchors, client certificate, guarded addresses (R35): all of it is the dispatcher's. */
   dispatcher: Dispatcher;
   timeoutSeconds?: number;
+  /** Pushed authorization requests (RFC 9126): FAPI 2.0 asks for them; elsewhere they are made where the provider takes them. Default `required`. */
+  pushedRequests?: 'required' | 'when_offered';
 };
 
 /** Where a browser is sent, and what must be kept for the callback. */
@@ -53,7 +55,7 @@ export type Provider = {
   /** Whether authorization responses carry `iss` (RFC 9207). */
   sendsIssuer: boolean;
   metadata: Readonly<client.ServerMetadata>;
-  /** Pushes an authorization request (RFC 9126) with PKCE S256, a nonce and a state (one is made when none is given). */
+  /** An authorization request with PKCE S256, a nonce and a state (one is made when none is given), pushed (RFC 9126) where that is offered. */
   startAuthorization(asked: {
     redirectUri: string;
     scopes: readonly string[];
@@ -86,7 +88,7 @@ export type TokenHint = 'access_token' | 'refresh_token';
 /**
  * Reads the provider's metadata and returns its calls for one client. Every call rejects with {@link ProviderFailed}
  * and with nothing else.
- * @throws ProviderFailed where the provider does not answer, names another issuer, or has no PAR
+ * @throws ProviderFailed where the provider does not answer, names another issuer, or lacks pushed requests that are required
  */
 export async function openProvider(spec: ProviderSpec): Promise<Provider> {
   const { issuer, clientId, dispatcher, dpop } = spec;
@@ -100,7 +102,8 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
     }),
   );
   const metadata = discovered.serverMetadata();
-  if (metadata.issuer !== issuer || !metadata.pushed_authorization_request_endpoint) {
+  const pushes = metadata.pushed_authorization_request_endpoint !== undefined;
+  if (metadata.issuer !== issuer || (!pushes && spec.pushedRequests !== 'when_offered')) {
     throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
   }
   // Signatures of ID tokens are checked although they come over TLS from the issuer itself.
@@ -137,7 +140,11 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
         code_challenge: await client.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
       };
-      const url = await attempt(() => client.buildAuthorizationUrlWithPAR(discovered, pushed, proofs));
+      const url = await attempt(async () =>
+        pushes
+          ? client.buildAuthorizationUrlWithPAR(discovered, pushed, proofs)
+          : client.buildAuthorizationUrl(discovered, pushed),
+      );
       return { url: url.href, state, nonce, verifier: new Secret(verifier) };
     },
     async redeem({ callbackUrl, state, nonce, verifier }) {

@@ -86,8 +86,12 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
         throw invalidRequest('invalid audience in client assertion');
       }
     },
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    enabledJWA: { clientAuthSigningAlgValues: ['ES256'], dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA'] },
+    clientDefaults: { id_token_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256' },
+    enabledJWA: {
+      clientAuthSigningAlgValues: ['ES256'],
+      authorizationSigningAlgValues: ['ES256'],
+      dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA'],
+    },
     pkce: { required: (ctx) => realmClient(ctx)?.requirePkce ?? true },
     interactions: { url: (_ctx, interaction) => `${state.issuer}${interactionPath}?execution=${interaction.uid}` },
     // oidc-provider drops scopes that it does not know before any hook sees them.
@@ -120,6 +124,7 @@ function configurationOf(state: ProviderState, store: Store): Configuration {
       rpInitiatedLogout: { enabled: false },
       resourceIndicators: { enabled: false },
       clientCredentials: { enabled: true },
+      jwtResponseModes: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       dPoP: { enabled: true },
       mTLS: {

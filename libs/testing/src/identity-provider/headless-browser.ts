@@ -63,6 +63,12 @@ export function formOf(
   return { action: unescape(attribute(form, 'action') ?? ''), fields, names };
 }
 
+/** Where the link of that id leads, as on auth-manager's page before the login. */
+export function linkOf(html: string, id: string): string | undefined {
+  const tag = [...html.matchAll(/<a\b[^>]*>/gi)].map(([found]) => found).find((found) => attribute(found, 'id') === id);
+  return tag && unescape(attribute(tag, 'href') ?? '');
+}
+
 /** What an error page or a rejected login form says. */
 function complaintOf(html: string): string | undefined {
   const found =
@@ -142,8 +148,13 @@ export function openHeadlessBrowser({ ca }: { ca: string }): HeadlessBrowser {
     login: async (url, { username, password, redirectUri, consent = true }) => {
       let page = await browser.open(url, redirectUri);
       let loggedIn = false;
-      for (let step = 0; step < 6; step += 1) {
+      for (let step = 0; step < 8; step += 1) {
         if (page.location) return new URL(page.location);
+        const onward = linkOf(page.text, 'continue');
+        if (onward) {
+          page = await browser.open(new URL(onward, page.url).href, redirectUri);
+          continue;
+        }
         const form = formOf(page.text);
         if (!form) throw new LoginFailed(complaintOf(page.text) ?? 'the provider showed no form', page.status);
         const action = new URL(form.action, page.url).href;

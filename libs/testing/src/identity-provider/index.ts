@@ -3,6 +3,7 @@ import { type DevelopmentIdentityProvider, type IdentityProviderOptions } from '
 export { developmentPassword, developmentRealm, type DevelopmentWorld } from './development-realm.ts';
 export {
   formOf,
+  linkOf,
   login,
   LoginFailed,
   openHeadlessBrowser,

@@ -27,7 +27,8 @@ export function discoveryDocument(state: ProviderState): Record<string, unknown>
       'urn:ietf:params:oauth:grant-type:token-exchange',
     ],
     response_types_supported: ['code'],
-    response_modes_supported: ['query', 'fragment', 'form_post'],
+    response_modes_supported: ['query', 'fragment', 'form_post', 'query.jwt', 'fragment.jwt', 'form_post.jwt', 'jwt'],
+    authorization_signing_alg_values_supported: ['ES256'],
     subject_types_supported: ['public'],
     scopes_supported: ['openid', 'email', 'profile', 'offline_access', ...realm.scopes.map(({ name }) => name)],
     claims_supported: [

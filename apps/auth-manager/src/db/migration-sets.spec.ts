@@ -1,0 +1,22 @@
+import { expect, test } from '@jest/globals';
+import { migrationSets } from './migration-sets.ts';
+
+test('the migrations are these, in this order: a step is never renamed, moved or dropped', () => {
+  const steps = migrationSets.flatMap(({ set, steps }) => Object.keys(steps).map((step) => `${set}/${step}`));
+  expect(steps).toEqual([
+    'single-use/0001-single-use',
+    'outbox/0001-outbox',
+    'outbox/0002-batches',
+    'outbox/0003-groups',
+    'outbox/0004-trusted-key',
+    'branch-keys/0001-branch-keys',
+    'branch-keys/0002-key-states',
+    'branch-keys/0003-sealed-key-version',
+    'branch-keys/0004-destruction',
+    'issuer/0001-issuer-keys',
+    'issuer/0002-revocations',
+    'grants/0001-grants',
+    'administration/0001-administration',
+    'background-jobs/0001-background-jobs',
+  ]);
+});
