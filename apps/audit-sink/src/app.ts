@@ -3,6 +3,7 @@ import { systemNow } from '@postern/runtime';
 import type { CopyLives } from './erasure/erase-person.ts';
 import { problems } from './problems.ts';
 import { checkpoint, logKey, logKeys } from './routes/checkpoint.ts';
+import { closeProducerRoute } from './routes/close-producer.ts';
 import { countEvents } from './routes/count-events.ts';
 import { AUDITOR, TENANT_ADMIN, type ReadLog } from './routes/deps.ts';
 import { erasePersonRoute } from './routes/erase-person.ts';
@@ -37,6 +38,7 @@ export type AppDeps = ReadLog & {
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, producers, serves, copyLives, identityEvents, webhooks, ...log }: AppDeps): App {
   const workloads = http.workloads.workloads.map(({ name }) => name);
+  const now = http.now ?? systemNow;
   // Streams end when the replica drains; the app that knows is made from them.
   const isDraining = async () => 'draining' in (await app.health.readiness()).checks;
   const auditor = { path: '/v1/events', ...AUDITOR };
@@ -49,12 +51,13 @@ export function createApp({ http, producers, serves, copyLives, identityEvents, 
     eventReceipt(log, auditor),
     eventReceipt(log, tenantAdmin),
     exportRoute(log),
-    erasePersonRoute(log, copyLives, http.now ?? systemNow),
+    erasePersonRoute(log, copyLives, now),
     checkpoint(log, workloads),
     logKey(log, workloads),
     logKeys(log, workloads),
     ...tiles(log),
     producersRoute(log, producers),
+    closeProducerRoute(log, producers, now),
     inclusion(log),
     consistency(log),
     watermark(log, producers),

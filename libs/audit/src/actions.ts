@@ -167,6 +167,9 @@ export const actions = {
     level: count.optional(),
     index: count.optional(),
   }),
+  'log.key_rotated': z.strictObject({ generation: count, keyId: code }),
+  // From here on nothing of the epoch, nor under a certificate that began before, is taken (R26). `index`: its last entry.
+  'producer.closed': z.strictObject({ epoch: count, seq: count, index: count.optional(), certificatesBefore: code }),
   'log.restored': z.strictObject({ from: count, to: count, lost: count }),
   'audit.counted': z.strictObject({ count }),
   'audit.followed': z.strictObject({ from: count }),

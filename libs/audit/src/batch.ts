@@ -75,6 +75,11 @@ export const watermark = z.strictObject({
     .strictObject({ epoch: z.int().min(1), seq: position })
     .nullable()
     .optional(),
+  /**
+   * The producer's epoch that an operator closed, and its last number that counts (R26). What has no entry in the log by then
+   * is to be sent in a new epoch, under a certificate that began after the closing.
+   */
+  closed: z.strictObject({ epoch: z.int().min(0), seq: z.int().min(0) }).optional(),
   /** Where `key` replaced another: a note under the key before it that names `key` (see the log's `/v1/log/keys`). */
   endorsement: z.string().nullable().optional(),
 });

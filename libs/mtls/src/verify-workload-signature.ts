@@ -1,4 +1,4 @@
-import { constants, createHash, verify, type KeyObject } from 'node:crypto';
+import { constants, createHash, verify, type KeyObject, type X509Certificate } from 'node:crypto';
 import { ChainRefused, verifyChain } from './certificate-chain.ts';
 import { peerOfCertificate, PeerRefused, workloadOf, type WorkloadTable } from './peer.ts';
 
@@ -32,6 +32,8 @@ export type WorkloadSigned = {
   signature: Buffer;
   /** SHA-256 of the JWS signing input (RFC 7515 section 5.1). */
   signingDigest: Buffer;
+  /** When the validity of the signer's certificate began. */
+  certificateFrom: Date;
 };
 
 const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
@@ -47,12 +49,13 @@ export function verifyWorkloadSignature(jws: string, expected: ExpectedSigner): 
   const [, header = '', payload = '', signature = ''] = COMPACT.exec(jws) ?? [];
   if (header === '') throw new SignatureRefused('not_signed');
   const { alg, x5c } = headerOf(header, expected.typ);
-  const key = signerOf(x5c, expected);
+  const signer = signerOf(x5c, expected);
   const input = Buffer.from(`${header}.${payload}`);
   const signed = Buffer.from(signature, 'base64url');
-  if (!isSignedBy(key, alg, input, signed)) throw new SignatureRefused('signature');
+  if (!isSignedBy(signer.publicKey, alg, input, signed)) throw new SignatureRefused('signature');
   const signingDigest = createHash('sha256').update(input).digest();
-  return { payload: Buffer.from(payload, 'base64url'), header, signature: signed, signingDigest };
+  const certificateFrom = new Date(signer.validFrom);
+  return { payload: Buffer.from(payload, 'base64url'), header, signature: signed, signingDigest, certificateFrom };
 }
 
 function headerOf(header: string, expected: string): { alg: string; x5c: string[] } {
@@ -68,10 +71,10 @@ function headerOf(header: string, expected: string): { alg: string; x5c: string[
   throw new SignatureRefused('header');
 }
 
-function signerOf(x5c: string[], { from, anchors, workloads, now }: ExpectedSigner): KeyObject {
+function signerOf(x5c: string[], { from, anchors, workloads, now }: ExpectedSigner): X509Certificate {
   try {
     const leaf = verifyChain(x5c, anchors, now);
-    if (workloadOf(peerOfCertificate(leaf), workloads) === from) return leaf.publicKey;
+    if (workloadOf(peerOfCertificate(leaf), workloads) === from) return leaf;
   } catch (error) {
     if (error instanceof ChainRefused || error instanceof PeerRefused) throw new SignatureRefused(error.reason);
     throw error;

@@ -24,6 +24,11 @@ export type ConsumeDeps = {
   now: Now;
 };
 
+/** A batch that waited is not the job's own: what was refused of it is quarantined, and the job is done. */
+const toldAlready = (error: unknown): void => {
+  if (!(error instanceof JobRefused)) throw error;
+};
+
 /** Alarms of one kind about one thing are raised once by a process. */
 const ALARMS_REMEMBERED = 1_000;
 
@@ -64,6 +69,9 @@ export function createConsumer(deps: ConsumeDeps) {
     const { producer, epoch, first } = signed.batch;
     const appended = await append(signed, now());
     metrics.batches.inc({ result: appended.result, producer });
+    if (appended.result === 'epoch_closed' || appended.result === 'certificate_withdrawn') {
+      throw new BatchForged(appended.result);
+    }
     if (appended.result === 'gap') return hold(query, { producer, epoch, first }, jws);
     if (appended.result === 'fork') {
       await alarm('sequence_fork', `${producer}/${epoch}/${appended.at}`);
@@ -80,7 +88,8 @@ export function createConsumer(deps: ConsumeDeps) {
     await signNewest(query, key);
   };
 
-  return async (payload: unknown, from: string): Promise<void> => {
+  /** @throws JobRefused for what no producer of ours signed, or signed with what is closed (R26) */
+  const take = async (payload: unknown, from: string): Promise<void> => {
     try {
       const { signed, jws } = await open(payload, from);
       await settle(signed, jws);
@@ -91,10 +100,13 @@ export function createConsumer(deps: ConsumeDeps) {
       await quarantine({ queue: from, reason: error.reason, payload });
       throw new JobRefused(error.reason);
     }
+  };
+
+  return async (payload: unknown, from: string): Promise<void> => {
+    await take(payload, from);
     // What waited for this one. Held batches are verified anew: the certificate may have ended while they waited.
     for (let jws = await takeHeld(query, from); jws !== null; jws = await takeHeld(query, from)) {
-      const { signed } = await open({ v: 2, batch: jws }, from);
-      await settle(signed, jws);
+      await take({ v: 2, batch: jws }, from).catch(toldAlready);
     }
   };
 }

@@ -15,10 +15,10 @@ import { receiptLeaf } from './receipt-leaf.ts';
 import { NotYetRestored, refill } from './wanted.ts';
 import { writeEvents, writeRun } from './write-run.ts';
 
-/** What became of a batch. `gap`: entries before it are missing. `refilled`: events that a restore had lost are back. `fork`: another entry stands at one of its numbers. */
+/** What became of a batch. `gap`: entries before it are missing. `refilled`: events that a restore had lost are back. `fork`: another entry stands at one of its numbers. The last two: an operator closed the producer (R26). */
 export type Appended =
   | { result: 'appended'; entries: number; opaque: number; size: number }
-  | { result: 'known' | 'gap' }
+  | { result: 'known' | 'gap' | 'epoch_closed' | 'certificate_withdrawn' }
   | { result: 'refilled'; entries: number }
   | { result: 'fork'; at: number };
 
@@ -31,6 +31,7 @@ export class SubjectErased extends Error {
 export const RUN_MAX_LEAVES = BATCH_MAX_ENTRIES + 1;
 
 type Place = { epoch: number; seq: number; hash: Buffer };
+type Held = Place & { closed: number | null; certificates_before: Date | null };
 
 /**
  * Appends what is new of a prepared batch: leaves, events, tiles, head, watermark and unsigned checkpoint, in the transaction
@@ -46,16 +47,13 @@ export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch
     name: 'sink-lock',
     text: 'select size, edge from log_head for update',
   });
-  const held = await client.query<{ epoch: number; seq: string; hash: Buffer }>({
-    name: 'sink-watermark',
-    text: 'select epoch, seq, hash from log_watermarks where producer = $1',
-    values: [producer],
-  });
   const edge: Edge = edgeOf(head.rows[0]);
-  const [mark] = held.rows;
-  const at: Place = mark ? { ...mark, seq: Number(mark.seq) } : { epoch: 0, seq: 0, hash: Buffer.from(NO_PREVIOUS) };
+  const { closed, certificates_before: withdrawn, ...at } = await readHeld(client, producer);
+  if (withdrawn !== null && signed.certificateFrom < withdrawn) return { result: 'certificate_withdrawn' };
 
   const placed = await place(client, prepared, at);
+  const adds = typeof placed === 'number' ? placed < prepared.entries.length : placed.result === 'gap';
+  if (closed !== null && epoch <= closed && adds) return { result: 'epoch_closed' };
   if (typeof placed !== 'number') return placed;
   const restoring = await client.query({ name: 'sink-restoring', text: 'select 1 from log_wanted limit 1' });
   if (restoring.rowCount !== 0) {
@@ -94,6 +92,20 @@ export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch
     root: rootOfEdge(grown),
   });
   return { result: 'appended', entries: fresh.length, opaque: opaque.length, size: grown.size };
+}
+
+/** Where the log stands with a producer, and what of it is closed. */
+async function readHeld(client: pg.ClientBase, producer: string): Promise<Held> {
+  const { rows } = await client.query<Omit<Held, 'seq'> & { seq: string }>({
+    name: 'sink-watermark',
+    text: `select coalesce(w.epoch, 0) as epoch, coalesce(w.seq, 0) as seq, coalesce(w.hash, $2) as hash,
+             c.epoch as closed, c.certificates_before
+           from (select $1::text as producer) p left join log_watermarks w using (producer) left join log_closings c using (producer)`,
+    values: [producer, NO_PREVIOUS],
+  });
+  const [row] = rows;
+  if (!row) throw new Error('a row without a table is missing');
+  return { ...row, seq: Number(row.seq) };
 }
 
 const earliestOf = (times: readonly string[]): string | null =>

@@ -1,6 +1,7 @@
 import type { Query } from '@postern/postgres';
 import { publishedSize } from '../publication/publish.ts';
 import { newestCheckpoint } from './checkpoints.ts';
+import { readClosings } from './close-producer.ts';
 import { readWanted, type Wanted } from './wanted.ts';
 
 /** Numbers of a producer that the log lacks while it has later ones. */
@@ -12,6 +13,8 @@ export type ProducerState = {
   held: { epoch: number; first: number; last: number }[];
   lastSeen: string | null;
   gaps: Gap[];
+  /** The epoch that an operator closed, its last number that counts, and when (R26); null where none was. */
+  closed: { epoch: number; seq: number; at: string } | null;
 };
 
 /** What the log holds of each producer, and what it waits for. */
@@ -19,10 +22,11 @@ export async function readProducers(
   query: Query,
   producers: readonly string[],
 ): Promise<{ treeSize: number; published: number | null; producers: ProducerState[]; wanted: Wanted[] }> {
-  const [newest, published, wanted, held, gaps] = await Promise.all([
+  const [newest, published, wanted, closings, held, gaps] = await Promise.all([
     newestCheckpoint(query),
     publishedSize(query),
     readWanted(query),
+    readClosings(query),
     query<{ producer: string; epoch: number; first: string; last: string; seen: Date }>(
       `select producer, epoch, min(first_seq) as first, max(last_seq) as last, max(received_at) as seen from log_runs
        group by producer, epoch order by producer, epoch`,
@@ -35,11 +39,13 @@ export async function readProducers(
     wanted,
     producers: producers.map((producer) => {
       const own = held.filter((range) => range.producer === producer);
+      const closed = closings.get(producer);
       return {
         producer,
         held: own.map(({ epoch, first, last }) => ({ epoch, first: Number(first), last: Number(last) })),
         lastSeen: own.at(-1)?.seen.toISOString() ?? null,
         gaps: gaps.get(producer) ?? [],
+        closed: closed ? { epoch: closed.epoch, seq: closed.seq, at: closed.closedAt.toISOString() } : null,
       };
     }),
   };

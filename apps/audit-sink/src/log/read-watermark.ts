@@ -4,6 +4,7 @@ import { problem } from '@postern/runtime';
 import { openCheckpoint, parseVerifier } from '@postern/transparency';
 import type { CheckpointKey } from './checkpoint-key.ts';
 import { newestCheckpoint, signNewest } from './checkpoints.ts';
+import { readClosings } from './close-producer.ts';
 import { publishedSize } from '../publication/publish.ts';
 import { readWanted } from './wanted.ts';
 import { consistencyProof, inclusionProof } from './proofs.ts';
@@ -27,6 +28,7 @@ export async function readWatermark(
     'select epoch, seq, hash, index from log_watermarks where producer = $1',
     [producer],
   );
+  const closing = (await readClosings(query)).get(producer);
   // Read after the watermark, so that it is no older; an append whose signature a crash prevented is signed here.
   await signNewest(query, key);
   const newest = await newestCheckpoint(query);
@@ -48,6 +50,7 @@ export async function readWatermark(
     published: await publishedSize(query),
     resend: wanted ? { epoch: wanted.epoch, seq: wanted.seq } : null,
     endorsement: signedBy.endorsement,
+    ...(closing ? { closed: { epoch: closing.epoch, seq: closing.seq } } : {}),
   };
 }
 

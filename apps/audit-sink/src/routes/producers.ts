@@ -8,6 +8,7 @@ const producer = z.strictObject({
   producer: z.string(),
   held: z.array(z.strictObject({ epoch: position, first: position, last: position })),
   lastSeen: z.string().nullable(),
+  closed: z.strictObject({ epoch: position, seq: position, at: z.string() }).nullable(),
   gaps: z.array(
     z.strictObject({
       epoch: position,

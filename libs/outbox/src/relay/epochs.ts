@@ -24,7 +24,7 @@ export async function findProducer(client: pg.ClientBase, producer: string, clus
   return inTransaction(client, () => lockProducer(client, producer));
 }
 
-export type EpochCause = 'cluster_changed' | 'log_ahead' | 'log_differs';
+export type EpochCause = 'cluster_changed' | 'log_ahead' | 'log_differs' | 'closed';
 
 /**
  * Opens a new epoch after a failover or a restore, when numbers may have been given that this database no longer knows

@@ -96,6 +96,8 @@ export async function lead(options: RelayOptions, term: Term, stop: AbortSignal)
     seen = judged;
     // Another Postgres than before, with the log no further than we know: what it does not hold gets new numbers.
     if (state.cluster !== cluster) return startEpoch(answer, 'cluster_changed');
+    // An operator closed this epoch (R26): what the log does not hold of it goes on in the next, under another certificate.
+    if (answer.closed && state.epoch <= answer.closed.epoch) return startEpoch(answer, 'closed');
     if (!seen) return;
     if (heldSeq() > before) {
       progressAt = Date.now();

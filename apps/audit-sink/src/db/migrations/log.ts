@@ -128,6 +128,16 @@ export const logMigrations: MigrationSet = {
       create index log_wanted_sequence on log_wanted (producer, epoch, seq);
       create table log_lost (like log_wanted including defaults, given_up_at timestamptz not null default now());
     `,
+    // Where an operator closed a producer's epoch, and from when on its certificates must be (R26).
+    '0006-closings': `
+      create table log_closings (
+        producer text primary key,
+        epoch integer not null,
+        seq bigint not null,
+        certificates_before timestamptz not null,
+        closed_at timestamptz not null
+      );
+    `,
   },
   privileges: {
     // Leaves are deleted by retention, and never changed.
