@@ -27,6 +27,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await at.postgres.query('delete from audit_groups');
+  await at.postgres.query('delete from audit_intents');
 });
 
 const stored = async () =>
