@@ -25,7 +25,12 @@ FROM ${NODE_IMAGE} AS service
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn-* \
   && install -d -o 65532 -g 65532 -m 0700 /data
 ARG SERVICE
+ARG VERSION=development
+ARG REVISION=unknown
+# What is in it stands in /service/sbom.cdx.json (CycloneDX) and THIRD-PARTY-NOTICES.txt.
 LABEL org.opencontainers.image.title="postern/${SERVICE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production POSTERN_ENVIRONMENT=production
 WORKDIR /service

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { stop } from 'esbuild';
 import { bundleService } from '../src/bundle/bundle-service.ts';
@@ -61,8 +62,41 @@ describe.each(apps)('%s', (app) => {
       lock.packages[`node_modules/${name}`]?.version,
     ]);
     expect(manifest.dependencies).toEqual(Object.fromEntries(versions));
+
+    const { components } = JSON.parse(readFileSync(`${outdir}/${app}/sbom.cdx.json`, 'utf8')) as Sbom;
+    const ownLock = JSON.parse(readFileSync(`${outdir}/${app}/package-lock.json`, 'utf8')) as typeof lock;
+    const listed = new Map(components.map((component) => [component['bom-ref'], component]));
+    const wanted = [...inside.map(({ path }) => path), ...Object.keys(ownLock.packages).filter((path) => path !== '')];
+    expect([...listed.keys()]).toEqual([...new Set(wanted)].sort());
+    for (const [path, { version, hashes }] of listed) {
+      expect([path, version]).toEqual([path, lock.packages[path]?.version]);
+      expect(hashes[0]).toEqual({ alg: 'SHA-512', content: expect.stringMatching(/^[0-9a-f]{128}$/) });
+    }
+    expect(listed.get('node_modules/@redis/client')).toMatchObject({
+      purl: expect.stringMatching(/^pkg:npm\/%40redis\/client@/),
+    });
+  });
+
+  test('two builds of one commit are the same, file by file', async () => {
+    const again = `${outdir}/again/${basename(app)}`;
+    await bundleService(app, again);
+    expect(hashesIn(again)).toEqual(hashesIn(`${outdir}/${app}`));
   });
 });
+
+type Sbom = {
+  components: { 'bom-ref': string; version: string; purl: string; hashes: { alg: string; content: string }[] }[];
+};
+
+const hashesIn = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(folder).map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
+  );
 
 test('R6: a service that reaches a development part does not build, whether it is ours or a package', async () => {
   const app = `${outdir}/apps/tempted`;

@@ -2,9 +2,10 @@ import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'n
 import { basename } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
-import { lockedVersions, prunedLock } from './locked-dependencies.ts';
+import { lockedPackage, lockedVersions, prunedLock } from './locked-dependencies.ts';
 import { noticesOf } from './notices.ts';
 import { lean } from './lean.ts';
+import { sbomOf } from './sbom.ts';
 import { bundledPackages, thirdParty } from './third-party.ts';
 import { tracedEntryPoints, tracedImports, tracedPackages } from './traced-packages.ts';
 
@@ -25,7 +26,7 @@ const require = requireOfBundle(import.meta.url), __filename = import.meta.filen
 /**
  * Writes a service's production tree: `main.js`, `migrate.js`, `otel.js` and the parts that they load when a
  * configuration needs them, with a `package.json` and a lock file of exactly the packages that are left outside the
- * bundle, and the notices of those inside. `npm ci` there, and `node main.js`, are all that an image needs.
+ * bundle, the notices of those inside, and a bill of materials of both. `npm ci` there, and `node main.js`, are all that an image needs.
  *
  * @param project the folder, as `apps/crypto-store`, relative to the workspace root, which is the working directory
  * @throws DevelopmentPartInBundle (R6); an Error naming an entry point that is missing
@@ -62,7 +63,7 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
   refuseDevelopmentParts(metafile, [`${project}/`, 'libs/']);
 
   for (const [name, from] of Object.entries(assets)) copyFileSync(`node_modules/${from}`, `${outdir}/${name}`);
-  const { version, allowScripts } = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest;
+  const { version, license, allowScripts } = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest;
   const name = `@postern/${basename(project)}`;
   const dependencies = lockedVersions(thirdPartyOf(metafile));
   const lock = prunedLock({ name, version, dependencies });
@@ -74,10 +75,13 @@ export async function bundleService(project: string, outdir: string): Promise<{ 
     json({ ...manifest, dependencies, allowScripts: Object.fromEntries(scripts) }),
   );
   writeFileSync(`${outdir}/package-lock.json`, json(lock));
-  writeFileSync(`${outdir}/THIRD-PARTY-NOTICES.txt`, noticesOf(bundledPackages(metafile)));
+  const inside = bundledPackages(metafile);
+  const integrityOf = (path: string) => String(lockedPackage(path)['integrity']);
+  writeFileSync(`${outdir}/THIRD-PARTY-NOTICES.txt`, noticesOf(inside));
+  writeFileSync(`${outdir}/sbom.cdx.json`, json(sbomOf({ name, version, license }, inside, lock, integrityOf)));
   return { files: Object.keys(entries).map((entry) => `${entry}.js`), metafile };
 }
 
-type Manifest = { version: string; allowScripts: Record<string, boolean> };
+type Manifest = { version: string; license: string; allowScripts: Record<string, boolean> };
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
