@@ -1,6 +1,8 @@
 import { createHttpApp, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import type { RevocationSequence } from '@postern/issuer';
+import type { Web } from '@postern/web';
+import { approvalPages } from './pages/approval-pages.ts';
 import { problems } from './problems.ts';
 import { metadata } from './routes/metadata.ts';
 import { publicToken, type PublicTokenDeps } from './routes/public-token.ts';
@@ -20,6 +22,8 @@ export type AppDeps = PublicTokenDeps &
   Pick<IssuerRoutes, 'introspection'> & {
     apiUrl: string;
     sequence: RevocationSequence;
+    /** Where people sign in; null where the operator has named no client for it. */
+    web: Web | null;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
   };
 
@@ -37,6 +41,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
     createRevocation(deps),
     getExchange(deps),
     ...approvalRoutes(deps),
+    ...(deps.web === null ? [] : [...deps.web.routes, ...approvalPages({ ...deps, web: deps.web })]),
     ...policyRoutes(deps),
     ...tenantRoutes(deps),
     ...own,

@@ -8,6 +8,7 @@ import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { forgetExpired, openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
+import { openWeb } from '@postern/web';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
@@ -87,6 +88,24 @@ export async function compose(
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
       }),
     );
+    // Approvers come from one issuer (R19): that which the policy in force at the start names.
+    const approvers = policies.held().document.approvals?.issuer;
+    const clientId = config.approvalsClientId;
+    const web =
+      clientId === undefined || approvers === undefined
+        ? null
+        : openWeb<Schema>({
+            db,
+            origin: config.issuer,
+            home: '/approvals',
+            provider: { issuer: approvers, clientId, dispatcher: peers },
+            verifier: subjects,
+            audience: SERVICE,
+            profile,
+            revocations,
+            now,
+          });
+    if (clientId !== undefined && web === null) logger.warn('no page for approvals: the policy names no approvers');
     if (base.role !== 'api') {
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
@@ -112,6 +131,7 @@ export async function compose(
       const rounds = [
         { name: 'forget_revocations', run: sequence.forget },
         { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
+        ...(web === null ? [] : [{ name: 'forget_web_sessions', run: web.forget }]),
       ];
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 60 }));
     }
@@ -123,6 +143,7 @@ export async function compose(
       recordWithin: (tx, event) => audit.within(tx, event),
       issuer,
       sequence,
+      web,
       introspection,
       profile,
       useOnce: once,

@@ -47,6 +47,11 @@ export const settings = {
     'JSON file with the policy document: in force from the first start, and whenever its version is a new one.',
     { example: '/etc/postern/policy.json' },
   ),
+  POSTERN_APPROVALS_CLIENT_ID: setting(
+    z.string().min(1).max(128).optional(),
+    'This service as a client of the provider that the policy names for approvals, by its certificate (RFC 8705). Absent: there is no page for approvals.',
+    { example: 'token-exchange' },
+  ),
 };
 
 export type Config = {
@@ -61,6 +66,8 @@ export type Config = {
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
   readonly auditSinkUrl: string;
+  /** Client of the pages' sign-in. */
+  readonly approvalsClientId: string | undefined;
 };
 
 /**
@@ -95,6 +102,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     bus: busConfig(read),
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
+    approvalsClientId: read.POSTERN_APPROVALS_CLIENT_ID,
   });
 }
 

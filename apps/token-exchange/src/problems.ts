@@ -1,7 +1,9 @@
 import { type ProblemTable } from '@postern/http';
+import { webProblems } from '@postern/web';
 
 /** The codes of this service; its own refusals of an exchange are answers, see `exchanges/refusal.ts`. */
 export const problems = {
+  ...webProblems,
   invalid_client: { status: 401, title: 'The client is not authenticated', oauth: 'invalid_client' },
   unsupported_grant_type: {
     status: 400,

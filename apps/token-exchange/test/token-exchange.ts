@@ -59,11 +59,17 @@ export async function openWorld({
   realmEntry,
   clientKeys = {},
   env: overrides = {},
+  document = policy,
+  publicPort: wantedPort,
 }: {
   realmEntry?: IssuerEntry;
   /** Keys of workloads that prove themselves by assertions. */
   clientKeys?: Record<string, JWK[]>;
   env?: Record<string, string>;
+  /** The policy of the start. */
+  document?: PolicyDocument;
+  /** Of the public listener, where somebody has to know it before. */
+  publicPort?: number;
 } = {}) {
   const [postgres, realm, grants, accounts] = await Promise.all([
     postgresForTests(),
@@ -77,7 +83,7 @@ export async function openWorld({
   const leaf = await postgres.authority.issue('token-exchange');
   const folder = await mkdtemp(join(tmpdir(), 'token-exchange-'));
   const at = (name: string) => join(folder, name);
-  const [publicPort, apiPort] = [await freePort(), await freePort()];
+  const [publicPort, apiPort] = [wantedPort ?? (await freePort()), await freePort()];
   const issuer = `https://127.0.0.1:${publicPort}`;
   const own: IssuerEntry = {
     issuer,
@@ -108,8 +114,8 @@ export async function openWorld({
   };
   await createLocalRootKeyFile(at('root.key'));
   await writeFile(at('trust.json'), JSON.stringify(trust));
-  const workloads = policy.workloads.map((one) => ({ ...one, clientKeys: clientKeys[one.name] ?? [] }));
-  await writeFile(at('policy.json'), JSON.stringify({ ...policy, workloads }));
+  const workloads = document.workloads.map((one) => ({ ...one, clientKeys: clientKeys[one.name] ?? [] }));
+  await writeFile(at('policy.json'), JSON.stringify({ ...document, workloads }));
   const env = {
     POSTERN_ENVIRONMENT: 'development',
     POSTERN_ROLE: 'api',

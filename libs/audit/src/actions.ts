@@ -145,6 +145,7 @@ export const actions = {
   'secret.rotated': z.strictObject({ provider: code, name: text.optional() }),
   'secret.compared': z.strictObject({ provider: code, same: z.boolean() }),
   'account.created': z.strictObject({ method: code.optional() }),
+  'login.started': z.strictObject({ method: code }),
   'login.succeeded': z.strictObject({ method: code, tokenId: text.optional(), expiresAt: text.optional() }),
   'login.failed': z.strictObject({ method: code, remaining: count.optional() }),
   'provider.configured': z.strictObject({ provider: code, kind: code.optional() }),

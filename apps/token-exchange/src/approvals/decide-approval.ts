@@ -1,4 +1,4 @@
-import type { Principal } from '@postern/oidc';
+import type { Person, Principal } from '@postern/oidc';
 import { hasRole, type PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Transaction } from 'kysely';
@@ -76,23 +76,32 @@ export async function decideApproval(
  * R19: approvers come from one issuer, with a role and a login that policy names; never the person for whom it is asked,
  * nor one that acts in the chain.
  */
-function assertApprover(
-  { approvals, roles }: PolicyDocument,
-  { person, roles: held, actors, clientId, claims }: Principal,
-  requested: { person_issuer: string; person_sub: string; actors: readonly string[] },
-): { issuer: string; sub: string } {
-  const refuse = (detail: string) => problem('approver_refused', { detail });
-  if (approvals === undefined || person === null || person.issuer !== approvals.issuer) {
-    throw refuse('Approvers come from the issuer that the policy names');
-  }
-  if (!hasRole({ roles }, held, approvals.role)) throw refuse('You lack the role that the policy names');
-  if (approvals.acr !== undefined && claims['acr'] !== approvals.acr)
-    throw refuse('Log in as strongly as the policy asks');
+function assertApprover(policy: PolicyDocument, approver: Principal, requested: Requested): Person {
+  const detail = whyNotApprover(policy, approver, requested);
+  if (detail !== null || approver.person === null) throw problem('approver_refused', { detail: detail ?? ELSEWHERE });
+  return approver.person;
+}
+
+type Requested = { person_issuer: string; person_sub: string; actors: readonly string[] };
+const ELSEWHERE = 'Approvers come from the issuer that the policy names';
+
+/** Why this person may not see what waits for approval; `null`: they may. */
+export function whyNotReader({ approvals, roles }: PolicyDocument, { person, roles: held }: Principal): string | null {
+  if (approvals === undefined || person === null || person.issuer !== approvals.issuer) return ELSEWHERE;
+  return hasRole({ roles }, held, approvals.role) ? null : 'You lack the role that the policy names';
+}
+
+/** Why this person may not decide about this request; `null`: they may. Fixed texts, for the person. */
+export function whyNotApprover(policy: PolicyDocument, approver: Principal, requested: Requested): string | null {
+  const unread = whyNotReader(policy, approver);
+  const { person, actors, clientId, claims } = approver;
+  if (unread !== null || person === null) return unread ?? ELSEWHERE;
+  const acr = policy.approvals?.acr;
+  if (acr !== undefined && claims['acr'] !== acr) return 'Log in as strongly as the policy asks';
   if (person.issuer === requested.person_issuer && person.sub === requested.person_sub) {
-    throw refuse('Nobody approves for themselves');
+    return 'Nobody approves for themselves';
   }
   // The workload through which the approver speaks stands in their own chain; it must not be one that would gain.
   const through = new Set([person.sub, clientId, ...actors]);
-  if (requested.actors.some((actor) => through.has(actor))) throw refuse('Nobody who acts in the request approves it');
-  return person;
+  return requested.actors.some((actor) => through.has(actor)) ? 'Nobody who acts in the request approves it' : null;
 }

@@ -18,5 +18,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'exchanges/0001-exchanges',
     'exchanges/0002-policies',
     'exchanges/0003-approvals',
+    'web/0001-web-sessions',
   ]);
 });

@@ -2,6 +2,7 @@ import { branchKeyMigrations } from '@postern/branch-keys';
 import { issuerMigrations } from '@postern/issuer';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
+import { webMigrations } from '@postern/web';
 import { exchangeMigrations } from './migrations/exchanges.ts';
 
 /** Every table of this service's database, in the order in which the sets may refer to each other. */
@@ -11,6 +12,7 @@ export const migrationSets: readonly MigrationSet[] = [
   branchKeyMigrations,
   issuerMigrations,
   exchangeMigrations,
+  webMigrations,
 ];
 
 export const SERVICE_ROLE = 'token_exchange';

@@ -15,6 +15,39 @@ const user = (realm: string, username: string, firstName: string, lastName: stri
 
 const audienceRoles = ['user', 'auditor', 'admin'];
 
+type SignIn = Pick<
+  RealmClient,
+  | 'grants'
+  | 'binding'
+  | 'redirectUris'
+  | 'requirePkce'
+  | 'requirePar'
+  | 'defaultScopes'
+  | 'roleScope'
+  | 'backchannelLogout'
+>;
+
+const nobodySignsIn: SignIn = {
+  grants: [],
+  binding: 'none',
+  redirectUris: [],
+  requirePkce: false,
+  requirePar: false,
+  defaultScopes: [],
+  roleScope: [],
+};
+
+const signsInApprovers = ({ redirectUris, logoutUrl }: NonNullable<DevelopmentWorld['approvalsPages']>): SignIn => ({
+  grants: ['code'],
+  binding: 'certificate',
+  redirectUris,
+  requirePkce: true,
+  requirePar: true,
+  defaultScopes: ['token-exchange'],
+  roleScope: audienceRoles.map((role) => `token-exchange/${role}`),
+  backchannelLogout: { url: logoutUrl, revokeOffline: false },
+});
+
 /** Where the development world lives: the addresses that the realm has to know. */
 export type DevelopmentWorld = {
   /** Name of the realm; `postern` unless a test needs a second one. */
@@ -24,6 +57,11 @@ export type DevelopmentWorld = {
   authManagerRedirectUris: string[];
   /** auth-manager's back-channel logout address, set on every client that may obtain the audience token-exchange (R15). */
   authManagerLogoutUrl?: string;
+  /**
+   * Where approvers come back to after signing in at the pages of token-exchange, and where their logouts are announced. Absent:
+   * nobody signs in there.
+   */
+  approvalsPages?: { redirectUris: string[]; logoutUrl: string };
   /** The public half of the key with which auth-manager signs its assertions (ES256). */
   authManagerJwks: { keys: Record<string, unknown>[] };
   /** The subject of a workload's certificate, RFC 2253. */
@@ -105,16 +143,10 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
         clientId: 'token-exchange',
         description: 'The audience of people and jobs, and the bearer of their roles',
         authentication: { kind: 'certificate', subjectDn: subjectDn('token-exchange') },
-        grants: [],
-        binding: 'none',
-        redirectUris: [],
-        requirePkce: false,
-        requirePar: false,
         requireConsent: false,
-        defaultScopes: [],
         optionalScopes: [],
         roles: audienceRoles,
-        roleScope: [],
+        ...(world.approvalsPages ? signsInApprovers(world.approvalsPages) : nobodySignsIn),
       },
     ],
     users: [
