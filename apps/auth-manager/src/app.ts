@@ -9,15 +9,20 @@ import { backchannelLogoutRoute, type BackchannelLogout } from './routes/backcha
 import { consentCallbackRoute, type ConsentCallback } from './routes/consent-callback.ts';
 import { continueConsentRoute } from './routes/continue-consent.ts';
 import { createConsentRoute, type CreateConsent } from './routes/create-consent.ts';
+import { createHandleRoute } from './routes/create-handle.ts';
 import { declineConsentRoute } from './routes/decline-consent.ts';
 import { deleteGrantRoute } from './routes/delete-grant.ts';
+import { deleteHandleRoute } from './routes/delete-handle.ts';
 import { consentEventsRoute, getConsentRoute, type GetConsent } from './routes/get-consent.ts';
 import { getGrantRoute } from './routes/get-grant.ts';
 import { listGrantsRoute } from './routes/list-grants.ts';
+import { listHandlesRoute } from './routes/list-handles.ts';
 import { providerClientRoute } from './routes/provider-client.ts';
+import { providerExchangeRoute, type ProviderExchange } from './routes/provider-exchange.ts';
 import { sessionRoutes, type SessionRoutes } from './routes/sessions.ts';
 import { startConsentRoute } from './routes/start-consent.ts';
-import { useGrantRoute, type UseGrant } from './routes/use-grant.ts';
+import { storeGrantRoute, type StoreGrantRoute } from './routes/store-grant.ts';
+import { useGrantRoute, type UseGrant, useHandleRoute } from './routes/use-grant.ts';
 
 export const SERVICE = 'auth-manager';
 
@@ -30,7 +35,9 @@ export type AppDeps = CreateConsent &
   GetConsent &
   SessionRoutes &
   Pick<IssuerRoutes, 'introspection'> &
-  Omit<UseGrant, 'issuer'> & {
+  StoreGrantRoute &
+  ProviderExchange &
+  UseGrant & {
     issuer: Issuer;
     sequence: RevocationSequence;
     providers: Providers;
@@ -51,7 +58,13 @@ export function createApp({ http, ...deps }: AppDeps): App {
     listGrantsRoute(deps),
     getGrantRoute(deps),
     deleteGrantRoute(deps),
+    storeGrantRoute(deps),
+    createHandleRoute(deps),
+    listHandlesRoute(deps),
+    deleteHandleRoute(deps),
     useGrantRoute(deps),
+    useHandleRoute(deps),
+    providerExchangeRoute(deps),
     ...sessionRoutes(deps),
     backchannelLogoutRoute(deps),
     providerClientRoute(deps),

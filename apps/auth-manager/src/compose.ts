@@ -14,14 +14,23 @@ import type { Config } from './config.ts';
 import { watchConsents } from './consents/watch-consents.ts';
 import type { Schema } from './db/schema.ts';
 import { forgetFinished } from './forget-finished.ts';
+import { addUpUses } from './grants/count-use.ts';
 import { finishLeftRevocations } from './grants/finish-left-revocations.ts';
+import { counts, guards } from './grants/handle-guard.ts';
+import { openMintedTokens } from './grants/minted-tokens.ts';
+import { openProviderTokens } from './grants/provider-token.ts';
+import { openUsableGrants } from './grants/usable-grants.ts';
 import { openVault } from './grants/vault.ts';
 import { openProviders } from './provider/open-providers.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
-import { confirmGrant } from './refresh/confirm-grant.ts';
+import { openRefreshing } from './refresh/confirm-grant.ts';
 import { openGrantLocks } from './refresh/grant-lock.ts';
+import { noteRestore } from './refresh/restores.ts';
 import { discardEnded } from './sessions/discard-ended.ts';
+
+/** Calls under way at all providers, and at any one of them: a hanging one leaves the others their share (R20). */
+const REFRESHES = { atOnce: 12, perProvider: 4 };
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -43,6 +52,8 @@ export async function compose(
         postgres,
         replication: profile.name === 'fedramp-low' ? 'any' : 'quorum',
         producer: SERVICE,
+        guards,
+        counts,
         logger,
         metrics,
         now,
@@ -92,9 +103,22 @@ export async function compose(
       }),
     );
     const tokenLifetimeSeconds = profile.accessTokenMinutes * 60;
-    const lock = openGrantLocks(db, { atOnce: Math.max(1, Math.floor(config.postgres.poolSize / 3)) });
-    const confirm = confirmGrant({
+    const unboundAllowed = profile.senderBinding === 'optional';
+    // Connections of its own: each is held for as long as a provider takes.
+    const refreshPool = closing.after(
+      await openPostgres<Schema>({
+        ...config.postgres,
+        poolSize: REFRESHES.atOnce,
+        tls,
+        applicationName: `${SERVICE}-refresh`,
+      }),
+    );
+    const lock = openGrantLocks(refreshPool.db, REFRESHES);
+    await noteRestore(db, now);
+    const refreshing = openRefreshing({
       db,
+      audit,
+      logger,
       sequence,
       lock,
       vault,
@@ -104,6 +128,8 @@ export async function compose(
       recordLoss: recordLoss({ audit, now }),
       confirmedWithinSeconds: tokenLifetimeSeconds,
     });
+    closing.add(refreshing.settled);
+    const { confirm, obtain } = refreshing;
     if (base.role !== 'api') {
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
@@ -128,6 +154,8 @@ export async function compose(
       const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
       const finishing = { db, sequence, lock, vault, providerOf, audit, logger, now };
       const rounds = [
+        { name: 'note_restore', run: () => noteRestore(db, now) },
+        { name: 'add_up_uses', run: () => addUpUses({ db }) },
         { name: 'finish_left_revocations', run: () => finishLeftRevocations(finishing) },
         { name: 'discard_ended', run: () => discardEnded(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
@@ -153,7 +181,11 @@ export async function compose(
       sequence,
       introspection,
       confirm,
-      tokenLifetimeSeconds,
+      obtain,
+      unboundAllowed,
+      usableGrants: openUsableGrants({ db, now }),
+      mintedTokens: openMintedTokens({ issuer, tokenLifetimeSeconds, now }),
+      providerTokens: openProviderTokens({ db, vault, obtain, providerOf, unboundAllowed, now }),
       audit,
       logger,
       now,

@@ -13,7 +13,7 @@ import { storeGrant } from '../src/grants/store-grant.ts';
 import { openText, openVault, type Vault } from '../src/grants/vault.ts';
 import type { ProviderCalls, RefreshOutcome } from '../src/provider/provider-calls.ts';
 import { commitIntent } from '../src/refresh/commit-intent.ts';
-import { confirmGrant } from '../src/refresh/confirm-grant.ts';
+import { openRefreshing } from '../src/refresh/confirm-grant.ts';
 import { openGrantLocks } from '../src/refresh/grant-lock.ts';
 import { journalReply } from '../src/refresh/journal-reply.ts';
 
@@ -96,15 +96,16 @@ const sequence = {
 };
 
 const replica = (provider: ProviderCalls) => {
-  const confirm = confirmGrant({
+  const { confirm } = openRefreshing({
     db: postgres.db,
     sequence,
-    lock: openGrantLocks(postgres.db, { atOnce: 2 }),
+    lock: openGrantLocks(postgres.db, { atOnce: 2, perProvider: 2 }),
     vault,
     providerOf: () => provider,
     now: () => now,
     recordRefresh: (_grant, act) => act(),
     recordLoss: async () => {},
+    audit: { within: async () => {} },
     confirmedWithinSeconds: 600,
   });
   return async (id: string) => confirm(await grantRow(id));

@@ -61,9 +61,16 @@ test('every route refuses what it must refuse, and nothing changes by it', async
     () => dispatcher.close(),
     () => anonymous.close(),
   );
+  const exchangeMaterial = await watchTlsMaterial((await world.authority.issue('token-exchange')).paths);
+  const exchange = openAgent(exchangeMaterial, { servername: 'localhost' });
+  closes.push(
+    () => exchangeMaterial.close(),
+    () => exchange.close(),
+  );
   const report = await walkRoutes(replica.service.app, {
     urls: { api: replica.api, public: replica.public, management: replica.management },
     dispatcher,
+    dispatchers: { 'token-exchange': exchange },
     anonymous,
     token: ({ audience, scopes, kind }) =>
       world.issuer.mint({
@@ -74,7 +81,7 @@ test('every route refuses what it must refuse, and nothing changes by it', async
         subjectIssuer: world.provider().issuer,
         ...(kind === 'wrong' ? { typ: 'grant+jwt' } : {}),
       }),
-    params: { id: crypto.randomUUID() },
+    params: { id: crypto.randomUUID(), handle: crypto.randomUUID() },
     state: () => world.query('select (select count(*) from consents) consents, (select count(*) from grants) grants'),
   });
   expect(report.failures).toEqual([]);

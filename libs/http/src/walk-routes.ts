@@ -13,6 +13,8 @@ export type WalkHarness = {
   readonly urls: { readonly api: string; readonly public?: string; readonly management: string };
   /** Connections with the certificate of a workload that the routes accept. */
   readonly dispatcher: Dispatcher;
+  /** Those of other workloads, by name: for routes that are theirs alone. */
+  readonly dispatchers?: Readonly<Record<string, Dispatcher>>;
   /** Connections that trust our CA and show no certificate. */
   readonly anonymous: Dispatcher;
   /** A token for the workload of `dispatcher`; `wrong` is a kind that this service does not take (R7). */
@@ -80,7 +82,7 @@ function attacksOn(app: App, route: Route, harness: WalkHarness): Attack[] {
   const right = { audience: app.service, scopes, roles, kind: 'right' } as const;
   const token = route.access === 'token' ? harness.token(right) : null;
   const type = route.consumes === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
-  const taken = new Set(app.routes.filter(({ path }) => path === route.path).map(({ method }) => method));
+  const taken = new Set(app.routes.filter(({ path }) => isReached(path, route.path)).map(({ method }) => method));
   const free = (['DELETE', 'PUT', 'PATCH'] as const).find((method) => !taken.has(method));
   return [
     ...(free ? [{ name: 'wrong method', status: 405, code: 'method_not_allowed', method: free, token }] : []),
@@ -98,6 +100,10 @@ function attacksOn(app: App, route: Route, harness: WalkHarness): Attack[] {
       : [{ name: 'body not taken', status: 400, type, body: '{}', token }]),
   ];
 }
+
+/** Whether a path of a route, its parameters filled in, is also one of another's pattern. */
+const isReached = (pattern: string, path: string): boolean =>
+  new RegExp(`^${pattern.replaceAll(/[.]/g, '\\.').replaceAll(/:[A-Za-z]+/g, '[^/]+')}$`).test(path);
 
 function tokenAttacks(right: WalkToken, { token }: WalkHarness): Attack[] {
   return [
@@ -197,7 +203,7 @@ async function fault(
 ): Promise<{ expected: string; got: string } | null> {
   const token = await attack.token;
   const answer = await request(`${originOf(route, harness)}${pathOf(route, harness)}${attack.query ?? ''}`, {
-    dispatcher: route.listeners.includes('api') ? harness.dispatcher : harness.anonymous,
+    dispatcher: route.listeners.includes('api') ? dispatcherFor(route, harness) : harness.anonymous,
     method: attack.method ?? route.method,
     headers: {
       ...(token ? { authorization: `Bearer ${token}` } : {}),
@@ -222,6 +228,11 @@ async function fault(
   if (attack.status === 401 && !answer.headers['www-authenticate'])
     return { expected: 'WWW-Authenticate', got: 'none' };
   return null;
+}
+
+function dispatcherFor({ workloads }: Route, { dispatcher, dispatchers = {} }: WalkHarness): Dispatcher {
+  const own = workloads.map((workload) => dispatchers[workload]).find((one) => one !== undefined);
+  return own ?? dispatcher;
 }
 
 const isProblem = (type: string, oauth: boolean): boolean =>

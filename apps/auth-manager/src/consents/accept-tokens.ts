@@ -1,19 +1,9 @@
 import type { Redeemed } from '../provider/provider-calls.ts';
-import { decodeJwt } from 'jose';
 import type { Secret } from '@postern/runtime';
+import { isCertificateBound } from '../grants/judge-token.ts';
 import type { ConsentRow, FailureReason } from './consent.ts';
 
-export type Accepted = { token: Secret; session: string; scopes: string[] };
-
-/** A refresh token is opaque to a client; a provider whose token can be read, and says it is certificate-bound, is refused. */
-function isCertificateBound(token: Secret): boolean {
-  try {
-    const { cnf } = decodeJwt<{ cnf?: Record<string, unknown> }>(token.reveal());
-    return cnf !== undefined && Object.hasOwn(cnf, 'x5t#S256');
-  } catch {
-    return false;
-  }
-}
+export type Accepted = { token: Secret; session: string; scopes: string[]; idleSeconds: number | null };
 
 /**
  * Judges what a redeemed code brought, before any of it is stored. R18: the ID token must name the very person who
@@ -22,7 +12,7 @@ function isCertificateBound(token: Secret): boolean {
  */
 export function acceptTokens(
   consent: Pick<ConsentRow, 'person_issuer' | 'person_sub' | 'scopes'>,
-  { idToken, refreshToken, scopes: granted }: Redeemed,
+  { idToken, refreshToken, idleSeconds, scopes: granted }: Redeemed,
   providerScopes: ReadonlySet<string>,
 ): Accepted | { refused: FailureReason } {
   const samePerson = idToken.iss === consent.person_issuer && idToken.sub === consent.person_sub;
@@ -34,5 +24,5 @@ export function acceptTokens(
     (scope) => !providerScopes.has(scope) || granted === undefined || granted.includes(scope),
   );
   if (scopes.length === 0) return { refused: 'nothing_consented' };
-  return { token: refreshToken, session: idToken.sid ?? '', scopes };
+  return { token: refreshToken, session: idToken.sid ?? '', scopes, idleSeconds: idleSeconds ?? null };
 }

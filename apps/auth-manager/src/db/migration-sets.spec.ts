@@ -16,6 +16,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'grants/0001-grants',
+    'grants/0002-keeping',
     'administration/0001-administration',
     'background-jobs/0001-background-jobs',
   ]);

@@ -4,7 +4,8 @@ import type { ColumnType, Generated } from 'kysely';
 type BigIntColumn = ColumnType<string, string | number | bigint, string | number | bigint>;
 
 export type GrantState = 'active' | 'reauthorization_required' | 'ended' | 'revoking';
-export type GrantKind = 'offline' | 'session';
+/** `offline` outlives the login at the provider, `refresh` ends with it. */
+export type GrantKind = 'offline' | 'refresh';
 
 export type GrantsTable = {
   id: string;
@@ -25,6 +26,11 @@ export type GrantsTable = {
   confirmed_at: Date;
   created_at: Date;
   updated_at: Date;
+  family: Generated<string>;
+  attributes: ColumnType<Record<string, string>, string | undefined, string>;
+  idle_seconds: number | null;
+  due_at: Date | null;
+  tries: Generated<number>;
 };
 
 export type HandlesTable = {
@@ -36,7 +42,14 @@ export type HandlesTable = {
   uses: Generated<string>;
   last_used_at: Date | null;
   created_at: Date;
+  expires_at: Date | null;
+  max_uses: ColumnType<string | null, number | null | undefined, number | null>;
+  idempotency_key: string | null;
+  idempotency_request: string | null;
 };
+
+/** Uses that are not yet added up in `handles.uses`. */
+export type HandleUsesTable = { handle_id: string; uses: BigIntColumn; at: Generated<Date> };
 
 export type AttemptState = 'intended' | 'replied' | 'applied' | 'refused' | 'abandoned';
 
@@ -118,9 +131,27 @@ export type RevocationPlansTable = {
   job: string | null;
 };
 
+export type ProviderTokensTable = {
+  grant_id: string;
+  asked: Uint8Array;
+  family: BigIntColumn;
+  scopes: string[];
+  sealed_token: Uint8Array;
+  renew_at: Date;
+  expires_at: Date;
+};
+
+export type KeepingPausesTable = { provider: string; paused_at: Date; paused_by: string };
+
+export type RestoresTable = { one: Generated<boolean>; marker: string; at: Date | null };
+
 export type Schema = {
   grants: GrantsTable;
   handles: HandlesTable;
+  handle_uses: HandleUsesTable;
+  provider_tokens: ProviderTokensTable;
+  keeping_pauses: KeepingPausesTable;
+  restores: RestoresTable;
   refresh_attempts: RefreshAttemptsTable;
   consents: ConsentsTable;
   provider_keys: ProviderKeysTable;

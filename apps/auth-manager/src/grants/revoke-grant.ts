@@ -50,7 +50,9 @@ async function tokensOf({ vault }: RevokeGrant, locked: LockedConnection, grant:
  * @throws Problem `provider_unavailable`; the grant stays closed.
  */
 export async function finishRevocation(deps: RevokeGrant, id: string): Promise<void> {
-  await deps.lock(id, async (locked) => {
+  const known = await deps.db.selectFrom('grants').select('provider').where('id', '=', id).executeTakeFirst();
+  if (!known) return;
+  await deps.lock({ id, provider: known.provider }, async (locked) => {
     const grant = await locked
       .selectFrom('grants')
       .selectAll()

@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely';
 import { type Secret, uuidv7 } from '@postern/runtime';
 import type { GrantKind, Schema } from '../db/schema.ts';
+import { nextDue } from '../keep-alive/next-due.ts';
 import { type Owner, ownedBy } from './grant.ts';
 import { fingerprintOf } from './token-fingerprint.ts';
 import { sealText, type Vault } from './vault.ts';
@@ -19,8 +20,19 @@ export type NewGrant = {
   acr: string | null;
   authTime: Date | null;
   token: Secret;
-  handle: { workload: string; audiences: readonly string[]; scopes: readonly string[] };
+  /** How long the provider keeps the token without a use, where it said so. */
+  idleSeconds?: number | null;
+  /** Replace those of a grant that is there; absent: they stay. */
+  attributes?: Readonly<Record<string, string>> | undefined;
+  handle?: { workload: string; audiences: readonly string[]; scopes: readonly string[] } | undefined;
   now: Date;
+};
+
+export type StoredGrant = {
+  id: string;
+  generation: number;
+  /** It could not be used before, and now can again. */
+  recovered: boolean;
 };
 
 const ATTEMPTS = 3;
@@ -28,19 +40,18 @@ const ATTEMPTS = 3;
 /**
  * Stores a grant and its handle, in the caller's transaction. There is one grant per (person, provider, client, session,
  * kind): a further consent in the same session replaces its token, adds its scopes and makes it usable again.
- * @returns the grant's id and the generation its token has.
  */
 export async function storeGrant(
   { vault }: StoreGrant,
   tx: Transaction<Schema>,
   grant: NewGrant,
-): Promise<{ id: string; generation: number }> {
-  const { owner, provider, client, session, kind, now } = grant;
+): Promise<StoredGrant> {
+  const { owner, provider, client, session, kind, now, idleSeconds = null } = grant;
   const identity = { ...ownedBy(owner), provider, client, session, kind };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const held = await tx
       .selectFrom('grants')
-      .select(['id', 'generation', 'scopes'])
+      .select(['id', 'generation', 'family', 'scopes', 'state'])
       .where((row) => row.and(identity))
       .forUpdate()
       .executeTakeFirst();
@@ -52,10 +63,15 @@ export async function storeGrant(
       auth_time: grant.authTime,
       state: 'active' as const,
       generation,
+      family: String(Number(held?.family ?? 0) + 1),
       sealed_token: await sealText(vault, { tenant: owner.tenant, what: 'token', id }, grant.token),
       token_fingerprint: await fingerprintOf(vault, owner.tenant, grant.token),
       confirmed_at: now,
       updated_at: now,
+      idle_seconds: idleSeconds,
+      due_at: nextDue({ id, kind, idleSeconds }, now),
+      tries: 0,
+      ...(grant.attributes && { attributes: JSON.stringify(grant.attributes) }),
     };
     if (held) await tx.updateTable('grants').set(values).where('id', '=', id).execute();
     else {
@@ -67,17 +83,33 @@ export async function storeGrant(
       // Another consent of the same session came first: its row is the grant.
       if (inserted !== 1n) continue;
     }
-    await storeHandle(tx, id, grant);
-    return { id, generation };
+    if (grant.handle) await storeHandle(tx, id, grant.handle, now);
+    return { id, generation, recovered: held !== undefined && held.state !== 'active' };
   }
   throw new Error('a grant changed under our hands again and again');
 }
 
-async function storeHandle(tx: Transaction<Schema>, grantId: string, { handle, now }: NewGrant): Promise<void> {
+/** A consent's own handle: the workload's first one without limits, which a further consent restricts anew. The grant is locked. */
+async function storeHandle(
+  tx: Transaction<Schema>,
+  grantId: string,
+  { workload, ...handle }: NonNullable<NewGrant['handle']>,
+  now: Date,
+): Promise<void> {
   const restriction = { audiences: [...handle.audiences], scopes: [...handle.scopes] };
-  await tx
-    .insertInto('handles')
-    .values({ id: uuidv7(), grant_id: grantId, workload: handle.workload, ...restriction, created_at: now })
-    .onConflict((conflict) => conflict.columns(['grant_id', 'workload']).doUpdateSet(restriction))
-    .execute();
+  const held = await tx
+    .selectFrom('handles')
+    .select('id')
+    .where((row) => row.and({ grant_id: grantId, workload }))
+    .where('expires_at', 'is', null)
+    .where('max_uses', 'is', null)
+    .orderBy('created_at')
+    .limit(1)
+    .executeTakeFirst();
+  if (held) await tx.updateTable('handles').set(restriction).where('id', '=', held.id).execute();
+  else
+    await tx
+      .insertInto('handles')
+      .values({ id: uuidv7(), grant_id: grantId, workload, ...restriction, created_at: now })
+      .execute();
 }

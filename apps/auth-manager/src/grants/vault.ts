@@ -5,7 +5,7 @@ import { problem, Secret } from '@postern/runtime';
 export type Vault = { grantsOf(tenant: string): Sealer; service: Sealer };
 
 /** What a sealed text is, and the opaque id it belongs to: its encryption context, in clear in the message (R29). */
-export type SealedText = { tenant: string; what: 'token' | 'reply' | 'flow'; id: string };
+export type SealedText = { tenant: string; what: 'token' | 'reply' | 'flow' | 'access'; id: string };
 
 /** A vault over the service's branch keys. */
 export const openVault = (branchKeys: BranchKeys): Vault => ({

@@ -3,7 +3,7 @@ import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type Pr
 import type { Profile } from '@postern/profile';
 import { type Logger, type Now, problem } from '@postern/runtime';
 import { type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
-import type { ProviderCalls, Redeemed, RefreshOutcome } from './provider-calls.ts';
+import type { AccessToken, Introspected, ProviderCalls, Redeemed, RefreshOutcome } from './provider-calls.ts';
 import { readSignedResponse } from './signed-responses.ts';
 
 /** Who this service is at a provider. Another `generation`: from here on it is somebody else, with another key. */
@@ -40,11 +40,51 @@ async function keyPair(jwk: JWK) {
 const seconds = (value: unknown): Date | undefined => (typeof value === 'number' ? new Date(value * 1000) : undefined);
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
-function redeemedOf({ refreshToken, scopes, idToken }: ProviderTokens): Redeemed {
+/** Where a provider does not say how long its token lives, it is taken for this short. */
+const UNSAID_LIFE_SECONDS = 60;
+
+const accessOf = ({ accessToken, tokenType, expiresIn, scopes }: ProviderTokens): AccessToken => ({
+  token: accessToken,
+  type: tokenType.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer',
+  expiresIn: expiresIn ?? UNSAID_LIFE_SECONDS,
+  scopes,
+});
+
+/** Keycloak names the kind in `typ`; elsewhere the scope tells. */
+function kindOf({ typ, scope }: Record<string, unknown>): Introspected['kind'] {
+  const offline = text(scope)?.split(' ').includes('offline_access') === true;
+  switch (text(typ)?.toLowerCase()) {
+    case 'offline':
+      return 'offline';
+    case 'refresh':
+      return 'refresh';
+    case undefined:
+      return offline ? 'offline' : 'refresh';
+    default:
+      return 'other';
+  }
+}
+
+const introspectedOf = ({ active, ...said }: { active: boolean } & Record<string, unknown>): Introspected => ({
+  active,
+  client: text(said['client_id']) ?? text(said['azp']),
+  issuer: text(said['iss']),
+  sub: text(said['sub']),
+  session: text(said['sid']),
+  kind: kindOf(said),
+  acr: text(said['acr']),
+  authTime: seconds(said['auth_time']),
+  expiresAt: seconds(said['exp']),
+  scopes: text(said['scope'])?.split(' '),
+  certificateBound: typeof said['cnf'] === 'object' && said['cnf'] !== null && Object.hasOwn(said['cnf'], 'x5t#S256'),
+});
+
+function redeemedOf({ refreshToken, refreshExpiresIn, scopes, idToken }: ProviderTokens): Redeemed {
   if (!idToken) throw problem('provider_refused');
   const { iss, sub, sid, acr, auth_time } = idToken;
   return {
     refreshToken,
+    idleSeconds: refreshExpiresIn,
     scopes,
     idToken: { iss, sub, sid: text(sid), acr: text(acr), authTime: seconds(auth_time) },
   };
@@ -65,7 +105,8 @@ function outcomeOf(error: unknown, stopped: boolean): RefreshOutcome {
   if (!(error instanceof ProviderFailed) || error.kind !== 'refused') return { kind: 'unknown' };
   if (error.error === 'invalid_grant') return { kind: 'refused' };
   // A 5xx with an OAuth body says nothing about what became of the token.
-  return (error.status ?? 500) < 500 ? { kind: 'rejected' } : { kind: 'unknown' };
+  const { status = 500, retryAfterSeconds } = error;
+  return status < 500 ? { kind: 'rejected', retryAfterSeconds } : { kind: 'unknown' };
 }
 
 /**
@@ -141,7 +182,7 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
       call('redeem', async (opened) =>
         redeemedOf(await opened.redeem({ callbackUrl: callback, state, nonce, verifier })),
       ),
-    async refresh(token, check) {
+    async refresh(token, check, ask) {
       const opened = await provider().catch(() => undefined);
       if (!opened) return { kind: 'not_sent' };
       let stopped = false;
@@ -156,9 +197,10 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         }),
       );
       try {
-        const { refreshToken } = await opened.refresh(token, { over });
+        const tokens = await opened.refresh(token, { over, ...ask });
+        const { refreshToken, refreshExpiresIn: idleSeconds } = tokens;
         const rotated = refreshToken && refreshToken.reveal() !== token.reveal() ? refreshToken : undefined;
-        return { kind: 'tokens', rotated };
+        return { kind: 'tokens', rotated, idleSeconds, ...(ask && { access: accessOf(tokens) }) };
       } catch (error) {
         const outcome = outcomeOf(error, stopped);
         const code = error instanceof ProviderFailed ? error.error : undefined;
@@ -166,6 +208,9 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         return outcome;
       }
     },
+    exchange: (subject, ask) => call('exchange', async (opened) => accessOf(await opened.exchange(subject, ask))),
+    introspect: (token) =>
+      call('introspect', async (opened) => introspectedOf(await opened.introspect(token, { hint: 'refresh_token' }))),
     isActive: (token) =>
       call('introspect', async (opened) => (await opened.introspect(token, { hint: 'refresh_token' })).active),
     revoke: (token) => call('revoke', (opened) => opened.revoke(token, { hint: 'refresh_token' })),

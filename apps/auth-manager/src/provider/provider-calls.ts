@@ -1,4 +1,6 @@
+import type { BoundTo } from '@postern/oidc';
 import type { Secret } from '@postern/runtime';
+import type { GrantKind } from '../db/schema.ts';
 
 /** The parameters of an answer to the browser (RFC 6749 4.1.2, RFC 9207). */
 export type ResponseParameters = {
@@ -14,6 +16,8 @@ export type Authorization = { url: string; verifier: Secret; nonce: string };
 /** What a redeemed code gave; the ID token was verified against issuer, audience, nonce and signature. */
 export type Redeemed = {
   refreshToken: Secret | undefined;
+  /** Seconds in which it dies unused, where the provider says so. */
+  idleSeconds?: number | undefined;
   /** As the provider answered; `undefined` when it answered none, which means what was asked (RFC 6749 5.1). */
   scopes: readonly string[] | undefined;
   idToken: {
@@ -25,18 +29,47 @@ export type Redeemed = {
   };
 };
 
+/** An access token of the provider's own. */
+export type AccessToken = {
+  token: Secret;
+  /** As the provider spells it: `Bearer`, `DPoP`. */
+  type: string;
+  /** Seconds. */
+  expiresIn: number;
+  /** `undefined`: what was asked. */
+  scopes: readonly string[] | undefined;
+};
+
+/** What a refresh is to bring besides: narrower scopes; a token for somebody else's key, or for nobody's (R10). */
+export type TokenAsk = { scopes: readonly string[]; boundTo: BoundTo };
+
+/** What the provider says of a refresh token (RFC 7662). */
+export type Introspected = {
+  active: boolean;
+  client?: string | undefined;
+  issuer?: string | undefined;
+  sub?: string | undefined;
+  session?: string | undefined;
+  kind: GrantKind | 'other';
+  acr?: string | undefined;
+  authTime?: Date | undefined;
+  expiresAt?: Date | undefined;
+  scopes: readonly string[] | undefined;
+  certificateBound: boolean;
+};
+
 /**
  * What came of a refresh, by what it means for the token that was sent (R20):
  * - `tokens`: the provider answered; `rotated` is the new refresh token if it sent one.
  * - `refused`: `invalid_grant`; the token is dead.
- * - `rejected`: another OAuth error; the token was not consumed.
+ * - `rejected`: another OAuth error, or turned away (429); the token was not consumed.
  * - `not_sent`: no byte of the request left.
  * - `unknown`: it may have been consumed.
  */
 export type RefreshOutcome =
-  | { kind: 'tokens'; rotated: Secret | undefined }
+  | { kind: 'tokens'; rotated: Secret | undefined; idleSeconds?: number | undefined; access?: AccessToken }
   | { kind: 'refused' }
-  | { kind: 'rejected' }
+  | { kind: 'rejected'; retryAfterSeconds?: number | undefined }
   | { kind: 'not_sent' }
   | { kind: 'unknown' };
 
@@ -65,7 +98,13 @@ export type ProviderCalls = {
   /** @throws Problem `provider_unavailable`, `provider_refused`. */
   redeem(from: { callback: URL; state: string; nonce: string; verifier: Secret }): Promise<Redeemed>;
   /** Never throws for what the provider or the network did. `beforeWriting` may throw: then nothing is sent. */
-  refresh(token: Secret, beforeWriting: () => void): Promise<RefreshOutcome>;
+  refresh(token: Secret, beforeWriting: () => void, ask?: TokenAsk): Promise<RefreshOutcome>;
+  /**
+   * RFC 8693 with one of our own access tokens: a narrower one. @throws Problem `provider_unavailable`, `provider_refused`.
+   */
+  exchange(subject: Secret, ask: TokenAsk & { audiences: readonly string[] }): Promise<AccessToken>;
+  /** What the provider says of a refresh token; a look that consumes nothing. @throws Problem `provider_unavailable`. */
+  introspect(token: Secret): Promise<Introspected>;
   /** Whether a refresh token of ours lives; a look that consumes nothing. @throws Problem `provider_unavailable`. */
   isActive(token: Secret): Promise<boolean>;
   /** RFC 7009; a token that is dead already is a success. @throws Problem `provider_unavailable`. */

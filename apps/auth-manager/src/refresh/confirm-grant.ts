@@ -1,21 +1,20 @@
 import type { Kysely } from 'kysely';
-import { problem } from '@postern/runtime';
+import { type Logger, Problem } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 import type { GrantRow } from '../grants/grant.ts';
-import { openText } from '../grants/vault.ts';
-import { applyReply } from './apply-reply.ts';
-import { type GrantLock, type LockedConnection } from './grant-lock.ts';
-import { isConfirmed, nextStep } from './next-step.ts';
-import { openAttempt, type OpenAttemptRow } from './open-attempt.ts';
-import { sendRefresh, type SendRefresh } from './send-refresh.ts';
-import { abandonAttempt, requireReauthorization } from './settle-attempt.ts';
+import type { AccessToken, TokenAsk } from '../provider/provider-calls.ts';
+import type { GrantLock } from './grant-lock.ts';
+import { isConfirmed } from './next-step.ts';
+import { noteRestore } from './restores.ts';
+import type { SendRefresh } from './send-refresh.ts';
+import { refusalOf, settleAndRefresh } from './settle-and-refresh.ts';
 import { singleFlight } from './single-flight.ts';
 
 /** What a refresh is recorded with (R23): its intent before anything is sent, its outcome after. */
-export type RecordRefresh = (
+export type RecordRefresh = <Result extends { attempt: string; rotated: boolean }>(
   grant: GrantRow,
-  act: () => Promise<{ attempt: string; rotated: boolean }>,
-) => Promise<{ attempt: string; rotated: boolean }>;
+  act: () => Promise<Result>,
+) => Promise<Result>;
 
 export type ConfirmGrant = SendRefresh & {
   db: Kysely<Schema>;
@@ -25,91 +24,82 @@ export type ConfirmGrant = SendRefresh & {
   recordLoss: (grant: GrantRow) => Promise<void>;
   /** R11: the life of the profile's access token. */
   confirmedWithinSeconds: number;
+  logger?: Logger;
 };
 
-export type Confirm = (grant: Pick<GrantRow, 'id' | 'state' | 'confirmed_at'>) => Promise<{ refreshed: boolean }>;
+/** A grant as whoever uses it knows it. `unasked`: nobody has asked the provider since the database was restored. */
+export type KnownGrant = Pick<GrantRow, 'id' | 'provider' | 'state' | 'confirmed_at'> & { unasked?: boolean };
 
-async function grantRow(db: Kysely<Schema>, id: string): Promise<GrantRow> {
-  const grant = await db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst();
-  if (!grant) throw problem('grant_not_found');
-  return grant;
-}
+export type Confirm = (grant: KnownGrant) => Promise<{ refreshed: boolean }>;
 
-/**
- * Makes sure that the provider confirmed a grant recently enough (R11), by one refresh at most however many ask: shared
- * within the process, under the grant's lock between replicas. What an earlier process left open is settled first (R20).
- * @throws Problem `grant_not_found`, `reauthorization_required`, `grant_ended`, `grant_busy`, `provider_unavailable`.
- */
-export function confirmGrant(deps: ConfirmGrant): Confirm {
+export type Refreshing = {
+  /**
+   * Makes sure that the provider confirmed a grant recently enough (R11), by one refresh at most however many ask: shared
+   * within the process, under the grant's lock between replicas. What an earlier process left open is settled first (R20).
+   * In the last fifth of that time it is refreshed while it is used, so that a provider that is slow then is waited for by
+   * nobody.
+   * @throws Problem `grant_not_found`, `reauthorization_required`, `grant_ended`, `grant_busy`, `provider_unavailable`.
+   */
+  confirm: Confirm;
+  /** Refreshes a grant whose time to be kept alive has come, unless somebody used it meanwhile. @throws as `confirm` */
+  keep(grant: Pick<GrantRow, 'id' | 'provider'>): Promise<{ refreshed: boolean }>;
+  /** One refresh for an access token of the provider's own, whatever the grant's age. @throws as `confirm` */
+  obtain(grant: Pick<GrantRow, 'id' | 'provider'>, ask: TokenAsk): Promise<AccessToken>;
+  /** Waits for what is under way in the background. */
+  settled(): Promise<void>;
+};
+
+const EARLY = 0.8;
+
+export function openRefreshing(deps: ConfirmGrant): Refreshing {
   const share = singleFlight<{ refreshed: boolean }>();
-  return async (grant) => {
-    if (grant.state !== 'active') throw refusalOf(grant.state);
-    if (isConfirmed({ confirmedAt: grant.confirmed_at }, deps.now(), deps.confirmedWithinSeconds)) {
-      return { refreshed: false };
-    }
-    return share(grant.id, () => deps.lock(grant.id, (locked) => settleAndRefresh(deps, locked, grant.id)));
-  };
-}
+  const background = new Set<Promise<unknown>>();
+  const { confirmedWithinSeconds } = deps;
 
-// Each turn settles one thing; a grant needs at most: apply or abandon what was left, refresh, use.
-const TURNS = 4;
+  const refresh = (grant: Pick<GrantRow, 'id' | 'provider'>, withinSeconds: number) =>
+    share(grant.id, () =>
+      deps.lock(grant, async (locked) => {
+        await noteRestore(locked, deps.now);
+        return settleAndRefresh(deps, locked, grant.id, { kind: 'confirmed', withinSeconds });
+      }),
+    );
 
-async function settleAndRefresh(
-  deps: ConfirmGrant,
-  locked: LockedConnection,
-  grantId: string,
-): Promise<{ refreshed: boolean }> {
-  const { now, confirmedWithinSeconds } = deps;
-  let refreshed = false;
-  for (let turn = 0; turn < TURNS; turn++) {
-    const grant = await grantRow(locked, grantId);
-    const attempt = await openAttempt(locked, grantId);
-    const state = { state: grant.state, confirmedAt: grant.confirmed_at };
-    const next = nextStep({ grant: state, attempt, now: now(), confirmedWithinSeconds });
-    switch (next.step) {
-      case 'use':
-        return { refreshed };
-      case 'refuse':
-        throw refusalOf(next.state);
-      case 'wait': {
-        const seconds = Math.ceil((next.until.getTime() - now().getTime()) / 1000);
-        throw problem('provider_unavailable', { retryAfterSeconds: Math.max(1, seconds) });
+  /** Nobody waits for it, and a failure costs nobody anything: whoever comes after the time is up tries again. */
+  function refreshBeside(grant: Pick<GrantRow, 'id' | 'provider'>): void {
+    const running = refresh(grant, confirmedWithinSeconds * EARLY).catch((err: unknown) => {
+      const code = err instanceof Problem ? err.code : undefined;
+      deps.logger?.info({ err: code === undefined ? err : undefined, code, id: grant.id }, 'an early refresh failed');
+    });
+    background.add(running);
+    void running.finally(() => background.delete(running));
+  }
+
+  return {
+    async confirm(grant) {
+      if (grant.state !== 'active') throw refusalOf(grant.state);
+      const at = { confirmedAt: grant.confirmed_at };
+      if (grant.unasked === true || !isConfirmed(at, deps.now(), confirmedWithinSeconds)) {
+        return refresh(grant, confirmedWithinSeconds);
       }
-      case 'apply_reply':
-        if (attempt) await applyReply(deps, locked, grant, attempt, now());
-        break;
-      case 'ask_provider':
-        if (attempt) await settleLost(deps, locked, grant, attempt);
-        break;
-      case 'refresh':
-        await deps.recordRefresh(grant, async () => sendRefresh(deps, locked, grant, await tokenOf(deps, grant)));
-        refreshed = true;
-    }
-  }
-  throw new Error('a grant did not come to rest');
-}
-
-const refusalOf = (state: Exclude<GrantRow['state'], 'active'>) =>
-  problem(state === 'reauthorization_required' ? 'reauthorization_required' : 'grant_ended');
-
-async function tokenOf({ vault }: ConfirmGrant, { tenant, id, sealed_token }: GrantRow) {
-  if (!sealed_token) throw problem('grant_ended');
-  return openText(vault, { tenant, what: 'token', id }, sealed_token);
-}
-
-/** R20: an answer was lost. Introspection consumes nothing and tells whether the token we hold is still the live one. */
-async function settleLost(
-  deps: ConfirmGrant,
-  locked: LockedConnection,
-  grant: GrantRow,
-  { id, generation }: OpenAttemptRow,
-): Promise<void> {
-  // A further consent has brought another token since: whatever became of the old one no longer matters.
-  const overtaken = generation !== grant.generation;
-  if (overtaken || (await deps.providerOf(grant).isActive(await tokenOf(deps, grant)))) {
-    await abandonAttempt(locked, id, deps.now());
-    return;
-  }
-  await deps.recordLoss(grant);
-  await requireReauthorization(locked, deps, grant, id, deps.now());
+      if (!isConfirmed(at, deps.now(), confirmedWithinSeconds * EARLY)) refreshBeside(grant);
+      return { refreshed: false };
+    },
+    keep: (grant) =>
+      share(grant.id, () =>
+        deps.lock(grant, async (locked) => {
+          await noteRestore(locked, deps.now);
+          return settleAndRefresh(deps, locked, grant.id, { kind: 'kept' });
+        }),
+      ),
+    obtain: (grant, ask) =>
+      deps.lock(grant, async (locked) => {
+        await noteRestore(locked, deps.now);
+        const { access } = await settleAndRefresh(deps, locked, grant.id, { kind: 'token', ask });
+        if (!access) throw new Error('a refresh for a token brought none');
+        return access;
+      }),
+    async settled() {
+      await Promise.all(background);
+    },
+  };
 }

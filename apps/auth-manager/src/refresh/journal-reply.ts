@@ -1,19 +1,49 @@
 import { Secret } from '@postern/runtime';
 import { z } from 'zod';
 import { sealText, type Vault } from '../grants/vault.ts';
+import type { AccessToken } from '../provider/provider-calls.ts';
 import type { LockedConnection } from './grant-lock.ts';
 
-/** A provider's answer as it lies in the journal: the new token, or that the old one stays. */
-const journalled = z.strictObject({ rotated: z.string().optional(), repliedAt: z.iso.datetime() });
+/** A provider's answer as it lies in the journal: the new token, or that the old one stays; and what was asked for besides. */
+const journalled = z.strictObject({
+  rotated: z.string().optional(),
+  repliedAt: z.iso.datetime(),
+  idleSeconds: z.int().positive().optional(),
+  access: z
+    .strictObject({
+      token: z.string(),
+      type: z.string(),
+      expiresIn: z.number(),
+      scopes: z.array(z.string()).optional(),
+    })
+    .optional(),
+});
 
-export type Reply = { rotated: Secret | undefined; repliedAt: Date };
+export type Reply = {
+  rotated: Secret | undefined;
+  repliedAt: Date;
+  idleSeconds?: number | undefined;
+  access?: AccessToken | undefined;
+};
 
-export const writeReply = ({ rotated, repliedAt }: Reply): Secret =>
-  new Secret(JSON.stringify({ rotated: rotated?.reveal(), repliedAt: repliedAt.toISOString() }));
+export const writeReply = ({ rotated, repliedAt, idleSeconds, access }: Reply): Secret =>
+  new Secret(
+    JSON.stringify({
+      rotated: rotated?.reveal(),
+      repliedAt: repliedAt.toISOString(),
+      idleSeconds,
+      access: access && { ...access, token: access.token.reveal() },
+    }),
+  );
 
 export function readReply(text: Secret): Reply {
-  const { rotated, repliedAt } = journalled.parse(JSON.parse(text.reveal()));
-  return { rotated: rotated === undefined ? undefined : new Secret(rotated), repliedAt: new Date(repliedAt) };
+  const { rotated, repliedAt, idleSeconds, access } = journalled.parse(JSON.parse(text.reveal()));
+  return {
+    rotated: rotated === undefined ? undefined : new Secret(rotated),
+    repliedAt: new Date(repliedAt),
+    idleSeconds,
+    access: access && { ...access, token: new Secret(access.token), scopes: access.scopes },
+  };
 }
 
 const TRIES = 3;

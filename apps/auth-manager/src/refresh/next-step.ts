@@ -3,7 +3,8 @@ import type { AttemptState, GrantState } from '../db/schema.ts';
 /** How long a provider may still be working on a request that was written at the last moment. */
 export const HANDLING_SECONDS = 5;
 
-export type GrantNow = { state: GrantState; confirmedAt: Date };
+/** `restoredAt`: when the database was last found to be restored, if ever. */
+export type GrantNow = { state: GrantState; confirmedAt: Date; restoredAt?: Date | null };
 export type OpenAttempt = { state: Extract<AttemptState, 'intended' | 'replied'>; deadline: Date };
 
 /**
@@ -12,6 +13,8 @@ export type OpenAttempt = { state: Extract<AttemptState, 'intended' | 'replied'>
  * - `refresh`: nothing is under way; ask the provider.
  * - `apply_reply`: a reply was journalled and not yet applied.
  * - `wait`: an earlier attempt may still be on its way; nothing may be sent before `until`.
+ * - `ask_first`: the database was restored since the provider last confirmed the grant: the token may be an old one whose
+ *   use would kill its family, so the provider is asked before anything else.
  * - `ask_provider`: an earlier attempt ended without a reply; introspect the old token before anything else.
  * - `refuse`: the grant is not usable.
  */
@@ -20,6 +23,7 @@ export type Step =
   | { step: 'refresh' }
   | { step: 'apply_reply' }
   | { step: 'wait'; until: Date }
+  | { step: 'ask_first' }
   | { step: 'ask_provider' }
   | { step: 'refuse'; state: Exclude<GrantState, 'active'> };
 
@@ -37,8 +41,13 @@ export function nextStep(at: {
     const until = new Date(attempt.deadline.getTime() + HANDLING_SECONDS * 1000);
     return now < until ? { step: 'wait', until } : { step: 'ask_provider' };
   }
+  if (isUnasked(grant)) return { step: 'ask_first' };
   return isConfirmed(grant, now, at.confirmedWithinSeconds) ? { step: 'use' } : { step: 'refresh' };
 }
+
+/** R20: nothing that was known before a restore counts. */
+export const isUnasked = ({ confirmedAt, restoredAt }: Pick<GrantNow, 'confirmedAt' | 'restoredAt'>): boolean =>
+  restoredAt !== undefined && restoredAt !== null && confirmedAt < restoredAt;
 
 /** R11: the provider's confirmation is not older than the life of an access token. */
 export const isConfirmed = ({ confirmedAt }: Pick<GrantNow, 'confirmedAt'>, now: Date, withinSeconds: number) =>

@@ -1,3 +1,5 @@
+import { newEvent } from '@postern/audit';
+import type { Audit } from '@postern/outbox';
 import type { GrantRow } from '../grants/grant.ts';
 import { revokeUntilNow, type RevokeTokens } from '../grants/revoke-tokens.ts';
 import type { LockedConnection } from './grant-lock.ts';
@@ -11,16 +13,20 @@ export async function abandonAttempt(db: LockedConnection, attempt: string, now:
     .execute();
 }
 
+/** How it was learnt that the provider no longer knows a token. */
+export type LossCause = 'refused' | 'reply_lost' | 'restored';
+
+export type RequireReauthorization = RevokeTokens & { audit: Pick<Audit, 'within'> };
+
 /**
  * The provider no longer knows the token: only the person can renew the grant, by a further consent. What was minted from
- * it is revoked (R14).
+ * it is revoked (R14), and whoever is to know it is told by the event.
  */
 export async function requireReauthorization(
   db: LockedConnection,
-  deps: RevokeTokens,
+  deps: RequireReauthorization,
   grant: GrantRow,
-  attempt: string,
-  now: Date,
+  { attempt, cause, now }: { attempt?: string; cause: LossCause; now: Date },
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const closed = await tx
@@ -32,6 +38,9 @@ export async function requireReauthorization(
       .returning('id')
       .execute();
     await revokeUntilNow(tx, deps, { grants: closed.map(({ id }) => id), now });
+    if (closed.length > 0)
+      await deps.audit.within(tx, newEvent({ ...lossOf(grant), details: { provider: grant.provider, cause } }, now));
+    if (attempt === undefined) return;
     await tx
       .updateTable('refresh_attempts')
       .set({ state: 'refused', sealed_reply: null, finished_at: now })
@@ -39,3 +48,11 @@ export async function requireReauthorization(
       .execute();
   });
 }
+
+const lossOf = ({ id, tenant, generation }: GrantRow) => ({
+  action: 'grant.reauthorization_required' as const,
+  outcome: 'success' as const,
+  tenant,
+  actor: { workload: 'auth-manager' },
+  resource: { type: 'grant', id, version: Number(generation) },
+});

@@ -34,7 +34,7 @@ export const backchannelLogoutRoute = ({ db, logout, sequence, offlineOutlives }
     async handle({ body }, audit) {
       const verified = await readLogout(logout, body.logout_token);
       const { issuer, sub, tokenId, expiresAt, offlineToo } = verified;
-      const kinds = ['session' as const, ...(offlineToo || !offlineOutlives ? (['offline'] as const) : [])];
+      const kinds = ['refresh' as const, ...(offlineToo || !offlineOutlives ? (['offline'] as const) : [])];
       // An offline token that the provider did not end lives on there until a worker has revoked it.
       const living = offlineToo ? [] : (['offline'] as const);
       return db.transaction().execute(async (tx) => {

@@ -12,6 +12,7 @@ import { completeConsent, failConsent } from '../consents/finish-consent.ts';
 import { discardTokens, redeemConsent, type RedeemConsent } from '../consents/redeem-consent.ts';
 import { returnUrl } from '../consents/return-to.ts';
 import type { Schema } from '../db/schema.ts';
+import { recoveryOf } from '../grants/recovery.ts';
 import { storeGrant, type StoreGrant } from '../grants/store-grant.ts';
 import type { RecordEffect } from '../record-effect.ts';
 import { type ConsentOutcome, outcomePage } from '../pages/outcome-page.ts';
@@ -127,7 +128,7 @@ async function redeem(
   const { accepted, login } = redemption;
   try {
     return await deps.db.transaction().execute(async (tx) => {
-      const { id } = await storeGrant(deps, tx, {
+      const stored = await storeGrant(deps, tx, {
         owner: ownerOfConsent(consent),
         provider: consent.provider,
         client,
@@ -137,6 +138,7 @@ async function redeem(
         acr: login.acr ?? null,
         authTime: login.authTime ?? null,
         token: accepted.token,
+        idleSeconds: accepted.idleSeconds,
         handle: {
           workload: consent.handle_workload,
           audiences: consent.handle_audiences,
@@ -144,6 +146,15 @@ async function redeem(
         },
         now: deps.now(),
       });
+      const { id } = stored;
+      if (stored.recovered) {
+        const { tenant, actor } = aboutOf(consent);
+        await audit.itemWithin<Schema, 'grant.recovered'>(tx, {
+          ...recoveryOf(stored, consent.provider),
+          tenant,
+          actor,
+        });
+      }
       if (!(await completeConsent(tx, consent.id, id, deps.now()))) throw problem('consent_not_found');
       const details = { provider: consent.provider, scopes: accepted.scopes, grant: id, offline: true };
       const what = { ...aboutOf(consent), details };

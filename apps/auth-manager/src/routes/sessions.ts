@@ -31,7 +31,7 @@ const session = z.strictObject({
   grants: z.array(
     z.strictObject({
       id: z.uuid(),
-      kind: z.enum(['offline', 'session']),
+      kind: z.enum(['offline', 'refresh']),
       state: z.enum(['active', 'reauthorization_required']),
       scopes: z.array(scope),
       created_at: instant,
@@ -148,7 +148,7 @@ async function end(
   said: z.output<typeof offline>,
 ): Promise<number> {
   const keepsOffline = said === undefined ? deps.offlineOutlives : said === 'keep';
-  const kinds: readonly GrantKind[] = keepsOffline ? ['session'] : ['session', 'offline'];
+  const kinds: readonly GrantKind[] = keepsOffline ? ['refresh'] : ['refresh', 'offline'];
   const ids = await deps.db.transaction().execute(async (tx) => {
     const all: string[] = [];
     for (const { key } of sessions) {

@@ -12,8 +12,11 @@ const AT_ONCE = 20;
  * as every call with its token. Done twice it does nothing.
  * @throws Problem `provider_unavailable`; the grant is closed all the same.
  */
-async function discard({ lock, vault, providerOf, now }: DiscardEnded, id: string): Promise<void> {
-  await lock(id, async (locked) => {
+async function discard(
+  { lock, vault, providerOf, now }: DiscardEnded,
+  { id, provider }: { id: string; provider: string },
+): Promise<void> {
+  await lock({ id, provider }, async (locked) => {
     const grant = await locked
       .selectFrom('grants')
       .selectAll()
@@ -56,7 +59,7 @@ export async function discardEnded(deps: DiscardEnded, only?: readonly string[])
     };
     try {
       await recordEffect(deps, draft, async () => {
-        await discard(deps, id);
+        await discard(deps, { id, provider });
         return { result: undefined, details: {} };
       });
     } catch (err) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { problem } from '@postern/runtime';
 import type { GrantState, Schema } from '../db/schema.ts';
-import { type GrantRow, type HandleRow, type Owner, ownedBy } from '../grants/grant.ts';
+import { type GrantRow, type HandleRow, lastUseOf, type Owner, ownedBy } from '../grants/grant.ts';
 
 /** A login at a provider that still has grants of the person. `key` is what the provider calls it. */
 export type PersonSession = {
@@ -37,7 +37,7 @@ export async function listSessions({ db }: { db: Kysely<Schema> }, owner: Owner)
   const ids = grants.map(({ id }) => id);
   const used: Pick<HandleRow, 'grant_id' | 'last_used_at'>[] = await db
     .selectFrom('handles')
-    .select(['grant_id', 'last_used_at'])
+    .select(['grant_id', (from) => lastUseOf(from).as('last_used_at')])
     .where('grant_id', 'in', ids)
     .execute();
   const lastUse = (grant: string) =>

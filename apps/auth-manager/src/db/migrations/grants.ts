@@ -1,5 +1,9 @@
 import { type MigrationSet } from '@postern/postgres';
 import { grants0001 } from './0001-grants.ts';
+import { keeping0002 } from './0002-keeping.ts';
 
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
-export const grantMigrations: MigrationSet = { set: 'grants', steps: { '0001-grants': grants0001 } };
+export const grantMigrations: MigrationSet = {
+  set: 'grants',
+  steps: { '0001-grants': grants0001, '0002-keeping': keeping0002 },
+};

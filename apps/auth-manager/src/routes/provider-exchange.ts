@@ -1,0 +1,123 @@
+import { route } from '@postern/http';
+import type { Introspection } from '@postern/issuer';
+import type { Principal } from '@postern/oidc';
+import { useOnce, queryIn } from '@postern/postgres';
+import type { Kysely } from 'kysely';
+import { type Now, problem, Secret } from '@postern/runtime';
+import { z } from 'zod';
+import type { Schema } from '../db/schema.ts';
+import { exchangeAtProvider, type ExchangeAtProvider } from '../grants/exchange-at-provider.ts';
+import { scope } from '../grants/grant-answer.ts';
+
+export type ProviderExchange = ExchangeAtProvider & {
+  db: Kysely<Schema>;
+  introspection: Pick<Introspection, 'living'>;
+  now: Now;
+};
+
+const audience = z.string().regex(/^[\x21-\x7e]{1,255}$/);
+const proof = z
+  .string()
+  .max(4096)
+  .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+const REMEMBERED_SECONDS = 86_400;
+
+/**
+ * R10: the provider exchange of a grant, which token-exchange asks for and nobody else. The grant token says whose grant it
+ * is and what may be had of it; whose key the result is bound to, the job's proof says.
+ */
+export const providerExchangeRoute = (deps: ProviderExchange) =>
+  route({
+    method: 'POST',
+    path: '/v1/grants/provider-exchange',
+    listener: 'api',
+    summary: 'The provider’s own token for the holder of a grant token; for token-exchange only',
+    access: 'workload',
+    workloads: ['token-exchange'],
+    audit: 'grant.exchanged',
+    body: z.strictObject({
+      grant_token: z
+        .string()
+        .max(8192)
+        .transform((text) => new Secret(text)),
+      exchange_id: z.uuid(),
+      audience: z.array(audience).min(1).max(8),
+      scope: z.array(scope).min(1).max(64),
+      dpop: proof.optional(),
+      exchange_dpop: proof.optional(),
+    }),
+    answers: {
+      200: z.strictObject({
+        access_token: z.string(),
+        token_type: z.enum(['DPoP', 'Bearer']),
+        expires_in: z.int().positive(),
+        scope: z.string(),
+      }),
+    },
+    problems: [
+      'grant_token_refused',
+      'exchange_repeated',
+      'exceeds_grant',
+      'proof_required',
+      'grant_not_found',
+      'reauthorization_required',
+      'grant_ended',
+      'grant_busy',
+      'provider_refused',
+      'provider_unavailable',
+      'keys_unavailable',
+    ],
+    async handle({ body }, audit) {
+      const { grant, tenant, actor } = await grantOf(deps, body);
+      const { scope: scopes, audience: audiences, exchange_id: exchange } = body;
+      const expiresAt = new Date(deps.now().getTime() + REMEMBERED_SECONDS * 1000);
+      if (!(await useOnce(queryIn(deps.db), 'provider-exchange', exchange, expiresAt)))
+        throw problem('exchange_repeated');
+      const what = { tenant, actor, resource: { type: 'grant', id: grant.id } };
+      const details = { provider: grant.provider, scopes, audiences, exchange };
+      return audit.effect({ ...what, details }, async () => {
+        const proofs = { refresh: body.dpop, exchange: body.exchange_dpop };
+        const got = await exchangeAtProvider(deps, grant, { scopes, audiences, proofs });
+        const until = new Date(deps.now().getTime() + got.expiresIn * 1000);
+        return {
+          what: { ...what, details: { ...details, expiresAt: until.toISOString(), refreshed: true } },
+          answer: {
+            status: 200,
+            body: {
+              access_token: got.token.reveal(),
+              token_type: got.type === 'DPoP' ? ('DPoP' as const) : ('Bearer' as const),
+              expires_in: Math.max(1, Math.floor(got.expiresIn)),
+              scope: (got.scopes ?? scopes).join(' '),
+            },
+          },
+        };
+      });
+    },
+  });
+
+type Asked = { grant_token: Secret; audience: readonly string[]; scope: readonly string[] };
+
+/** The grant that a living grant token names, for no more than the token allows. */
+async function grantOf(
+  { db, introspection }: ProviderExchange,
+  { grant_token, audience: wanted, scope: scopes }: Asked,
+) {
+  const principal = await introspection.living(grant_token.reveal());
+  const { grant_id: id, audiences } = principal?.claims ?? {};
+  if (!principal || typeof id !== 'string' || !Array.isArray(audiences)) throw problem('grant_token_refused');
+  const exceeds = wanted.some((one) => !audiences.includes(one)) || scopes.some((one) => !principal.scopes.has(one));
+  if (exceeds) throw problem('exceeds_grant');
+  const grant = await db
+    .selectFrom('grants')
+    .select(['id', 'tenant', 'provider'])
+    .where((row) => row.and({ id, tenant: principal.tenant }))
+    .executeTakeFirst();
+  if (!grant) throw problem('grant_not_found');
+  return { grant, tenant: principal.tenant, actor: actorOf(principal) };
+}
+
+const actorOf = ({ person, clientId }: Principal) => ({
+  ...(person && { person }),
+  client: clientId,
+  workload: 'token-exchange',
+});
