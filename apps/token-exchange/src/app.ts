@@ -6,19 +6,23 @@ import { approvalPages } from './pages/approval-pages.ts';
 import { problems } from './problems.ts';
 import { metadata } from './routes/metadata.ts';
 import { publicToken, type PublicTokenDeps } from './routes/public-token.ts';
+import { publicTokens } from './routes/public-tokens.ts';
 import { approvalRoutes } from './routes/approvals.ts';
-import { createRevocation } from './routes/create-revocation.ts';
+import { createRevocation, type CreateRevocation } from './routes/create-revocation.ts';
 import { getExchange } from './routes/get-exchange.ts';
 import { policyRoutes, type PolicyRoutes } from './routes/policy.ts';
 import { revoke } from './routes/revoke.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { token } from './routes/token.ts';
+import { workloadRoutes, type WorkloadRoutes } from './routes/workloads.ts';
 
 export const SERVICE = 'token-exchange';
 
 /** What the routes need, and what the HTTP layer needs around them. */
 export type AppDeps = PublicTokenDeps &
   PolicyRoutes &
+  WorkloadRoutes &
+  CreateRevocation &
   Pick<IssuerRoutes, 'introspection'> & {
     apiUrl: string;
     sequence: RevocationSequence;
@@ -29,10 +33,12 @@ export type AppDeps = PublicTokenDeps &
 
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, ...deps }: AppDeps): App {
-  // Where the profile wants certificates only, a caller without one has nothing to get here.
-  const withoutCertificate = deps.profile.certificateBoundTokens ? [] : [publicToken(deps)];
   const { introspection, issuer, sequence: revocations, apiUrl } = deps;
   const workloads = http.workloads.workloads.map(({ name }) => name);
+  // Where the profile wants certificates only, a caller without one has nothing to get here.
+  const withoutCertificate = deps.profile.certificateBoundTokens
+    ? []
+    : [publicToken(deps), ...publicTokens({ ...deps, workloads })];
   const own = issuerRoutes({ issuer, revocations, introspection, workloads, apiUrl, metadata: () => metadata(deps) });
   const routes = [
     token({ ...deps, workloads }),
@@ -44,6 +50,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
     ...(deps.web === null ? [] : [...deps.web.routes, ...approvalPages({ ...deps, web: deps.web })]),
     ...policyRoutes(deps),
     ...tenantRoutes(deps),
+    ...workloadRoutes(deps),
     ...own,
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });

@@ -1,18 +1,25 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
-import { type App } from '@postern/http';
+import { createRateLimits, type App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
+import { createTokenVerifier, fetchJwksOver, followTrusted, openClientSecrets, type UseOnce } from '@postern/oidc';
 import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { forgetExpired, openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
 import { openWeb } from '@postern/web';
 import { createApp, SERVICE } from './app.ts';
+import { watchDecisions } from './approvals/await-decision.ts';
+import { expireApprovals } from './approvals/expire-approvals.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
+import { openExchangeRates } from './exchanges/exchange-rates.ts';
 import { openPolicyStore } from './policy/policy-store.ts';
+import { exchangeGrantAt } from './provider/exchange-grant.ts';
+import { openProviderOnce } from './provider/open-provider-once.ts';
+import { providerExchange } from './provider/provider-exchange.ts';
+import { closeLog, closeLogs, type CloseLogs } from './workloads/close-logs.ts';
 
 export type Service = { app: App; tls: TlsMaterial; issuer: Issuer; close(): Promise<void> };
 
@@ -74,7 +81,7 @@ export async function compose(
     const subjects = closing.after(
       createTokenVerifier({
         ...common,
-        kinds: ['provider-access', 'grant', 'postern-access'],
+        kinds: ['provider-access', 'id-token', 'grant', 'postern-access'],
         bearerSubject: (azp, workload) =>
           policies
             .held()
@@ -106,20 +113,30 @@ export async function compose(
             now,
           });
     if (clientId !== undefined && web === null) logger.warn('no page for approvals: the policy names no approvers');
+    const recordWithin: CloseLogs['recordWithin'] = (tx, event) => audit.within(tx, event);
+    const logsToClose = {
+      db,
+      recordWithin,
+      issuer,
+      sink: { url: config.auditSinkUrl, dispatcher: peers },
+      logger,
+      now,
+    };
+    const decisions = watchDecisions(query);
+    closing.after({ close: () => Promise.resolve(decisions.close()) });
     if (base.role !== 'api') {
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       const bus = closing.after(
         await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
       );
-      const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(
         await startRelay({
           postgres,
           producer: SERVICE,
           bus,
           tls,
-          sink,
+          sink: logsToClose.sink,
           logger,
           metrics: registry,
           now,
@@ -130,17 +147,31 @@ export async function compose(
       const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry, logger, now });
       const rounds = [
         { name: 'forget_revocations', run: sequence.forget },
+        { name: 'close_logs', run: () => closeLogs(logsToClose) },
+        { name: 'expire_approvals', run: () => expireApprovals({ db, recordWithin, now }) },
         { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
         ...(web === null ? [] : [{ name: 'forget_web_sessions', run: web.forget }]),
       ];
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 60 }));
     }
+    const attempts = createRateLimits({ profile });
     const app = createApp({
       db,
       subjects,
       policies,
       trust,
-      recordWithin: (tx, event) => audit.within(tx, event),
+      recordWithin,
+      rates: openExchangeRates(config.exchangesPerMinute ?? profile.exchangesPerMinute),
+      decisions,
+      exchangeAtProvider: providerExchange({
+        provider: openProviderOnce({ issuer: config.providerIssuer, clientId: SERVICE, dispatcher: peers }),
+        exchangeGrant: config.authManagerUrl
+          ? exchangeGrantAt({ url: config.authManagerUrl, dispatcher: peers })
+          : undefined,
+      }),
+      secrets: openClientSecrets(),
+      attempt: (address) => attempts.consume('auth', address),
+      closeLog: (name) => closeLog(logsToClose, name),
       issuer,
       sequence,
       web,

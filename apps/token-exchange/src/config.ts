@@ -42,6 +42,20 @@ export const settings = {
     'Where workloads reach the api listener of this service: its token endpoint, in the metadata.',
     { example: 'https://token-exchange.example.internal:8443' },
   ),
+  POSTERN_PROVIDER_ISSUER: setting(
+    z.url({ protocol: /^https$/ }).optional(),
+    'The realm whose own exchange gives tokens for audiences outside Postern; this service is its client `token-exchange`, by certificate. Default: none are given.',
+    { example: 'https://idp.example.com/realms/acme' },
+  ),
+  POSTERN_AUTH_MANAGER_URL: setting(
+    z.url({ protocol: /^https$/ }).optional(),
+    'Where auth-manager answers (its api listener): it makes such exchanges for grants (R10). Default: none are made.',
+    { example: 'https://auth-manager.example.internal:8443' },
+  ),
+  POSTERN_EXCHANGES_PER_MINUTE: setting(
+    z.coerce.number().int().min(1).max(1_000_000).optional(),
+    'Exchanges a minute for one subject in one replica; a client gets 20 times, a tenant 100 times as many. Default: by profile (600, high 300).',
+  ),
   POSTERN_POLICY_PATH: setting(
     path,
     'JSON file with the policy document: in force from the first start, and whenever its version is a new one.',
@@ -68,6 +82,9 @@ export type Config = {
   readonly auditSinkUrl: string;
   /** Client of the pages' sign-in. */
   readonly approvalsClientId: string | undefined;
+  readonly providerIssuer: string | undefined;
+  readonly authManagerUrl: string | undefined;
+  readonly exchangesPerMinute: number | undefined;
 };
 
 /**
@@ -88,6 +105,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     urls: {
       POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
       POSTERN_TOKEN_EXCHANGE_URL: read.POSTERN_TOKEN_EXCHANGE_URL,
+      POSTERN_PROVIDER_ISSUER: read.POSTERN_PROVIDER_ISSUER,
+      POSTERN_AUTH_MANAGER_URL: read.POSTERN_AUTH_MANAGER_URL,
     },
     rootKey: { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER },
   });
@@ -103,6 +122,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     rootKey,
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     approvalsClientId: read.POSTERN_APPROVALS_CLIENT_ID,
+    providerIssuer: read.POSTERN_PROVIDER_ISSUER,
+    authManagerUrl: read.POSTERN_AUTH_MANAGER_URL && new URL(read.POSTERN_AUTH_MANAGER_URL).origin,
+    exchangesPerMinute: read.POSTERN_EXCHANGES_PER_MINUTE,
   });
 }
 

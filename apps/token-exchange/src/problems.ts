@@ -5,6 +5,16 @@ import { webProblems } from '@postern/web';
 export const problems = {
   ...webProblems,
   invalid_client: { status: 401, title: 'The client is not authenticated', oauth: 'invalid_client' },
+  several_methods: {
+    status: 400,
+    title: 'A client proves itself in one way (RFC 6749 section 2.3)',
+    oauth: 'invalid_request',
+  },
+  provider_unavailable: {
+    status: 503,
+    title: 'The identity provider does not answer',
+    oauth: 'temporarily_unavailable',
+  },
   unsupported_grant_type: {
     status: 400,
     title: 'Only token exchange (RFC 8693) is offered here',
@@ -18,6 +28,8 @@ export const problems = {
   policy_changed: { status: 412, title: 'Another policy is in force than the one named' },
   policy_version_used: { status: 409, title: 'The version has named another policy' },
   policy_refused: { status: 400, title: 'The policy contradicts the trust table' },
+  workload_not_found: { status: 404, title: 'No such workload' },
+  key_not_found: { status: 404, title: 'No such signing key' },
   tenant_exists: { status: 409, title: 'There is such a tenant' },
   tenant_reserved: { status: 400, title: 'The id lies in a reserved namespace' },
   tenant_not_found: { status: 404, title: 'No such tenant' },

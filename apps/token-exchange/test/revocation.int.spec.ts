@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { decodeJwt } from 'jose';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { openWorld, type Caller, type Reply, type World } from './token-exchange.ts';
 
 let world: World;
@@ -206,7 +206,7 @@ describe('an administrator revokes', () => {
     expect((await portal.exchange(login, 'auth-manager', 'grants:read')).status).toBe(400);
   });
 
-  test('only in their own tenant; a workload only as operator; sessions, grants and keys not here', async () => {
+  test('only in their own tenant; a workload or a key only as operator; sessions and grants not here', async () => {
     const revoke = await administrator();
     const before = Math.floor(Date.now() / 1000);
     expect((await revoke({ kind: 'token', issuer: world.issuer, tokenId: 'unknown' })).status).toBe(404);
@@ -214,10 +214,10 @@ describe('an administrator revokes', () => {
     expect(await revoke(elsewhere)).toMatchObject({ status: 400, body: { code: 'revocation_refused' } });
     expect((await revoke({ ...elsewhere, tenant: 'acme', before: before + 3_600 })).status).toBe(400);
     expect((await revoke({ kind: 'client', client: 'job', before })).status).toBe(403);
+    expect((await revoke({ kind: 'key', issuer: world.issuer, keyId: 'k' })).status).toBe(403);
     for (const target of [
       { kind: 'session', issuer: world.realm.entry.issuer, sessionId: 's' },
       { kind: 'grant', grantId: 'grant-1', before },
-      { kind: 'key', issuer: world.issuer, keyId: 'k' },
     ]) {
       expect((await revoke(target)).status).toBe(400);
     }
@@ -249,5 +249,32 @@ describe('an administrator revokes', () => {
     expect(reply.status).toBe(201);
     await until(async () => !(await isActive(cryptoStore, derived)) && !(await isActive(keyProxy, t)));
     expect(await isActive(portal, untouched)).toBe(true);
+  });
+
+  test('R13: an operator revokes a signing key: what it signed dies everywhere, and the next token is under another', async () => {
+    const login = () =>
+      world.realm.mint({
+        audience: 'token-exchange',
+        clientId: 'portal',
+        roles: ['user'],
+        boundTo: portal.thumbprint,
+      });
+    const before = await exchangedFor(portal, await login(), 'auth-manager', 'grants:read');
+    const { kid = '' } = decodeProtectedHeader(before);
+    const revoke = await administrator(['operator']);
+    const wrong = await revoke({ kind: 'key', issuer: world.realm.entry.issuer, keyId: kid });
+    expect(wrong).toMatchObject({ status: 400, body: { code: 'revocation_refused' } });
+    expect((await revoke({ kind: 'key', issuer: world.issuer, keyId: 'unknown' })).status).toBe(404);
+    expect((await revoke({ kind: 'key', issuer: world.issuer, keyId: kid })).status).toBe(201);
+
+    await until(async () => (await isActive(portal, before)) === false);
+    const after = await exchangedFor(portal, await login(), 'auth-manager', 'grants:read');
+    // Who has looked for a key that it does not know looks again after its cool-down.
+    world.skew(31_000);
+    expect(decodeProtectedHeader(after).kid).not.toBe(kid);
+    expect(await isActive(portal, after)).toBe(true);
+    const { body } = await portal.call('/.well-known/jwks.json');
+    expect((body['keys'] as { kid: string }[]).map((key) => key.kid)).not.toContain(kid);
+    expect((await revoke({ kind: 'key', issuer: world.issuer, keyId: kid })).status).toBe(401);
   });
 });

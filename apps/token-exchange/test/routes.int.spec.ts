@@ -47,6 +47,8 @@ test('R17: the public listener answers these routes and no other', () => {
   expect(routesOn(world.service.app, 'public')).toEqual([
     'GET /.well-known/jwks.json',
     'GET /.well-known/oauth-authorization-server',
+    'POST /introspect',
+    'POST /revoke',
     'POST /token',
   ]);
 });

@@ -61,6 +61,7 @@ export async function openWorld({
   env: overrides = {},
   document = policy,
   publicPort: wantedPort,
+  idTokens = false,
 }: {
   realmEntry?: IssuerEntry;
   /** Keys of workloads that prove themselves by assertions. */
@@ -70,6 +71,8 @@ export async function openWorld({
   document?: PolicyDocument;
   /** Of the public listener, where somebody has to know it before. */
   publicPort?: number;
+  /** Whether the realm's ID tokens are subjects. */
+  idTokens?: boolean;
 } = {}) {
   const [postgres, realm, grants, accounts] = await Promise.all([
     postgresForTests(),
@@ -97,7 +100,7 @@ export async function openWorld({
     trustDomain: DEVELOPMENT_TRUST_DOMAIN,
     workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
     issuers: [
-      realmEntry ?? realm.entry,
+      realmEntry ?? { ...realm.entry, kinds: [...realm.entry.kinds, ...(idTokens ? (['id-token'] as const) : [])] },
       grants.entry,
       { ...accounts.entry, tenant: { claim: 'tenant', prefix: 'kp_' } },
       own,
@@ -114,7 +117,7 @@ export async function openWorld({
   };
   await createLocalRootKeyFile(at('root.key'));
   await writeFile(at('trust.json'), JSON.stringify(trust));
-  const workloads = document.workloads.map((one) => ({ ...one, clientKeys: clientKeys[one.name] ?? [] }));
+  const workloads = document.workloads.map((one) => ({ ...one, clientKeys: clientKeys[one.name] ?? one.clientKeys }));
   await writeFile(at('policy.json'), JSON.stringify({ ...document, workloads }));
   const env = {
     POSTERN_ENVIRONMENT: 'development',
@@ -138,6 +141,7 @@ export async function openWorld({
     POSTERN_ROOT_KEY: 'local',
     POSTERN_ROOT_KEY_PATH: at('root.key'),
     POSTERN_AUDIT_SINK_URL: 'https://127.0.0.1:1',
+    POSTERN_EXCHANGES_PER_MINUTE: '1000000',
     ...overrides,
   };
   const logged: string[] = [];

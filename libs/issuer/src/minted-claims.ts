@@ -32,7 +32,7 @@ export const mintedClaims = z.strictObject({
       }
     })
     .optional(),
-  may_act: z.strictObject({ sub: text }).optional(),
+  may_act: z.strictObject({ sub: text.optional(), client_id: text.optional() }).optional(),
   sid: text.optional(),
   acr: text.optional(),
   auth_time: z.int().optional(),

@@ -38,6 +38,14 @@ export type Issuer = {
   metadata(extra?: Readonly<Record<string, unknown>>): Record<string, unknown>;
   /** Makes the next key of each kind and publishes it; it signs once everyone has had time to see it (R13). */
   rotate(): Promise<void>;
+  /**
+   * Takes a signing key away, in the transaction of `within`: it is published no more, and a new one signs at once. Its
+   * tokens die by a revocation of kind `key` in the same transaction (R13). Call `reload` once that has committed; other
+   * replicas read the table within a minute, and what they sign until then is refused.
+   * @returns false where there is no such key
+   */
+  replaceKey(within: Query, kid: string): Promise<boolean>;
+  reload(): Promise<void>;
   close(): void;
 };
 
@@ -84,6 +92,8 @@ export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
       ...extra,
     }),
     rotate: () => keys.rotate(),
+    replaceKey: (within, kid) => keys.replace(within, kid),
+    reload: () => keys.reload(),
     close() {},
   };
 }

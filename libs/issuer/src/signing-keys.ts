@@ -25,6 +25,13 @@ export type SigningKeys = {
   published(): Promise<SigningKey[]>;
   /** Makes each kind's next key: published at once, signing after `publishAheadSeconds`. */
   rotate(): Promise<void>;
+  /**
+   * Takes a key away, in the transaction of `within`, and puts one in its place that signs at once.
+   * @returns false where there is no such key
+   */
+  replace(within: Query, kid: string): Promise<boolean>;
+  /** Reads the table again. */
+  reload(): Promise<void>;
 };
 
 export type SigningKeysSpec = {
@@ -79,14 +86,14 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     return { kind, number, kid, alg: row.alg, publicJwk, privateKey, signsFrom: row.signs_from };
   }
 
-  async function create(kind: SignedType, number: number, signsFrom: Date) {
+  async function create(kind: SignedType, number: number, signsFrom: Date, within: Query = query) {
     const pair = await generateKeyPair(alg, { extractable: true });
     const publicJwk = await exportJWK(pair.publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
     const pem = Buffer.from(await exportPKCS8(pair.privateKey));
     const sealed = Buffer.from(await seal.seal(pem, contextOf(kind, kid)));
     pem.fill(0);
-    await query(
+    await within(
       `insert into issuer_keys (kind, number, kid, alg, public_jwk, sealed_private, signs_from, created_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
       [kind, number, kid, alg, JSON.stringify(publicJwk), sealed, signsFrom, now()],
@@ -144,6 +151,21 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
       await fresh();
       return kinds.flatMap((kind) => publishedAt(ofKind(kind), now(), longestLifeSeconds));
     },
+    async replace(within, kid) {
+      const [gone] = await within<{ kind: SignedType }>(
+        'delete from issuer_keys where kid = $1 and kind = any($2) returning kind',
+        [kid, kinds],
+      );
+      if (!gone) return false;
+      const [newest] = await within<{ number: number }>(
+        'select coalesce(max(number), 0) as number from issuer_keys where kind = $1',
+        [gone.kind],
+      );
+      const number = Math.max(newest?.number ?? 0, ...ofKind(gone.kind).map((key) => key.number)) + 1;
+      await create(gone.kind, number, now(), within);
+      return true;
+    },
+    reload: load,
     async rotate() {
       await ensure();
       // One that is published and does not sign yet is the rotation that was asked for, by whichever replica.

@@ -71,7 +71,9 @@ export type Judged = {
  */
 export function judgeClaims(kind: TokenKind, entry: IssuerEntry, claims: unknown, audience: string): Judged {
   const specific =
-    kind === 'provider-access' ? providerParts(entry, claims, audience) : posternParts(kind, entry, claims);
+    kind === 'provider-access' || kind === 'id-token'
+      ? providerParts(entry, claims, audience, kind === 'id-token')
+      : posternParts(kind, entry, claims);
   const { base, ...parts } = specific;
   const given = new Set((base.scope ?? '').split(' ').filter(Boolean));
   const ceiling = entry.scopeCeiling;
@@ -88,9 +90,10 @@ export function judgeClaims(kind: TokenKind, entry: IssuerEntry, claims: unknown
   };
 }
 
-function providerParts(entry: IssuerEntry, claims: unknown, audience: string) {
+function providerParts(entry: IssuerEntry, claims: unknown, audience: string, idToken: boolean) {
   const base = parsed(providerClaims, claims);
-  const clientId = base.azp ?? base.client_id;
+  const [only, ...more] = [base.aud].flat();
+  const clientId = base.azp ?? base.client_id ?? (idToken && more.length === 0 ? only : undefined);
   if (clientId === undefined || (base.client_id !== undefined && base.client_id !== clientId)) throw bad();
   // A client that logged itself in: RFC 9068 puts its id into `sub`; a realm may name its service account instead,
   // and then there is no session (a person's token always has one).

@@ -40,6 +40,8 @@ export type Principal = {
 export type Presented = {
   certificateThumbprint?: string;
   workload?: string;
+  /** The OAuth client that this workload is: what an ID token's `aud` names. */
+  client?: string;
   /** `url` is the absolute URL the caller used (RFC 9449 `htu`; query and fragment are ignored). */
   dpop?: { proof: string; method: string; url: string };
   /** The thumbprint (`jkt`) of a key whose proof for this very request was checked, and used up, already. */

@@ -5,6 +5,8 @@
 export const tokenKinds = {
   /** Access token of a realm: identity of a person (U) or of a workload (W). RFC 9068 header. */
   'provider-access': { typ: 'at+jwt', mintedByPostern: false },
+  /** ID token of a realm, with the claim `typ` = `ID`; only ever a subject, of the client that its `aud` names. */
+  'id-token': { typ: 'jwt', mintedByPostern: false },
   /** Access token minted by a Postern issuer for one audience (RFC 9068). */
   'postern-access': { typ: 'at+jwt', mintedByPostern: true },
   /** What auth-manager gives a job for a stored grant; good only at token-exchange and auth-manager's internal route. */
@@ -33,7 +35,7 @@ export function kindOf(
   legacyHeader: boolean,
 ): TokenKind | null {
   const typ = plainTyp(header.typ);
-  const exact = allowed.find((kind) => tokenKinds[kind].typ === typ);
+  const exact = allowed.find((kind) => tokenKinds[kind].typ === typ && (kind !== 'id-token' || claims.typ === 'ID'));
   if (exact) return exact;
   const legacy = legacyHeader && typ === 'jwt' && claims.typ === 'Bearer' && allowed.includes('provider-access');
   return legacy ? 'provider-access' : null;

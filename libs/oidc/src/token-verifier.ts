@@ -154,6 +154,13 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
   };
 
   async function holderRule(verified: Verified, token: string, presented: Presented): Promise<HeldBy> {
+    // An ID token is for the client that logged the person in, and for nobody else (OpenID Connect Core, section 2).
+    if (verified.kind === 'id-token') {
+      const { client } = presented;
+      const own = client !== undefined && verified.clientId === client && verified.audiences.includes(client);
+      if (!own || verified.person === null) throw new TokenRefused('not_the_holder');
+      return 'audience';
+    }
     // A minted token names the one service it is for; every other subject names this one.
     if (verified.kind !== 'postern-access' && !listed(verified, audience)) throw new TokenRefused('wrong_audience');
     const { workload } = presented;

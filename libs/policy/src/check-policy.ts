@@ -16,6 +16,7 @@ const check = z.strictObject({
     audience: name,
     scopes: z.array(name),
     ceiling: z.array(name).optional(),
+    login: z.strictObject({ acr: name.optional(), ageSeconds: z.int().nonnegative().optional() }).optional(),
   }),
   expect: z.union([
     z.strictObject({ granted: z.array(name).min(1), longestLifeSeconds: z.int().positive().optional() }),
@@ -32,12 +33,13 @@ export type CheckResult = { name: string; holds: boolean; expected: string; deci
 /** Holds a policy to its expectations, in their order. Pure. */
 export function checkPolicy(policy: PolicyDocument, { checks }: PolicyChecks): CheckResult[] {
   return checks.map(({ name: called, when, expect }) => {
-    const { scopes, roles, ceiling, ...asked } = when;
+    const { scopes, roles, ceiling, login, ...asked } = when;
     const { granted, longestLifeSeconds, decidedBy } = evaluate(policy, {
       ...asked,
       roles: new Set(roles),
       requestedScopes: scopes,
       ...(ceiling && { ceiling: new Set(ceiling) }),
+      ...(login && { login }),
     });
     const life = 'longestLifeSeconds' in expect ? longestLifeSeconds : undefined;
     const decided = granted.length > 0 ? said(granted, life) : decidedBy;

@@ -39,6 +39,13 @@ const scope = z
       .enum(scopeDecisions)
       .describe('`admin_required` waits for an approval; `always_deny` is never granted by exchange'),
     longestLifeSeconds: lifeSeconds,
+    acr: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/))
+      .min(1)
+      .max(8)
+      .optional()
+      .describe('how strongly the person must have logged in: one of these classes (`acr`); absent: none is asked'),
+    maxAgeSeconds: z.int().min(0).max(86_400).optional().describe('how long ago that login may be; absent: no limit'),
   })
   .refine(({ decision, role: least }) => decision !== 'role_required' || least !== undefined, {
     error: 'role_required needs a role',
@@ -51,10 +58,15 @@ const target = z.strictObject({
   minter: z
     .enum(['postern', 'provider'])
     .describe('who issues its tokens: token-exchange itself, or the identity provider'),
+  resources: z
+    .array(z.url().refine((value) => !value.includes('#'), 'no fragment'))
+    .max(16)
+    .default([])
+    .describe('addresses that mean this target in a request (`resource`, RFC 8707)'),
   longestLifeSeconds: lifeSeconds,
 });
 
-export const subjectKinds = ['provider-access', 'grant', 'postern-access'] as const;
+export const subjectKinds = ['provider-access', 'id-token', 'grant', 'postern-access'] as const;
 
 const ask = z.strictObject({
   audience: name,
@@ -105,6 +117,15 @@ const workload = z.strictObject({
     .max(8)
     .default([])
     .describe('public keys of its assertions (`private_key_jwt`), for callers without a certificate'),
+  clientSecrets: z
+    .array(z.string().regex(/^pbkdf2-sha256\$\d{5,7}\$[\w-]{22}\$[\w-]{43}$/))
+    .max(2)
+    .default([])
+    .describe('the low profile only: its client secret for HTTP Basic as `postern policy hash-secret` prints it'),
+  state: z
+    .enum(['active', 'compromised'])
+    .default('active')
+    .describe('a compromised one gets nothing, whatever it brings'),
   databaseRole: z.string().optional(),
   redisUser: z.string().optional(),
   queues: z.array(z.string()).optional(),
@@ -174,6 +195,10 @@ export const policyDocument = shape.superRefine((policy, context) => {
   );
 
   const roles = new Set(policy.roles.map((one) => one.name));
+  once(
+    'targets',
+    policy.targets.flatMap((one) => one.resources),
+  );
   const targets = new Set(policy.targets.map((one) => one.audience));
   const audienceOf = new Map(policy.scopes.map((one) => [one.name, one.audience]));
   policy.roles.forEach((one, at) => {

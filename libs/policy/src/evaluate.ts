@@ -14,6 +14,8 @@ export type Request = {
   requestedScopes: readonly string[];
   /** What the subject and its issuer allow at most; absent: only the policy decides. */
   ceiling?: ReadonlySet<string>;
+  /** The login of the person, as the subject tells it: its class (`acr`), and how long ago it was. */
+  login?: { acr?: string | undefined; ageSeconds?: number | undefined };
   /** Scopes that the approvers which the policy names have approved for exactly this request. */
   approved?: ReadonlySet<string>;
 };
@@ -24,6 +26,7 @@ export type Rule =
   | 'tenant_suspended'
   | 'person_of_another_issuer'
   | 'workload_unknown'
+  | 'workload_compromised'
   | 'target_unknown'
   | 'no_ask'
   | 'no_scope_asked'
@@ -31,6 +34,8 @@ export type Rule =
   | 'scope_not_asked_for'
   | 'above_ceiling'
   | 'role_missing'
+  | 'login_too_weak'
+  | 'login_too_old'
   | 'approval_needed'
   | 'always_denied';
 
@@ -45,6 +50,8 @@ export type Decision = {
   denied?: Rule;
   /** Where the permission stands: `workloads.job.asks.1`; for a refusal, its rule. */
   decidedBy: string;
+  /** Where a stronger or newer login would do: what all refused scopes accept (RFC 9470). */
+  loginNeeded?: { acrValues: readonly string[]; maxAgeSeconds?: number };
   /** The longest life of a token with the granted scopes, in seconds; 0 where nothing is granted. */
   longestLifeSeconds: number;
   minter: 'postern' | 'provider' | null;
@@ -69,7 +76,7 @@ export function evaluate(policy: PolicyDocument, request: Request): Decision {
     return rule ? [{ scope, rule }] : [];
   });
   const [first] = refused;
-  if (first) return { ...nothing(policy, first.rule), refused };
+  if (first) return { ...nothing(policy, first.rule), refused, ...loginFor(policy, refused) };
   const lives = policy.scopes.filter(({ name }) => scopes.includes(name)).map((scope) => scope.longestLifeSeconds);
   return {
     policyVersion: policy.version,
@@ -79,6 +86,19 @@ export function evaluate(policy: PolicyDocument, request: Request): Decision {
     longestLifeSeconds: Math.min(found.target.longestLifeSeconds, ...lives),
     minter: found.target.minter,
   };
+}
+
+/** Nobody is sent to log in again for what would be refused all the same. */
+function loginFor({ scopes }: PolicyDocument, refused: readonly Refusal[]): Pick<Decision, 'loginNeeded'> {
+  const curable = new Set<Rule>(['login_too_weak', 'login_too_old', 'approval_needed']);
+  const wanting = scopes.filter(({ name }) =>
+    refused.some(({ scope, rule }) => scope === name && rule !== 'approval_needed'),
+  );
+  if (wanting.length === 0 || refused.some(({ rule }) => !curable.has(rule))) return {};
+  const lists = wanting.flatMap(({ acr }) => (acr ? [acr] : []));
+  const ages = wanting.flatMap(({ maxAgeSeconds }) => (maxAgeSeconds === undefined ? [] : [maxAgeSeconds]));
+  const acrValues = (lists[0] ?? []).filter((value) => lists.every((list) => list.includes(value)));
+  return { loginNeeded: { acrValues, ...(ages.length > 0 && { maxAgeSeconds: Math.min(...ages) }) } };
 }
 
 function nothing({ version }: PolicyDocument, rule: Rule): Decision {
@@ -95,6 +115,7 @@ function permissionOf(policy: PolicyDocument, request: Request): Permission | { 
   if (isForeign(policy, request)) return { denied: 'person_of_another_issuer' };
   const workload = policy.workloads.find(({ name }) => name === request.workload);
   if (!workload) return { denied: 'workload_unknown' };
+  if (workload.state === 'compromised') return { denied: 'workload_compromised' };
   const target = policy.targets.find(({ audience }) => audience === request.audience);
   if (!target) return { denied: 'target_unknown' };
   const asks = workload.asks.filter((ask) => covers(ask, request));
@@ -137,6 +158,9 @@ function refusalOf(policy: PolicyDocument, request: Request, asks: readonly Ask[
   if (scope.decision === 'always_deny') return 'always_denied';
   if (!underCeiling(request, asking, name)) return 'above_ceiling';
   if (scope.role !== undefined && !hasRole(policy, request.roles, scope.role)) return 'role_missing';
+  const { acr, ageSeconds } = request.login ?? {};
+  if (scope.acr && (acr === undefined || !scope.acr.includes(acr))) return 'login_too_weak';
+  if (scope.maxAgeSeconds !== undefined && (ageSeconds ?? Infinity) > scope.maxAgeSeconds) return 'login_too_old';
   return scope.decision === 'admin_required' && request.approved?.has(name) !== true ? 'approval_needed' : null;
 }
 

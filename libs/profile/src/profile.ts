@@ -47,5 +47,7 @@ export type Profile = Readonly<{
   allowedTokenTypes: readonly AccessTokenType[];
   /** A branch key older than this gets a new version (SP 800-57 Part 1, 5.3.6: well below a key-wrapping key's two years). */
   keyRotationDays: number;
+  /** Token exchanges a minute for one subject in one replica; a client and a tenant get multiples of it. */
+  exchangesPerMinute: number;
   rateTiersPerMinute: Readonly<Record<RateTier, number>>;
 }>;

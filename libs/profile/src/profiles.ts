@@ -22,6 +22,7 @@ const low: Profile = {
   verifyAlgs: ['ES256', 'PS256', 'RS256', 'EdDSA'],
   allowedTokenTypes: ['at+jwt', 'JWT'],
   keyRotationDays: 365,
+  exchangesPerMinute: 600,
   rateTiersPerMinute,
 };
 
@@ -45,6 +46,7 @@ const high: Profile = {
   ...moderate,
   name: 'fedramp-high',
   keyRotationDays: 30,
+  exchangesPerMinute: 300,
   sessionIdleMinutes: 10,
   sessionMaxMinutes: 120,
   accessTokenMinutes: 5,

@@ -19,6 +19,7 @@ const good = (): EnvironmentFacts => ({
   trust: {
     trustDomain: 'prod.example',
     issuers: [{ issuer: 'https://idp.example/realms/a', jwksUri: 'https://idp.example/keys' }],
+    revocations: [{}],
   },
   urls: { POSTERN_AUDIT_SINK_URL: 'https://audit-sink.example:8443' },
   rootKey: { kind: 'aws-kms' },
@@ -47,8 +48,13 @@ test.each<[string, Partial<EnvironmentFacts>, string]>([
     'POSTERN_TRUST_PATH',
   ],
   [
+    'a trust table that follows no revocations (R14)',
+    { trust: { trustDomain: 'prod.example', issuers: [{ issuer: 'https://idp.example' }] } },
+    'POSTERN_TRUST_PATH',
+  ],
+  [
     'a plain-http issuer',
-    { trust: { trustDomain: 'prod.example', issuers: [{ issuer: 'http://idp.example' }] } },
+    { trust: { trustDomain: 'prod.example', issuers: [{ issuer: 'http://idp.example' }], revocations: [{}] } },
     'POSTERN_TRUST_PATH issuers.0.issuer',
   ],
   [
@@ -57,6 +63,7 @@ test.each<[string, Partial<EnvironmentFacts>, string]>([
       trust: {
         trustDomain: 'prod.example',
         issuers: [{ issuer: 'https://i.example', jwksUri: 'https://127.0.0.1/k' }],
+        revocations: [{}],
       },
     },
     'POSTERN_TRUST_PATH issuers.0.jwksUri',

@@ -14,6 +14,8 @@ export type EnvironmentFacts = {
   readonly trust?: {
     readonly trustDomain: string;
     readonly issuers: readonly { issuer: string; jwksUri?: string | undefined }[];
+    /** Whose revocations are followed (R14). */
+    readonly revocations?: readonly object[] | undefined;
   };
   /** Other addresses that the service calls or that others call it by, under the name of their setting. */
   readonly urls?: Readonly<Record<string, string | undefined>>;
@@ -25,7 +27,7 @@ const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\]|::1|0\.0\.0\.0)$/i;
 
 /**
  * R6, the checks that all services share. Production refuses the development trust domain or CA, plain-http or loopback issuers and
- * addresses, endpoint overrides, settings that only development has, and the `local` root key without a waiver that is still good.
+ * addresses, a trust table that follows no revocations (R14), endpoint overrides, settings that only development has, and the `local` root key without a waiver that is still good.
  * Development listens on loopback only. With FIPS on, OpenSSL must be in FIPS mode.
  * @throws ConfigurationError with every refusal at once.
  */
@@ -60,6 +62,8 @@ function productionRefusals({
   if (isDevelopmentCa(base.tls.ca)) refuse('POSTERN_TLS_CA_PATH', 'the development CA');
   if (isDevelopmentCa(base.tls.cert)) refuse('POSTERN_TLS_CERT_PATH', 'a development certificate');
 
+  if (trust && trust.issuers.length > 0 && !trust.revocations?.length)
+    refuse('POSTERN_TRUST_PATH', 'a table that follows no revocations');
   trust?.issuers.forEach(({ issuer, jwksUri }, at) => {
     for (const [place, url] of [
       ['issuer', issuer],

@@ -4,6 +4,7 @@ import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
 import { ExchangeRefused, type Reason } from '../exchanges/refusal.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
+import { expiredEvent } from './expire-approvals.ts';
 import type { ApprovalRequest } from './approval-request.ts';
 import { seekApproval, type SeekApproval, type Sought } from './seek-approval.ts';
 
@@ -48,6 +49,7 @@ export async function approvalOf(
     if (!(await policies.isNewest(tx, policy))) return null;
     const found = await seekApproval(tx, request, justification, approvalTimes(policy.document, at));
     if ('asked' in found && found.asked) await recordWithin(tx, requestedEvent(request, found, at));
+    if ('ended' in found && found.ended) await recordWithin(tx, endedEvent(request, found.id, at));
     return found;
   });
   // Another policy is in force: the caller decides anew.
@@ -60,6 +62,12 @@ export async function approvalOf(
   };
   throw new ExchangeRefused(reasons[sought.state], [...request.scopes], waiting || undefined);
 }
+
+const endedEvent = ({ tenant, person, actors, workload }: ApprovalRequest, id: string, now: Date): AuditEvent =>
+  expiredEvent(
+    { id, tenant, person_issuer: person.issuer, person_sub: person.sub, workload, actors: [...actors] },
+    now,
+  );
 
 const requestedEvent = (
   { tenant, person, actors, workload, audience, scopes }: ApprovalRequest,

@@ -3,7 +3,7 @@ import type { Principal } from '@postern/oidc';
 import { risks, type PolicyDocument } from '@postern/policy';
 import { actorsAfter } from '../exchanges/actor-chain.ts';
 import { clientOf } from '../exchanges/client-of.ts';
-import type { Asked, Caller, Subject } from '../exchanges/exchange-token.ts';
+import type { Asked, Caller, Subject } from '../exchanges/plan-exchange.ts';
 
 /** What an approval is asked for, and good for (R19). */
 export type ApprovalRequest = {
@@ -25,13 +25,13 @@ export type ApprovalRequest = {
  */
 export function approvalRequest(
   policy: PolicyDocument,
-  { principal }: Subject,
+  { principal, acting }: Subject,
   { audience, scopes }: Asked,
   { workload }: Caller,
 ): ApprovalRequest | null {
   const { person, tenant } = principal;
   if (person === null || policy.approvals === undefined) return null;
-  const actors = actorsAfter(principal, { workload, client: clientOf(policy, workload) });
+  const actors = actorsAfter(principal, { workload, client: clientOf(policy, workload) }, acting);
   const wanted = [...new Set(scopes)].toSorted();
   const parts = [
     tenant,

@@ -8,7 +8,9 @@ export type Sought =
   | { state: 'approved'; id: string; scopes: readonly string[] }
   | { state: 'authorization_pending'; id: string; asked: boolean; intervalSeconds: number; expiresAt: Date }
   | { state: 'slow_down'; id: string; intervalSeconds: number; expiresAt: Date }
-  | { state: 'access_denied' | 'expired_token'; id: string };
+  | { state: 'access_denied'; id: string }
+  /** `ended`: by this look, and nobody has recorded it. */
+  | { state: 'expired_token'; id: string; ended: boolean };
 
 export type SeekApproval = { now: Date; expireSeconds: number; rememberSeconds: number | undefined };
 
@@ -50,10 +52,10 @@ export async function seekApproval(
     if (newest.expires_at <= now) {
       await tx
         .updateTable('approvals')
-        .set({ state: 'expired', approved_scopes: null, ended_at: now })
+        .set({ state: 'expired', approved_scopes: null, ended_at: now, polled_at: now })
         .where('id', '=', id)
         .execute();
-      return { state: 'expired_token', id };
+      return { state: 'expired_token', id, ended: true };
     }
     const early = since(newest.polled_at) < newest.interval_seconds * 1000;
     const intervalSeconds = newest.interval_seconds + (early ? INTERVAL_SECONDS : 0);
@@ -65,6 +67,11 @@ export async function seekApproval(
     const expiresAt = newest.expires_at;
     if (early) return { state: 'slow_down', id, intervalSeconds, expiresAt };
     return { state: 'authorization_pending', id, asked: false, intervalSeconds, expiresAt };
+  }
+  // Ended between two polls: said once, then it may be asked anew.
+  if (newest.state === 'expired' && newest.ended_at && newest.polled_at < newest.ended_at) {
+    await tx.updateTable('approvals').set({ polled_at: now }).where('id', '=', id).execute();
+    return { state: 'expired_token', id, ended: false };
   }
   if (newest.state === 'denied' && since(newest.ended_at) < DENIED_FOR_MS) {
     return { state: 'access_denied', id };

@@ -18,6 +18,8 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'exchanges/0001-exchanges',
     'exchanges/0002-policies',
     'exchanges/0003-approvals',
+    'exchanges/0004-origins',
+    'exchanges/0005-compromised-workloads',
     'web/0001-web-sessions',
   ]);
 });

@@ -58,5 +58,18 @@ export type Schema = {
     decided_by: string;
     expires_at: Date;
     created_at: Date;
+    actor_token: string | null;
+    actor_token_issuer: string | null;
+    token_issuer: string | null;
+    token_id: string | null;
+  };
+  compromised_workloads: {
+    name: string;
+    client: string;
+    tenant: string;
+    reason: string | null;
+    made_by: string;
+    since: Date;
+    log_closed_at: Date | null;
   };
 };

@@ -1,6 +1,7 @@
 import type { What } from '@postern/http';
 import type { PolicyDocument } from '@postern/policy';
-import type { Asked, Caller, Exchange, Subject } from './exchange-token.ts';
+import type { Exchange } from './exchange-token.ts';
+import type { Asked, Caller, Subject } from './plan-exchange.ts';
 import type { Said } from './refusal.ts';
 
 /** As much of an exchange as was known when it ended. */
@@ -20,6 +21,12 @@ export function exchangedEvent(policy: PolicyDocument, attempt: Attempt, exchang
       rule: exchange.decision.decidedBy,
     },
   };
+}
+
+/** The event before the identity provider is asked (R23). */
+export function intendedEvent(policy: PolicyDocument, attempt: Attempt) {
+  const { details, ...event } = { ...actorOf(attempt), details: subjectOf(policy, attempt) };
+  return { ...event, details: { ...details, requested: namesOf(policy, attempt.asked?.scopes ?? []) } };
 }
 
 /** The event of a refusal, with the rule that decided. */

@@ -3,7 +3,8 @@ import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
 import { holdLineage, isRevoked } from '../revocations/revoke-descendants.ts';
 import { ExchangeRefused } from './refusal.ts';
-import type { Asked, Caller, Exchange, Subject } from './exchange-token.ts';
+import type { Exchange } from './exchange-token.ts';
+import type { Asked, Caller, Subject } from './plan-exchange.ts';
 
 /**
  * Writes the exchange's row; its event joins the same transaction.
@@ -12,18 +13,18 @@ import type { Asked, Caller, Exchange, Subject } from './exchange-token.ts';
 export async function recordExchange(
   tx: Transaction<Schema>,
   sequence: RevocationSequence,
-  { principal, heldBy }: Subject,
+  { principal, heldBy, acting }: Subject,
   { audience }: Asked,
   { workload }: Caller,
   exchange: Exchange,
   now: Date,
 ): Promise<void> {
   await holdLineage(tx);
-  if (await isRevoked(tx, sequence, principal)) throw new ExchangeRefused('revoked');
+  if (await isRevoked(tx, sequence, [principal, ...(acting ? [acting] : [])])) throw new ExchangeRefused('revoked');
   await tx
     .insertInto('exchanges')
     .values({
-      id: exchange.tokenId,
+      id: exchange.id,
       parent: principal.tokenId,
       parent_issuer: principal.issuer,
       subject_kind: principal.kind,
@@ -40,6 +41,10 @@ export async function recordExchange(
       decided_by: exchange.decision.decidedBy,
       expires_at: exchange.expiresAt,
       created_at: now,
+      actor_token: acting?.tokenId ?? null,
+      actor_token_issuer: acting?.issuer ?? null,
+      token_issuer: exchange.issuer,
+      token_id: exchange.tokenId,
     })
     .execute();
 }

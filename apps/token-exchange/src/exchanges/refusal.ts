@@ -11,6 +11,8 @@ export type OAuthError =
   | 'unauthorized_client'
   | 'access_denied'
   | 'invalid_dpop_proof'
+  // RFC 9470 section 3.
+  | 'insufficient_user_authentication'
   // RFC 8628 section 3.5, for approvals.
   | 'authorization_pending'
   | 'slow_down'
@@ -20,9 +22,19 @@ export type OAuthError =
 export type Reason =
   | Rule
   | 'several_audiences'
+  | 'no_target'
+  | 'resource_malformed'
+  | 'actor_incomplete'
   | 'several_values'
   | 'another_client'
   | 'provider_target'
+  | 'provider_bound'
+  | 'reauthorization'
+  | 'provider_denied'
+  | 'provider_scope'
+  | 'provider_audience'
+  | 'provider_narrower'
+  | 'provider_wider'
   | 'grant_audience'
   | 'actor_not_allowed'
   | 'chain_too_long'
@@ -34,7 +46,7 @@ export type Reason =
   | 'approval_denied'
   | 'approval_expired';
 
-type Entry = { status: 400 | 403; error: OAuthError; description: string };
+type Entry = { status: 400 | 401 | 403; error: OAuthError; description: string };
 
 /** One table: reason -> what the caller is told. Descriptions name no received value. */
 const entries: Record<Reason, Entry> = {
@@ -46,16 +58,28 @@ const entries: Record<Reason, Entry> = {
     error: 'unauthorized_client',
     description: 'Policy gives this workload nothing to exchange',
   },
+  workload_compromised: { status: 403, error: 'unauthorized_client', description: 'This workload gets nothing' },
   target_unknown: target('There is no such audience'),
   no_ask: target('Policy does not let this workload ask for that audience on behalf of this subject'),
   grant_audience: target('The grant does not extend to that audience'),
   provider_target: target('Tokens for that audience come from the identity provider, which is not offered here'),
+  provider_bound: target('A subject that is bound to a key has no exchange at the identity provider'),
+  reauthorization: request('The grant has ended at the identity provider: the person must consent again'),
+  provider_denied: denied('The identity provider refuses this exchange'),
+  provider_scope: scope('The identity provider does not give out that scope'),
+  provider_audience: target('The identity provider does not give out tokens for that audience'),
+  provider_narrower: insufficient('The identity provider gave less than was asked'),
+  provider_wider: scope('The identity provider gave more than was asked'),
   several_audiences: target('One audience a token'),
+  no_target: target('Name the audience'),
+  resource_malformed: target('A resource is an absolute address without a fragment'),
   no_scope_asked: scope('Name the scopes that are needed'),
   scope_unknown: scope('The audience has no such scope'),
   scope_not_asked_for: scope('Policy does not let this workload ask for that scope on behalf of this subject'),
   above_ceiling: scope('The scope is beyond what the subject token may lead to'),
   role_missing: insufficient('The person lacks the role that the scope needs'),
+  login_too_weak: login('The scope needs a stronger login'),
+  login_too_old: login('The scope needs a newer login'),
   approval_needed: insufficient('The scope needs an approval'),
   always_denied: insufficient('The scope is not given out by exchange'),
   several_values: request('A parameter is given more than once'),
@@ -64,6 +88,7 @@ const entries: Record<Reason, Entry> = {
     error: 'unauthorized_client',
     description: 'client_id names another client than the certificate',
   },
+  actor_incomplete: request('actor_token and actor_token_type come together'),
   actor_not_allowed: request('The subject names someone else as its actor'),
   chain_too_long: request('Too many have acted for the subject already'),
   proof_needed: { status: 400, error: 'invalid_dpop_proof', description: 'A DPoP proof is needed' },
@@ -87,6 +112,9 @@ function scope(description: string): Entry {
 function insufficient(description: string): Entry {
   return { status: 403, error: 'insufficient_scope', description };
 }
+function login(description: string): Entry {
+  return { status: 401, error: 'insufficient_user_authentication', description };
+}
 function request(description: string): Entry {
   return { status: 400, error: 'invalid_request', description };
 }
@@ -94,18 +122,23 @@ function request(description: string): Entry {
 /** Seconds are whole. */
 export type Waiting = { id: string; intervalSeconds: number; expiresInSeconds: number };
 
+/** What a login must be (RFC 9470 section 3). */
+export type LoginNeeded = { acrValues: readonly string[]; maxAgeSeconds?: number };
+
 /** An exchange that policy or the protocol refuses. */
 export class ExchangeRefused extends Error {
   readonly reason: Reason;
   readonly refusedScopes: readonly string[];
   /** Where it waits for a person: what the caller polls by. */
   readonly approval: Waiting | undefined;
-  constructor(reason: Reason, refusedScopes: readonly string[] = [], approval?: Waiting) {
+  readonly loginNeeded: LoginNeeded | undefined;
+  constructor(reason: Reason, refusedScopes: readonly string[] = [], approval?: Waiting, loginNeeded?: LoginNeeded) {
     super(reason);
     this.name = 'ExchangeRefused';
     this.reason = reason;
     this.refusedScopes = refusedScopes;
     this.approval = approval;
+    this.loginNeeded = loginNeeded;
   }
   get answer(): Entry {
     return entries[this.reason];
@@ -117,6 +150,7 @@ export type Said = Entry & {
   reason: string;
   refusedScopes: readonly string[];
   approval?: Waiting | undefined;
+  loginNeeded?: LoginNeeded | undefined;
 };
 
 /**
@@ -126,8 +160,8 @@ export type Said = Entry & {
  */
 export function refusalOf(error: unknown): Said | undefined {
   if (error instanceof ExchangeRefused) {
-    const { answer, reason, refusedScopes, approval } = error;
-    return { ...answer, reason, refusedScopes, approval };
+    const { answer, reason, refusedScopes, approval, loginNeeded } = error;
+    return { ...answer, reason, refusedScopes, approval, loginNeeded };
   }
   if (!(error instanceof TokenRefused)) return undefined;
   if (error.code === 'keys_unavailable' || error.code === 'revocation_unavailable') {

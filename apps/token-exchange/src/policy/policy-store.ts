@@ -5,16 +5,17 @@ import { problem } from '@postern/runtime';
 import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
 import { withTenants, type TenantRow } from '../tenants/with-tenants.ts';
+import { withoutCompromised } from '../workloads/without-compromised.ts';
 
-/** The policy with the tenants, as of one revision. */
+/** The policy with the tenants and the compromised workloads, as of one revision. */
 export type StoredPolicy = {
-  /** Grows with every change of policy or tenants. */
+  /** Grows with every change of policy, tenants or compromised workloads. */
   revision: number;
   /** SHA-256 of the stored policy, base64url: the route's entity tag. */
   contentHash: string;
   /** As it was written. */
   written: PolicyDocument;
-  /** As it decides: with the tenants that were made or changed by the routes. */
+  /** As it decides: with the tenants that were made or changed by the routes, and without trust in compromised workloads. */
   document: PolicyDocument;
 };
 
@@ -102,9 +103,16 @@ async function changing<Result>(tx: Transaction<Schema>, write: (within: Query) 
 
 async function newest(query: Query): Promise<StoredPolicy> {
   // One statement, one snapshot: revision, policy and tenants belong together.
-  const [row] = await query<{ revision: string; content_hash: string; document: string; tenants: TenantRow[] | null }>(
+  const [row] = await query<{
+    revision: string;
+    content_hash: string;
+    document: string;
+    tenants: TenantRow[] | null;
+    compromised: string[] | null;
+  }>(
     `select revision, p.content_hash, p.document,
-       (select json_agg(json_build_object('id', id, 'issuer', issuer, 'state', state) order by id) from tenants) as tenants
+       (select json_agg(json_build_object('id', id, 'issuer', issuer, 'state', state) order by id) from tenants) as tenants,
+       (select json_agg(name) from compromised_workloads) as compromised
      from policy_head, lateral (select content_hash, document from policies order by id desc limit 1) p`,
   );
   if (!row) throw new Error('no policy is in force');
@@ -113,7 +121,7 @@ async function newest(query: Query): Promise<StoredPolicy> {
     revision: Number(row.revision),
     contentHash: row.content_hash,
     written,
-    document: withTenants(written, row.tenants ?? []),
+    document: withoutCompromised(withTenants(written, row.tenants ?? []), row.compromised ?? []),
   };
 }
 

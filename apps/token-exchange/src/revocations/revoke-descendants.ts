@@ -17,11 +17,15 @@ const LINEAGE_LOCK = 0x7478_6c69;
 export const holdLineage = (tx: Transaction<Schema>) =>
   sql`select pg_advisory_xact_lock_shared(${LINEAGE_LOCK})`.execute(tx);
 
-export const isRevoked = (tx: Transaction<Schema>, sequence: RevocationSequence, { issuer, tokenId }: TokenName) =>
-  sequence.isRevoked(queryIn(tx), [{ kind: 'token', issuer, tokenId }]);
+export const isRevoked = (tx: Transaction<Schema>, sequence: RevocationSequence, tokens: readonly TokenName[]) =>
+  sequence.isRevoked(
+    queryIn(tx),
+    tokens.map(({ issuer, tokenId }) => ({ kind: 'token' as const, issuer, tokenId })),
+  );
 
 /**
- * Revokes a token, of whatever issuer, with every living token that was minted from it or from one of those.
+ * Revokes a token, of whatever issuer, with every living token that was minted from it or from one of those, or in
+ * which it was the actor's.
  * @returns how many tokens that are
  */
 export async function revokeToken(
@@ -33,10 +37,14 @@ export async function revokeToken(
   const { rows } = await sql<{ id: string }>`
     with recursive descendants (id) as (
       select id from exchanges
-      where parent = ${token.tokenId} and parent_issuer = ${token.issuer} and expires_at > ${now()}
+      where expires_at > ${now()}
+        and ((parent = ${token.tokenId} and parent_issuer = ${token.issuer})
+          or (actor_token = ${token.tokenId} and actor_token_issuer = ${token.issuer}))
       union
-      select e.id from exchanges e join descendants d on e.parent = d.id::text
-      where e.parent_issuer = ${issuer.issuer} and e.expires_at > ${now()}
+      select e.id from exchanges e join descendants d
+        on (e.parent = d.id::text and e.parent_issuer = ${issuer.issuer})
+        or (e.actor_token = d.id::text and e.actor_token_issuer = ${issuer.issuer})
+      where e.expires_at > ${now()}
     )
     select id from descendants`.execute(tx);
   const targets: RevocationTarget[] = [

@@ -1,38 +1,40 @@
-import type { RouteAudit, Released } from '@postern/http';
+import type { Released, RouteAudit } from '@postern/http';
 import type { RevocationSequence } from '@postern/issuer';
-import type { Presented, TokenVerifier } from '@postern/oidc';
+import { TokenRefused, type Presented, type TokenVerifier } from '@postern/oidc';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
-import { exchangedEvent, refusedEvent, type Attempt } from '../exchanges/exchange-event.ts';
-import {
-  exchangeToken,
-  type Asked,
-  type Caller,
-  type Exchange,
-  type ExchangeToken,
-  type Subject,
-} from '../exchanges/exchange-token.ts';
-import { approvalOf, approvalTimes, awaitsApproval, type ApprovalOf, type Approved } from '../approvals/approval-of.ts';
+import { approvalOf, awaitsApproval, type ApprovalOf, type Approved } from '../approvals/approval-of.ts';
 import { approvalRequest } from '../approvals/approval-request.ts';
-import { consumeApproval } from '../approvals/seek-approval.ts';
+import type { DecisionWatch } from '../approvals/await-decision.ts';
+import { actingParty } from '../exchanges/acting-party.ts';
+import { refusedEvent, type Attempt } from '../exchanges/exchange-event.ts';
+import type { ExchangeRates } from '../exchanges/exchange-rates.ts';
+import { mintToken } from '../exchanges/exchange-token.ts';
+import { planExchange, type Asked, type Caller, type PlanExchange, type Subject } from '../exchanges/plan-exchange.ts';
+import { ExchangeRefused, refusalOf, type Said } from '../exchanges/refusal.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
-import { recordExchange } from '../exchanges/record-exchange.ts';
-import { ExchangeRefused, refusalOf } from '../exchanges/refusal.ts';
-import { ACCESS_TOKEN, askedFor, type ExchangeForm } from './exchange-form.ts';
+import { releaseFromProvider } from './release-from-provider.ts';
+import { releaseMinted, type Decided, type ReleaseMinted } from './release-minted.ts';
+import type { ProviderExchange } from '../provider/provider-exchange.ts';
+import { ACCESS_TOKEN, actorTokenOf, askedFor, ID_TOKEN, JWT, type ExchangeForm } from './exchange-form.ts';
 
-export type AnswerExchange = Omit<ExchangeToken, 'policy'> &
-  ApprovalOf & {
+export type AnswerExchange = Omit<PlanExchange, 'policy'> &
+  ApprovalOf &
+  ReleaseMinted & {
     db: Kysely<Schema>;
     sequence: RevocationSequence;
     policies: PolicyStore;
-    subjects: Pick<TokenVerifier, 'verifySubject'>;
+    subjects: Pick<TokenVerifier, 'verifySubject' | 'inspect'>;
+    exchangeAtProvider: ProviderExchange;
+    rates: ExchangeRates;
+    decisions: DecisionWatch;
   };
 
 const minted = z.strictObject({
   access_token: z.string(),
-  issued_token_type: z.literal(ACCESS_TOKEN),
+  issued_token_type: z.enum([ACCESS_TOKEN, JWT]),
   token_type: z.enum(['Bearer', 'DPoP']),
   expires_in: z.int().positive(),
   scope: z.string(),
@@ -44,111 +46,141 @@ const refused = z.strictObject({
   approval_id: z.string().optional(),
   interval: z.int().positive().optional(),
   expires_in: z.int().nonnegative().optional(),
+  /** With `insufficient_user_authentication` (RFC 9470 section 3): what to ask of the next login. */
+  acr_values: z.string().optional(),
+  max_age: z.int().nonnegative().optional(),
 });
 
 /** RFC 8693 section 2.2: the answers of the token endpoint on each listener. */
-export const exchangeAnswers = { 200: minted, 400: refused, 403: refused };
+export const exchangeAnswers = { 200: minted, 400: refused, 401: refused, 403: refused };
 
-type Audit = RouteAudit<'token.exchanged', typeof exchangeAnswers>;
+/** `Prefer: wait=SECONDS` (RFC 7240): an exchange that waits for a person is answered when they have decided. */
+export const preferHeader = z.strictObject({ prefer: z.string().max(256).optional() });
+const LONGEST_WAIT_SECONDS = 30;
+export const preferred = ({ prefer = '' }: z.output<typeof preferHeader>): number =>
+  Math.min(LONGEST_WAIT_SECONDS, Number(/(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/i.exec(prefer)?.[1] ?? 0));
 
-/** An authenticated request: who asks, and what the connection shows of the subject token's holder. */
+export type ExchangeAudit = RouteAudit<'token.exchanged', typeof exchangeAnswers>;
+
+/**
+ * An authenticated request: who asks, and what the connection shows of the subject token's holder.
+ */
 export type Authenticated = { caller: Caller; presented: Presented };
 
 /**
  * Exchanges and answers. The exchange's row, its event and the answer are one transaction, in which the policy that decided
  * is still in force; a refusal is recorded with the rule that decided before it is answered.
  * @param authenticate says who asks; may refuse the rest of the request
+ * @param waitSeconds how long to wait for a person's decision
  */
 export async function answerExchange(
   deps: AnswerExchange,
   form: ExchangeForm,
   caller: Caller,
   authenticate: () => Authenticated | Promise<Authenticated>,
-  audit: Audit,
+  audit: ExchangeAudit,
+  waitSeconds: number,
 ): Promise<Released> {
   const attempt: Attempt = { caller };
   let policy = await deps.policies.current();
+  let waits = waitSeconds;
   try {
-    const asked = (attempt.asked = askedFor(form));
+    const asked = (attempt.asked = askedFor(form, policy.document));
     const known = await authenticate();
-    const subject = (attempt.subject = await deps.subjects.verifySubject(form.subject_token, known.presented));
-    const mint = async (approved?: Approved) => {
-      const allowed = approved ? { ...asked, scopes: approved.scopes, approved: approved.scopes } : asked;
-      const exchange = await exchangeToken({ ...deps, policy: policy.document }, subject, allowed, known.caller);
-      const decided = { policy, attempt, subject, asked: allowed, caller: known.caller, exchange, approved };
-      return commit(deps, decided, audit);
-    };
+    let subject = (attempt.subject = await subjectOf(deps, policy, form, known.presented));
+    await deps.rates.consume(caller.workload, subject.principal);
     for (let turn = 0; turn < TURNS; turn++) {
       const { revision } = policy;
-      let refusal: ExchangeRefused | undefined;
-      try {
-        const released = await mint().catch(async (error: unknown) => {
-          const request = awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller);
-          if (!request) throw error;
-          return mint(await approvalOf(deps, policy, request, form.justification));
-        });
-        if (released) return released;
-      } catch (error) {
-        if (!(error instanceof ExchangeRefused)) throw error;
-        refusal = error;
+      const outcome = await once(deps, { policy, attempt, subject, asked, form, known }, audit);
+      if (outcome && !(outcome instanceof ExchangeRefused)) return outcome;
+      if (outcome?.approval && waits > 0 && (await deps.decisions.decided(outcome.approval.id, waits))) {
+        waits = 0;
+        policy = await deps.policies.refresh();
+        subject = attempt.subject = await subjectOf(deps, policy, form, known.presented);
+        continue;
       }
       // Neither a token nor a refusal is by a policy that is no longer in force.
       policy = await deps.policies.refresh();
-      if (refusal && policy.revision === revision) throw refusal;
+      if (outcome && policy.revision === revision) throw outcome;
     }
     throw problem('audit_unavailable', { retryAfterSeconds: 1 });
   } catch (error) {
     const said = refusalOf(error);
     if (!said) throw error;
-    return audit.released(refusedEvent(policy.document, attempt, said), {
-      status: said.status,
-      body: {
-        error: said.error,
-        error_description: said.description,
-        ...(said.approval && {
-          approval_id: said.approval.id,
-          interval: said.approval.intervalSeconds,
-          expires_in: said.approval.expiresInSeconds,
-        }),
-      },
-    });
+    return audit.released(refusedEvent(policy.document, attempt, said), answerOf(said));
   }
 }
 
 // A policy is not replaced twice while one token is minted.
-const TURNS = 3;
+const TURNS = 4;
 
-type Decided = {
+type Once = {
   policy: StoredPolicy;
   attempt: Attempt;
   subject: Subject;
   asked: Asked;
-  caller: Caller;
-  exchange: Exchange;
-  approved: Approved | undefined;
+  form: ExchangeForm;
+  known: Authenticated;
 };
 
-/** @returns undefined where another policy is in force by now */
-async function commit(deps: AnswerExchange, decided: Decided, audit: Audit): Promise<Released | undefined> {
-  const { policy, attempt, subject, asked, caller, exchange, approved } = decided;
-  const recorded = deps.db.transaction().execute(async (tx) => {
-    if (!(await deps.policies.isNewest(tx, policy))) return undefined;
-    if (approved && !(await consumeApproval(tx, approved.id, approvalTimes(policy.document, deps.now()))))
-      return undefined;
-    await recordExchange(tx, deps.sequence, subject, asked, caller, exchange, deps.now());
-    return audit.within(tx, exchangedEvent(policy.document, attempt, exchange), {
-      status: 200,
-      body: {
-        access_token: exchange.token,
-        issued_token_type: ACCESS_TOKEN,
-        token_type: caller.binding.kind === 'dpop' ? 'DPoP' : 'Bearer',
-        expires_in: exchange.expiresInSeconds,
-        scope: exchange.scopes.join(' '),
-      },
+/** @returns a refusal, or undefined where another policy is in force by now */
+async function once(deps: AnswerExchange, given: Once, audit: ExchangeAudit) {
+  const { policy, subject, asked, form, known } = given;
+  try {
+    return await give().catch(async (error: unknown) => {
+      const request = awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller);
+      if (!request) throw error;
+      return give(await approvalOf(deps, policy, request, form.justification));
     });
-  });
-  return recorded.catch((cause: unknown) => {
-    if (cause instanceof ExchangeRefused) throw cause;
-    throw problem('audit_unavailable', { retryAfterSeconds: 1, cause });
-  });
+  } catch (error) {
+    if (error instanceof ExchangeRefused) return error;
+    throw error;
+  }
+
+  async function give(approved?: Approved): Promise<Released | undefined> {
+    const allowed = approved ? { ...asked, scopes: approved.scopes, approved: approved.scopes } : asked;
+    const plan = planExchange({ ...deps, policy: policy.document }, subject, allowed, known.caller);
+    const decided: Decided = { ...given, caller: known.caller, asked: allowed, approved };
+    if (plan.decision.minter === 'provider') return releaseFromProvider(deps, decided, plan, audit);
+    const exchange = await mintToken(deps, subject, allowed, known.caller, plan);
+    return releaseMinted(deps, decided, exchange, audit);
+  }
+}
+
+/** @throws TokenRefused `wrong_kind` where the token is not of the type that the form says */
+async function subjectOf(
+  deps: AnswerExchange,
+  policy: StoredPolicy,
+  form: ExchangeForm,
+  presented: Presented,
+): Promise<Subject> {
+  const actorToken = actorTokenOf(form);
+  const subject = await deps.subjects.verifySubject(form.subject_token, presented);
+  const isIdToken = subject.principal.kind === 'id-token';
+  if (isIdToken !== (form.subject_token_type === ID_TOKEN)) throw new TokenRefused('wrong_kind');
+  if (actorToken === undefined) return subject;
+  return { ...subject, acting: await actingParty(deps.subjects, policy.document, actorToken, presented) };
+}
+
+function answerOf({ status, error, description, approval, loginNeeded }: Said) {
+  const acr = loginNeeded?.acrValues.join(' ') ?? '';
+  const login = {
+    ...(acr !== '' && { acr_values: acr }),
+    ...(loginNeeded?.maxAgeSeconds !== undefined && { max_age: loginNeeded.maxAgeSeconds }),
+  };
+  const listed = Object.entries({ error, ...login }).map(([name, value]) => `${name}="${value}"`);
+  return {
+    status,
+    ...(status === 401 && { headers: { 'www-authenticate': `Bearer realm="postern", ${listed.join(', ')}` } }),
+    body: {
+      error,
+      error_description: description,
+      ...(approval && {
+        approval_id: approval.id,
+        interval: approval.intervalSeconds,
+        expires_in: approval.expiresInSeconds,
+      }),
+      ...login,
+    },
+  };
 }

@@ -1,6 +1,6 @@
 import { route } from '@postern/http';
 import { problem } from '@postern/runtime';
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { z } from 'zod';
 import { decideApproval } from '../approvals/decide-approval.ts';
 import type { Schema } from '../db/schema.ts';
@@ -42,10 +42,13 @@ const listApprovals = ({ db, now }: ApprovalRoutes) =>
     query: z.strictObject({
       state: z.enum(states).default('pending'),
       workload: z.string().max(128).optional(),
+      audience: z.string().max(128).optional(),
+      scope: z.string().max(128).optional().describe('those that ask for it, among others'),
+      person: z.string().max(512).optional().describe('the `sub` of whom it is asked for'),
       after: z.uuid().optional().describe('the last id of the page before'),
     }),
     answers: { 200: z.strictObject({ approvals: z.array(approval), next: z.string().nullable() }) },
-    async handle({ principal: { tenant }, query: { state, workload, after } }, audit) {
+    async handle({ principal: { tenant }, query: { state, workload, audience, scope, person, after } }, audit) {
       const rows = await db
         .selectFrom('approvals')
         .selectAll()
@@ -53,6 +56,9 @@ const listApprovals = ({ db, now }: ApprovalRoutes) =>
         .where('state', '=', state)
         .$if(state === 'pending', (query) => query.where('expires_at', '>', now()))
         .$if(workload !== undefined, (query) => query.where('workload', '=', workload ?? ''))
+        .$if(audience !== undefined, (query) => query.where('audience', '=', audience ?? ''))
+        .$if(scope !== undefined, (query) => query.where(sql<boolean>`${scope ?? ''} = any(scopes)`))
+        .$if(person !== undefined, (query) => query.where('person_sub', '=', person ?? ''))
         // Ids are in the order of time.
         .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
         .orderBy('id')

@@ -1,5 +1,5 @@
 import { route } from '@postern/http';
-import type { RevocationSequence } from '@postern/issuer';
+import type { Issuer, RevocationSequence } from '@postern/issuer';
 import { revocationTarget, type Principal, type RevocationTarget } from '@postern/oidc';
 import { queryIn } from '@postern/postgres';
 import { problem } from '@postern/runtime';
@@ -12,7 +12,7 @@ import { revokeToken } from '../revocations/revoke-descendants.ts';
 export type CreateRevocation = {
   db: Kysely<Schema>;
   sequence: RevocationSequence;
-  issuer: { issuer: string };
+  issuer: Pick<Issuer, 'issuer' | 'replaceKey' | 'reload'>;
   now: () => Date;
 };
 
@@ -24,22 +24,23 @@ const MAX_AHEAD_SECONDS = 60;
 
 /**
  * What an administrator revokes (R14): one token with its descendants, or a person's tokens up to a time, of their own
- * tenant; an operator also a workload's, which acts for many. Sessions and grants are auth-manager's to end.
+ * tenant; an operator also a workload's, which acts for many, and a signing key of this service with all that it ever signed
+ * (R13). Sessions and grants are auth-manager's to end.
  */
 export const createRevocation = (deps: CreateRevocation) =>
   route({
     method: 'POST',
     path: '/v1/revocations',
     listener: 'api',
-    summary: 'Revoke a token, a person’s tokens or a workload’s',
+    summary: 'Revoke a token, a person’s tokens, a workload’s, or a signing key’s',
     scope: 'tokens:revoke',
     audit: 'token.revoked',
     body: z.strictObject({ target: revocationTarget }),
     answers: { 201: z.strictObject({ target: revocationTarget, tokens: z.int().nonnegative() }) },
-    problems: ['revocation_refused', 'token_not_found', 'operator_required'],
+    problems: ['revocation_refused', 'token_not_found', 'key_not_found', 'operator_required'],
     async handle({ principal, body: { target } }, audit) {
       assertOffered(deps, target, principal);
-      return deps.db.transaction().execute(async (tx) => {
+      const released = await deps.db.transaction().execute(async (tx) => {
         const tokens = await revoked(target);
         const resource = { type: target.kind, id: nameOf(target) };
         return audit.within(
@@ -53,24 +54,29 @@ export const createRevocation = (deps: CreateRevocation) =>
             if ((await tenantOf(tx, deps.issuer, what)) !== principal.tenant) throw problem('token_not_found');
             return revokeToken(tx, deps, what);
           }
+          if (what.kind === 'key' && !(await deps.issuer.replaceKey(queryIn(tx), what.keyId)))
+            throw problem('key_not_found');
           await deps.sequence.revoke(queryIn(tx), [what]);
           return 0;
         }
       });
+      if (target.kind === 'key') await deps.issuer.reload();
+      return released;
     },
   });
 
+const offered: readonly RevocationTarget['kind'][] = ['token', 'subject', 'client', 'key'];
+
 /** @throws Problem `revocation_refused` for what is not this service's to revoke, and for another tenant's person */
-function assertOffered({ now }: CreateRevocation, target: RevocationTarget, { tenant, roles }: Principal): void {
-  const offered = target.kind === 'token' || target.kind === 'subject' || target.kind === 'client';
-  if (!offered) throw problem('revocation_refused', { fields: [{ field: 'body.target.kind', rule: 'not_offered' }] });
-  if (target.kind === 'client' && !roles.has(OPERATOR)) throw problem('operator_required');
-  if (target.kind === 'subject' && target.tenant !== tenant) {
-    throw problem('revocation_refused', { fields: [{ field: 'body.target.tenant', rule: 'another_tenant' }] });
-  }
-  if ('before' in target && target.before > now().getTime() / 1000 + MAX_AHEAD_SECONDS) {
-    throw problem('revocation_refused', { fields: [{ field: 'body.target.before', rule: 'in_the_future' }] });
-  }
+function assertOffered(deps: CreateRevocation, target: RevocationTarget, { tenant, roles }: Principal): void {
+  const refuse = (field: string, rule: string) =>
+    problem('revocation_refused', { fields: [{ field: `body.target.${field}`, rule }] });
+  if (!offered.includes(target.kind)) throw refuse('kind', 'not_offered');
+  if ((target.kind === 'client' || target.kind === 'key') && !roles.has(OPERATOR)) throw problem('operator_required');
+  if (target.kind === 'key' && target.issuer !== deps.issuer.issuer) throw refuse('issuer', 'another_issuer');
+  if (target.kind === 'subject' && target.tenant !== tenant) throw refuse('tenant', 'another_tenant');
+  if ('before' in target && target.before > deps.now().getTime() / 1000 + MAX_AHEAD_SECONDS)
+    throw refuse('before', 'in_the_future');
 }
 
 function nameOf(target: RevocationTarget): string {
@@ -81,6 +87,8 @@ function nameOf(target: RevocationTarget): string {
       return target.sub;
     case 'client':
       return target.client;
+    case 'key':
+      return target.keyId;
     default:
       throw new TypeError(`${target.kind} is not revoked here`);
   }

@@ -1,22 +1,36 @@
+import type { PolicyDocument } from '@postern/policy';
 import { z } from 'zod';
+import type { Asked } from '../exchanges/plan-exchange.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
+import { targetOf } from '../exchanges/target-of.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
-const JWT = 'urn:ietf:params:oauth:token-type:jwt';
+export const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
+export const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 /** A parameter that came twice is an array here: its refusal says which rule it broke (RFC 6749 section 3.2). */
-const parameter = (most: number) => z.union([z.string().min(1).max(most), z.array(z.string().max(most)).max(16)]);
+const parameter = (most: number) =>
+  z.union([z.string().min(1).max(most), z.array(z.string().min(1).max(most)).max(16)]);
 
-/** The form of RFC 8693 section 2.1. Strict: `actor_token`, `resource` and whatever else is not offered is refused. */
+/** The form of RFC 8693 section 2.1. Strict: a parameter that is not offered is refused. A refresh token is no subject. */
 export const exchangeForm = z.strictObject({
   grant_type: z.string().max(256),
   subject_token: z.string().min(1).max(16_384),
-  subject_token_type: z.enum([ACCESS_TOKEN, JWT]),
+  subject_token_type: z.enum([ACCESS_TOKEN, JWT, ID_TOKEN]),
+  actor_token: z.string().min(1).max(16_384).optional(),
+  actor_token_type: z.enum([ACCESS_TOKEN, JWT]).optional(),
   requested_token_type: z.enum([ACCESS_TOKEN, JWT]).optional(),
-  audience: parameter(128),
+  audience: parameter(128).optional(),
+  /** RFC 8707. */
+  resource: parameter(512).optional(),
   scope: parameter(2_048).optional(),
   client_id: z.string().max(128).optional(),
+  /**
+   * For a grant and an audience outside Postern: DPoP proofs of the caller's key for the provider's token endpoint, the first for
+   * its refresh, the second for its exchange; what comes is bound to that key (R10). An extension.
+   */
+  provider_proof: z.union([z.string().min(1).max(4_096), z.array(z.string().min(1).max(4_096)).max(2)]).optional(),
   /** Why a scope that needs an approval is asked for: what the approver reads. An extension. */
   justification: z.string().min(1).max(1_024).optional(),
 });
@@ -25,10 +39,20 @@ export type ExchangeForm = z.output<typeof exchangeForm>;
 
 /**
  * Audience and scopes as the policy reads them.
- * @throws ExchangeRefused `several_audiences`, `several_values`
+ * @throws ExchangeRefused `several_audiences`, `several_values`, and what {@link targetOf} refuses
  */
-export function askedFor({ audience, scope = '' }: ExchangeForm): { audience: string; scopes: string[] } {
-  if (typeof audience !== 'string' || audience.includes(' ')) throw new ExchangeRefused('several_audiences');
+export function askedFor({ audience, resource, scope = '' }: ExchangeForm, policy: PolicyDocument): Asked {
   if (typeof scope !== 'string') throw new ExchangeRefused('several_values');
-  return { audience, scopes: scope.split(' ').filter((name) => name !== '') };
+  const scopes = scope.split(' ').filter((name) => name !== '');
+  const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
+  return { audience: targetOf(policy, { audience: list(audience), resource: list(resource), scopes }), scopes };
+}
+
+export const providerProofsOf = ({ provider_proof: proofs }: ExchangeForm): string[] =>
+  proofs === undefined ? [] : [proofs].flat();
+
+/** @throws ExchangeRefused `actor_incomplete` for one of the two without the other */
+export function actorTokenOf({ actor_token: token, actor_token_type: type }: ExchangeForm): string | undefined {
+  if ((token === undefined) !== (type === undefined)) throw new ExchangeRefused('actor_incomplete');
+  return token;
 }

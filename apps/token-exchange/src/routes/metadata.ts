@@ -1,3 +1,4 @@
+import type { PolicyDocument } from '@postern/policy';
 import type { Profile } from '@postern/profile';
 import type { PolicyStore } from '../policy/policy-store.ts';
 import { TOKEN_EXCHANGE } from './exchange-form.ts';
@@ -14,20 +15,46 @@ export type MetadataDeps = {
  * (RFC 8705 section 5).
  */
 export const metadata = ({ issuer, apiUrl, policies, profile }: MetadataDeps) => ({
-  token_endpoint: profile.certificateBoundTokens ? `${apiUrl}/token` : `${issuer.issuer}/token`,
-  revocation_endpoint: `${apiUrl}/revoke`,
-  mtls_endpoint_aliases: { token_endpoint: `${apiUrl}/token` },
+  token_endpoint: `${at(profile, issuer, apiUrl)}/token`,
+  revocation_endpoint: `${at(profile, issuer, apiUrl)}/revoke`,
+  introspection_endpoint: `${at(profile, issuer, apiUrl)}/introspect`,
+  mtls_endpoint_aliases: {
+    token_endpoint: `${apiUrl}/token`,
+    revocation_endpoint: `${apiUrl}/revoke`,
+    introspection_endpoint: `${apiUrl}/introspect`,
+  },
   grant_types_supported: [TOKEN_EXCHANGE],
   response_types_supported: [],
   ...methodsOf(profile),
+  ...acrOf(policies.held().document),
   scopes_supported: policies.held().document.scopes.map(({ name }) => name),
 });
 
-function methodsOf({ certificateBoundTokens, verifyAlgs }: Profile) {
-  if (certificateBoundTokens) return { token_endpoint_auth_methods_supported: ['tls_client_auth'] };
+const at = ({ certificateBoundTokens }: Profile, issuer: { issuer: string }, apiUrl: string) =>
+  certificateBoundTokens ? apiUrl : issuer.issuer;
+
+/** The classes of login that scopes of the policy ask for (RFC 9470 section 6). */
+function acrOf({ scopes }: PolicyDocument) {
+  const values = [...new Set(scopes.flatMap(({ acr = [] }) => acr))];
+  return values.length > 0 ? { acr_values_supported: values } : {};
+}
+
+/** HTTP Basic is for the low profile only. */
+function methodsOf({ certificateBoundTokens, senderBinding, verifyAlgs }: Profile) {
+  const methods = [
+    'tls_client_auth',
+    ...(certificateBoundTokens ? [] : ['private_key_jwt']),
+    ...(senderBinding === 'optional' ? ['client_secret_basic'] : []),
+  ];
+  const endpoints = ['token', 'revocation', 'introspection'] as const;
+  const assertions = !certificateBoundTokens;
   return {
-    token_endpoint_auth_methods_supported: ['tls_client_auth', 'private_key_jwt'],
-    token_endpoint_auth_signing_alg_values_supported: verifyAlgs,
-    dpop_signing_alg_values_supported: verifyAlgs,
+    ...Object.fromEntries(endpoints.map((name) => [`${name}_endpoint_auth_methods_supported`, methods])),
+    ...(assertions && {
+      ...Object.fromEntries(
+        endpoints.map((name) => [`${name}_endpoint_auth_signing_alg_values_supported`, verifyAlgs]),
+      ),
+      dpop_signing_alg_values_supported: verifyAlgs,
+    }),
   };
 }

@@ -1,10 +1,11 @@
 import { route } from '@postern/http';
 import type { TrustTable } from '@postern/oidc';
-import { evaluate, policyDocument, subjectKinds } from '@postern/policy';
+import { evaluate, policyDocument, subjectKinds, type Rule } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
+import { ExchangeRefused } from '../exchanges/refusal.ts';
 import { assertSeen, insertPolicy, type PolicyStore } from '../policy/policy-store.ts';
 import { mistakenWorkloads } from '../policy/same-workloads.ts';
 
@@ -87,7 +88,12 @@ const request = z.strictObject({
   audience: name,
   scopes: z.array(name).max(64),
   ceiling: z.array(name).max(256).optional(),
+  login: z.strictObject({ acr: name.optional(), ageSeconds: z.int().nonnegative().optional() }).optional(),
 });
+
+/** The same words as the token endpoint uses. */
+const becauseOf = (rule: Rule | undefined): string =>
+  rule === undefined ? 'The permission allows it' : new ExchangeRefused(rule).answer.description;
 
 /** Asks the policy without minting: which rule decides, and why. */
 const evaluatePolicy = ({ policies }: PolicyRoutes) =>
@@ -103,26 +109,32 @@ const evaluatePolicy = ({ policies }: PolicyRoutes) =>
       200: z.strictObject({
         version: z.string(),
         granted: z.array(z.string()),
-        refused: z.array(z.strictObject({ scope: z.string(), rule: z.string() })),
+        refused: z.array(z.strictObject({ scope: z.string(), rule: z.string(), because: z.string() })),
         denied: z.string().nullable(),
         decidedBy: z.string(),
+        /** Why, in words. */
+        because: z.string(),
+        loginNeeded: z.strictObject({ acrValues: z.array(z.string()), maxAgeSeconds: z.int().optional() }).nullable(),
         longestLifeSeconds: z.int().nonnegative(),
         minter: z.enum(['postern', 'provider']).nullable(),
       }),
     },
-    async handle({ body: { scopes, roles, ceiling, ...asked } }, audit) {
+    async handle({ body: { scopes, roles, ceiling, login, ...asked } }, audit) {
       const { document } = await policies.current();
-      const { policyVersion, granted, refused, denied, ...rest } = evaluate(document, {
+      const { policyVersion, granted, refused, denied, loginNeeded, ...rest } = evaluate(document, {
         ...asked,
         roles: new Set(roles),
         requestedScopes: scopes,
         ...(ceiling && { ceiling: new Set(ceiling) }),
+        ...(login && { login }),
       });
       const body = {
         ...rest,
         version: policyVersion,
         granted: [...granted],
-        refused: [...refused],
+        refused: refused.map((one) => ({ ...one, because: becauseOf(one.rule) })),
+        because: becauseOf(denied ?? refused[0]?.rule),
+        loginNeeded: loginNeeded ? { ...loginNeeded, acrValues: [...loginNeeded.acrValues] } : null,
         denied: denied ?? null,
       };
       const what = { resource: { type: 'policy', id: policyVersion }, details: { rule: rest.decidedBy } };

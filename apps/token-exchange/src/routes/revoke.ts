@@ -1,4 +1,4 @@
-import { noContent, route } from '@postern/http';
+import { noContent, route, type Released, type RouteAudit } from '@postern/http';
 import type { Introspection, RevocationSequence } from '@postern/issuer';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
@@ -41,15 +41,22 @@ export const revoke = (deps: RevokeDeps) =>
     }),
     answers: { 200: noContent },
     problems: ['unauthorized_client', 'revocation_unavailable'],
-    async handle({ workload, body: { token } }, audit) {
-      const principal = await deps.introspection.living(token);
-      if (principal === null) return audit.released({ details: { tokens: 0 } }, { status: 200 });
-      const { issuer, tokenId, tenant, clientId } = principal;
-      if (clientId !== clientOf((await deps.policies.current()).document, workload))
-        throw problem('unauthorized_client');
-      return deps.db.transaction().execute(async (tx) => {
-        const tokens = await revokeToken(tx, deps, { issuer, tokenId });
-        return audit.within(tx, { tenant, details: { tokenId, tokens, cause: 'client' } }, { status: 200 });
-      });
-    },
+    handle: ({ workload, body: { token } }, audit) => giveBack(deps, workload, token, audit),
   });
+
+/** @throws Problem `unauthorized_client` for another client's token */
+export async function giveBack(
+  deps: RevokeDeps,
+  workload: string,
+  token: string,
+  audit: RouteAudit<'token.revoked', { 200: typeof noContent }>,
+): Promise<Released> {
+  const principal = await deps.introspection.living(token);
+  if (principal === null) return audit.released({ details: { tokens: 0 } }, { status: 200 });
+  const { issuer, tokenId, tenant, clientId } = principal;
+  if (clientId !== clientOf((await deps.policies.current()).document, workload)) throw problem('unauthorized_client');
+  return deps.db.transaction().execute(async (tx) => {
+    const tokens = await revokeToken(tx, deps, { issuer, tokenId });
+    return audit.within(tx, { tenant, details: { tokenId, tokens, cause: 'client' } }, { status: 200 });
+  });
+}

@@ -1,9 +1,10 @@
 import { route } from '@postern/http';
 import type { PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
-import type { Caller } from '../exchanges/exchange-token.ts';
+import type { Caller } from '../exchanges/plan-exchange.ts';
+import { clientOf } from '../exchanges/client-of.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
-import { answerExchange, exchangeAnswers, type AnswerExchange } from './answer-exchange.ts';
+import { answerExchange, exchangeAnswers, preferHeader, preferred, type AnswerExchange } from './answer-exchange.ts';
 import { exchangeForm, TOKEN_EXCHANGE } from './exchange-form.ts';
 
 /**
@@ -21,19 +22,22 @@ export const token = (deps: AnswerExchange & { workloads: readonly string[] }) =
     audit: 'token.exchanged',
     consumes: 'form',
     errors: 'oauth',
-    bodyLimit: 32_768,
+    bodyLimit: 65_536,
+    headers: preferHeader,
     body: exchangeForm,
     answers: exchangeAnswers,
-    problems: ['unsupported_grant_type', 'keys_unavailable', 'revocation_unavailable'],
-    handle({ workload, body, request }, audit) {
+    problems: ['unsupported_grant_type', 'keys_unavailable', 'revocation_unavailable', 'provider_unavailable'],
+    handle({ workload, headers, body, request }, audit) {
       if (body.grant_type !== TOKEN_EXCHANGE) throw problem('unsupported_grant_type');
       const thumbprint = request.certificateThumbprint ?? '';
       const caller: Caller = { workload, binding: { kind: 'certificate', thumbprint } };
       const authenticate = () => {
-        assertKnown(deps.policies.held().document, body.client_id, workload);
-        return { caller, presented: { workload, certificateThumbprint: thumbprint } };
+        const { document } = deps.policies.held();
+        assertKnown(document, body.client_id, workload);
+        const presented = { workload, client: clientOf(document, workload), certificateThumbprint: thumbprint };
+        return { caller, presented };
       };
-      return answerExchange(deps, body, caller, authenticate, audit);
+      return answerExchange(deps, body, caller, authenticate, audit, preferred(headers));
     },
   });
 

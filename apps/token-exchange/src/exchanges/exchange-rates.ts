@@ -1,0 +1,34 @@
+import { createRateLimits } from '@postern/http';
+import type { Principal } from '@postern/oidc';
+
+export type ExchangeRates = {
+  /** Counts one exchange of the workload, the subject and its tenant. @throws Problem `too_many_requests` */
+  consume(workload: string, subject: Principal): Promise<void>;
+};
+
+/** How many times what one subject may, a client and a tenant may. */
+const CLIENT_TIMES = 20;
+const TENANT_TIMES = 100;
+
+/**
+ * Exchanges a minute in this replica: a hint against loops and floods, never a lockout (R16).
+ * @param perMinute of one person, or of one workload that speaks for itself
+ */
+export function openExchangeRates(perMinute: number): ExchangeRates {
+  const window = (points: number) => {
+    const { consume } = createRateLimits({
+      profile: { rateTiersPerMinute: { auth: points, sensitive: points, standard: points, relaxed: points } },
+    });
+    return (key: string) => consume('standard', key);
+  };
+  const subjects = window(perMinute);
+  const clients = window(perMinute * CLIENT_TIMES);
+  const tenants = window(perMinute * TENANT_TIMES);
+  return {
+    async consume(workload, { tenant, person, clientId }) {
+      await subjects(JSON.stringify([tenant, person?.issuer ?? null, person?.sub ?? clientId]));
+      await clients(workload);
+      await tenants(tenant);
+    },
+  };
+}

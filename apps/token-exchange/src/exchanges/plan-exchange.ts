@@ -1,0 +1,98 @@
+import type { Issuer } from '@postern/issuer';
+import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
+import { evaluate, type Decision, type PolicyDocument } from '@postern/policy';
+import { actorsAfter, assertMayAct } from './actor-chain.ts';
+import type { ActingParty } from './acting-party.ts';
+import { audiencesOf, ceilingOf } from './ceiling.ts';
+import { clientOf } from './client-of.ts';
+import { ExchangeRefused } from './refusal.ts';
+
+export type PlanExchange = {
+  policy: PolicyDocument;
+  issuers: readonly IssuerEntry[];
+  issuer: Issuer;
+  now: () => Date;
+};
+
+/** The workload that asks, as its certificate or its assertion shows it; the minted token is bound to what it holds. */
+export type Caller = { workload: string; binding: Binding };
+export type Asked = {
+  audience: string;
+  scopes: readonly string[];
+  /** Those of the scopes that were approved for this request (R19). */
+  approved?: readonly string[];
+};
+export type Subject = { principal: Principal; heldBy: HeldBy; acting?: ActingParty };
+
+/** What may be given: decided, and not given yet. */
+export type Plan = {
+  /** The OAuth client that the caller is. */
+  client: string;
+  actors: readonly string[];
+  decision: Decision;
+  lifetimeSeconds: number;
+};
+
+/**
+ * Decides what the caller may have for a verified subject: policy ∩ ceiling, one audience, no longer than the subject, the
+ * actor and the policy allow, with everyone who acts named.
+ * @throws ExchangeRefused
+ */
+export function planExchange(deps: PlanExchange, subject: Subject, asked: Asked, { workload }: Caller): Plan {
+  const { principal, acting } = subject;
+  const client = clientOf(deps.policy, workload);
+  assertMayAct(principal, { workload, client }, acting);
+  const actors = actorsAfter(principal, { workload, client }, acting);
+  const decision = decide(deps, principal, asked, workload);
+  const ends = Math.min(principal.expiresAt.getTime(), acting?.expiresAt.getTime() ?? Infinity);
+  const lifetimeSeconds = Math.min(decision.longestLifeSeconds, Math.floor((ends - deps.now().getTime()) / 1000));
+  if (lifetimeSeconds < 1) throw new ExchangeRefused('no_life_left');
+  return { client, actors, decision, lifetimeSeconds };
+}
+
+/** @throws ExchangeRefused with the rule that decided */
+function decide(
+  { policy, issuers, now }: PlanExchange,
+  principal: Principal,
+  asked: Asked,
+  workload: string,
+): Decision {
+  const entry = issuers.find(({ issuer }) => issuer === principal.issuer);
+  if (!entry) throw new TypeError('a verified subject comes from an issuer of the table');
+  const ceiling = ceilingOf(principal, entry);
+  const decision = evaluate(policy, {
+    tenant: principal.tenant,
+    person: principal.person,
+    roles: principal.roles,
+    workload,
+    subjectClient: principal.clientId,
+    subjectKind: principal.kind,
+    audience: asked.audience,
+    requestedScopes: asked.scopes,
+    login: loginOf(principal, now()),
+    ...(ceiling && { ceiling }),
+    ...(asked.approved && { approved: new Set(asked.approved) }),
+  });
+  const refusal = refusalOf(decision);
+  if (refusal) throw refusal;
+  if (audiencesOf(principal)?.includes(asked.audience) === false) throw new ExchangeRefused('grant_audience');
+  return decision;
+}
+
+/** Nobody is asked to approve, or to log in again, for what would be refused all the same. */
+function refusalOf({ denied, refused, loginNeeded }: Decision): ExchangeRefused | undefined {
+  const rank = ({ rule }: Decision['refused'][number]) =>
+    rule === 'approval_needed' ? 2 : rule === 'login_too_weak' || rule === 'login_too_old' ? 1 : 0;
+  const [first] = refused.toSorted((a, b) => rank(a) - rank(b));
+  const rule = denied ?? first?.rule;
+  if (!rule) return undefined;
+  const scopes = refused.map(({ scope }) => scope);
+  return new ExchangeRefused(rule, scopes, undefined, loginNeeded);
+}
+
+function loginOf({ claims: { acr, auth_time: at } }: Principal, now: Date) {
+  return {
+    ...(typeof acr === 'string' && { acr }),
+    ...(typeof at === 'number' && { ageSeconds: Math.max(0, Math.floor(now.getTime() / 1000) - at) }),
+  };
+}

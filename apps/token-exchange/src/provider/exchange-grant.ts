@@ -1,0 +1,67 @@
+import type { Principal } from '@postern/oidc';
+import { problem, Secret } from '@postern/runtime';
+import { request, type Dispatcher } from 'undici';
+import { z } from 'zod';
+import { ExchangeRefused, type Reason } from '../exchanges/refusal.ts';
+import type { AskedOfProvider } from './provider-exchange.ts';
+
+/** auth-manager's internal route: it holds the grant's tokens, and only their client may exchange them (R10). */
+export type ExchangeGrant = (grant: Principal, asked: AskedOfProvider) => Promise<Secret>;
+
+const granted = z.looseObject({ access_token: z.string().min(1).max(16_384) });
+const refused = z.looseObject({ code: z.string().max(64) });
+const TIMEOUT_MS = 15_000;
+const MAX_ANSWER_BYTES = 65_536;
+
+/** @param url origin of auth-manager's api listener; @param dispatcher mutual TLS with this service's certificate */
+export const exchangeGrantAt =
+  ({ url, dispatcher }: { url: string; dispatcher: Dispatcher }): ExchangeGrant =>
+  async ({ token }, { id, audience, scopes, proofs: [refresh, exchange] }) => {
+    const body = {
+      grant_token: token.reveal(),
+      exchange_id: id,
+      audience: [audience],
+      scope: scopes,
+      ...(refresh !== undefined && { dpop: refresh }),
+      ...(exchange !== undefined && { exchange_dpop: exchange }),
+    };
+    const answer = await request(`${url}/v1/grants/provider-exchange`, {
+      method: 'POST',
+      dispatcher,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    }).catch((cause: unknown) => {
+      throw problem('provider_unavailable', { retryAfterSeconds: 5, cause });
+    });
+    const text = await answer.body.text();
+    const parsed: unknown = text.length <= MAX_ANSWER_BYTES ? parsedJson(text) : undefined;
+    if (answer.statusCode === 200) {
+      const read = granted.safeParse(parsed);
+      if (read.success) return new Secret(read.data.access_token);
+    }
+    const code = refused.safeParse(parsed).data?.code;
+    const reason = code === undefined ? undefined : reasons[code];
+    if (reason) throw new ExchangeRefused(reason, scopes);
+    throw problem('provider_unavailable', { retryAfterSeconds: 5 });
+  };
+
+/** auth-manager's codes, as this endpoint says them. */
+const reasons: Readonly<Record<string, Reason>> = {
+  exceeds_grant: 'above_ceiling',
+  proof_required: 'proof_needed',
+  invalid_input: 'proof_needed',
+  provider_refused: 'provider_denied',
+  grant_token_refused: 'revoked',
+  grant_not_found: 'revoked',
+  grant_ended: 'revoked',
+  reauthorization_required: 'reauthorization',
+};
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
