@@ -8,13 +8,16 @@ export type PosternErrorDetails = {
   /** The fields that were refused, of a 400. */
   fields?: unknown;
   retryAfterSeconds?: number;
+  /** Of `approval_pending`: what waits for a person, and how long it may. */
+  approvalId?: string;
+  expiresInSeconds?: number;
   requestId?: string;
 };
 
 /**
  * The one error of this package. `code` is stable: that of the service's problem document (`record_not_found`), the
  * OAuth error (`invalid_grant`), or one of our own: `unreachable`, `timed_out`, `aborted`, `unexpected_answer`,
- * `answer_too_large`, `not_configured`, `receipt_refused`.
+ * `answer_too_large`, `not_configured`, `receipt_refused`; of `ensureScope` those of `scopeErrorCodes`.
  *
  * It never holds a token, a secret's value, or anything else that was sent.
  */
@@ -26,6 +29,8 @@ export class PosternError extends Error {
   readonly requiredScopes?: string[];
   readonly fields?: unknown;
   readonly retryAfterSeconds?: number;
+  readonly approvalId?: string;
+  readonly expiresInSeconds?: number;
   readonly requestId?: string;
 
   constructor(service: string, code: string, details: PosternErrorDetails = {}) {

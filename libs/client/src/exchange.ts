@@ -3,6 +3,7 @@ import { type Identities } from './identities.ts';
 import { type CallOptions } from './options.ts';
 import { sendForJson } from './send.ts';
 import { createTokenCache, type ExchangedToken } from './token-cache.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export type ExchangeRequest = CallOptions & {
   /** The token that says for whom; it must be bound to this caller's certificate or name this workload in `aud` (R8). */
@@ -60,6 +61,7 @@ export function createExchange({ identities, tokenExchange, timeoutMs, renewBefo
     const token = await untilAborted(
       cache.get({ ...asked, thumbprint }, () => exchangeNow(shared)),
       signal,
+      'token-exchange',
     );
     identities.forToken(token.accessToken);
     return token;
@@ -78,23 +80,4 @@ function readToken(answer: unknown, asked: readonly string[], now: Date): Exchan
     scopes: typeof scope === 'string' ? scope.split(' ').filter((name) => name !== '') : [...asked],
     expiresAt: new Date(now.getTime() + expiresIn * 1000),
   };
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  const { promise: aborted, reject } = deferred();
-  const stop = () => reject(new PosternError('token-exchange', 'aborted'));
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop);
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
-
-function deferred(): { promise: Promise<never>; reject: (error: Error) => void } {
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<never>((_resolve, fail) => (reject = fail));
-  return { promise, reject };
 }

@@ -49,3 +49,19 @@ export { type ExchangedToken } from './token-cache.ts';
 export { ExportRefused, verifyExport, type VerifiedExport } from './verify-export.ts';
 export { type SealedFor, type Transit, type TransitItem, type TransitResult } from './transit.ts';
 export { verifyReceipt, type EventReceipt, type LoggedEvent, type VerifiedReceipt } from './verify-receipt.ts';
+export {
+  fromEnvironment,
+  fromKeycloak,
+  fromPostern,
+  type EnvironmentOptions,
+  type KeycloakOptions,
+  type PosternScopesOptions,
+} from './scopes/from-environment.ts';
+export { type OnApprovalPending, type PendingApproval } from './scopes/await-approval.ts';
+export { scopesNamedBy, scopesOfChallenge } from './scopes/named-scopes.ts';
+export { type EnsureOptions, type Scopes } from './scopes/open-scopes.ts';
+export { scopeErrorCodes, type ScopeErrorCode } from './scopes/scope-errors.ts';
+export { type FetchOptions } from './scopes/scope-fetch.ts';
+export { type Environment } from './scopes/settings.ts';
+export { traceTo, type Trace, type TraceEntry } from './scopes/trace.ts';
+export { tlsFromFiles } from './tls-from-files.ts';

@@ -1,0 +1,159 @@
+import { PosternError } from '../errors.ts';
+import { untilAborted } from '../until-aborted.ts';
+import { awaitApproval, type OnApprovalPending } from './await-approval.ts';
+import { createHeldTokens } from './held-tokens.ts';
+import { createScopeFetch, type FetchOptions } from './scope-fetch.ts';
+import type { GrantedToken, TokenEndpoint } from './token-endpoint.ts';
+
+export type EnsureOptions = {
+  /** Whom the token is for; the configured one unless given. */
+  audience?: string;
+  /** What an approver is told, where one is needed. */
+  justification?: string;
+  /** With it, `ensureScope` waits for an approval, telling each poll; without it, it rejects with `approval_pending`. */
+  onApprovalPending?: OnApprovalPending;
+  /** Ends this caller's wait; an exchange that others wait for goes on. */
+  signal?: AbortSignal;
+  /** Longest wait for one answer, in milliseconds. */
+  timeoutMs?: number;
+};
+
+/** Tokens of the least scope, at the moment it is needed: the same straight to Keycloak and through Postern. */
+export type Scopes = {
+  /**
+   * A token that has the scope, or all of several (a list, or one string with spaces): the caller's own where it has them, else an exchanged one,
+   * kept until shortly before it expires. Its signature, issuer, audience and scopes were checked. The caller's own token is never replaced.
+   * @throws PosternError with a code of `scopeErrorCodes`
+   */
+  ensureScope(scope: string | readonly string[], options?: EnsureOptions): Promise<string>;
+  /**
+   * A `fetch` for one origin that brings a token, and a wider one where the answer says which scope is lacking (RFC 6750, or a tool error of MCP or Llama
+   * Stack): at most two steps up a request.
+   */
+  fetchFor(origin: string | URL, options?: FetchOptions): typeof fetch;
+  /** Closes connections. */
+  close(): Promise<void>;
+};
+
+export type ScopesOptions = {
+  /** The caller's own token, or what gives it: asked at each use, so that a renewed one is used. */
+  token: string | (() => string);
+  /** The audience unless a call names another. */
+  audience?: string | undefined;
+  timeoutMs?: number | undefined;
+  /** A token is renewed when less than this is left of its life, in seconds; 30 unless given. */
+  renewBeforeSeconds?: number | undefined;
+};
+
+const TIMEOUT_MS = 10_000;
+const RENEW_BEFORE_SECONDS = 30;
+
+/** @internal Both ways have this one behaviour; they differ in the endpoint. */
+export function openScopes(
+  endpoint: TokenEndpoint,
+  { token, audience: usual, timeoutMs = TIMEOUT_MS, renewBeforeSeconds = RENEW_BEFORE_SECONDS }: ScopesOptions,
+  nowMs: () => number,
+): Scopes {
+  const held = createHeldTokens();
+  const underWay = new Map<string, Promise<string>>();
+  const own = typeof token === 'string' ? () => token : token;
+  const renewBeforeMs = renewBeforeSeconds * 1000;
+
+  /** The caller's own token, where it is verified to be enough: what it merely says about itself counts for nothing. */
+  async function ownToken(
+    subject: string,
+    scopes: readonly string[],
+    audience: string | undefined,
+  ): Promise<GrantedToken | null> {
+    if (!endpoint.ownTokenServes) return null;
+    const verified = await endpoint.verify(subject).catch((error: unknown) => {
+      if (error instanceof PosternError && error.code === 'token_refused') return null;
+      throw error;
+    });
+    if (verified === null || !scopes.every((scope) => verified.scopes.includes(scope))) return null;
+    if (audience !== undefined && !verified.audiences.includes(audience)) return null;
+    const left = verified.expiresAt.getTime() - nowMs();
+    return left > renewBeforeMs ? { accessToken: subject, expiresInSeconds: left / 1000 } : null;
+  }
+
+  async function exchanged(
+    subjectToken: string,
+    scopes: readonly string[],
+    audience: string | undefined,
+    options: EnsureOptions,
+  ): Promise<GrantedToken> {
+    const { justification } = options;
+    const signal = AbortSignal.timeout(options.timeoutMs ?? timeoutMs);
+    const granted = await endpoint.exchange({ subjectToken, audience, scopes, justification, signal });
+    const { scopes: has, audiences, expiresAt } = await endpoint.verify(granted.accessToken);
+    const lacking = scopes.filter((scope) => !has.includes(scope));
+    if (lacking.length > 0) {
+      const detail = 'Token exchange gave a token without a scope that was asked for';
+      throw new PosternError(endpoint.service, 'scope_denied', { requiredScopes: lacking, detail });
+    }
+    if (audience !== undefined && !audiences.includes(audience)) {
+      throw new PosternError(endpoint.service, 'token_refused', { detail: 'it is for another audience' });
+    }
+    const seconds = (expiresAt.getTime() - nowMs()) / 1000;
+    return { ...granted, expiresInSeconds: Math.min(granted.expiresInSeconds, seconds) };
+  }
+
+  async function obtain(name: string, subject: string, binding: string, options: EnsureOptions): Promise<string> {
+    const audience = options.audience ?? usual;
+    const scopes = name.split(' ');
+    const { accessToken, expiresInSeconds } =
+      (await ownToken(subject, scopes, audience)) ?? (await exchanged(subject, scopes, audience, options));
+    const life = expiresInSeconds * 1000;
+    // A token that lives shorter than the margin is held for half its life.
+    const renewAt = nowMs() + Math.max(life - renewBeforeMs, life / 2);
+    held.hold(audience ?? '', name, { promise: Promise.resolve(accessToken), subject, binding, renewAt });
+    return accessToken;
+  }
+
+  /** One exchange is under way for the same subject, audience, scopes and binding. */
+  function obtainOnce(name: string, options: EnsureOptions): Promise<string> {
+    const [subject, binding] = [own(), endpoint.binding()];
+    const key = JSON.stringify([options.audience ?? usual ?? null, name, binding, subject]);
+    const waiting = underWay.get(key) ?? obtain(name, subject, binding, options).finally(() => underWay.delete(key));
+    underWay.set(key, waiting);
+    return waiting;
+  }
+
+  function ensureScope(scope: string | readonly string[], options: EnsureOptions = {}): Promise<string> {
+    // A single scope is its own canonical set, so what is held is found by the caller's very strings.
+    const asked = typeof scope === 'string' ? scope : canonical(scope);
+    const found = held.find(options.audience ?? usual ?? '', asked, own(), endpoint.binding(), nowMs());
+    if (found) return found.promise;
+    return untilAborted(widely(canonical([asked]), options), options.signal, endpoint.service);
+  }
+
+  async function widely(name: string, options: EnsureOptions): Promise<string> {
+    if (name === '') throw new PosternError(endpoint.service, 'scope_denied', { detail: 'no scope was asked for' });
+    const audience = options.audience ?? usual;
+    const found = held.find(audience ?? '', name, own(), endpoint.binding(), nowMs());
+    if (found) return found.promise;
+    const { onApprovalPending: onPending, signal } = options;
+    const exchange = () => obtainOnce(name, options);
+    return onPending === undefined ? exchange() : awaitApproval(exchange, { audience, onPending, signal });
+  }
+
+  return {
+    ensureScope,
+    fetchFor: (origin, options) =>
+      createScopeFetch(
+        {
+          own,
+          ensureScope,
+          forget: (scopes, audience) => held.forget(audience ?? usual ?? '', canonical(scopes)),
+          send: endpoint.send,
+        },
+        new URL(origin).origin,
+        options,
+      ),
+    close: () => endpoint.close(),
+  };
+}
+
+/** A set of scopes as one string: sorted, each once. */
+const canonical = (scopes: readonly string[]): string =>
+  [...new Set(scopes.flatMap((scope) => scope.split(' ')).filter(Boolean))].toSorted().join(' ');

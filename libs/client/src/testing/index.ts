@@ -1,0 +1,7 @@
+export {
+  startLocalPostern,
+  type LocalApproval,
+  type LocalDecision,
+  type LocalPostern,
+  type LocalPosternOptions,
+} from './local-postern.ts';
