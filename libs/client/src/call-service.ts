@@ -34,6 +34,7 @@ type Calling = {
   identities: Identities;
   exchange: Exchange;
   timeoutMs: number;
+  trace: () => Record<string, string>;
 };
 
 export function createCallService(calling: Calling): CallService {
@@ -41,7 +42,14 @@ export function createCallService(calling: Calling): CallService {
   return async (wanted, as) => jsonOf(await call(wanted, as));
 }
 
-export function createCallForAnswer({ audience, origin, identities, exchange, timeoutMs }: Calling): CallForAnswer {
+export function createCallForAnswer({
+  audience,
+  origin,
+  identities,
+  exchange,
+  timeoutMs,
+  trace,
+}: Calling): CallForAnswer {
   return async ({ method, path, query = {}, body, headers, scopes }, as) => {
     const wait = { ...(as.signal ? { signal: as.signal } : {}), timeoutMs: as.timeoutMs ?? timeoutMs };
     const token = 'token' in as ? as.token : (await exchange({ ...as, ...wait, audience, scopes })).accessToken;
@@ -54,7 +62,11 @@ export function createCallForAnswer({ audience, origin, identities, exchange, ti
       url,
       method,
       token,
-      headers: { ...(body === undefined || bytes ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...(body === undefined || bytes ? {} : { 'content-type': 'application/json' }),
+        ...trace(),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: bytes ? body : JSON.stringify(body) }),
       repeatable: method === 'GET' || method === 'HEAD',
       ...wait,
@@ -63,13 +75,20 @@ export function createCallForAnswer({ audience, origin, identities, exchange, ti
 }
 
 /** The whole may take as long as it likes: `timeoutMs` bounds the exchange only. */
-export function createCallStream({ audience, origin, identities, exchange, timeoutMs }: Calling): CallStream {
+export function createCallStream({ audience, origin, identities, exchange, timeoutMs, trace }: Calling): CallStream {
   return async ({ path, headers, body, scopes }, as) => {
     const { signal } = as;
     const wait = { ...(signal ? { signal } : {}), timeoutMs: as.timeoutMs ?? timeoutMs };
     const token = 'token' in as ? as.token : (await exchange({ ...as, ...wait, audience, scopes })).accessToken;
     const url = new URL(path, origin());
-    return sendStream(identities.forToken(token), { service: audience, url, headers, token, body, signal });
+    return sendStream(identities.forToken(token), {
+      service: audience,
+      url,
+      headers: { ...trace(), ...headers },
+      token,
+      body,
+      signal,
+    });
   };
 }
 

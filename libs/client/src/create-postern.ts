@@ -1,16 +1,20 @@
 import { createCallForAnswer, createCallService, createCallStream, originOf } from './call-service.ts';
+import { type Approvals, createApprovals } from './approvals.ts';
 import { type Audit, createAudit } from './audit.ts';
 import { ensureScope } from './ensure-scope.ts';
 import { refusal } from './errors.ts';
 import { createExchange, type Exchange, type ExchangeRequest } from './exchange.ts';
+import { createExchanges, type Exchanges } from './exchanges.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { openIdentities } from './identities.ts';
+import { createJobs, type Jobs } from './jobs.ts';
 import { createLocalEnvelope, type LocalEnvelope } from './local-envelope.ts';
 import { createMacs, type Macs } from './macs.ts';
 import { type Audience, type CallOptions, type PosternOptions } from './options.ts';
 import { createRecords, type Records } from './records.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
 import { type Answer, type Outgoing, send } from './send.ts';
+import { traceHeader } from './traceparent.ts';
 import { createTransit, type Transit } from './transit.ts';
 
 export type RawRequest = CallOptions & Pick<Outgoing, 'method' | 'headers' | 'token' | 'body'>;
@@ -28,6 +32,12 @@ export type Postern = {
   localEnvelope: LocalEnvelope;
   macs: Macs;
   audit: Audit;
+  /** What waits for a person at token-exchange. */
+  approvals: Approvals;
+  /** Where a minted token came from. */
+  exchanges: Exchanges;
+  /** Background jobs of any service. */
+  jobs: Jobs;
   /** Any request over this caller's certificate; the answer is given back whatever its status. */
   fetch(url: string | URL, request: RawRequest): Promise<Answer>;
   /** Closes every connection once its answer is in. */
@@ -45,23 +55,42 @@ export function createPostern({
   renewBeforeSeconds = 30,
   connections = 16,
   dataKeys: { ttlMs = 300_000, most = 1_000 } = {},
+  traceparent,
   now = () => new Date(),
 }: PosternOptions): Postern {
   const identities = openIdentities({ tls, connections, now });
   const tokenExchange = originOf('token-exchange', urls.tokenExchange);
-  const exchange = createExchange({ identities, tokenExchange, timeoutMs, renewBeforeSeconds, now });
+  const trace = () => traceHeader(traceparent);
+  const exchange = createExchange({ identities, tokenExchange, timeoutMs, renewBeforeSeconds, trace, now });
   const calling = (audience: Audience, url: string | undefined) => ({
     audience,
     origin: originOf(audience, url),
     identities,
     exchange,
     timeoutMs,
+    trace,
   });
   const calls = (audience: Audience, url: string | undefined) => createCallService(calling(audience, url));
 
+  const origins: Record<Audience, string | undefined> = {
+    'token-exchange': urls.tokenExchange,
+    'crypto-store': urls.cryptoStore,
+    'auth-manager': urls.authManager,
+    'key-proxy': urls.keyProxy,
+    'audit-sink': urls.auditSink,
+  };
+
   async function getLogText(path: string, options: CallOptions): Promise<string> {
     const url = new URL(path, originOf('audit-sink', urls.auditSink)());
-    const sent = { service: 'audit-sink', url, method: 'GET', repeatable: true, timeoutMs, ...options } as const;
+    const sent = {
+      service: 'audit-sink',
+      url,
+      method: 'GET',
+      headers: trace(),
+      repeatable: true,
+      timeoutMs,
+      ...options,
+    } as const;
     const { status, headers, body } = await send(identities.current(), sent);
     if (status !== 200) throw refusal('audit-sink', status, headers, undefined);
     return body;
@@ -79,6 +108,9 @@ export function createPostern({
     transit: createTransit(cryptoStore, createCallStream(calling('crypto-store', urls.cryptoStore))),
     localEnvelope,
     macs: createMacs(cryptoStore),
+    approvals: createApprovals(calls('token-exchange', urls.tokenExchange)),
+    exchanges: createExchanges(calls('token-exchange', urls.tokenExchange)),
+    jobs: createJobs((audience) => calls(audience, origins[audience])),
     audit: createAudit(calls('audit-sink', urls.auditSink), getLogText),
     async fetch(url, request) {
       const target = new URL(url);
@@ -87,6 +119,7 @@ export function createPostern({
         service: target.host,
         timeoutMs,
         ...request,
+        headers: { ...trace(), ...request.headers },
         url: target,
         repeatable: request.method === 'GET',
       });

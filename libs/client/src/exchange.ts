@@ -24,6 +24,7 @@ type Deps = {
   tokenExchange: () => URL;
   timeoutMs: number;
   renewBeforeSeconds: number;
+  trace: () => Record<string, string>;
   now: () => Date;
 };
 
@@ -32,7 +33,14 @@ type Deps = {
  * time for the same (subject, audience, scope set, certificate), and its token is kept until shortly before it expires.
  * A caller's `signal` ends that caller's wait, not the exchange that others share.
  */
-export function createExchange({ identities, tokenExchange, timeoutMs, renewBeforeSeconds, now }: Deps): Exchange {
+export function createExchange({
+  identities,
+  tokenExchange,
+  timeoutMs,
+  renewBeforeSeconds,
+  trace,
+  now,
+}: Deps): Exchange {
   const cache = createTokenCache({ renewBeforeSeconds, now });
 
   async function exchangeNow(asked: ExchangeRequest): Promise<ExchangedToken> {
@@ -47,7 +55,7 @@ export function createExchange({ identities, tokenExchange, timeoutMs, renewBefo
       service: 'token-exchange',
       url: new URL('/token', tokenExchange()),
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...trace() },
       body: form.toString(),
       repeatable: true,
       timeoutMs: asked.timeoutMs ?? timeoutMs,

@@ -1,3 +1,4 @@
+export { type Approval, type ApprovalQuery, type Approvals, type ApprovalState, type Decision } from './approvals.ts';
 export { type Audit, type EventPage, type EventQuery } from './audit.ts';
 export { createPostern, type Postern, type RawRequest } from './create-postern.ts';
 export { PosternError, type PosternErrorDetails } from './errors.ts';
@@ -41,6 +42,8 @@ export {
   type WriteOptions,
   type WrittenRecord,
 } from './records.ts';
+export { type Exchanges, type Lineage, type MintedToken } from './exchanges.ts';
+export { type Job, type JobAt, type Jobs } from './jobs.ts';
 export { type LocalEnvelope } from './local-envelope.ts';
 export { type Macs } from './macs.ts';
 export { type OpenedSecret, type SecretEntry, type Secrets } from './secrets.ts';

@@ -28,6 +28,8 @@ export type PosternOptions = {
    * many (`most`, 1,000 unless given).
    */
   dataKeys?: { ttlMs?: number; most?: number };
+  /** The W3C `traceparent` of the work under way, asked at each call; calls then belong to the caller's trace. */
+  traceparent?: () => string | undefined;
   now?: () => Date;
 };
 
@@ -46,4 +48,4 @@ export type Authority = { token: string } | { subjectToken: string; subjectToken
 export type CallAs = Authority & CallOptions;
 
 /** The token's audience is the service's own name. */
-export type Audience = 'crypto-store' | 'auth-manager' | 'key-proxy' | 'audit-sink';
+export type Audience = 'crypto-store' | 'auth-manager' | 'key-proxy' | 'audit-sink' | 'token-exchange';

@@ -10,6 +10,7 @@ export type Seen = {
   authorization: string;
   thumbprint: string;
   body: string;
+  traceparent: string | undefined;
   connection: number;
 };
 export type Reply = { status: number; headers?: Record<string, string>; body?: unknown } | 'stall' | 'hang up';
@@ -34,6 +35,7 @@ export async function startPeer(leaf: Leaf): Promise<Peer> {
           authorization: request.headers.authorization ?? '',
           thumbprint: createHash('sha256').update(socket.getPeerCertificate().raw).digest('base64url'),
           body: Buffer.concat(chunks).toString('utf8'),
+          traceparent: request.headers['traceparent'] as string | undefined,
           connection: numbers.get(socket) ?? 0,
         };
         seen.push(asked);

@@ -30,7 +30,11 @@ export function keycloakEndpoint(settings: KeycloakSettings, { trace, now, ca }:
       // Keycloak does not know what a justification is.
       const form = exchangeForm({ ...asked, justification: undefined });
       const call = { service, dispatcher, url: new URL(`${protocol}/token`), form, signal: asked.signal, trace };
-      return grantedIn(service, asked.scopes, await postForm({ ...call, headers: { authorization } }));
+      return grantedIn(
+        service,
+        asked.scopes,
+        await postForm({ ...call, headers: { ...asked.headers, authorization } }),
+      );
     },
     verify: createTokenCheck(authority, service, now),
     ownTokenServes: true,

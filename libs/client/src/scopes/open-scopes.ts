@@ -1,4 +1,5 @@
 import { PosternError } from '../errors.ts';
+import { traceHeader, type Traceparent } from '../traceparent.ts';
 import { untilAborted } from '../until-aborted.ts';
 import { awaitApproval, type OnApprovalPending } from './await-approval.ts';
 import { createHeldTokens } from './held-tokens.ts';
@@ -43,6 +44,8 @@ export type ScopesOptions = {
   timeoutMs?: number | undefined;
   /** A token is renewed when less than this is left of its life, in seconds; 30 unless given. */
   renewBeforeSeconds?: number | undefined;
+  /** The W3C `traceparent` of the work under way, asked at each request. */
+  traceparent?: Traceparent | undefined;
 };
 
 const TIMEOUT_MS = 10_000;
@@ -51,7 +54,13 @@ const RENEW_BEFORE_SECONDS = 30;
 /** @internal Both ways have this one behaviour; they differ in the endpoint. */
 export function openScopes(
   endpoint: TokenEndpoint,
-  { token, audience: usual, timeoutMs = TIMEOUT_MS, renewBeforeSeconds = RENEW_BEFORE_SECONDS }: ScopesOptions,
+  {
+    token,
+    audience: usual,
+    timeoutMs = TIMEOUT_MS,
+    renewBeforeSeconds = RENEW_BEFORE_SECONDS,
+    traceparent,
+  }: ScopesOptions,
   nowMs: () => number,
 ): Scopes {
   const held = createHeldTokens();
@@ -84,7 +93,8 @@ export function openScopes(
   ): Promise<GrantedToken> {
     const { justification } = options;
     const signal = AbortSignal.timeout(options.timeoutMs ?? timeoutMs);
-    const granted = await endpoint.exchange({ subjectToken, audience, scopes, justification, signal });
+    const headers = traceHeader(traceparent);
+    const granted = await endpoint.exchange({ subjectToken, audience, scopes, justification, headers, signal });
     const { scopes: has, audiences, expiresAt } = await endpoint.verify(granted.accessToken);
     const lacking = scopes.filter((scope) => !has.includes(scope));
     if (lacking.length > 0) {
@@ -145,13 +155,20 @@ export function openScopes(
           own,
           ensureScope,
           forget: (scopes, audience) => held.forget(audience ?? usual ?? '', canonical(scopes)),
-          send: endpoint.send,
+          send: (url, init, accessToken) => endpoint.send(url, traced(init, traceHeader(traceparent)), accessToken),
         },
         new URL(origin).origin,
         options,
       ),
     close: () => endpoint.close(),
   };
+}
+
+/** A request in the caller's trace, unless it brings one itself. */
+function traced(init: RequestInit, trace: Record<string, string>): RequestInit {
+  const headers = new Headers(init.headers);
+  for (const [name, value] of Object.entries(trace)) if (!headers.has(name)) headers.set(name, value);
+  return { ...init, headers };
 }
 
 /** A set of scopes as one string: sorted, each once. */

@@ -41,7 +41,15 @@ export function posternByCertificate(
       const endpoint = new URL('/token', url);
       const dispatcher = identities.forToken(asked.subjectToken).agentFor(endpoint.origin);
       const { signal } = asked;
-      const call = { service, dispatcher, url: endpoint, form: exchangeForm(asked), headers: {}, signal, trace };
+      const call = {
+        service,
+        dispatcher,
+        url: endpoint,
+        form: exchangeForm(asked),
+        headers: { ...asked.headers },
+        signal,
+        trace,
+      };
       return grantedIn(service, asked.scopes, await postForm(call));
     },
     verify: createTokenCheck(() => authorityAt(url, fetching), service, now),
@@ -81,7 +89,7 @@ export function posternByAssertion(
       form.set('client_id', client.clientId);
       form.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
       form.set('client_assertion', await client.assertion(authority.issuer, now()));
-      const headers = { dpop: await dpop.proof('POST', endpoint, now()) };
+      const headers = { ...asked.headers, dpop: await dpop.proof('POST', endpoint, now()) };
       const { signal } = asked;
       return grantedIn(
         service,

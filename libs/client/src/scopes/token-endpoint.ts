@@ -9,6 +9,8 @@ export type ScopesAsked = {
   scopes: readonly string[];
   /** What an approver reads. */
   justification: string | undefined;
+  /** Of the caller's trace. */
+  headers: Readonly<Record<string, string>>;
   signal: AbortSignal;
 };
 
