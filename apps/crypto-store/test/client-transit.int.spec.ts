@@ -146,6 +146,8 @@ test('MACs and blind indexes', async () => {
   const mac = await postern.macs.compute('orders', Buffer.from('17'), as);
   expect(await postern.macs.verify('orders', Buffer.from('17'), mac, as)).toBe(true);
   expect(await postern.macs.verify('orders', Buffer.from('18'), mac, as)).toBe(false);
+  // A name is a version of the key (ADR 25).
+  expect(await postern.macs.verify('orders-2027', Buffer.from('17'), mac, as)).toBe(false);
   const [a, b] = await postern.macs.blindIndex('email', ['a@example', 'a@example'], as);
   expect(a).toBe(b);
 });
