@@ -15,6 +15,7 @@ import { deleteGrantRoute } from './routes/delete-grant.ts';
 import { deleteHandleRoute } from './routes/delete-handle.ts';
 import { consentEventsRoute, getConsentRoute, type GetConsent } from './routes/get-consent.ts';
 import { getGrantRoute } from './routes/get-grant.ts';
+import { changeKeepAliveRoute, readKeepAliveRoute } from './routes/keep-alive.ts';
 import { listGrantsRoute } from './routes/list-grants.ts';
 import { listHandlesRoute } from './routes/list-handles.ts';
 import { providerClientRoute } from './routes/provider-client.ts';
@@ -65,6 +66,8 @@ export function createApp({ http, ...deps }: AppDeps): App {
     useGrantRoute(deps),
     useHandleRoute(deps),
     providerExchangeRoute(deps),
+    readKeepAliveRoute(deps),
+    changeKeepAliveRoute(deps),
     ...sessionRoutes(deps),
     backchannelLogoutRoute(deps),
     providerClientRoute(deps),

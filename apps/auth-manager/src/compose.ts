@@ -21,6 +21,8 @@ import { openMintedTokens } from './grants/minted-tokens.ts';
 import { openProviderTokens } from './grants/provider-token.ts';
 import { openUsableGrants } from './grants/usable-grants.ts';
 import { openVault } from './grants/vault.ts';
+import { keepAliveMetrics } from './keep-alive/keep-alive-metrics.ts';
+import { startKeepAlive } from './keep-alive/start-keep-alive.ts';
 import { openProviders } from './provider/open-providers.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
@@ -161,6 +163,8 @@ export async function compose(
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
         { name: 'forget_revocations', run: sequence.forget },
       ];
+      const { keep } = refreshing;
+      closing.after(startKeepAlive(postgres, { db, keep, metrics: keepAliveMetrics(metrics), logger, now }));
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 30 }));
     }
     const app = createApp({

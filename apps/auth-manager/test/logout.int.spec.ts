@@ -88,7 +88,7 @@ test('R15: a logout token counts once, and only when everything about it is righ
     `insert into grants (id, tenant, person_issuer, person_sub, provider, client, session, kind, scopes, sealed_token,
        token_fingerprint, confirmed_at, created_at, updated_at)
      select gen_random_uuid(), 'acme', $1, 'alice', $1, 'auth-manager', $2, kind, '{}', '\\x00', '\\x00', now(), now(), now()
-     from (values ('offline'), ('session')) kinds (kind)`,
+     from (values ('offline'), ('refresh')) kinds (kind)`,
     [issuer, session],
   );
   const states = async () =>

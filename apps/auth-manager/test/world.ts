@@ -5,6 +5,7 @@ import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { listen } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
 import { migrate, openPostgres } from '@postern/postgres';
+import type { ProfileName } from '@postern/profile';
 import { createLogger } from '@postern/runtime';
 import {
   DEVELOPMENT_TRUST_DOMAIN,
@@ -35,7 +36,16 @@ export const PORTAL_PAGE = 'https://portal.example.com/consents';
 export async function openWorld({
   rotation = { maxReuse: 0 },
   announcesLogouts = true,
-}: { rotation?: Realm['rotation']; announcesLogouts?: boolean } = {}) {
+  adjust = (realm) => realm,
+  profile = 'fedramp-moderate',
+}: {
+  rotation?: Realm['rotation'];
+  announcesLogouts?: boolean;
+  /** Changes the realm that the provider runs. */
+  adjust?: (realm: Realm) => Realm;
+  /** Of the provider; a replica's own is its setting. */
+  profile?: ProfileName;
+} = {}) {
   const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
   const { authority } = postgres;
   const database = await postgres.createDatabase({ service: 'auth-manager' });
@@ -48,13 +58,15 @@ export async function openWorld({
   const publicPort = await freePort();
   const publicUrl = `https://127.0.0.1:${publicPort}`;
   const clientKey = await generateKeyPair('ES256', { extractable: true });
-  const realm = developmentRealm({
-    rotation,
-    portalRedirectUris: ['https://127.0.0.1/callback'],
-    authManagerRedirectUris: [`${publicUrl}/v1/consents/callback`],
-    ...(announcesLogouts ? { authManagerLogoutUrl: `${publicUrl}/v1/backchannel-logout` } : {}),
-    authManagerJwks: { keys: [{ ...(await exportJWK(clientKey.publicKey)), alg: 'ES256', use: 'sig' }] },
-  });
+  const realm = adjust(
+    developmentRealm({
+      rotation,
+      portalRedirectUris: ['https://127.0.0.1/callback'],
+      authManagerRedirectUris: [`${publicUrl}/v1/consents/callback`],
+      ...(announcesLogouts ? { authManagerLogoutUrl: `${publicUrl}/v1/backchannel-logout` } : {}),
+      authManagerJwks: { keys: [{ ...(await exportJWK(clientKey.publicKey)), alg: 'ES256', use: 'sig' }] },
+    }),
+  );
   const subOf = (username: string) => {
     const user = realm.users.find((one) => one.username === username);
     if (!user) throw new RangeError(`no such user: ${username}`);
@@ -62,7 +74,7 @@ export async function openWorld({
   };
   const providerTls = await authority.issue('identity-provider');
   const providerPort = await freePort();
-  const startProvider = () => startIdentityProvider({ tls: providerTls, realm, port: providerPort, dataDir });
+  const startProvider = () => startIdentityProvider({ tls: providerTls, realm, port: providerPort, dataDir, profile });
 
   const folder = await mkdtemp(join(tmpdir(), 'auth-manager-'));
   const dataDir = join(folder, 'provider');
@@ -106,6 +118,8 @@ export async function openWorld({
     issuer,
     authority,
     publicUrl,
+    /** The private key of our client at the provider. */
+    clientKey: clientKey.privateKey,
     subOf,
     callbackUrl: `${publicUrl}/v1/consents/callback`,
     ca: leaf.ca,

@@ -1,0 +1,79 @@
+import { route } from '@postern/http';
+import type { Kysely } from 'kysely';
+import type { Now } from '@postern/runtime';
+import { z } from 'zod';
+import type { Schema } from '../db/schema.ts';
+import { keepingOf } from '../keep-alive/keep-alive-metrics.ts';
+
+export type KeepAliveRoutes = { db: Kysely<Schema>; now: Now };
+
+const count = z.int().min(0);
+
+/** How the grants of each provider are: for an administrator. */
+export const readKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
+  route({
+    method: 'GET',
+    path: '/v1/keep-alive',
+    listener: 'api',
+    summary: 'How the grants of each provider are, and whether they are kept alive',
+    scope: 'grants:read',
+    role: 'admin',
+    audit: 'keeping.read',
+    answers: {
+      200: z.strictObject({
+        providers: z.array(
+          z.strictObject({
+            provider: z.string(),
+            paused: z.boolean(),
+            active: count,
+            overdue: count,
+            reauthorization_required: count,
+          }),
+        ),
+      }),
+    },
+    async handle(_input, audit) {
+      const rows = await keepingOf(db, now());
+      const pauses = await db.selectFrom('keeping_pauses').select('provider').execute();
+      const paused = new Set(pauses.map(({ provider }) => provider));
+      const names = [...new Set([...rows.map(({ provider }) => provider), ...paused])].sort();
+      const providers = names.map((provider) => {
+        const of = (state: string) => rows.find((row) => row.provider === provider && row.state === state);
+        return {
+          provider,
+          paused: paused.has(provider),
+          active: Number(of('active')?.count ?? 0),
+          overdue: Number(of('active')?.late ?? 0),
+          reauthorization_required: Number(of('reauthorization_required')?.count ?? 0),
+        };
+      });
+      return audit.released({ details: {} }, { status: 200, body: { providers } });
+    },
+  });
+
+/** Pauses the keeping alive at one provider, or resumes it. Whoever uses a grant is not held up by a pause. */
+export const changeKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
+  route({
+    method: 'PUT',
+    path: '/v1/keep-alive',
+    listener: 'api',
+    summary: 'Pause or resume the keeping alive of a provider’s grants',
+    scope: 'grants:write',
+    role: 'admin',
+    audit: 'keeping.changed',
+    body: z.strictObject({ provider: z.url().max(512), paused: z.boolean() }),
+    answers: { 200: z.strictObject({ provider: z.string(), paused: z.boolean() }) },
+    async handle({ principal, body }, audit) {
+      const { provider, paused } = body;
+      return db.transaction().execute(async (tx) => {
+        if (paused) {
+          await tx
+            .insertInto('keeping_pauses')
+            .values({ provider, paused_at: now(), paused_by: principal.person?.sub ?? principal.clientId })
+            .onConflict((conflict) => conflict.column('provider').doNothing())
+            .execute();
+        } else await tx.deleteFrom('keeping_pauses').where('provider', '=', provider).execute();
+        return audit.within(tx, { details: { provider, paused } }, { status: 200, body });
+      });
+    },
+  });

@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { silentLogger } from '@postern/runtime';
+import { freshGrants, type FreshGrants } from './fresh-grants.ts';
+import { openKeepAlive } from '../src/keep-alive/keep-alive.ts';
+
+// The provider is scripted at its port, so that weeks pass in seconds; database, keys, locks and journal are real.
+
+let at: FreshGrants;
+beforeAll(async () => {
+  at = await freshGrants();
+});
+afterAll(() => at.close());
+
+const DAY = 86_400;
+const keeper = (provider: FreshGrants['provider']) => {
+  const { refreshing } = at.replica(provider);
+  return openKeepAlive({ db: at.db, keep: refreshing.keep, logger: silentLogger(), now: at.now });
+};
+/** Every minute a round, for so long. */
+async function live(round: () => Promise<number>, seconds: number): Promise<number[]> {
+  const minutes: number[] = [];
+  for (let passed = 0; passed < seconds; passed += 60) {
+    at.later(60);
+    let kept = await round();
+    // Seconds pass within the minute where a backlog is worked off.
+    for (let more = kept; more > 0 && kept < 600; kept += more) more = await round();
+    minutes.push(kept);
+  }
+  return minutes;
+}
+
+test('grants that nobody uses are refreshed before they die idle, evenly, one that is used is left alone', async () => {
+  const ids = await at.grants(60, { idleSeconds: 2 * 3_600 });
+  const provider = at.scripted('rotates');
+  const minutes = await live(keeper(provider.calls), 3_600 + 60);
+  expect(minutes.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(60);
+  const asked = new Map<string, number>();
+  for (const token of provider.sent) asked.set(token, (asked.get(token) ?? 0) + 1);
+  // No token was ever sent twice, and each grant's was sent in its period.
+  expect([...asked.values()].every((times) => times === 1)).toBe(true);
+  const rows = await at.query<{ oldest: Date }>('select min(confirmed_at) as oldest from grants where id = any($1)', [
+    ids,
+  ]);
+  expect(at.now().getTime() - rows[0]!.oldest.getTime()).toBeLessThanOrEqual(3_660_000);
+});
+
+test('a provider that is down is left alone, its grants wait their turn, and all are kept once it is back', async () => {
+  await at.clear();
+  const ids = await at.grants(30, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });
+  const down = at.scripted('down');
+  const round = keeper(down.calls);
+  at.later(60);
+  for (let second = 0; second < 30; second++) {
+    await round();
+    at.later(1);
+  }
+  // The breaker opened after five failures; a few were under way.
+  expect(down.tried()).toBeLessThanOrEqual(10);
+  const up = at.scripted('keeps');
+  const again = keeper(up.calls);
+  await live(again, 3 * 3_600);
+  const late = await at.query('select 1 from grants where id = any($1) and (due_at <= $2 or tries > 0)', [
+    ids,
+    at.now(),
+  ]);
+  expect(late).toEqual([]);
+});
+
+test('429 with Retry-After: nobody is asked before that time', async () => {
+  await at.clear();
+  await at.grants(10, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });
+  const busy = at.scripted('busy', { retryAfterSeconds: 120 });
+  const round = keeper(busy.calls);
+  at.later(60);
+  await round();
+  const asked = busy.tried();
+  expect(asked).toBeLessThanOrEqual(3);
+  for (let second = 0; second < 110; second += 10) {
+    await round();
+    at.later(10);
+  }
+  expect(busy.tried()).toBe(asked);
+});
+
+test('a pause holds for its provider alone, and ends', async () => {
+  await at.clear();
+  await at.grants(5, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });
+  const provider = at.scripted('keeps');
+  const round = keeper(provider.calls);
+  await at.query('insert into keeping_pauses (provider, paused_at, paused_by) values ($1, now(), $2)', [
+    at.issuer,
+    'ada',
+  ]);
+  at.later(120);
+  expect(await round()).toBe(0);
+  await at.query('delete from keeping_pauses', []);
+  expect(await round()).toBeGreaterThan(0);
+});
+
+test('a grant that the provider no longer knows is marked, and not asked about again', async () => {
+  await at.clear();
+  const [id] = await at.grants(1, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });
+  const gone = at.scripted('refuses');
+  const round = keeper(gone.calls);
+  at.later(60);
+  await round();
+  at.later(DAY);
+  await round();
+  expect(gone.tried()).toBe(1);
+  const [row] = await at.query<{ state: string }>('select state from grants where id = $1', [id]);
+  expect(row?.state).toBe('reauthorization_required');
+});
+
+test('R20: after a restore each grant is asked about before its first use, and an old token is never sent', async () => {
+  await at.clear();
+  const [living, dead] = await at.grants(2, { idleSeconds: null });
+  await at.query("update restores set marker = 'another cluster'", []);
+  at.later(1);
+  const provider = at.scripted('keeps', { inactive: [`token of ${String(dead)}`] });
+  const { confirm } = at.replica(provider.calls);
+  expect(await confirm(living!)).toEqual({ refreshed: false });
+  await expect(confirm(dead!)).rejects.toMatchObject({ code: 'reauthorization_required' });
+  expect(provider.asked).toEqual([`token of ${String(living)}`, `token of ${String(dead)}`]);
+  expect(provider.sent).toEqual([]);
+  // Once is enough.
+  await confirm(living!);
+  expect(provider.asked).toHaveLength(2);
+  at.later(3_600);
+  expect(await confirm(living!)).toEqual({ refreshed: true });
+  expect(provider.sent).toEqual([`token of ${String(living)}`]);
+});

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { decodeJwt } from 'jose';
+import type { Caller } from './caller.ts';
+import { HANDLE, SCOPES } from './consents.ts';
+import { ownLogin } from './own-login.ts';
+import { openWorld, type Replica, type World } from './world.ts';
+
+let world: World;
+let replicas: Replica[];
+let portal: Caller;
+let job: Caller;
+
+beforeAll(async () => {
+  world = await openWorld();
+  replicas = [await world.replica(), await world.replica({ POSTERN_PUBLIC_PORT: '0' })];
+  [portal, job] = await Promise.all([world.caller('portal'), world.caller('job')]);
+});
+afterAll(() => world.close());
+
+type Stored = { refresh_token?: string; username?: string; at?: number; extra?: object };
+async function store({ refresh_token, username = 'alice', at = 0, extra = {} }: Stored) {
+  const token = await portal.tokenFor(username, ['grants:write']);
+  const body = { refresh_token, scopes: SCOPES, handle: HANDLE, ...extra };
+  return portal.send(`${replicas[at % 2]!.api}/v1/grants`, { method: 'POST', token, body });
+}
+const tokenOf = async (options?: Parameters<typeof ownLogin>[1]) =>
+  (await ownLogin(world, options)).refreshToken?.reveal() ?? '';
+
+test('R18: a refresh token of our own client for this very person is stored, and serves the job', async () => {
+  const stored = await store({ refresh_token: await tokenOf(), extra: { attributes: { project: 'p-7' } } });
+  expect(stored.status).toBe(201);
+  expect(stored.body).toMatchObject({
+    kind: 'offline',
+    state: 'active',
+    scopes: SCOPES,
+    attributes: { project: 'p-7' },
+  });
+  const id = String(stored.body['id']);
+  await world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [id]);
+  const sent = { method: 'POST', token: await job.ownToken(['grants:use']), body: { audience: 'token-exchange' } };
+  expect((await job.send(`${replicas[1]!.api}/v1/grants/${id}/access-token`, sent)).status).toBe(200);
+  expect(JSON.stringify(stored.body)).not.toMatch(/eyJ/);
+});
+
+test('an online refresh token is a grant of the kind refresh, which nobody keeps alive', async () => {
+  const stored = await store({ refresh_token: await tokenOf({ scopes: ['openid'] }) });
+  expect(stored.body).toMatchObject({ kind: 'refresh' });
+  const [row] = await world.query<{ due_at: Date | null }>('select due_at from grants where id = $1', [
+    stored.body['id'],
+  ]);
+  expect(row?.due_at).toBeNull();
+});
+
+test("R18: another person's token, one that is dead, or that is none, is refused, and nothing is stored", async () => {
+  const before = await world.query('select count(*) from grants');
+  const theirs = await tokenOf({ username: 'audrey' });
+  const access = (await ownLogin(world)).accessToken.reveal();
+  const dead = await tokenOf({ username: 'admin-ada' });
+  world.provider().expireOfflineSessions('admin-ada', 'auth-manager');
+  const refusals = [
+    await store({ refresh_token: theirs }),
+    await store({ refresh_token: dead, username: 'admin-ada' }),
+    await store({ refresh_token: access }),
+    await store({ refresh_token: 'nothing' }),
+  ];
+  for (const { status, body } of refusals) {
+    expect([status, body['code']]).toEqual([400, 'refresh_token_refused']);
+    expect(JSON.stringify(body)).not.toContain(theirs);
+  }
+  expect(await world.query('select count(*) from grants')).toEqual(before);
+});
+
+test('one session is one grant, however many store its token at once over two replicas', async () => {
+  const refresh_token = await tokenOf({ username: 'audrey' });
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, (_, at) => store({ refresh_token, username: 'audrey', at })),
+  );
+  expect(answers.map(({ status }) => status)).toEqual(Array<number>(12).fill(201));
+  expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1);
+  const [counts] = await world.query<{ grants: string; handles: string }>(
+    `select count(distinct g.id) as grants, count(h.id) as handles from grants g join handles h on h.grant_id = g.id
+      where g.person_sub = $1`,
+    [world.subOf('audrey')],
+  );
+  expect(counts).toEqual({ grants: '1', handles: '1' });
+});
+
+test('the fingerprint is keyed: equal tokens of two tenants are not seen to be equal, and no hash of the token lies anywhere', async () => {
+  const refresh_token = await tokenOf();
+  const { body } = await store({ refresh_token });
+  const [row] = await world.query<{ token_fingerprint: Buffer }>('select token_fingerprint from grants where id = $1', [
+    body['id'],
+  ]);
+  expect(row?.token_fingerprint).toHaveLength(32);
+  expect(row?.token_fingerprint).not.toEqual(createHash('sha256').update(refresh_token).digest());
+});
+
+test('a grant that could not be used recovers with a new token of its session, and both are told', async () => {
+  const { body } = await store({ refresh_token: await tokenOf() });
+  const id = String(body['id']);
+  const session = (await world.query<{ session: string }>('select session from grants where id = $1', [id]))[0]
+    ?.session;
+  await world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [id]);
+  world.provider().expireOfflineSessions('alice', 'auth-manager');
+  const sent = async () => ({
+    method: 'POST',
+    token: await job.ownToken(['grants:use']),
+    body: { audience: 'token-exchange' },
+  });
+  const path = `${replicas[0]!.api}/v1/grants/${id}/access-token`;
+  expect((await job.send(path, await sent())).body['code']).toBe('reauthorization_required');
+  const again = await tokenOf();
+  // The provider begins another session for it; ours is made to be that one, as a login in the same browser would.
+  await world.query('update grants set session = $2 where id = $1 and session = $3', [
+    id,
+    decodeJwt(again)['sid'],
+    session,
+  ]);
+  expect((await store({ refresh_token: again })).body['id']).toBe(id);
+  expect((await job.send(path, await sent())).status).toBe(200);
+  const all = await world.query<{ action: string; canonical: Buffer }>(
+    "select action, canonical from audit_outbox where action in ('grant.reauthorization_required', 'grant.recovered')",
+  );
+  const mine = all.filter(({ canonical }) => canonical.toString().includes(id)).map(({ action }) => action);
+  expect(mine.sort()).toEqual(['grant.reauthorization_required', 'grant.recovered']);
+});
