@@ -60,6 +60,16 @@ const service = z.strictObject({
   worker: half,
 });
 
+const redis = z.strictObject({
+  host: host.describe('of the first sentinel, where `master` is named'),
+  port,
+  master: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{0,64}$/)
+    .describe('the name that sentinels know it by; absent: no sentinels'),
+  sentinels: z.array(z.string().regex(/^[a-z0-9.-]+:[0-9]{1,5}$/, 'HOST:PORT')).describe('the other sentinels'),
+});
+
 const issuerRef = z.strictObject({ name: secretName, kind: z.enum(['Issuer', 'ClusterIssuer']), group: z.string() });
 
 export const chartValues = z.strictObject({
@@ -111,8 +121,8 @@ export const chartValues = z.strictObject({
   }),
   postgres: z.strictObject({ host, port, poolSize: z.int().min(3).max(200) }),
   redis: z.strictObject({
-    cache: z.strictObject({ host, port }),
-    bus: z.strictObject({ host, port }).describe('its own instance: `noeviction`, AOF'),
+    cache: redis,
+    bus: redis.describe('its own instance: `noeviction`, AOF'),
     passwordsSecret: secretName.describe('keys `<service>-bus`, `crypto-store-cache`'),
   }),
   rootKey: z.strictObject({

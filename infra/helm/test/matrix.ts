@@ -28,6 +28,9 @@ export const matrix: [name: string, files: string[], values: object][] = [
       keda: { enabled: true, prometheusAddress: 'http://prometheus.monitoring:9090' },
       podMonitor: { enabled: true, labels: { release: 'prometheus' } },
       telemetry: { otlpEndpoint: 'http://collector.monitoring:4318' },
+      redis: {
+        bus: { host: 'sentinel-0.redis', port: 26_379, master: 'postern', sentinels: ['sentinel-1.redis:26379'] },
+      },
       image: { digests: { 'crypto-store': `sha256:${'a'.repeat(64)}` }, pullSecrets: [{ name: 'registry' }] },
     },
   ],

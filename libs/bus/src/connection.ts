@@ -1,9 +1,9 @@
-import { newRedisClient, redisTls, type TlsMaterial } from '@postern/mtls';
+import { newRedisClient, redisTls, type RedisAddress, type TlsMaterial } from '@postern/mtls';
 import type { Logger } from '@postern/runtime';
 import type * as bullMq from './bullmq.ts';
 
 export type BusOptions = {
-  /** `rediss://user@host:port`. */
+  /** `rediss://user@host:port`, or of sentinels (see `redisAddress` of mtls). */
   url: string;
   password?: string | undefined;
   /** Material of the bus's own CA (R21). */
@@ -21,14 +21,15 @@ export type Connection = ReturnType<typeof openConnection>;
 
 /**
  * One node-redis client, shared by queues and workers (which duplicate it for their blocking reads). node-redis keeps its
- * certificate for life, so a rotation opens a new one. BullMQ does not close a client that it was given: `close` does.
+ * certificate and address for life, so a rotation or another master opens a new one. BullMQ does not close a client that it was given: `close` does.
  */
 export function openConnection(
   { createNodeRedisClient }: BullMq,
-  { url, password, tls, service, logger, servername }: BusOptions,
+  { url, password, tls, service, logger }: BusOptions,
+  address: RedisAddress,
 ) {
-  const { hostname, port, username, pathname } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, '');
+  const { username, pathname } = new URL(url);
+  const { host, port, servername } = address.current();
   let closed = false;
   const raw = newRedisClient({
     username: decodeURIComponent(username),
@@ -37,11 +38,11 @@ export function openConnection(
     database: Number(pathname.slice(1) || 0),
     socket: {
       host,
-      port: Number(port || 6379),
+      port,
       connectTimeout: 5_000,
       // BullMQ connects a client again that never was connected, even after its close: once, then no more.
       reconnectStrategy: (attempts: number) => (closed ? false : Math.min(50 * 2 ** attempts, 2_000)),
-      ...redisTls(tls, servername ?? host),
+      ...redisTls(tls, servername),
     },
   });
   let down = false;

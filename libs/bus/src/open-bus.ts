@@ -1,3 +1,4 @@
+import { redisAddress } from '@postern/mtls';
 import type { Job, Queue, Worker } from 'bullmq';
 import { openConnection, type BullMq, type BusOptions, type Connection } from './connection.ts';
 import { within } from './deadline.ts';
@@ -64,7 +65,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   const bullMq: BullMq = await import('./bullmq.ts');
   const queues = new Map<string, Queue>();
   const workers: { open: () => Worker; running: Worker }[] = [];
-  let connection = openConnection(bullMq, options);
+  const address = await redisAddress(options);
+  let connection = openConnection(bullMq, options, address);
   let closed = false;
   let swapping = Promise.resolve();
 
@@ -78,20 +80,21 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     return queue;
   };
 
-  // Everything is opened anew over the new certificate before the old is closed: no job waits for it.
+  // Everything is opened anew, over the new certificate or to the new master, before the old is closed: no job waits for it.
   const swap = async () => {
     if (closed) return;
     const old: Connection = connection;
     const oldQueues = [...queues.values()];
     const oldWorkers = workers.map(({ running }) => running);
-    connection = openConnection(bullMq, options);
+    connection = openConnection(bullMq, options, address);
     for (const name of queues.keys()) queues.set(name, openQueue(name));
     for (const worker of workers) worker.running = worker.open();
     await closeAll(oldWorkers, oldQueues, old);
   };
-  const unsubscribe = tls.onChange(() => {
+  const swapSoon = () => {
     swapping = swapping.then(swap).catch((err) => logger.error({ err }, 'the bus was not closed in order'));
-  });
+  };
+  const unsubscribe = [tls.onChange(swapSoon), address.onChange(swapSoon)];
 
   return {
     queue(name) {
@@ -128,7 +131,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     },
     async close() {
       closed = true;
-      unsubscribe();
+      for (const end of unsubscribe) end();
+      address.close();
       await swapping;
       await closeAll(
         workers.map(({ running }) => running),

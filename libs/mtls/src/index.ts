@@ -10,6 +10,7 @@ export {
   type WatchOptions,
 } from './material.ts';
 export { peerOf, peerOfCertificate, PeerRefused, workloadOf, type Peer, type WorkloadTable } from './peer.ts';
+export { redisAddress, type RedisAddress } from './redis-address.ts';
 export { newRedisClient } from './redis-client.ts';
 export { openRedis, type RedisClient, type RedisHandle, type RedisOptions } from './redis.ts';
 export { followRotation, serverTlsOptions } from './server.ts';

@@ -1,9 +1,10 @@
 import { redisTls } from './client-tls.ts';
 import type { TlsMaterial } from './material.ts';
+import { redisAddress, type RedisAddress } from './redis-address.ts';
 import { newRedisClient } from './redis-client.ts';
 
 export type RedisOptions = {
-  /** `rediss://user@host:port`. */
+  /** `rediss://user@host:port`, or of sentinels (see `RedisPlace`). */
   url: string;
   password: string;
   tls: TlsMaterial;
@@ -36,34 +37,36 @@ export type RedisHandle = {
  * Opens Redis over mTLS. It does not fail when Redis is away: commands then reject at once, and the client keeps
  * trying. Who cannot do without Redis calls `check()`.
  *
- * node-redis keeps its certificate even over a reconnect, so each rotation builds a new client, swaps it in once it is
- * connected, and lets the old one finish its commands.
+ * node-redis keeps its certificate and its address even over a reconnect, so each rotation, and each new master that sentinels
+ * name, builds a new client, swaps it in once it is connected, and lets the old one finish its commands.
  */
 export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
   const { commandTimeoutMs = 2_000 } = options;
-  let client = build(options);
+  const address = await redisAddress(options);
+  let client = build(options, address);
   let closed = false;
   let swapping = Promise.resolve();
   await settled(client);
 
   const swap = async () => {
     if (closed) return;
-    const next = build(options);
+    const next = build(options, address);
     await settled(next);
     const old = client;
     client = next;
     await drain(old);
   };
-  const unsubscribe = options.tls.onChange(() => {
+  const swapSoon = () => {
     swapping = swapping.then(swap);
-  });
+  };
+  const unsubscribe = [options.tls.onChange(swapSoon), address.onChange(swapSoon)];
   // node-redis bounds only how long a command waits to be sent. A connection that swallows commands is given up here,
   // which fails what was waiting on it.
   const watchdog = setInterval(async () => {
     const watched = client;
     if (!watched.isReady || (await answersWithin(watched.ping(), commandTimeoutMs)) || closed) return;
     if (client === watched) {
-      client = build(options);
+      client = build(options, address);
       void settled(client);
     }
     watched.destroy();
@@ -79,16 +82,17 @@ export async function openRedis(options: RedisOptions): Promise<RedisHandle> {
     async close() {
       closed = true;
       clearInterval(watchdog);
-      unsubscribe();
+      for (const end of unsubscribe) end();
+      address.close();
       await swapping;
       await drain(client);
     },
   };
 }
 
-function build({ url, password, tls, name, servername, failed = () => {} }: RedisOptions) {
-  const { hostname, port, username, pathname } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, '');
+function build({ url, password, tls, name, failed = () => {} }: RedisOptions, address: RedisAddress) {
+  const { username, pathname } = new URL(url);
+  const { host, port, servername } = address.current();
   const client = newRedisClient({
     username: decodeURIComponent(username),
     password,
@@ -96,10 +100,10 @@ function build({ url, password, tls, name, servername, failed = () => {} }: Redi
     database: Number(pathname.slice(1) || 0),
     socket: {
       host,
-      port: Number(port || 6379),
+      port,
       connectTimeout: 5_000,
       reconnectStrategy: (attempts: number) => Math.min(50 * 2 ** attempts, 2_000),
-      ...redisTls(tls, servername ?? host),
+      ...redisTls(tls, servername),
     },
     disableOfflineQueue: true,
     // Its default makes an AbortSignal for each command, whose timer runs on after the answer. The watchdog above bounds more.

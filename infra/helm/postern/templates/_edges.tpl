@@ -36,3 +36,12 @@ its watermark (R21), or makes a grant's provider exchange (R10).
 - ports: [{ port: {{ .Values.postgres.port }}, protocol: TCP }]
   to: {{- toYaml .Values.networkPolicy.postgres | nindent 4 }}
 {{- end -}}
+
+{{/* Both Redis, and where sentinels name a master, the master's own port. */}}
+{{- define "postern.redisPorts" -}}
+{{- $ports := list (int .Values.redis.bus.port) (int .Values.redis.cache.port) -}}
+{{- if or .Values.redis.bus.master .Values.redis.cache.master -}}{{- $ports = append $ports 6379 -}}{{- end -}}
+{{- range $ports | uniq }}
+- { port: {{ . }}, protocol: TCP }
+{{- end }}
+{{- end -}}

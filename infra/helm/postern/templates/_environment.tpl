@@ -27,10 +27,10 @@ POSTERN_BUS_TLS_CA_PATH: /run/postern/bus-tls/ca.crt
 POSTERN_TRUST_PATH: /run/postern/documents/trust.json
 POSTERN_POSTGRES_URL: {{ printf "postgresql://%s@%s:%v/%s" $role $values.postgres.host $values.postgres.port $role | quote }}
 POSTERN_POSTGRES_POOL_SIZE: {{ $values.postgres.poolSize | quote }}
-POSTERN_BUS_URL: {{ printf "rediss://%s@%s:%v" .service $values.redis.bus.host $values.redis.bus.port | quote }}
+POSTERN_BUS_URL: {{ include "postern.redisUrl" (dict "user" .service "redis" $values.redis.bus) | quote }}
 POSTERN_BUS_PASSWORD_FILE: /run/postern/redis/{{ .service }}-bus
 {{- if eq .service "crypto-store" }}
-POSTERN_CACHE_URL: {{ printf "rediss://%s@%s:%v" .service $values.redis.cache.host $values.redis.cache.port | quote }}
+POSTERN_CACHE_URL: {{ include "postern.redisUrl" (dict "user" .service "redis" $values.redis.cache) | quote }}
 POSTERN_CACHE_PASSWORD_FILE: /run/postern/redis/{{ .service }}-cache
 {{- end }}
 {{- if ne .service "audit-sink" }}
@@ -86,4 +86,10 @@ NODE_OPTIONS: --import=/service/otel.js
 {{- if (index $root.Values.services .).enabled -}}{{- $producers = append $producers . -}}{{- end -}}
 {{- end -}}
 {{ join "," $producers }}
+{{- end -}}
+
+{{/* (user, redis): its address; with a master's name, that of its sentinels. */}}
+{{- define "postern.redisUrl" -}}
+rediss://{{ .user }}@{{ .redis.host }}:{{ .redis.port }}
+{{- if .redis.master }}/0?master={{ .redis.master }}{{ with .redis.sentinels }}&sentinels={{ join "," . }}{{ end }}{{ end }}
 {{- end -}}

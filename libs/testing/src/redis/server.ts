@@ -22,6 +22,8 @@ export type RedisServerOptions = {
   adminPassword: string;
   /** Used when it is free, else another. */
   preferredPort?: number;
+  /** Further lines of its configuration. */
+  lines?: readonly string[];
 };
 
 export type RedisServer = RedisAdmin & {
@@ -41,7 +43,7 @@ export type RedisServer = RedisAdmin & {
 export type RedisAdmin = { port: number; admin: Pick<Leaf, 'cert' | 'key' | 'ca'>; adminPassword: string };
 
 /** Not the name of a workload, so that no service is it by mistake. */
-const ADMINISTRATOR = 'administrator';
+export const ADMINISTRATOR = 'administrator';
 const START_TIMEOUT_MS = 10_000;
 const DATABASES = 10_000;
 
@@ -56,7 +58,7 @@ const KINDS = {
  * @throws Error when `redis-server` is missing or does not come up; its log file is named.
  */
 export async function startRedis(options: RedisServerOptions): Promise<RedisServer> {
-  const { kind, folder, authority, users, adminPassword, preferredPort } = options;
+  const { kind, folder, authority, users, adminPassword, preferredPort, lines = [] } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const certificate = { into: join(folder, 'tls') };
   const { paths } = await authority.issue(`redis-${kind}`, certificate);
@@ -78,6 +80,7 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
     `databases ${DATABASES}`,
     'daemonize no',
     ...KINDS[kind],
+    ...lines,
   ];
   const file = join(folder, 'redis.conf');
   writeFileSync(file, `${configuration.join('\n')}\n`, { mode: 0o600 });
@@ -115,7 +118,7 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
 }
 
 /** Valkey goes on where Redis 7.2 stopped, with the same configuration. */
-function redisProgram(): string {
+export function redisProgram(): string {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const found = ['redis-server', 'valkey-server'].find((name) =>
     folders.some((folder) => existsSync(join(folder, name))),
@@ -125,7 +128,7 @@ function redisProgram(): string {
 }
 
 /** The users as an ACL file. Passwords stand there as SHA-256. */
-function aclText(users: readonly RedisUser[]): string {
+export function aclText(users: readonly RedisUser[]): string {
   const lines = users.map(({ name, password, rules }) => {
     const digest = createHash('sha256').update(password).digest('hex');
     return `user ${name} reset on #${digest} ${rules}`;

@@ -1,0 +1,116 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Authority } from '../authority/authority.ts';
+import { freePort } from '../run/free-port.ts';
+import { startLeashed } from '../run/leash.ts';
+import {
+  ADMINISTRATOR,
+  aclText,
+  asRedisAdmin,
+  redisProgram,
+  startRedis,
+  type RedisServer,
+  type RedisUser,
+} from './server.ts';
+
+export type ReplicatedRedis = {
+  /** What a service is given: the sentinels, and the master's name. */
+  urlFor(user: string): string;
+  nodes: readonly RedisServer[];
+  /** The node that all sentinels call the master. */
+  master(): Promise<RedisServer>;
+  close(): Promise<void>;
+};
+
+type Options = {
+  kind: 'cache' | 'bus';
+  folder: string;
+  authority: Authority;
+  users: readonly RedisUser[];
+  adminPassword: string;
+  nodes?: number;
+};
+
+const MASTER = 'postern';
+const SENTINELS = 3;
+const DOWN_AFTER_MS = 1_000;
+
+/** Redis as one runs it on several machines: a master, its replicas, and three sentinels that choose another; everything over mTLS. */
+export async function startReplicatedRedis(options: Options): Promise<ReplicatedRedis> {
+  const { folder, adminPassword, nodes: count = 2 } = options;
+  const login = [`masteruser ${ADMINISTRATOR}`, `masterauth ${adminPassword}`, 'tls-replication yes'];
+  const nodes: RedisServer[] = [];
+  for (let at = 0; at < count; at += 1) {
+    const of = nodes[0] === undefined ? [] : [`replicaof 127.0.0.1 ${nodes[0].port}`];
+    nodes.push(await startRedis({ ...options, folder: join(folder, `node-${at}`), lines: [...login, ...of] }));
+  }
+  const sentinels = await Promise.all(
+    Array.from({ length: SENTINELS }, (_, at) =>
+      startSentinel(nodes[0]!.port, { ...options, folder: join(folder, `sentinel-${at}`) }),
+    ),
+  );
+  const [first, ...others] = sentinels.map(({ port }) => `127.0.0.1:${port}`);
+  return {
+    nodes,
+    urlFor: (user) => `rediss://${encodeURIComponent(user)}@${first}/0?master=${MASTER}&sentinels=${others.join(',')}`,
+    async master() {
+      const ports = await Promise.all(
+        sentinels.map((sentinel) =>
+          asRedisAdmin(sentinel, (client) => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER])),
+        ),
+      );
+      const [port] = new Set(ports.map((answer) => Number((answer as unknown as string[])[1])));
+      const node = nodes.find((one) => one.port === port);
+      if (node === undefined) throw new Error('the sentinels name no node');
+      return node;
+    },
+    async close() {
+      await Promise.all(sentinels.map(({ stop }) => stop()));
+      await Promise.all(nodes.map((node) => node.close()));
+    },
+  };
+}
+
+async function startSentinel(masterPort: number, { folder, authority, users, adminPassword, kind }: Options) {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { paths } = await authority.issue(`redis-${kind}`, { into: join(folder, 'tls') });
+  const admin = await authority.issue('operator', { usages: ['clientAuth'] });
+  const port = await freePort();
+  const asking = users.map((user) => ({ ...user, rules: '&* +ping +hello +client +sentinel|get-master-addr-by-name' }));
+  const acl = aclText([...asking, { name: ADMINISTRATOR, password: adminPassword, rules: '~* &* +@all' }]);
+  const configuration = [
+    'port 0',
+    `tls-port ${port}`,
+    'bind 127.0.0.1',
+    `tls-cert-file "${paths.cert}"`,
+    `tls-key-file "${paths.key}"`,
+    `tls-ca-cert-file "${paths.ca}"`,
+    'tls-auth-clients yes',
+    'tls-protocols TLSv1.3',
+    'tls-replication yes',
+    `dir "${folder}"`,
+    ...acl.split('\n').filter((line) => line !== ''),
+    `sentinel sentinel-user ${ADMINISTRATOR}`,
+    `sentinel sentinel-pass ${adminPassword}`,
+    `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
+    `sentinel auth-user ${MASTER} ${ADMINISTRATOR}`,
+    `sentinel auth-pass ${MASTER} ${adminPassword}`,
+    `sentinel down-after-milliseconds ${MASTER} ${DOWN_AFTER_MS}`,
+    `sentinel failover-timeout ${MASTER} 5000`,
+  ];
+  // Sentinel writes what it learns into this file.
+  const file = join(folder, 'sentinel.conf');
+  writeFileSync(file, `${configuration.join('\n')}\n`, { mode: 0o600 });
+  const logFile = join(folder, 'sentinel.log');
+  const server = startLeashed([redisProgram(), file, '--sentinel'], { cwd: folder, logFile, stopSignal: 'TERM' });
+  const reach = { port, admin, adminPassword };
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await asRedisAdmin(reach, (client) => client.ping());
+      return { ...reach, stop: server.stop };
+    } catch (error) {
+      if (attempt === 100) throw new Error(`a sentinel does not answer: ${logFile}`, { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
