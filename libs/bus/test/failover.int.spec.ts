@@ -51,6 +51,7 @@ test('jobs added after the master was killed are worked on at the new one, by th
       'a job taken by the new master',
     );
     await until(() => seen.includes('after'), 'that job');
+    expect(new Set(seen)).toEqual(new Set(['before', 'after']));
   } finally {
     await bus.close();
   }
