@@ -2,6 +2,7 @@ import { createHttpApp, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import { type Issuer, type RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
+import { accountRoutes, type AccountRoutes } from './routes/account/account-routes.ts';
 import { auditLogs } from './routes/audit-logs.ts';
 import { configureKms } from './routes/configure-kms.ts';
 import { createSecretRoute } from './routes/create-secret.ts';
@@ -16,7 +17,7 @@ export const SERVICE = 'key-proxy';
 
 /** What the routes need, and what the HTTP layer needs around them. */
 export type AppDeps = SignUpDeps &
-  Omit<LogInDeps, 'issuer'> &
+  Omit<LogInDeps & AccountRoutes, 'issuer'> &
   CreateSecret &
   Pick<IssuerRoutes, 'introspection'> & {
     issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
@@ -37,6 +38,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
       createSecretRoute(deps),
       getAllSecrets(deps),
       auditLogs(deps),
+      ...accountRoutes(deps),
       createSecretAt(deps),
       readSecretRoute(deps),
       ...issuerRoutes({

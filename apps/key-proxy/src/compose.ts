@@ -9,6 +9,8 @@ import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
+import { accountPolicy } from './accounts/account-policy.ts';
+import { breachedPasswordsIn, commonPasswords } from './accounts/breached-passwords.ts';
 import { openPasswords } from './accounts/password.ts';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
@@ -127,8 +129,15 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
       },
       call: (by) => ({ by, signal: AbortSignal.timeout(config.providerTimeoutSeconds * 1000) }),
     };
+    const policy = accountPolicy(profile, config.secondFactor);
+    const { breachedPasswordsPath } = config;
+    const breached = closing.after(
+      await (breachedPasswordsPath === undefined ? commonPasswords() : breachedPasswordsIn(breachedPasswordsPath)),
+    );
     const app = createApp({
       db,
+      policy,
+      breached,
       branchKeys,
       passwords: await openPasswords({ fips: base.fips }),
       providers,

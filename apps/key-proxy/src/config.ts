@@ -19,6 +19,7 @@ import {
   type RootKeyConfig,
 } from '@postern/runtime';
 import { z } from 'zod';
+import { secondFactors, type SecondFactor } from './accounts/account-policy.ts';
 
 const httpsUrl = z.url({ protocol: /^https$/ });
 
@@ -52,6 +53,16 @@ export const settings = {
     'Whether anyone may create a company by `/signup` (R2). Default: `false` in production, `true` in development.',
     { example: 'false' },
   ),
+  POSTERN_SECOND_FACTOR: setting(
+    z.enum(secondFactors).optional(),
+    'Which accounts must have a second factor before they may do more than enrol one. Default: `nobody` in `fedramp-low`, `administrators` in `fedramp-moderate`.',
+    { example: 'administrators' },
+  ),
+  POSTERN_BREACHED_PASSWORDS_PATH: setting(
+    z.string().min(1).optional(),
+    'File of passwords that are refused: one SHA-1 in hex a line, in order, with or without `:COUNT`. Default: a list of 49,000 common ones.',
+    { example: '/etc/postern/pwned-passwords-sha1-ordered-by-hash.txt' },
+  ),
 };
 
 export type Config = {
@@ -67,6 +78,8 @@ export type Config = {
   readonly issuer: string;
   readonly providerTimeoutSeconds: number;
   readonly signUpOpen: boolean;
+  readonly secondFactor: SecondFactor | undefined;
+  readonly breachedPasswordsPath: string | undefined;
 };
 
 /**
@@ -94,5 +107,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
     providerTimeoutSeconds: read.POSTERN_PROVIDER_TIMEOUT_SECONDS,
     signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
+    secondFactor: read.POSTERN_SECOND_FACTOR,
+    breachedPasswordsPath: read.POSTERN_BREACHED_PASSWORDS_PATH,
   });
 }

@@ -2,6 +2,22 @@ import { type ProblemTable } from '@postern/http';
 
 /** This service's codes. Callers branch on them. */
 export const problems = {
+  accounts_off: { status: 403, title: 'There are no accounts of this service in this profile' },
+  account_required: { status: 403, title: 'The token is not that of a living account of this service' },
+  account_not_found: { status: 404, title: 'The company has no such account' },
+  account_has_secrets: {
+    status: 409,
+    title: 'The account has secrets: delete or copy them first, or disable the account',
+  },
+  last_administrator: { status: 409, title: 'A company keeps one active administrator' },
+  invitation_refused: { status: 403, title: 'The invitation is not known, was used or has ended' },
+  invitation_not_found: { status: 404, title: 'The company has no such open invitation' },
+  factor_required: { status: 401, title: 'The account has a second factor: a code of it is needed' },
+  factor_refused: { status: 403, title: 'The code does not fit, or was used' },
+  factor_not_found: { status: 409, title: 'No second factor is being enrolled' },
+  factor_exists: { status: 409, title: 'The account has a second factor' },
+  password_refused: { status: 403, title: 'The present password is wrong' },
+  refresh_refused: { status: 401, title: 'The refresh token is not accepted' },
   sign_up_closed: { status: 403, title: 'Accounts are not created by sign-up here' },
   account_exists: { status: 409, title: 'There is an account with this address' },
   login_refused: { status: 401, title: 'The address or the password is wrong' },

@@ -3,6 +3,7 @@ import { forgetExpired, type Query } from '@postern/postgres';
 import { type Profile } from '@postern/profile';
 import { Gauge, type Now, type Registry, type Round } from '@postern/runtime';
 import { forgetFailures } from './accounts/forget-failures.ts';
+import { forgetSessions } from './accounts/forget-sessions.ts';
 import { type Schema } from './db/schema.ts';
 import { countAbandonedWrites } from './secrets/abandoned-writes.ts';
 
@@ -23,6 +24,7 @@ export function rounds({ db, query, profile, registry, now }: RoundsDeps): Round
       name: 'report_abandoned_writes',
       run: async () => abandoned.set(await countAbandonedWrites(db, new Date(now().getTime() - ABANDONED_AFTER_MS))),
     },
+    { name: 'forget_sessions', run: () => forgetSessions(db, now()) },
     { name: 'forget_failures', run: () => forgetFailures({ db, profile }, now()) },
     { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
   ];

@@ -8,7 +8,11 @@ export type Reply = { status: number; body: Record<string, unknown>; headers: Re
 export type Caller = {
   thumbprint: string;
   dispatcher: MtlsAgent;
-  send(method: 'GET' | 'POST', url: string, options?: { body?: unknown; token?: string }): Promise<Reply>;
+  send(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    url: string,
+    options?: { body?: unknown; token?: string },
+  ): Promise<Reply>;
 };
 
 /** Calls over a workload's certificate, with the token that each call gives. */

@@ -31,9 +31,27 @@ const seed = [
   'POST /signup',
 ];
 
-test('R17: the public listener answers a frozen list of routes: the seed’s, and the issuer’s keys', () => {
+const accounts = [
+  'DELETE /v1/accounts/:id',
+  'DELETE /v1/accounts/:id/factor',
+  'DELETE /v1/invitations/:id',
+  'GET /v1/accounts',
+  'GET /v1/invitations',
+  'PATCH /v1/accounts/:id',
+  'POST /v1/account/factor',
+  'POST /v1/account/factor/confirm',
+  'POST /v1/account/factor/remove',
+  'POST /v1/account/password',
+  'POST /v1/import-accounts',
+  'POST /v1/invitations',
+  'POST /v1/accept-invitation',
+  'POST /v1/session/logout',
+  'POST /v1/session/refresh',
+];
+
+test('R17: the public listener answers a frozen list of routes: the seed’s, those of accounts, and the issuer’s keys', () => {
   const wellKnown = ['GET /.well-known/jwks.json', 'GET /.well-known/oauth-authorization-server'];
-  expect(routesOn(world.service.app, 'public')).toEqual([...wellKnown, ...seed]);
+  expect(routesOn(world.service.app, 'public')).toEqual([...wellKnown, ...seed, ...accounts].toSorted());
 });
 
 test('the routes of the seed are all there, under their own paths', () => {
@@ -48,6 +66,7 @@ test('every route refuses what it must refuse, and nothing changes by it', async
     urls: world.urls,
     dispatcher,
     anonymous: stranger,
+    params: { id: '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11' },
     token: ({ audience, scopes, roles, kind }) =>
       world.token(thumbprint, scopes, { audience, roles, ...(kind === 'wrong' ? { typ: 'grant+jwt' } : {}) }),
     state: () =>

@@ -72,6 +72,14 @@ export async function openWorld({
     'crypto-store': [exchanged],
   };
 
+  const revoking = {
+    issuer: accounts.issuer,
+    kinds: ['token', 'key'],
+    uri: `${accounts.issuer}/v1/revocations`,
+    jwksUri: accounts.jwksUri,
+    algorithms: ['ES256'],
+  };
+
   /** The environment of one service, its database and users made for it. */
   async function environmentOf(service: keyof typeof trusted, publicPort: number) {
     const database = await postgres.createDatabase({ service });
@@ -83,7 +91,12 @@ export async function openWorld({
     ]);
     const trustPath = join(folder, `${service}-trust.json`);
     const workloads = WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) }));
-    const trust = { trustDomain: DEVELOPMENT_TRUST_DOMAIN, workloads, issuers: trusted[service] };
+    const trust = {
+      trustDomain: DEVELOPMENT_TRUST_DOMAIN,
+      workloads,
+      issuers: trusted[service],
+      ...(service === 'key-proxy' && { revocations: [revoking] }),
+    };
     await writeFile(trustPath, JSON.stringify(trust));
     const env = {
       POSTERN_ENVIRONMENT: 'development',
@@ -133,6 +146,7 @@ export async function openWorld({
     POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
     POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
     POSTERN_PROVIDER_TIMEOUT_SECONDS: '2',
+    POSTERN_SECOND_FACTOR: 'nobody',
     ...more,
   });
   const logged: string[] = [];

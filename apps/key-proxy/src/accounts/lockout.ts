@@ -42,3 +42,11 @@ export async function countAttempt({ db, profile, now }: Deps, email: string): P
 export async function clearFailures(db: Kysely<Schema>, email: string): Promise<void> {
   await db.deleteFrom('login_failures').where('email_digest', '=', emailDigest(email)).execute();
 }
+
+/** Takes one count back, where an attempt was neither a failure nor yet a success. */
+export async function uncountAttempt(db: Kysely<Schema>, email: string): Promise<void> {
+  await sql`
+    with one as (delete from login_failures where email_digest = ${emailDigest(email)} and failures = 1)
+    update login_failures set failures = failures - 1
+     where email_digest = ${emailDigest(email)} and failures > 1`.execute(db);
+}

@@ -3,29 +3,57 @@ import { type Profile } from '@postern/profile';
 import { type Now, type Secret } from '@postern/runtime';
 import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
-import { authenticate } from './authenticate.ts';
-import { clearFailures, countAttempt } from './lockout.ts';
-import { type Passwords } from './password.ts';
-import { type Account } from './sign-up.ts';
+import { type Account } from './account.ts';
+import { authenticate, type Known } from './authenticate.ts';
+import { type Factors, factorState, type FittingCode, fittingCode } from './factor.ts';
+import { clearFailures, countAttempt, uncountAttempt } from './lockout.ts';
+import { bcryptCostOf, type Passwords } from './password.ts';
 
-export type LogIn = { db: Kysely<Schema>; passwords: Passwords; profile: Profile; now: Now };
+export type LogIn = Factors & { db: Kysely<Schema>; passwords: Passwords; profile: Profile; now: Now };
 
-export type Attempt = { account: Account } | { account: null; remaining: number };
+export type Attempt =
+  | { outcome: 'known'; known: Known; code: FittingCode | null; remaining: number }
+  | { outcome: 'refused'; remaining: number }
+  /** The password is right, and the account has a factor of which no code came. */
+  | { outcome: 'factor_required'; account: Account };
 
 /**
- * One attempt to log in. It counts as a failure until the password has proven right, and costs the same work whether
- * there is such an account or not.
+ * One attempt to log in. It counts as a failure until the password, and the code where the account has a second factor,
+ * have proven right; and costs the same work whether there is such an account or not.
  * @throws Problem `login_locked`
  */
-export async function attemptLogin(deps: LogIn, credentials: { email: string; password: Secret }): Promise<Attempt> {
-  const remaining = await countAttempt(deps, credentials.email);
-  const account = await authenticate(deps, credentials);
-  return account ? { account } : { account, remaining };
+export async function attemptLogin(
+  deps: LogIn,
+  { email, password, otp }: { email: string; password: Secret; otp?: string | undefined },
+): Promise<Attempt> {
+  const remaining = await countAttempt(deps, email);
+  const known = await authenticate(deps, { email, password });
+  if (!known) return { outcome: 'refused', remaining };
+  const hasFactor = (await factorState(deps.db, known.account.id)) === 'confirmed';
+  if (!hasFactor) return { outcome: 'known', known, code: null, remaining };
+  if (otp === undefined) {
+    await uncountAttempt(deps.db, email);
+    return { outcome: 'factor_required', account: known.account };
+  }
+  const code = await fittingCode(deps, known.account, otp);
+  return code ? { outcome: 'known', known, code, remaining } : { outcome: 'refused', remaining };
 }
 
-/** What a success changes, in the transaction of its event. */
-export async function settleLogin(tx: Transaction<Schema>, account: Account, issuer: string, at: Date): Promise<void> {
+/** What a success changes, in the transaction of its event: the count, and a hash that would be made otherwise today. */
+export async function settleLogin(
+  tx: Transaction<Schema>,
+  { known: { account, passwordHash }, rehashed }: { known: Known; rehashed: string | null },
+  { issuer, at }: { issuer: string; at: Date },
+): Promise<void> {
   await clearFailures(tx, account.email);
+  if (rehashed !== null) {
+    await tx
+      .updateTable('accounts')
+      .set({ password_hash: rehashed, bcrypt_cost: bcryptCostOf(rehashed) })
+      .where('id', '=', account.id)
+      .where('password_hash', '=', passwordHash)
+      .execute();
+  }
   const person = { tenant: account.tenant, issuer, sub: account.id };
   await recordActivity(tx, { person, action: 'login', status: 'success', at });
 }

@@ -3,7 +3,8 @@ import { type Binding, checkDpopProof, TokenRefused, type UseOnce } from '@poste
 import { type Profile } from '@postern/profile';
 import { type Now, problem } from '@postern/runtime';
 
-type Deps = { profile: Profile; useOnce: UseOnce; now: Now };
+/** `useOnce`: single use of DPoP proofs (R16). */
+export type LoginBinding = { profile: Profile; useOnce: UseOnce; now: Now };
 
 /**
  * What the token of a login is bound to (R17): the certificate of the connection, or where there is none the key of the
@@ -11,7 +12,7 @@ type Deps = { profile: Profile; useOnce: UseOnce; now: Now };
  * @throws Problem `invalid_dpop_proof`; `binding_required` where the profile asks for what the request does not bring
  */
 export async function loginBinding(
-  { profile, useOnce, now }: Deps,
+  { profile, useOnce, now }: LoginBinding,
   { certificateThumbprint, dpop, url }: Pick<RequestFacts, 'certificateThumbprint' | 'dpop' | 'url'>,
 ): Promise<Binding> {
   if (certificateThumbprint !== null) return { kind: 'certificate', thumbprint: certificateThumbprint };

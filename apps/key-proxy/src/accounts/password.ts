@@ -1,5 +1,6 @@
 import { argon2 as argon2Callback, pbkdf2 as pbkdf2Callback, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import bcrypt from 'bcryptjs';
 import { Secret } from '@postern/runtime';
 
 const argon2 = promisify(argon2Callback);
@@ -20,33 +21,62 @@ export type Passwords = {
   hash(password: Secret): Promise<string>;
   /**
    * Whether the password is the one that was hashed. With `null` (there is no such account) it does the same work for
-   * nothing and answers false.
+   * nothing and answers false. While there are imported bcrypt hashes anywhere, `bcryptCost` is their highest cost: then
+   * every verification does that work too, so that time does not tell whose hash is still one of those.
    */
-  verify(password: Secret, hashed: string | null): Promise<boolean>;
+  verify(password: Secret, hashed: string | null, bcryptCost?: number | null): Promise<boolean>;
+  /** Whether a hash is not one that would be made today: to be made anew at the next login. */
+  isOutdated(hashed: string): boolean;
 };
+
+/** The cost of a bcrypt hash (`$2b$12$...`), null for any other. Over 13 a login would take seconds. */
+export function bcryptCostOf(hashed: string): number | null {
+  const match = /^\$2[aby]\$(0[4-9]|1[0-3])\$[./A-Za-z0-9]{53}$/.exec(hashed);
+  return match ? Number(match[1]) : null;
+}
 
 /** Argon2id, or PBKDF2 under FIPS. */
 export async function openPasswords({ fips }: { fips: boolean }): Promise<Passwords> {
   const algorithm = fips ? pbkdf2Hash : argon2idHash;
   const take = limited(MOST_AT_ONCE);
+  const name = fips ? 'pbkdf2-sha256' : 'argon2id';
+  const parameters = fips ? `${PBKDF2_ITERATIONS}` : `${ARGON2_MEMORY_KIB},${ARGON2_PASSES}`;
   const hash = async (password: Secret): Promise<string> => {
     const salt = randomBytes(SALT_BYTES);
-    const name = fips ? 'pbkdf2-sha256' : 'argon2id';
-    const parameters = fips ? `${PBKDF2_ITERATIONS}` : `${ARGON2_MEMORY_KIB},${ARGON2_PASSES}`;
     const hashed = await take(() => algorithm(password, salt, parameters));
     return [name, parameters, salt.toString('base64url'), hashed.toString('base64url')].join('$');
   };
   const ofNobody = await hash(new Secret(randomBytes(SALT_BYTES).toString('base64url')));
   return {
     hash,
-    async verify(password, hashed) {
-      const [name, parameters = '', salt = '', expected = ''] = (hashed ?? ofNobody).split('$');
-      const derive = name === 'argon2id' ? argon2idHash : pbkdf2Hash;
-      const found = await take(() => derive(password, Buffer.from(salt, 'base64url'), parameters));
+    isOutdated: (hashed) => !hashed.startsWith(`${name}$${parameters}$`),
+    async verify(password, hashed, bcryptCost = null) {
+      const imported = hashed === null ? null : bcryptCostOf(hashed);
+      const isImported =
+        bcryptCost !== null && (await take(() => bcryptWork(password, imported === null ? null : hashed, bcryptCost)));
+      const own = imported === null ? (hashed ?? ofNobody) : ofNobody;
+      const [made, given = '', salt = '', expected = ''] = own.split('$');
+      const derive = made === 'argon2id' ? argon2idHash : pbkdf2Hash;
+      const found = await take(() => derive(password, Buffer.from(salt, 'base64url'), given));
       const wanted = Buffer.from(expected, 'base64url');
-      return found.length === wanted.length && timingSafeEqual(found, wanted) && hashed !== null;
+      const isOwn = found.length === wanted.length && timingSafeEqual(found, wanted) && hashed !== null;
+      return imported === null ? isOwn : isImported;
     },
   };
+}
+
+const bcryptSalt = (cost: number): string => `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(22)}`;
+
+/**
+ * Compares with a bcrypt hash, or with none, in the work of the highest cost whatever the hash's own: 2^c rounds, and then
+ * 2^c, 2^(c+1), ... for nothing, are 2^highest together.
+ */
+async function bcryptWork(password: Secret, hashed: string | null, highest: number): Promise<boolean> {
+  const right = hashed !== null && (await bcrypt.compare(password.reveal(), hashed));
+  const first = hashed === null ? highest : (bcryptCostOf(hashed) ?? highest);
+  if (hashed === null) await bcrypt.hash(password.reveal(), bcryptSalt(highest));
+  for (let cost = first; cost < highest; cost += 1) await bcrypt.hash(password.reveal(), bcryptSalt(cost));
+  return right;
 }
 
 async function argon2idHash(password: Secret, salt: Buffer, parameters: string): Promise<Buffer> {

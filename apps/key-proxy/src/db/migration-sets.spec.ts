@@ -17,5 +17,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'issuer/0002-revocations',
     'key-proxy/0001-key-proxy',
     'key-proxy/0002-secrets',
+    'key-proxy/0003-accounts',
   ]);
 });

@@ -18,12 +18,39 @@ export type Schema = {
     id: string;
     tenant: string;
     email: string;
-    contact_name: string;
-    phone_number: string;
+    contact_name: string | null;
+    phone_number: string | null;
     role: Role;
     password_hash: string;
+    state: Generated<'active' | 'disabled'>;
+    bcrypt_cost: number | null;
     created_at: Date;
   };
+  former_passwords: { account: string; password_hash: string; replaced_at: Date };
+  invitations: {
+    id: string;
+    tenant: string;
+    email: string;
+    role: Role;
+    token_digest: Buffer;
+    created_at: Date;
+    expires_at: Date;
+    used_at: Date | null;
+  };
+  sessions: {
+    id: string;
+    account: string;
+    holder: string;
+    factor: boolean;
+    refresh_digest: Buffer;
+    started_at: Date;
+    idle_at: Date;
+    ends_at: Date;
+  };
+  session_tokens: { token_id: string; session: string; expires_at: Date };
+  used_refresh_tokens: { digest: Buffer; session: string };
+  factors: { account: string; sealed: Buffer; confirmed_at: Date | null; created_at: Date };
+  recovery_codes: { account: string; digest: Buffer };
   login_failures: { email_digest: Buffer; failures: number; last_at: Date };
   providers: { tenant: string; kind: ProviderKind; configuration: string | null; configured_at: Date };
   provider_configurations: {

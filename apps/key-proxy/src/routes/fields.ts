@@ -13,6 +13,8 @@ export const secretName = line(256);
 /** Any text; its bytes with the rest of the body stay below the body limit. */
 export const secretValue = z.string().min(1).max(49_152);
 
+export const phoneNumber = line(32).regex(/^[+0-9 ()./-]+$/);
+
 /** The longest password that is hashed: more would only be work. */
 export const LONGEST_PASSWORD = 256;
 

@@ -1,35 +1,19 @@
 import { type Transaction } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { type Issuer } from '@postern/issuer';
-import { type UseOnce } from '@postern/oidc';
-import { Secret } from '@postern/runtime';
+import { problem, Secret } from '@postern/runtime';
+import { type AccountPolicy } from '../accounts/account-policy.ts';
 import { email } from '../accounts/email.ts';
+import { otp, spendCode } from '../accounts/factor.ts';
 import { attemptLogin, type LogIn, noteFailure, settleLogin } from '../accounts/log-in.ts';
-import { loginBinding } from '../accounts/login-binding.ts';
-import { mintLoginToken } from '../accounts/login-token.ts';
+import { type LoginBinding, loginBinding } from '../accounts/login-binding.ts';
+import { mintLoginToken, type MintLoginToken } from '../accounts/login-token.ts';
+import { holderOf, rememberToken, startSession } from '../accounts/sessions.ts';
 import { type Schema } from '../db/schema.ts';
-import { problems } from '../problems.ts';
 import { LONGEST_PASSWORD } from './fields.ts';
+import { refusal, refusalBody, tokenAnswer, tokenBody } from './token-answer.ts';
 
-export type LogInDeps = LogIn & {
-  issuer: Pick<Issuer, 'mint'>;
-  /** The issuer of this service's own accounts. */
-  issuerUrl: string;
-  /** Single use of DPoP proofs (R16). */
-  useOnce: UseOnce;
-};
-
-const REFUSED = 'login_refused';
-/** The audience of its tokens, and their client where no workload stands between it and the person. */
-const SELF = 'key-proxy';
-
-/** One refusal for an unknown address and for a wrong password, as a problem document (RFC 9457). */
-const refusal = (request: string) => {
-  const { status, title } = problems[REFUSED];
-  const body = { type: `urn:postern:problem:${REFUSED}`, title, status, code: REFUSED, request } as const;
-  return { status, headers: { 'content-type': 'application/problem+json' }, body };
-};
+export type LogInDeps = LogIn & MintLoginToken & LoginBinding & { policy: AccountPolicy };
 
 /** Seed route: a password for a token, which is bound to the caller's certificate or DPoP key (R17). */
 export const logIn = (deps: LogInDeps) =>
@@ -41,42 +25,59 @@ export const logIn = (deps: LogInDeps) =>
     tier: 'auth',
     audit: 'login.succeeded',
     summary: 'Logs an account in; the token is bound to the caller’s certificate or DPoP key',
-    body: z.strictObject({ email, password: z.string().min(1).max(LONGEST_PASSWORD) }),
-    answers: {
-      200: z.strictObject({
-        access_token: z.string(),
-        token_type: z.enum(['Bearer', 'DPoP']),
-        expires_in: z.int().positive(),
-        scope: z.string(),
-      }),
-      401: z.strictObject({
-        type: z.string(),
-        title: z.string(),
-        status: z.literal(401),
-        code: z.literal(REFUSED),
-        request: z.string(),
-      }),
-    },
-    problems: ['binding_required', 'login_locked'],
+    body: z.strictObject({ email, password: z.string().min(1).max(LONGEST_PASSWORD), otp: otp.optional() }),
+    answers: { 200: tokenBody, 401: refusalBody },
+    problems: ['accounts_off', 'binding_required', 'login_locked', 'login_refused', 'factor_required'],
     async handle({ body, request, workload }, audit) {
+      if (!deps.policy.accounts) throw problem('accounts_off');
       const binding = await loginBinding(deps, request);
-      const outcome = await attemptLogin(deps, { email: body.email, password: new Secret(body.password) });
+      const attempt = await attemptLogin(deps, { ...body, password: new Secret(body.password) });
+      const method = body.otp === undefined ? 'password' : 'password+code';
       const inTransaction = <T>(work: (tx: Transaction<Schema>) => Promise<T>) => deps.db.transaction().execute(work);
 
-      if (!outcome.account) {
-        const { remaining } = outcome;
-        return inTransaction(async (tx) => {
-          const { tenant } = await noteFailure(tx, { email: body.email, issuer: deps.issuerUrl, at: deps.now() });
-          const details = { method: 'password', remaining };
-          const what = { action: 'login.failed', outcome: 'refused', reason: REFUSED, tenant, details } as const;
-          return audit.within(tx, what, refusal(request.id));
-        });
+      if (attempt.outcome === 'factor_required') {
+        const what = { action: 'login.failed', outcome: 'refused', reason: 'factor_required' } as const;
+        const { tenant } = attempt.account;
+        return audit.released({ ...what, tenant, details: { method } }, refusal('factor_required', request.id));
       }
 
-      const { account } = outcome;
-      const minted = await mintLoginToken({ ...deps, audience: SELF }, { account, client: workload ?? SELF, binding });
-      return inTransaction(async (tx) => {
-        await settleLogin(tx, account, deps.issuerUrl, deps.now());
+      const refused = (remaining: number) =>
+        inTransaction(async (tx) => {
+          const { tenant } = await noteFailure(tx, { email: body.email, issuer: deps.issuerUrl, at: deps.now() });
+          const details = { method, remaining };
+          const what = {
+            action: 'login.failed',
+            outcome: 'refused',
+            reason: 'login_refused',
+            tenant,
+            details,
+          } as const;
+          if (remaining === 0) {
+            const until = new Date(deps.now().getTime() + deps.profile.lockoutMinutes * 60_000).toISOString();
+            const locked = { action: 'account.locked', tenant, details: { cause: 'login_failures', until } } as const;
+            await audit.itemWithin(tx, locked);
+          }
+          return audit.within(tx, what, refusal('login_refused', request.id));
+        });
+      if (attempt.outcome === 'refused') return refused(attempt.remaining);
+
+      const { known, code } = attempt;
+      const { account } = known;
+      const isOutdated = deps.passwords.isOutdated(known.passwordHash);
+      const rehashed = isOutdated ? await deps.passwords.hash(new Secret(body.password)) : null;
+      const done = await inTransaction(async (tx) => {
+        // Of two logins with one code, one is refused (R16).
+        if (code && !(await spendCode(tx, account.id, code))) return null;
+        const at = deps.now();
+        await settleLogin(tx, { known, rehashed }, { issuer: deps.issuerUrl, at });
+        const holder = holderOf(binding, workload);
+        const session = await startSession(
+          tx,
+          { policy: deps.policy, now: at },
+          { account: account.id, holder, factor: code !== null },
+        );
+        const minted = await mintLoginToken(deps, { account, session, workload, binding });
+        await rememberToken(tx, session.id, minted, at);
         const person = { issuer: deps.issuerUrl, sub: account.id };
         return audit.within(
           tx,
@@ -84,18 +85,11 @@ export const logIn = (deps: LogInDeps) =>
             tenant: account.tenant,
             actor: { person, ...(workload === null ? {} : { workload }) },
             resource: { type: 'account', id: account.id },
-            details: { method: 'password', tokenId: minted.tokenId, expiresAt: minted.expiresAt.toISOString() },
+            details: { method, tokenId: minted.tokenId, expiresAt: minted.expiresAt.toISOString() },
           },
-          {
-            status: 200,
-            body: {
-              access_token: minted.token,
-              token_type: binding.kind === 'dpop' ? 'DPoP' : 'Bearer',
-              expires_in: minted.lifetimeSeconds,
-              scope: minted.scopes.join(' '),
-            },
-          },
+          tokenAnswer(minted, session, binding),
         );
       });
+      return done ?? refused(attempt.remaining);
     },
   });

@@ -1,21 +1,24 @@
 import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { type Profile } from '@postern/profile';
 import { type Now, problem, Secret } from '@postern/runtime';
+import { type AccountPolicy } from '../accounts/account-policy.ts';
+import { type BreachedPasswords } from '../accounts/breached-passwords.ts';
 import { email } from '../accounts/email.ts';
+import { assertPasswordAllowed } from '../accounts/password-rules.ts';
 import { type Passwords } from '../accounts/password.ts';
 import { signUp } from '../accounts/sign-up.ts';
 import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
 import { assertReachable, type Providers } from '../providers/open-providers.ts';
-import { kms, line, LONGEST_PASSWORD, refuseCredentials } from './fields.ts';
+import { kms, line, LONGEST_PASSWORD, phoneNumber, refuseCredentials } from './fields.ts';
 
 export type SignUpDeps = {
   db: Kysely<Schema>;
   passwords: Passwords;
   providers: Providers;
-  profile: Profile;
+  policy: AccountPolicy;
+  breached: BreachedPasswords;
   /** The issuer of this service's own accounts. */
   issuerUrl: string;
   /** R2: closed in production unless the operator opens it. */
@@ -36,9 +39,9 @@ export const signUpRoute = (deps: SignUpDeps) =>
     body: z.strictObject({
       company_name: line(200),
       contact_name: line(200),
-      phone_number: line(32).regex(/^[+0-9 ()./-]+$/),
+      phone_number: phoneNumber,
       email,
-      password: z.string().min(deps.profile.passwordMinLength).max(LONGEST_PASSWORD),
+      password: z.string().min(deps.policy.passwordMinLength).max(LONGEST_PASSWORD),
       ...kms,
     }),
     answers: {
@@ -49,13 +52,16 @@ export const signUpRoute = (deps: SignUpDeps) =>
         role: z.string(),
       }),
     },
-    problems: ['sign_up_closed', 'account_exists', 'provider_unavailable'],
+    problems: ['accounts_off', 'sign_up_closed', 'account_exists', 'provider_unavailable'],
     async handle({ body }, audit) {
+      if (!deps.policy.accounts) throw problem('accounts_off');
       if (!deps.signUpOpen) throw problem('sign_up_closed');
       refuseCredentials(body.kms_selection, body.kms_credentials);
       const provider = body.kms_selection;
       assertReachable(deps.providers, provider);
-      const passwordHash = await deps.passwords.hash(new Secret(body.password));
+      const password = new Secret(body.password);
+      await assertPasswordAllowed(deps.breached, { password, email: body.email, field: 'body.password' });
+      const passwordHash = await deps.passwords.hash(password);
       const asked = {
         company: body.company_name,
         contactName: body.contact_name,

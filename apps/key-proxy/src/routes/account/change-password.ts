@@ -1,0 +1,52 @@
+import { type Kysely } from 'kysely';
+import { z } from 'zod';
+import { noContent, route } from '@postern/http';
+import { type RevocationSequence } from '@postern/issuer';
+import { type Now, Secret } from '@postern/runtime';
+import { lockedAccount } from '../../accounts/account.ts';
+import { type AccountPolicy } from '../../accounts/account-policy.ts';
+import { type BreachedPasswords } from '../../accounts/breached-passwords.ts';
+import { changePassword } from '../../accounts/change-password.ts';
+import { type Passwords } from '../../accounts/password.ts';
+import { OWN_ACCOUNT } from '../../accounts/role-scopes.ts';
+import { endSessionsOf } from '../../accounts/sessions.ts';
+import { type Schema } from '../../db/schema.ts';
+import { LONGEST_PASSWORD } from '../fields.ts';
+
+export type ChangePasswordDeps = {
+  db: Kysely<Schema>;
+  passwords: Passwords;
+  breached: BreachedPasswords;
+  policy: AccountPolicy;
+  sequence: Pick<RevocationSequence, 'revoke'>;
+  issuerUrl: string;
+  now: Now;
+};
+
+/** Another password for one's own account; every other session of it ends. */
+export const changePasswordRoute = (deps: ChangePasswordDeps) =>
+  route({
+    method: 'POST',
+    path: '/v1/account/password',
+    listener: ['api', 'public'],
+    scope: OWN_ACCOUNT,
+    tier: 'auth',
+    audit: 'password.changed',
+    summary: 'Another password for one’s own account; its other sessions end',
+    body: z.strictObject({
+      present_password: z.string().min(1).max(LONGEST_PASSWORD),
+      new_password: z.string().min(deps.policy.passwordMinLength).max(LONGEST_PASSWORD),
+    }),
+    answers: { 204: noContent },
+    problems: ['account_required', 'password_refused'],
+    async handle({ principal, body }, audit) {
+      return deps.db.transaction().execute(async (tx) => {
+        const account = await lockedAccount(tx, principal, deps.issuerUrl);
+        const passwords = { present: new Secret(body.present_password), next: new Secret(body.new_password) };
+        await changePassword(tx, deps, account, { ...passwords, now: deps.now() });
+        await endSessionsOf(tx, deps, { account: account.id, except: principal.sessionId });
+        const what = { resource: { type: 'account', id: account.id }, details: { method: 'password' } };
+        return audit.within(tx, what, { status: 204 });
+      });
+    },
+  });
