@@ -10,8 +10,11 @@ import { getAllSecrets } from './routes/get-all-secrets.ts';
 import { logIn, type LogInDeps } from './routes/log-in.ts';
 import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
 import { createSecretAt } from './routes/secrets/create.ts';
+import { grantRoute, listGrantsRoute, withdrawRoute } from './routes/secrets/grants.ts';
 import { readSecretRoute } from './routes/secrets/read.ts';
+import { defineUseRoute, readUseRoute, removeUseRoute, useRoute } from './routes/secrets/use.ts';
 import { type CreateSecret } from './secrets/create-secret.ts';
+import { type UseSecret } from './secrets/use/use-secret.ts';
 
 export const SERVICE = 'key-proxy';
 
@@ -19,6 +22,7 @@ export const SERVICE = 'key-proxy';
 export type AppDeps = SignUpDeps &
   Omit<LogInDeps & AccountRoutes, 'issuer'> &
   CreateSecret &
+  UseSecret &
   Pick<IssuerRoutes, 'introspection'> & {
     issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
     sequence: RevocationSequence;
@@ -41,6 +45,13 @@ export function createApp({ http, ...deps }: AppDeps): App {
       ...accountRoutes(deps),
       createSecretAt(deps),
       readSecretRoute(deps),
+      listGrantsRoute(deps),
+      grantRoute(deps),
+      withdrawRoute(deps),
+      defineUseRoute(deps),
+      readUseRoute(deps),
+      removeUseRoute(deps),
+      useRoute(deps),
       ...issuerRoutes({
         ...deps,
         revocations: deps.sequence,

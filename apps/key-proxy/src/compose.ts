@@ -1,6 +1,7 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openBus } from '@postern/bus';
 import { createPostern } from '@postern/client';
+import { openEgress } from '@postern/egress';
 import { type App, type RateLimits } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
@@ -134,8 +135,18 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
     const breached = closing.after(
       await (breachedPasswordsPath === undefined ? commonPasswords() : breachedPasswordsIn(breachedPasswordsPath)),
     );
+    const useEgress = closing.after(
+      openEgress({
+        allow: config.use.hosts,
+        publicAddresses: config.use.publicAddresses,
+        listedAuthorities: () => config.use.authorities,
+        timeoutMs: config.providerTimeoutSeconds * 1000,
+      }),
+    );
     const app = createApp({
       db,
+      useEgress,
+      displayEquivalentHosts: config.use.displayEquivalentHosts,
       policy,
       breached,
       branchKeys,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { trustTable, type TrustTable } from '@postern/oidc';
 import {
   assertEnvironment,
@@ -22,6 +23,12 @@ import { z } from 'zod';
 import { secondFactors, type SecondFactor } from './accounts/account-policy.ts';
 
 const httpsUrl = z.url({ protocol: /^https$/ });
+
+const hostList = z
+  .string()
+  .max(4096)
+  .regex(/^(?:[a-zA-Z0-9.:[\]-]+(?:,[a-zA-Z0-9.:[\]-]+)*)?$/);
+const hostsIn = (list: string): string[] => list.split(',').filter((host) => host !== '');
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
@@ -53,6 +60,25 @@ export const settings = {
     'Whether anyone may create a company by `/signup` (R2). Default: `false` in production, `true` in development.',
     { example: 'false' },
   ),
+  POSTERN_USE_PUBLIC_ADDRESSES: setting(
+    flag,
+    'Whether a secret may be used, without being shown, at hosts of public addresses (R35, R37).',
+    { default: true },
+  ),
+  POSTERN_USE_HOSTS: setting(
+    hostList,
+    'Hosts (`host` or `host:port`, separated by commas) inside the network at which secrets may be used.',
+    { default: '' },
+  ),
+  POSTERN_USE_CA_PATH: setting(
+    z.string().min(1).max(4096).optional(),
+    'PEM file with the authorities of these hosts’ certificates. Default: the public ones.',
+  ),
+  POSTERN_DISPLAY_EQUIVALENT_HOSTS: setting(
+    hostList,
+    'Hosts whose whole answer to a use may be given out: it is as good as the secret itself, which they may repeat.',
+    { default: '' },
+  ),
   POSTERN_SECOND_FACTOR: setting(
     z.enum(secondFactors).optional(),
     'Which accounts must have a second factor before they may do more than enrol one. Default: `nobody` in `fedramp-low`, `administrators` in `fedramp-moderate`.',
@@ -78,6 +104,13 @@ export type Config = {
   readonly issuer: string;
   readonly providerTimeoutSeconds: number;
   readonly signUpOpen: boolean;
+  /** The way out for uses without display (R37). */
+  readonly use: {
+    publicAddresses: boolean;
+    hosts: readonly string[];
+    authorities: string | undefined;
+    displayEquivalentHosts: ReadonlySet<string>;
+  };
   readonly secondFactor: SecondFactor | undefined;
   readonly breachedPasswordsPath: string | undefined;
 };
@@ -107,6 +140,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
     providerTimeoutSeconds: read.POSTERN_PROVIDER_TIMEOUT_SECONDS,
     signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
+    use: {
+      publicAddresses: read.POSTERN_USE_PUBLIC_ADDRESSES,
+      hosts: hostsIn(read.POSTERN_USE_HOSTS),
+      authorities: read.POSTERN_USE_CA_PATH === undefined ? undefined : readFileSync(read.POSTERN_USE_CA_PATH, 'utf8'),
+      displayEquivalentHosts: new Set(hostsIn(read.POSTERN_DISPLAY_EQUIVALENT_HOSTS)),
+    },
     secondFactor: read.POSTERN_SECOND_FACTOR,
     breachedPasswordsPath: read.POSTERN_BREACHED_PASSWORDS_PATH,
   });

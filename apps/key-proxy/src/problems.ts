@@ -49,4 +49,11 @@ export const problems = {
   name_too_long: { status: 422, title: 'The provider has no room for this name' },
   too_many_tags: { status: 422, title: 'The provider does not take so many tags' },
   secret_missing: { status: 502, title: 'The provider has nothing under the reference of a secret' },
+  grant_not_found: { status: 404, title: 'This person was granted nothing' },
+  too_many_grants: { status: 422, title: 'A secret is granted to at most 100 people' },
+  use_not_defined: { status: 409, title: 'What the secret may be used for has not been said' },
+  use_not_allowed: { status: 403, title: 'The secret may not be used for this' },
+  use_impossible: { status: 422, title: 'The value cannot stand where the definition places it' },
+  use_host_refused: { status: 403, title: 'This host may not be reached from here' },
+  use_unreachable: { status: 502, title: 'The host gave no usable answer' },
 } as const satisfies ProblemTable;

@@ -18,5 +18,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'key-proxy/0001-key-proxy',
     'key-proxy/0002-secrets',
     'key-proxy/0003-accounts',
+    'key-proxy/0004-grants-and-uses',
   ]);
 });

@@ -1,5 +1,7 @@
 import { type ColumnType, type Generated, type GeneratedAlways } from 'kysely';
 import { type ProviderKind } from '../providers/provider-kind.ts';
+import { type Verb } from '../secrets/reach-secret.ts';
+import { type UseDefinition } from '../secrets/use/use-definition.ts';
 import { type ValueType } from '../secrets/secret-value.ts';
 
 export type Role = 'admin' | 'user';
@@ -118,6 +120,13 @@ export type Schema = {
     started_at: Date;
     outcome: 'done' | 'refused' | null;
     settled_at: Date | null;
+  };
+  secret_grants: { secret_id: string; grantee_issuer: string; grantee_sub: string; verbs: Verb[]; granted_at: Date };
+  secret_uses: {
+    secret_id: string;
+    definition: ColumnType<UseDefinition, string, string>;
+    generation: Generated<string>;
+    defined_at: Date;
   };
   activity: {
     id: GeneratedAlways<string>;

@@ -6,6 +6,8 @@ import { type ValueType } from './secret-value.ts';
 /** A secret as it is kept here: where its value lies, never the value. */
 export type HeldSecret = {
   id: string;
+  /** Where it is somebody else's: `VERB ISSUER SUB` of the grant that it was reached by, which must still stand (R32). */
+  grant: string | null;
   name: string;
   place: Place;
   reference: string;
@@ -31,6 +33,7 @@ export type HeldSecret = {
 export function heldSecret(row: Selectable<Schema['secrets']>): HeldSecret {
   return {
     id: row.id,
+    grant: null,
     name: row.name,
     place: { tenant: row.tenant, kind: row.provider, configuration: row.configuration },
     reference: row.reference,

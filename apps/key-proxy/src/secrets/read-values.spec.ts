@@ -8,6 +8,7 @@ import { textValue } from './secret-value.ts';
 
 const held = (name: string): HeldSecret => ({
   id: name,
+  grant: null,
   name,
   place: { tenant: 'acme', kind: 'crypto-store', configuration: null },
   reference: `secret/${name}`,

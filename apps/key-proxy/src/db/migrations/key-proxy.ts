@@ -2,11 +2,17 @@ import { type MigrationSet } from '@postern/postgres';
 import { keyProxy0001 } from './0001-key-proxy.ts';
 import { keyProxy0002 } from './0002-secrets.ts';
 import { keyProxy0003 } from './0003-accounts.ts';
+import { keyProxy0004 } from './0004-grants-and-uses.ts';
 
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
 export const keyProxyMigrations: MigrationSet = {
   set: 'key-proxy',
-  steps: { '0001-key-proxy': keyProxy0001, '0002-secrets': keyProxy0002, '0003-accounts': keyProxy0003 },
+  steps: {
+    '0001-key-proxy': keyProxy0001,
+    '0002-secrets': keyProxy0002,
+    '0003-accounts': keyProxy0003,
+    '0004-grants-and-uses': keyProxy0004,
+  },
   // What was done is written once.
   privileges: { activity: ['select', 'insert'] },
 };

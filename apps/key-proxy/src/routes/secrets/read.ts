@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { findSecret } from '../../secrets/find-secret.ts';
-import { ownerOf } from '../../secrets/owner.ts';
+import { ofOwner, reachSecret } from '../../secrets/reach-secret.ts';
 import { readSecret, type ReadSecret } from '../../secrets/read-secret.ts';
 import { guardOf } from '../../secrets/secret-guard.ts';
 import { valueTypes } from '../../secrets/secret-value.ts';
@@ -21,7 +20,11 @@ export const readSecretRoute = (deps: ReadSecret) =>
     summary: 'Read a secret',
     params: named,
     query: z
-      .strictObject({ version: z.coerce.number().int().min(1).max(2_147_483_647).optional(), label: label.optional() })
+      .strictObject({
+        version: z.coerce.number().int().min(1).max(2_147_483_647).optional(),
+        label: label.optional(),
+        ...ofOwner,
+      })
       .refine(({ version, label }) => version === undefined || label === undefined, 'version or label'),
     answers: {
       200: z.strictObject({
@@ -37,7 +40,7 @@ export const readSecretRoute = (deps: ReadSecret) =>
     },
     problems: [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'secret_expired', 'version_not_found'],
     async handle({ principal, params: { name }, query }, audit) {
-      const secret = await findSecret(deps.db, ownerOf(principal), name);
+      const secret = await reachSecret(deps.db, principal, { name, ...query }, 'read');
       const read = await readSecret(deps, secret, query, { subjectToken: principal.token });
       const { id, place } = secret;
       const pinned = query.version !== undefined || query.label !== undefined;

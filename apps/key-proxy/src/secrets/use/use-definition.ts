@@ -1,0 +1,78 @@
+import { z } from 'zod';
+
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
+/** What a caller or a definition never sets: who is asked, who asks, how the message is framed and coded. */
+const NEVER =
+  /^(host|authorization|proxy-.*|cookie2?|connection|keep-alive|te|trailer|transfer-encoding|content-length|upgrade|expect|accept-encoding|content-encoding|range|forwarded|via|x-forwarded-.*|x-real-ip|x-http-method.*|x-amz-.*|sec-.*|:.*)$/;
+
+const headerName = z
+  .string()
+  .regex(TOKEN)
+  .toLowerCase()
+  .refine((name) => !NEVER.test(name), 'a header that the caller or the definition never sets');
+/** Visible ASCII and spaces inside (RFC 9110 section 5.5). */
+export const headerValue = z
+  .string()
+  .max(1024)
+  .regex(/^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/);
+
+const host = z
+  .string()
+  .max(260)
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]{1,5})?$|^\[[0-9a-f:]+\](:[0-9]{1,5})?$/,
+  )
+  // One spelling of each host: `127.1` is another one of 127.0.0.1.
+  .refine(
+    (text) => URL.canParse(`https://${text}`) && new URL(`https://${text}`).host === text,
+    'as it stands in a URL',
+  );
+const queryName = z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/);
+
+const placement = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('bearer') }),
+  z.strictObject({
+    kind: z.literal('basic'),
+    username: z
+      .string()
+      .max(128)
+      .regex(/^[\x21-\x39\x3b-\x7e]*$/),
+  }),
+  z.strictObject({ kind: z.literal('header'), name: headerName, prefix: headerValue.optional() }),
+  z.strictObject({ kind: z.literal('query'), name: queryName }),
+]);
+
+/** Segments of a path, each as it stands or `*` for any one. */
+const pathPattern = z
+  .string()
+  .max(512)
+  .regex(/^(\/(\*|[A-Za-z0-9._~-]*))+$/)
+  .refine((path) => !/(^|\/)\.{1,2}(\/|$)/.test(path), 'no segment of dots');
+
+/** A field of a JSON answer: names and places in lists, separated by dots. */
+const field = z.string().regex(/^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/);
+
+/** R37: everything about a use that is fixed before anyone uses the secret. */
+export const useDefinition = z.strictObject({
+  host: host.describe('name or name:port; https only, checked again at each use (R35)'),
+  placement,
+  methods: z
+    .array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']))
+    .min(1)
+    .max(6),
+  path: pathPattern,
+  /** Sent with every use. */
+  headers: z
+    .record(headerName, headerValue)
+    .refine((headers) => Object.keys(headers).length <= 16, 'at most 16')
+    .default({}),
+  /** What the caller may set. */
+  caller_headers: z.array(headerName).max(16).default([]),
+  caller_query: z.array(queryName).max(16).default([]),
+  /** What of a JSON answer is given out. None: the status alone. */
+  answer_fields: z.array(field).max(32).default([]),
+  /** The whole answer; only where the operator has said that the host's answers are as good as the secret itself. */
+  full_answer: z.boolean().default(false),
+});
+
+export type UseDefinition = z.output<typeof useDefinition>;
