@@ -1,10 +1,11 @@
-import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, jobRoutes, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import type { Issuer, RevocationSequence } from '@postern/issuer';
 import type { OpenConsent } from './consents/open-consent.ts';
 import type { RevokeGrant } from './grants/revoke-grant.ts';
 import { problems } from './problems.ts';
 import type { Providers } from './provider/open-providers.ts';
+import { adminGrantRoutes, type AdminGrants } from './routes/admin-grants.ts';
 import { backchannelLogoutRoute, type BackchannelLogout } from './routes/backchannel-logout.ts';
 import { consentCallbackRoute, type ConsentCallback } from './routes/consent-callback.ts';
 import { continueConsentRoute } from './routes/continue-consent.ts';
@@ -14,10 +15,12 @@ import { declineConsentRoute } from './routes/decline-consent.ts';
 import { deleteGrantRoute } from './routes/delete-grant.ts';
 import { deleteHandleRoute } from './routes/delete-handle.ts';
 import { consentEventsRoute, getConsentRoute, type GetConsent } from './routes/get-consent.ts';
+import { importGrantsRoute, type ImportGrants } from './routes/import-grants.ts';
 import { getGrantRoute } from './routes/get-grant.ts';
 import { changeKeepAliveRoute, readKeepAliveRoute } from './routes/keep-alive.ts';
 import { listGrantsRoute } from './routes/list-grants.ts';
 import { listHandlesRoute } from './routes/list-handles.ts';
+import { providerRoutes, type ProviderRoutes } from './routes/providers.ts';
 import { providerClientRoute } from './routes/provider-client.ts';
 import { providerExchangeRoute, type ProviderExchange } from './routes/provider-exchange.ts';
 import { sessionRoutes, type SessionRoutes } from './routes/sessions.ts';
@@ -35,6 +38,9 @@ export type AppDeps = CreateConsent &
   BackchannelLogout &
   GetConsent &
   SessionRoutes &
+  AdminGrants &
+  ImportGrants &
+  ProviderRoutes &
   Pick<IssuerRoutes, 'introspection'> &
   StoreGrantRoute &
   ProviderExchange &
@@ -69,6 +75,10 @@ export function createApp({ http, ...deps }: AppDeps): App {
     readKeepAliveRoute(deps),
     changeKeepAliveRoute(deps),
     ...sessionRoutes(deps),
+    ...adminGrantRoutes(deps),
+    importGrantsRoute(deps),
+    ...providerRoutes(deps),
+    ...jobRoutes({ db: deps.db, scopes: { read: 'grants:read', cancel: 'grants:write' } }),
     backchannelLogoutRoute(deps),
     providerClientRoute(deps),
     ...issuerRoutes({ ...deps, revocations: deps.sequence, workloads: [...deps.workloads] }),

@@ -1,5 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey } from '@postern/branch-keys';
-import { openBus } from '@postern/bus';
+import { openBus, runJobs } from '@postern/bus';
 import { openEgress } from '@postern/egress';
 import type { App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
@@ -9,6 +9,9 @@ import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
+import { REVOKE_GRANTS, revokeGrants } from './administration/revoke-grants.ts';
+import { recordJobEnd } from './administration/record-job-end.ts';
+import { REWRAP_GRANTS, rewrapGrants } from './administration/rewrap-grants.ts';
 import { createApp, SERVICE } from './app.ts';
 import type { Config } from './config.ts';
 import { watchConsents } from './consents/watch-consents.ts';
@@ -23,6 +26,7 @@ import { openUsableGrants } from './grants/usable-grants.ts';
 import { openVault } from './grants/vault.ts';
 import { keepAliveMetrics } from './keep-alive/keep-alive-metrics.ts';
 import { startKeepAlive } from './keep-alive/start-keep-alive.ts';
+import { introspectTokens } from './provider/introspect-tokens.ts';
 import { openProviders } from './provider/open-providers.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
@@ -91,7 +95,14 @@ export async function compose(
     const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
     const own = { issuer: issuer.issuer, page: sequence.page };
     const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
-    const introspection = openIntrospection({ issuer, kind: 'grant', profile, revocations, now });
+    const ownProviders = trust.issuers.find(({ issuer: listed }) => listed === config.provider.issuer)?.tenant;
+    const introspection = introspectTokens({
+      own: openIntrospection({ issuer, kind: 'grant', profile, revocations, now }),
+      sequence,
+      provider: providers.operator,
+      tenant: ownProviders && 'fixed' in ownProviders ? ownProviders.fixed : undefined,
+      now,
+    });
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
@@ -165,6 +176,12 @@ export async function compose(
       ];
       const { keep } = refreshing;
       closing.after(startKeepAlive(postgres, { db, keep, metrics: keepAliveMetrics(metrics), logger, now }));
+      const kinds = {
+        [REVOKE_GRANTS]: revokeGrants({ ...finishing, service: SERVICE }),
+        [REWRAP_GRANTS]: rewrapGrants({ db, vault, audit, service: SERVICE, now }),
+      };
+      const ended = recordJobEnd({ audit, now });
+      closing.after(runJobs({ db, bus, kinds, ended, logger, metrics }));
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 30 }));
     }
     const app = createApp({
@@ -173,6 +190,8 @@ export async function compose(
       vault,
       providers,
       providerOf,
+      tenantEgress,
+      profile,
       watch,
       signedResponses: profile.signedAuthorizationResponses,
       offlineOutlives: profile.offlineGrantsOutliveSession,

@@ -19,6 +19,8 @@ export type Caller = {
   /** A token for this workload itself. */
   ownToken(scopes: readonly string[], options?: Partial<MintOptions>): Promise<string>;
   send(url: string, options?: SendOptions): Promise<Reply>;
+  /** A body of bytes out, and the body of the answer as it came. */
+  stream(url: string, options: { token: string; body: string }): Promise<{ status: number; text: string }>;
   /** The body of an answer as it came: a stream that ends. */
   text(url: string, options?: SendOptions): Promise<string>;
   sendForm(url: string, form: Record<string, string>): Promise<Reply>;
@@ -54,6 +56,11 @@ export function callerOver(
     text: async (url, { token = null, headers = {} } = {}) => {
       const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
       return (await request(url, { dispatcher, headers: { ...headers, ...authorization } })).body.text();
+    },
+    async stream(url, { token, body }) {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' };
+      const answer = await request(url, { dispatcher, method: 'POST', headers, body });
+      return { status: answer.statusCode, text: await answer.body.text() };
     },
     sendForm: (url, form) =>
       answerOf(

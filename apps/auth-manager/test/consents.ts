@@ -1,5 +1,5 @@
 import { developmentPassword, type HeadlessBrowser, openHeadlessBrowser } from '@postern/testing';
-import { openProvider } from '@postern/oidc';
+import { openProvider, type ProviderTokens } from '@postern/oidc';
 import { Agent } from 'undici';
 import type { Caller, Reply } from './caller.ts';
 import type { Replica, World } from './world.ts';
@@ -27,8 +27,8 @@ export async function visit(world: World, link: string, visitor: Visitor = {}): 
   return { browser, callback };
 }
 
-/** A browser in which alice is logged in at the portal: what follows there is of the same login at the provider. */
-export async function portalLogin(world: World): Promise<HeadlessBrowser> {
+/** Alice logged in at the portal: her browser, in which what follows is of the same login, and the portal's tokens. */
+export async function portalSession(world: World): Promise<{ browser: HeadlessBrowser; tokens: ProviderTokens }> {
   const { cert, key } = await world.authority.issue('portal');
   const dispatcher = new Agent({ connect: { cert, key, ca: world.ca } });
   const authentication = { method: 'tls_client_auth' as const };
@@ -38,10 +38,14 @@ export async function portalLogin(world: World): Promise<HeadlessBrowser> {
   const redirectUri = 'https://127.0.0.1/callback';
   const { url, state, nonce, verifier } = await provider.startAuthorization({ redirectUri, scopes: ['openid'] });
   const person = { username: 'alice', password: developmentPassword('alice'), redirectUri };
-  await provider.redeem({ callbackUrl: await browser.login(url, person), state, nonce, verifier });
+  const callbackUrl = await browser.login(url, person);
+  const tokens = await provider.redeem({ callbackUrl, state, nonce, verifier });
   await dispatcher.close();
-  return browser;
+  return { browser, tokens };
 }
+
+/** The browser alone. */
+export const portalLogin = async (world: World): Promise<HeadlessBrowser> => (await portalSession(world)).browser;
 
 /** The whole of a consent, to the id of its grant. */
 export async function consented(world: World, portal: Caller, replica: Replica, asked: Asked = {}): Promise<string> {

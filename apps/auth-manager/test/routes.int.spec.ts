@@ -30,6 +30,7 @@ test('R17: the public listener answers a frozen list of routes', () => {
     'GET /v1/consents/:id/continue',
     'GET /v1/consents/:id/start',
     'GET /v1/consents/callback',
+    'GET /v1/providers/:id/jwks.json',
     'POST /v1/backchannel-logout',
     'POST /v1/consents/:id/decline',
   ]);
@@ -72,11 +73,12 @@ test('every route refuses what it must refuse, and nothing changes by it', async
     dispatcher,
     dispatchers: { 'token-exchange': exchange },
     anonymous,
-    token: ({ audience, scopes, kind }) =>
+    token: ({ audience, scopes, roles, kind }) =>
       world.issuer.mint({
         audience,
         scopes,
         clientId: 'portal',
+        roles,
         boundTo: thumbprint,
         subjectIssuer: world.provider().issuer,
         ...(kind === 'wrong' ? { typ: 'grant+jwt' } : {}),

@@ -91,6 +91,14 @@ export const actions = {
   'keeping.changed': z.strictObject({ provider: text, paused: z.boolean() }),
   'grant.revoked': z.strictObject({ cause: code, provider: text.optional() }),
   'logout.received': z.strictObject({ provider: text, grants: count }),
+  'grants.searched': z.strictObject({ count }),
+  'grants.imported': z.strictObject({ provider: text, imported: count, refused: count }),
+  'revocation.planned': z.strictObject({ count }),
+  'revocation.started': z.strictObject({ count, job: text }),
+  'provider.registered': z.strictObject({ issuer: text, client: text }),
+  'provider.unregistered': z.strictObject({ issuer: text }),
+  'provider.changed': z.strictObject({ issuer: text, fields: list }),
+  'providers.listed': z.strictObject({ count }),
 
   // token-exchange
   'approval.decided': z.strictObject({ decision: z.enum(['approved', 'denied']), scopes: scopes.optional() }),

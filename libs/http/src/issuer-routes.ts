@@ -94,7 +94,8 @@ const introspect = ({ introspection, workloads }: IssuerRoutes) =>
       }
       const { tokenId, tenant, binding, claims } = principal;
       return audit.released(
-        { tenant, details: { active: true, tokenId } },
+        // Of a token of the provider nobody here may know the tenant.
+        { tenant: tenant === '' ? null : tenant, details: { active: true, tokenId } },
         {
           status: 200,
           body: { active: true, token_type: binding.kind === 'dpop' ? 'DPoP' : 'Bearer', ...claims },
@@ -103,7 +104,9 @@ const introspect = ({ introspection, workloads }: IssuerRoutes) =>
     },
   });
 
+/** A token concerns those it is for, who holds it, and the client of the provider that it was issued to. */
 function concerns({ claims, binding }: Principal, workload: string, thumbprint: string | null): boolean {
   const audiences = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
-  return audiences.includes(workload) || (binding.kind === 'certificate' && binding.thumbprint === thumbprint);
+  const held = binding.kind === 'certificate' && binding.thumbprint === thumbprint;
+  return held || audiences.includes(workload) || claims['azp'] === workload;
 }

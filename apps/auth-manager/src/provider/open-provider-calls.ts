@@ -2,8 +2,15 @@ import { beforeWriting, type Egress, EgressRefused } from '@postern/egress';
 import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type ProviderTokens } from '@postern/oidc';
 import type { Profile } from '@postern/profile';
 import { type Logger, type Now, problem } from '@postern/runtime';
-import { type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
-import type { AccessToken, Introspected, ProviderCalls, Redeemed, RefreshOutcome } from './provider-calls.ts';
+import { type CryptoKey, importJWK, type JWK, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import type {
+  AccessToken,
+  Inspected,
+  Introspected,
+  ProviderCalls,
+  Redeemed,
+  RefreshOutcome,
+} from './provider-calls.ts';
 import { readSignedResponse } from './signed-responses.ts';
 
 /** Who this service is at a provider. Another `generation`: from here on it is somebody else, with another key. */
@@ -87,6 +94,22 @@ function redeemedOf({ refreshToken, refreshExpiresIn, scopes, idToken }: Provide
     idleSeconds: refreshExpiresIn,
     scopes,
     idToken: { iss, sub, sid: text(sid), acr: text(acr), authTime: seconds(auth_time) },
+  };
+}
+
+function inspectedOf(answer: Awaited<ReturnType<Provider['introspect']>>): Inspected {
+  if (!answer.active) return { active: false };
+  // RFC 7662 2.2: the members are claims. `active` and `username` are about the answer, not about the token.
+  const { active: _active, username: _username, ...claims } = answer;
+  return {
+    active: true,
+    clientId: text(answer.client_id) ?? text(answer['azp']),
+    issuer: text(answer.iss),
+    sub: text(answer.sub),
+    sessionId: text(answer['sid']) ?? text(answer['session_state']),
+    scopes: text(answer.scope)?.split(' ').filter(Boolean),
+    type: text(answer['typ']),
+    claims: claims as JWTPayload,
   };
 }
 
@@ -213,6 +236,8 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
       call('introspect', async (opened) => introspectedOf(await opened.introspect(token, { hint: 'refresh_token' }))),
     isActive: (token) =>
       call('introspect', async (opened) => (await opened.introspect(token, { hint: 'refresh_token' })).active),
+    inspect: (token, hint) =>
+      call('introspect', async (opened) => inspectedOf(await opened.introspect(token, { hint }))),
     revoke: (token) => call('revoke', (opened) => opened.revoke(token, { hint: 'refresh_token' })),
   };
 }

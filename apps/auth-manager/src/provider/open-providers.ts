@@ -25,7 +25,14 @@ export type OpenProviders = ServiceKeys & {
 };
 
 /** A provider as this service is registered there. */
-export type Registration = { tenant: string; provider: string; clientId: string; scopes: readonly string[] };
+export type Registration = {
+  tenant: string;
+  provider: string;
+  clientId: string;
+  scopes: readonly string[];
+  /** By the tenant; false: the operator's. */
+  registered: boolean;
+};
 
 /** The operator's provider and those of tenants. None of them is a trusted issuer by being here (R1). */
 export type Providers = {
@@ -38,6 +45,8 @@ export type Providers = {
   at(issuer: string): Promise<(Omit<Registration, 'tenant'> & { tenant: string | null })[]>;
   /** The signing keys of a provider, fetched through its guarded way, at most once in 30 seconds. */
   keysOf(at: { tenant: string; provider: string }): JWTVerifyGetKey;
+  /** Whether the operator gave the client key of its provider as a file, and rotates it there. */
+  keyIsAFile: boolean;
   /** Public client keys for the operator's provider. */
   clientKeys(): Promise<JWK[]>;
   /** Forgets what was read of a tenant's provider: after a change here. Others do within {@link REREAD_MS}. */
@@ -131,8 +140,9 @@ export function openProviders(deps: OpenProviders): Providers {
     provider: issuer,
     clientId: client_id,
     scopes,
+    registered: true,
   });
-  const own = { provider: config.issuer, clientId: config.clientId, scopes: config.scopes };
+  const own = { provider: config.issuer, clientId: config.clientId, scopes: config.scopes, registered: false };
 
   return {
     operator: keep({ tenant: '', provider: config.issuer }).calls,
@@ -147,6 +157,7 @@ export function openProviders(deps: OpenProviders): Providers {
       return [...(isOwn(issuer) ? [{ tenant: null, ...own }] : []), ...rows.map(registrationOf)];
     },
     keysOf,
+    keyIsAFile: fileKey !== undefined,
     async clientKeys() {
       if (fileKey) return [publicHalf(fileKey)];
       return (await heldKeys(deps, { tenant: '', provider: config.issuer }, 'client')).published.map(publicHalf);

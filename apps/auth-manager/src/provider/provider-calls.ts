@@ -1,6 +1,7 @@
 import type { BoundTo } from '@postern/oidc';
 import type { Secret } from '@postern/runtime';
 import type { GrantKind } from '../db/schema.ts';
+import type { JWTPayload } from 'jose';
 
 /** The parameters of an answer to the browser (RFC 6749 4.1.2, RFC 9207). */
 export type ResponseParameters = {
@@ -73,6 +74,20 @@ export type RefreshOutcome =
   | { kind: 'not_sent' }
   | { kind: 'unknown' };
 
+/** What a provider says of a token (RFC 7662). `type` is Keycloak's `typ` of it: `Bearer`, `Refresh` or `Offline`. */
+export type Inspected =
+  | { active: false }
+  | {
+      active: true;
+      clientId: string | undefined;
+      issuer: string | undefined;
+      sub: string | undefined;
+      sessionId: string | undefined;
+      scopes: readonly string[] | undefined;
+      type: string | undefined;
+      claims: JWTPayload;
+    };
+
 /** The identity provider as this service needs it: `private_key_jwt` and DPoP-bound tokens (R9) behind each call. */
 export type ProviderCalls = {
   issuer: string;
@@ -107,6 +122,8 @@ export type ProviderCalls = {
   introspect(token: Secret): Promise<Introspected>;
   /** Whether a refresh token of ours lives; a look that consumes nothing. @throws Problem `provider_unavailable`. */
   isActive(token: Secret): Promise<boolean>;
+  /** What the provider says of a token; a look that consumes nothing. @throws Problem `provider_unavailable`, `provider_refused`. */
+  inspect(token: Secret, hint: 'access_token' | 'refresh_token'): Promise<Inspected>;
   /** RFC 7009; a token that is dead already is a success. @throws Problem `provider_unavailable`. */
   revoke(token: Secret): Promise<void>;
   /** Where a browser ends its session there (OpenID Connect RP-Initiated Logout 1.0); null where it has no such page. @throws Problem `provider_unavailable`. */

@@ -1,7 +1,9 @@
 import {
+  createRevocationSet,
   keyOf,
   REVOCATIONS_PER_PAGE,
   revocationTarget,
+  type Principal,
   type Revocation,
   type RevocationPage,
   type RevocationTarget,
@@ -26,6 +28,8 @@ export type RevocationSequence = {
   revoke(query: Query, targets: readonly RevocationTarget[]): Promise<void>;
   /** Whether one of these was revoked here; in the transaction of `query`. */
   isRevoked(query: Query, targets: readonly RevocationTarget[]): Promise<boolean>;
+  /** Whether a token is revoked here, as of this very moment: what the sequence says, without waiting for a follower. */
+  revokes(principal: Principal): Promise<boolean>;
   /** The entries after that number, at most {@link REVOCATIONS_PER_PAGE}, under a head that is at most a second old. */
   page(after: number): Promise<RevocationPage>;
   /** Deletes what no living token can meet any more. */
@@ -69,6 +73,15 @@ export function openRevocations(spec: OpenRevocations): RevocationSequence {
       ]);
       return found.length > 0;
     },
+    async revokes(principal) {
+      const rows = await query<{ seq: string; target: string; until: Date }>(
+        'select seq, target, until from revocations where target_key = any($1) and until > $2',
+        [namesOf(principal), now()],
+      );
+      const known = createRevocationSet();
+      for (const row of rows) known.add(entryOf(row));
+      return known.revokes(principal);
+    },
     async page(after) {
       // One statement, one snapshot: what it does not show had not been committed when the head was read.
       const rows = await query<{ head: string; seq: string | null; target: string; until: Date }>(
@@ -88,6 +101,22 @@ export function openRevocations(spec: OpenRevocations): RevocationSequence {
       await query('delete from revocations where until <= $1', [now()]);
     },
   };
+}
+
+/** Every name under which a token could be revoked. */
+function namesOf({ tenant, issuer, tokenId, keyId, sessionId, person, clientId, actors, claims }: Principal): string[] {
+  const grantId = claims['grant_id'];
+  const before = 1;
+  const targets: RevocationTarget[] = [
+    { kind: 'token', issuer, tokenId },
+    { kind: 'key', issuer, keyId },
+    { kind: 'tenant', tenant, before },
+    ...[clientId, ...actors].map((client) => ({ kind: 'client' as const, client, before })),
+    ...(sessionId === undefined ? [] : [{ kind: 'session' as const, issuer: person?.issuer ?? issuer, sessionId }]),
+    ...(typeof grantId === 'string' ? [{ kind: 'grant' as const, grantId, before }] : []),
+    ...(person === null ? [] : [{ kind: 'subject' as const, tenant, ...person, before }]),
+  ];
+  return targets.map(keyOf);
 }
 
 const entryOf = ({ seq, target, until }: { seq: string | null; target: string; until: Date }): Revocation => ({

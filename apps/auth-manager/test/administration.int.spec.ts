@@ -1,0 +1,218 @@
+import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { namedKey } from '@postern/envelope';
+import type { Caller } from './caller.ts';
+import { consented, HANDLE, SCOPES } from './consents.ts';
+import { openProviderSide, type ProviderSide } from './provider-side.ts';
+import { openWorld, type Replica, type World } from './world.ts';
+
+let world: World;
+let replica: Replica;
+let portal: Caller;
+let job: Caller;
+let side: ProviderSide;
+
+beforeAll(async () => {
+  world = await openWorld({ rotation: 'off' });
+  [replica, portal, job] = await Promise.all([
+    world.replica({ POSTERN_ROLE: 'all' }),
+    world.caller('portal'),
+    world.caller('job'),
+  ]);
+  side = await openProviderSide(world);
+});
+afterAll(async () => {
+  await side.close();
+  await world.close();
+});
+
+const admin = (username = 'admin-ada', roles = ['admin']) =>
+  portal.tokenFor(username, ['grants:read', 'grants:write'], { roles });
+const ask = async (path: string, body?: unknown, token?: string) =>
+  portal.send(`${replica.api}${path}`, {
+    token: token ?? (await admin()),
+    ...(body === undefined ? {} : { method: 'POST', body }),
+  });
+const idsOf = ({ body }: Awaited<ReturnType<typeof ask>>) => (body['grants'] as { id: string }[]).map(({ id }) => id);
+
+/** A job to its end, by what anyone may see of it. */
+async function ended(id: unknown) {
+  for (let looks = 0; looks < 150; looks++) {
+    const { body } = await ask(`/v1/jobs/${String(id)}`);
+    if (body['ended_at'] !== null) return body;
+    await sleep(100);
+  }
+  throw new Error('the job did not end');
+}
+
+test('an administrator finds grants by person, state, provider and workload, page by page, and nobody else does', async () => {
+  const [one, two] = [await consented(world, portal, replica), await consented(world, portal, replica)];
+  const audreys = await consented(world, portal, replica, { username: 'audrey' });
+  const byPerson = await ask(`/v1/admin/grants?sub=${world.subOf('alice')}&state=active`);
+  expect(idsOf(byPerson)).toEqual(expect.arrayContaining([one, two]));
+  expect(idsOf(byPerson)).not.toContain(audreys);
+  expect(JSON.stringify(byPerson.body)).not.toMatch(/sealed|fingerprint|"session":/);
+
+  const first = await ask('/v1/admin/grants?limit=2');
+  const rest = await ask(`/v1/admin/grants?limit=200&cursor=${String(first.body['next'])}`);
+  expect(idsOf(first)).toHaveLength(2);
+  expect(new Set([...idsOf(first), ...idsOf(rest)]).size).toBe(idsOf(first).length + idsOf(rest).length);
+  expect([...idsOf(first), ...idsOf(rest)]).toEqual(expect.arrayContaining([one, two, audreys]));
+  expect(idsOf(await ask('/v1/admin/grants?workload=token-exchange'))).toEqual([]);
+  expect(idsOf(await ask(`/v1/admin/grants?provider=${encodeURIComponent('https://other.example')}`))).toEqual([]);
+
+  expect((await ask('/v1/admin/grants', undefined, await admin('alice', ['user']))).status).toBe(403);
+  const elsewhere = await portal.tokenFor('admin-ada', ['grants:read'], { roles: ['admin'], tenant: 'globex' });
+  expect(idsOf(await ask('/v1/admin/grants', undefined, elsewhere))).toEqual([]);
+  expect((await ask('/v1/admin/grants?cursor=zzz')).status).toBe(400);
+});
+
+test('a bulk revocation needs the plan of a dry run, ends what it counted here and at the provider, and no plan runs twice', async () => {
+  const grants = [
+    await consented(world, portal, replica, { username: 'audrey' }),
+    await consented(world, portal, replica, { username: 'audrey' }),
+  ];
+  const token = await job.ownToken(['grants:use']);
+  const use = { method: 'POST', token, body: { audience: 'token-exchange' } };
+  const minted = await job.send(`${replica.api}/v1/grants/${grants[0]}/access-token`, use);
+  expect(minted.status).toBe(200);
+
+  const filter = { sub: world.subOf('audrey'), state: 'active' };
+  const dry = await ask('/v1/admin/revocation-plans', filter);
+  expect(dry.status).toBe(201);
+  expect(dry.body['count']).toBeGreaterThanOrEqual(2);
+  // Nothing changed by counting; and a grant made since is not in the plan.
+  expect(idsOf(await ask(`/v1/admin/grants?sub=${filter.sub}&state=active`))).toEqual(expect.arrayContaining(grants));
+  const later = await consented(world, portal, replica, { username: 'audrey' });
+
+  expect((await ask('/v1/admin/revocations', { plan: crypto.randomUUID() })).body['code']).toBe('plan_not_found');
+  const another = await portal.tokenFor('alice', ['grants:write'], { roles: ['admin'] });
+  expect((await ask('/v1/admin/revocations', dry.body, another)).status).toBe(400);
+  expect((await ask('/v1/admin/revocations', { plan: dry.body['plan'] }, another)).body['code']).toBe('plan_not_found');
+
+  const run = await ask('/v1/admin/revocations', { plan: dry.body['plan'] });
+  expect([run.status, run.body['count']]).toEqual([202, dry.body['count']]);
+  const end = await ended(run.body['job']);
+  expect(end).toMatchObject({ state: 'done', result: { revoked: dry.body['count'], left: 0 } });
+  expect(end['progress']).toEqual({ done: dry.body['count'], total: dry.body['count'] });
+  const left = await world.query<{ id: string }>('select id from grants where id = any($1)', [[...grants, later]]);
+  expect(left.map(({ id }) => id)).toEqual([later]);
+  expect((await ask('/v1/admin/revocations', { plan: dry.body['plan'] })).body['code']).toBe('plan_not_found');
+
+  // R14: what was minted from them is dead, said by the issuer itself.
+  const said = await side.introspect('token-exchange', replica, String(minted.body['access_token']));
+  expect(said).toEqual({ active: false });
+});
+
+test('R14: a bulk revocation goes on where the provider does not answer, and says how many are left to its rounds', async () => {
+  const grant = await consented(world, portal, replica);
+  const dry = await ask('/v1/admin/revocation-plans', { sub: world.subOf('alice') });
+  await world.stopProvider();
+  const run = await ask('/v1/admin/revocations', { plan: dry.body['plan'] });
+  const end = await ended(run.body['job']);
+  await world.restartProvider();
+  expect(end).toMatchObject({ state: 'done', result: { left: dry.body['count'] } });
+  const rows = await world.query<{ state: string }>('select state from grants where id = $1', [grant]);
+  expect(rows).toEqual([{ state: 'revoking' }]);
+});
+
+test('R31: a rewrap seals every token of the tenant anew under the active version, and a grant refreshes after it', async () => {
+  const grant = await consented(world, portal, replica, { username: 'audrey' });
+  const version = async () => {
+    const rows = await world.query<{ sealed_token: Buffer }>('select sealed_token from grants where id = $1', [grant]);
+    return namedKey(rows[0]?.sealed_token ?? Buffer.alloc(0)).version;
+  };
+  const before = await version();
+  await side.rotateKey('acme');
+  const started = await ask('/v1/admin/rewrap', {});
+  expect(started.status).toBe(202);
+  const end = await ended(started.body['job']);
+  expect(end).toMatchObject({ state: 'done', result: { unreadable: 0 } });
+  expect((end['result'] as { rewrapped: number }).rewrapped).toBeGreaterThan(0);
+  expect(await version()).not.toBe(before);
+  await world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
+  const token = await job.ownToken(['grants:use']);
+  const use = { method: 'POST', token, body: { audience: 'token-exchange' } };
+  expect((await job.send(`${replica.api}/v1/grants/${grant}/access-token`, use)).status).toBe(200);
+});
+
+/** Rows of the old store, sealed as it did. */
+const oldKey = randomBytes(32);
+function oldRow(id: number, sub: string, token: string, over: object = {}) {
+  const iv = randomBytes(16);
+  const cipher = createCipheriv('aes-256-cbc', oldKey, iv);
+  const sealed = Buffer.concat([cipher.update(token), cipher.final()]);
+  return {
+    id: String(id),
+    user_id: sub,
+    token_type: 'OFFLINE',
+    encrypted_token: sealed.toString('hex'),
+    iv: iv.toString('hex'),
+    token_hash: createHash('sha256').update(token).digest('hex'),
+    attributes: {},
+    session_state_id: null,
+    created_at: '2025-01-01T00:00:00Z',
+    ...over,
+  };
+}
+
+test('R9, R18: an import takes what the provider confirms as ours and the same person’s, and says why not of each other row', async () => {
+  const [alice, audrey] = [world.subOf('alice'), world.subOf('audrey')];
+  const fresh = () => side.offlineToken('alice');
+  const [good, dead] = [await fresh(), await fresh()];
+  await side.revoke(dead);
+  const header = { format: 'auth_vault', key: oldKey.toString('hex'), scopes: SCOPES, handle: HANDLE };
+  const rows = [
+    oldRow(1, alice, good),
+    oldRow(2, audrey, await fresh()),
+    oldRow(3, alice, dead),
+    oldRow(4, alice, await fresh(), { token_hash: 'ab'.repeat(32) }),
+    oldRow(5, alice, await fresh(), { token_type: 'REFRESH' }),
+    oldRow(6, alice, 'not-a-token-of-anyone'),
+    oldRow(7, alice, await fresh(), { iv: randomBytes(16).toString('hex'), token_hash: null }),
+    { id: '8' },
+  ];
+  const send = async (first: object, lines: object[], token?: string) =>
+    portal.stream(`${replica.api}/v1/admin/imports`, {
+      token: token ?? (await admin()),
+      body: [first, ...lines].map((line) => JSON.stringify(line)).join('\n'),
+    });
+  const report = await send(header, rows);
+  expect(report.status).toBe(200);
+  const lines = report.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const results = lines.slice(0, -1).map(({ row, outcome, reason }) => [row, outcome, reason ?? null]);
+  expect(results).toEqual([
+    ['1', 'imported', null],
+    ['2', 'refused', 'other_person'],
+    ['3', 'refused', 'not_active'],
+    ['4', 'refused', 'hash_mismatch'],
+    ['5', 'refused', 'other_kind'],
+    ['6', 'refused', 'not_active'],
+    ['7', 'refused', expect.stringMatching(/undecryptable|not_active/)],
+    [null, 'refused', 'malformed'],
+  ]);
+  expect(lines.at(-1)).toEqual({ summary: { imported: 1, already: 0, refused: 7 } });
+
+  // It is a grant like any other: sealed, and good for its handle.
+  const grant = String(lines[0]?.['grant']);
+  const stored = await world.query<{ sealed_token: Buffer }>('select sealed_token from grants where id = $1', [grant]);
+  expect(stored[0]?.sealed_token.includes(good)).toBe(false);
+  await world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
+  const use = { method: 'POST', token: await job.ownToken(['grants:use']), body: { audience: 'token-exchange' } };
+  expect((await job.send(`${replica.api}/v1/grants/${grant}/access-token`, use)).status).toBe(200);
+
+  // Sent again, nothing is done twice.
+  const again = await send(header, rows.slice(0, 1));
+  expect(again.text).toContain('"outcome":"already"');
+  // A wrong header is refused by name, without its key.
+  const wrong = await send({ ...header, key: 'canary' }, []);
+  expect([wrong.status, wrong.text]).toEqual([400, expect.stringContaining('header.key')]);
+  expect(wrong.text).not.toContain('canary');
+  expect((await send(header, [], await admin('alice', ['user']))).status).toBe(403);
+  const logged = world.logged.join('\n');
+  for (const secret of [oldKey.toString('hex'), good, dead]) expect(logged.includes(secret)).toBe(false);
+});
