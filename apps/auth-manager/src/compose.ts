@@ -1,7 +1,7 @@
 import { keyRounds, openBranchKeys, openRootKey } from '@postern/branch-keys';
 import { openBus, runJobs } from '@postern/bus';
 import { openEgress } from '@postern/egress';
-import type { App } from '@postern/http';
+import type { App, Check } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
@@ -143,12 +143,14 @@ export async function compose(
     });
     closing.add(refreshing.settled);
     const { confirm, obtain } = refreshing;
+    const worker: Check[] = [];
     if (base.role !== 'api') {
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       const bus = closing.after(
         await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
       );
+      worker.push({ name: 'bus', check: bus.check, optional: true, without: 'events and jobs wait in Postgres' });
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(
         await startRelay({
@@ -229,7 +231,13 @@ export async function compose(
           { name: 'keys', check: keys.check },
           { name: 'revocations', check: revocations.loaded },
           { name: 'revocations-fresh', check: revocations.fresh, optional: true },
-          { name: 'provider', check: providers.operator.check, optional: true },
+          {
+            name: 'provider',
+            check: providers.operator.check,
+            optional: true,
+            without: 'grants confirmed a moment ago serve; else 503 provider_unavailable',
+          },
+          ...worker,
         ],
       },
     });

@@ -13,6 +13,8 @@ export type Check = {
 export type Readiness = {
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, 'ok' | 'failing'>>;
+  /** Milliseconds that each part took to answer, or to fail, when it was last asked. */
+  readonly tookMs: Readonly<Record<string, number>>;
   /** What is done without a part, for each part that says so. */
   readonly without: Readonly<Record<string, string>>;
 };
@@ -24,6 +26,8 @@ export type Health = {
   drain(): void;
 };
 
+type Answered = { ok: boolean; tookMs: number };
+
 const CHECK_TIMEOUT_MS = 2_000;
 const KEPT_MS = 1_000;
 /** A part that came back a moment ago should not wait a second to be believed. */
@@ -31,15 +35,19 @@ const FAILURE_KEPT_MS = 100;
 
 export function createHealth(parts: readonly Check[], logger: Logger): Health {
   let draining = false;
-  let last: { until: number; result: Promise<Record<string, boolean>> } | undefined;
+  let last: { until: number; result: Promise<Record<string, Answered>> } | undefined;
 
   const without = Object.fromEntries(
     parts.flatMap(({ name, without: mode }) => (mode === undefined ? [] : [[name, mode] as const])),
   );
 
   const askAll = async () => {
-    const answers = await Promise.all(parts.map(async (part) => [part.name, await answersInTime(part)] as const));
-    return Object.fromEntries(answers);
+    const answers = parts.map(async (part) => {
+      const began = performance.now();
+      const ok = await answersInTime(part);
+      return [part.name, { ok, tookMs: Math.round((performance.now() - began) * 10) / 10 }] as const;
+    });
+    return Object.fromEntries(await Promise.all(answers));
   };
   const answersInTime = async (part: Check): Promise<boolean> => {
     let timer: NodeJS.Timeout | undefined;
@@ -62,13 +70,14 @@ export function createHealth(parts: readonly Check[], logger: Logger): Health {
       if (!last || performance.now() > last.until) last = { until: Infinity, result: askAll() };
       const asked = last;
       const answered = await asked.result;
-      const needed = parts.filter(({ optional }) => !optional).every(({ name }) => answered[name]);
+      const needed = parts.filter(({ optional }) => !optional).every(({ name }) => answered[name]?.ok);
       if (asked.until === Infinity) asked.until = performance.now() + (needed ? KEPT_MS : FAILURE_KEPT_MS);
       const checks = Object.fromEntries(
-        Object.entries(answered).map(([name, ok]) => [name, ok ? 'ok' : 'failing'] as const),
+        Object.entries(answered).map(([name, { ok }]) => [name, ok ? 'ok' : 'failing'] as const),
       );
+      const tookMs = Object.fromEntries(Object.entries(answered).map(([name, one]) => [name, one.tookMs] as const));
       const shown = draining ? { ...checks, draining: 'failing' as const } : checks;
-      return { ready: needed && !draining, checks: shown, without };
+      return { ready: needed && !draining, checks: shown, tookMs, without };
     },
     drain() {
       draining = true;

@@ -10,6 +10,7 @@ import { route } from './route.ts';
 const health = z.strictObject({
   status: z.enum(['ok', 'unready']),
   checks: z.record(z.string(), z.enum(['ok', 'failing'])),
+  took_ms: z.record(z.string(), z.number()).describe('milliseconds that each part took to answer'),
   without: z.record(z.string(), z.string()).optional().describe('what the service does while that part is away'),
 });
 const BOTH: readonly ListenerName[] = ['management', 'api'];
@@ -20,9 +21,12 @@ type Operations = { readonly app: App; readonly routes: readonly Route[]; readon
 export function operationsRoutes({ app, routes, environment }: Operations): Route[] {
   const common = { method: 'GET', access: 'anyone', audit: 'open', hidden: true } as const;
   const readiness = async () => {
-    const { ready, checks, without } = await app.health.readiness();
+    const { ready, checks, tookMs, without } = await app.health.readiness();
     const modes = Object.keys(without).length > 0 ? { without } : {};
-    return open({ status: ready ? 200 : 503, body: { status: ready ? 'ok' : 'unready', checks, ...modes } });
+    return open({
+      status: ready ? 200 : 503,
+      body: { status: ready ? 'ok' : 'unready', checks, took_ms: tookMs, ...modes },
+    });
   };
   let document: string | undefined;
 

@@ -360,7 +360,11 @@ describe('operations', () => {
   };
 
   test('health, version and metrics answer on the management listener', async () => {
-    expect(JSON.parse((await get('/health')).text)).toEqual({ status: 'ok', checks: { postgres: 'ok', audit: 'ok' } });
+    expect(JSON.parse((await get('/health')).text)).toEqual({
+      status: 'ok',
+      checks: { postgres: 'ok', audit: 'ok' },
+      took_ms: { postgres: expect.any(Number), audit: expect.any(Number) },
+    });
     expect((await get('/health/live')).status).toBe(200);
     expect(JSON.parse((await get('/version')).text)).toMatchObject({ service: SERVICE, profile: 'fedramp-moderate' });
     const { text } = await get('/metrics');
