@@ -24,6 +24,7 @@ code { font: .9375rem ui-monospace, monospace; }
 .choices form { margin: 0; }
 .choice { display: inline-block; padding: .625rem 1.25rem; border: 2px solid var(--lead); border-radius: .5rem; background: transparent; color: var(--lead); font: inherit; font-weight: 600; text-decoration: none; cursor: pointer; }
 .choice.lead { background: var(--lead); color: var(--on-lead); }
+main > :last-child { margin-bottom: 0; }
 a { color: var(--lead); }
 :focus-visible { outline: 3px solid var(--lead); outline-offset: 3px; }
 `;

@@ -1,0 +1,323 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { describeWith, freePort, realPart } from '@postern/testing';
+import {
+  accessibilityViolations,
+  openBrowser,
+  type BrowserContext,
+  type OpenBrowser,
+  type Page,
+} from '@postern/testing/browser';
+import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
+import type { Caller } from './caller.ts';
+import { HANDLE, SCOPES } from './consents.ts';
+import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
+
+const parts = await realPart('Keycloak 26 and Chromium', async () => {
+  await keycloakDistribution();
+  return openBrowser();
+});
+
+const REALM = 'consents';
+const people = {
+  alice: 'c5221156-0000-4000-8000-000000000001',
+  audrey: 'c5221156-0000-4000-8000-000000000002',
+  ada: 'c5221156-0000-4000-8000-000000000003',
+};
+const password = 'right-Password-2026!';
+
+/** A realm in which this service is a client as its README asks for: its keys by their address, DPoP, PKCE, PAR, consent. */
+const realmWith = (publicUrl: string) => ({
+  realm: REALM,
+  enabled: true,
+  sslRequired: 'all',
+  loginTheme: 'keycloak.v2',
+  clients: [
+    {
+      clientId: 'auth-manager',
+      name: 'Acme grants',
+      enabled: true,
+      publicClient: false,
+      clientAuthenticatorType: 'client-jwt',
+      standardFlowEnabled: true,
+      consentRequired: true,
+      fullScopeAllowed: true,
+      redirectUris: [`${publicUrl}/v1/consents/callback`],
+      attributes: {
+        'use.jwks.url': 'true',
+        'jwks.url': `${publicUrl}/.well-known/provider-client.json`,
+        'token.endpoint.auth.signing.alg': 'ES256',
+        'id.token.signed.response.alg': 'ES256',
+        'authorization.signed.response.alg': 'ES256',
+        'access.token.signed.response.alg': 'ES256',
+        'dpop.bound.access.tokens': 'true',
+        'pkce.code.challenge.method': 'S256',
+        'require.pushed.authorization.requests': 'true',
+        'backchannel.logout.url': `${publicUrl}/v1/backchannel-logout`,
+        'backchannel.logout.session.required': 'true',
+      },
+    },
+    {
+      clientId: 'portal',
+      enabled: true,
+      publicClient: true,
+      redirectUris: [PORTAL_PAGE],
+      attributes: {
+        'id.token.signed.response.alg': 'ES256',
+        'backchannel.logout.url': `${publicUrl}/v1/backchannel-logout`,
+        'backchannel.logout.session.required': 'true',
+      },
+    },
+  ],
+  users: Object.entries(people).map(([username, id]) => ({
+    id,
+    username,
+    firstName: username,
+    lastName: 'Example',
+    email: `${username}@acme.example`,
+    emailVerified: true,
+    enabled: true,
+    realmRoles: [`default-roles-${REALM}`, 'offline_access'],
+    credentials: [{ type: 'password', value: password, temporary: false }],
+  })),
+});
+
+describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: OpenBrowser) => {
+  let world: World;
+  let keycloak: RunningKeycloak;
+  let replica: Replica;
+  let portal: Caller;
+  let job: Caller;
+  let issuer: string;
+  const settings: Record<string, string> = {};
+
+  beforeAll(async () => {
+    world = await openWorld();
+    const port = await freePort();
+    issuer = `https://127.0.0.1:${port}/realms/${REALM}`;
+    Object.assign(settings, {
+      POSTERN_OIDC_ISSUER: issuer,
+      POSTERN_PROVIDER_CLIENT_KEY_PATH: '',
+      POSTERN_LOGOUT_AUDIENCES: 'auth-manager portal',
+    });
+    [replica, portal, job] = await Promise.all([world.replica(settings), world.caller('portal'), world.caller('job')]);
+    const { cert, key, ca } = await world.authority.issue('identity-provider');
+    keycloak = await startKeycloak({ tls: { cert, key, ca }, port, realms: [realmWith(world.publicUrl)] });
+  }, 240_000);
+  afterAll(async () => {
+    await browser.close();
+    await world?.close();
+    await keycloak?.close();
+  });
+
+  const tokenOf = (username: keyof typeof people, over: object = {}) =>
+    portal.tokenFor('alice', ['grants:read', 'grants:write'], {
+      sub: people[username],
+      subjectIssuer: issuer,
+      ...over,
+    });
+  type Asked = { username?: keyof typeof people; return_to?: string; purpose?: string };
+  async function start({ username = 'alice', ...asked }: Asked = {}) {
+    const { body } = await portal.send(`${replica.api}/v1/consents`, {
+      method: 'POST',
+      token: await tokenOf(username),
+      body: { scopes: SCOPES, handle: HANDLE, ...asked },
+    });
+    return { id: String(body['id']), link: String(body['consent_url']) };
+  }
+  const statusOf = async (id: string, username: keyof typeof people = 'alice') =>
+    (await portal.send(`${replica.api}/v1/consents/${id}`, { token: await tokenOf(username) })).body;
+
+  async function logIn(page: Page, username: keyof typeof people) {
+    await page.locator('#continue').click();
+    await page.locator('#username').fill(username);
+    await page.locator('#password').fill(password);
+    await page.locator('#kc-login').click();
+  }
+  const answer = (page: Page, what: 'accept' | 'cancel') => page.locator(`[name=${what}]`).click();
+  async function visitor(options?: Parameters<OpenBrowser['visitor']>[0]): Promise<Page> {
+    const page = await browser.visitor(options);
+    // The client's own page, where one is named: somewhere else, and not ours to run.
+    await page.route(`${PORTAL_PAGE}**`, (route) =>
+      route.fulfill({ contentType: 'text/html', body: '<title>Portal</title><h1>Portal</h1>' }),
+    );
+    return page;
+  }
+  const leave = (page: Page) => (page.context() as BrowserContext).close();
+  const use = async (grant: unknown) =>
+    (
+      await job.send(`${replica.api}/v1/grants/${String(grant)}/access-token`, {
+        method: 'POST',
+        token: await job.ownToken(['grants:use']),
+        body: { audience: 'token-exchange' },
+      })
+    ).status;
+  const age = (grant: unknown) =>
+    world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
+
+  test('the page says what is asked, can be used by everybody, and leads through Keycloak to a grant that refreshes', async () => {
+    const purpose = 'Every night the report of your records is made & sent to your team.';
+    const { id, link } = await start({ purpose });
+    const page = await visitor();
+    const problems: string[] = [];
+    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    await page.goto(link);
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Allow lasting access?');
+    expect(await page.getByText(purpose).count()).toBe(1);
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await browser.screenshot(page, 'consent-page');
+    // The keyboard alone is enough.
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate('document.activeElement.id')).toBe('continue');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await browser.screenshot(page, 'consent-page-dark');
+    await page.emulateMedia({ colorScheme: 'light' });
+    expect(problems).toEqual([]);
+
+    await logIn(page, 'alice');
+    await answer(page, 'accept');
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Access granted');
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await browser.screenshot(page, 'consent-granted');
+    const { state, grant } = await statusOf(id);
+    expect(state).toBe('completed');
+    await age(grant);
+    expect(await use(grant)).toBe(200);
+    await leave(page);
+  });
+
+  test('without a script, on a narrow screen, it works the same, and ends on the client’s own page', async () => {
+    const { id, link } = await start({ return_to: PORTAL_PAGE, username: 'ada' });
+    const page = await visitor({ scripts: false });
+    await page.setViewportSize({ width: 360, height: 640 });
+    await page.goto(link);
+    await browser.screenshot(page, 'consent-page-narrow');
+    await logIn(page, 'ada');
+    await answer(page, 'accept');
+    await page.waitForURL(`${PORTAL_PAGE}?consent=${id}&outcome=completed`);
+    expect(await statusOf(id, 'ada')).toMatchObject({ state: 'completed' });
+    await leave(page);
+  });
+
+  test('a no counts on our page and at Keycloak alike', async () => {
+    const here = await start({ return_to: PORTAL_PAGE });
+    const page = await visitor();
+    await page.goto(here.link);
+    await page.getByRole('button', { name: 'Do not allow' }).click();
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Access not granted');
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await browser.screenshot(page, 'consent-declined');
+    await page.getByRole('link', { name: 'Back to portal' }).click();
+    await page.waitForURL(`${PORTAL_PAGE}?consent=${here.id}&outcome=denied`);
+    expect(await statusOf(here.id)).toMatchObject({ state: 'denied' });
+
+    const there = await start();
+    await page.goto(there.link);
+    await logIn(page, 'alice');
+    await answer(page, 'cancel');
+    expect(await page.getByText('You declined').count()).toBe(1);
+    await browser.screenshot(page, 'consent-denied-at-keycloak');
+    expect(await statusOf(there.id)).toMatchObject({ state: 'denied', reason: 'access_denied' });
+    await leave(page);
+  });
+
+  test('R18: the link in another person’s hands stores nothing; one that is too old, or was used, says so', async () => {
+    const handed = await start();
+    const page = await visitor();
+    await page.goto(handed.link);
+    await logIn(page, 'audrey');
+    await answer(page, 'accept');
+    expect(await page.getByText('somebody else').count()).toBe(1);
+    await browser.screenshot(page, 'consent-other-person');
+    expect(await statusOf(handed.id)).toMatchObject({ state: 'failed', reason: 'other_person', grant: null });
+    await page.goto(handed.link);
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('This link is no longer good');
+    await browser.screenshot(page, 'consent-gone');
+
+    const old = await start();
+    await world.query("update consents set expires_at = now() - interval '1 second' where id = $1", [old.id]);
+    await page.goto(old.link);
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('This link has expired');
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await browser.screenshot(page, 'consent-expired');
+    await leave(page);
+  });
+
+  test('R9: our client key is rotated under a live grant: Keycloak reads the new one from our address, no refresh fails', async () => {
+    const { id, link } = await start();
+    const page = await visitor();
+    await page.goto(link);
+    await logIn(page, 'alice');
+    await answer(page, 'accept');
+    await leave(page);
+    const { grant } = await statusOf(id);
+    const before = await world.db.selectFrom('provider_keys').select('number').where('use', '=', 'client').execute();
+    const rotated = await portal.send(`${replica.api}/v1/providers/own/keys`, {
+      method: 'POST',
+      token: await tokenOf('ada', { roles: ['admin'] }),
+      body: { active_after_seconds: 0 },
+    });
+    expect([rotated.status, rotated.body['number']]).toEqual([201, before.length + 1]);
+    await age(grant);
+    expect(await use(grant)).toBe(200);
+    await age(grant);
+    expect(await use(grant)).toBe(200);
+  });
+
+  test('JARM: in high Keycloak signs its answer, and the grant comes of it', async () => {
+    await replica.close();
+    replica = await world.replica({ ...settings, POSTERN_PROFILE: 'fedramp-high', POSTERN_FIPS: 'false' });
+    const { id, link } = await start();
+    const page = await visitor();
+    const answers: string[] = [];
+    page.on('request', (sent) => sent.url().startsWith(world.callbackUrl) && answers.push(sent.url()));
+    await page.goto(link);
+    await logIn(page, 'alice');
+    await answer(page, 'accept');
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Access granted');
+    expect(answers.map((url) => [...new URL(url).searchParams.keys()])).toEqual([['response']]);
+    expect(await statusOf(id)).toMatchObject({ state: 'completed' });
+    await leave(page);
+  });
+
+  test('R15: a logout at Keycloak reaches us, and in high ends the offline grants of that session, here and there', async () => {
+    const page = await visitor();
+    const query = new URLSearchParams({
+      client_id: 'portal',
+      response_type: 'code',
+      scope: 'openid',
+      redirect_uri: PORTAL_PAGE,
+    });
+    await page.goto(`${issuer}/protocol/openid-connect/auth?${query.toString()}`);
+    await page.locator('#username').fill('audrey');
+    await page.locator('#password').fill(password);
+    await page.locator('#kc-login').click();
+    await page.waitForURL(`${PORTAL_PAGE}?**`);
+    // The consent is of the same login at Keycloak.
+    const { id, link } = await start({ username: 'audrey' });
+    await page.goto(link);
+    await page.locator('#continue').click();
+    await answer(page, 'accept');
+    await leave(page);
+    const { grant } = await statusOf(id, 'audrey');
+    const row = async () =>
+      world.db
+        .selectFrom('grants')
+        .select(['state', 'sealed_token'])
+        .where('id', '=', String(grant))
+        .executeTakeFirst();
+    expect((await row())?.state).toBe('active');
+    await keycloak.realm(REALM).logoutUser('audrey');
+    for (let looks = 0; looks < 50 && (await row())?.state === 'active'; looks++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    // Keycloak keeps the offline token; the profile does not. A worker's round revokes it there.
+    expect(await row()).toEqual({ state: 'ended', sealed_token: expect.any(Buffer) });
+    const worker = await world.replica({ ...settings, POSTERN_PUBLIC_PORT: '0', POSTERN_ROLE: 'worker' });
+    for (let looks = 0; looks < 100 && (await row())?.sealed_token !== null; looks++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(await row()).toEqual({ state: 'ended', sealed_token: null });
+    await worker.close();
+  });
+});
