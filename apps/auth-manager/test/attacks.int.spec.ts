@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
+import { Agent, request } from 'undici';
+import type { Caller } from './caller.ts';
+import { startConsent, visit } from './consents.ts';
+import { openWorld, type Replica, type World } from './world.ts';
+
+let world: World;
+let replica: Replica;
+let portal: Caller;
+let anonymous: Agent;
+const closes: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  world = await openWorld({ rotation: 'off' });
+  anonymous = new Agent({ connect: { ca: world.ca } });
+  [replica, portal] = await Promise.all([world.replica(), world.caller('portal')]);
+});
+afterAll(async () => {
+  for (const close of closes.toReversed()) await close();
+  await anonymous.close();
+  await world.close();
+});
+
+/** One line a row, as in the assurance table. */
+const report = (row: string, figures: Record<string, number>): void =>
+  void process.stdout.write(
+    `    ${row}: ${Object.entries(figures)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}\n`,
+  );
+const stored = async () => Number((await world.query<{ count: string }>('select count(*) from grants'))[0]?.count);
+
+test('R16, R18: no forged, replayed or borrowed state, and no page token of another browser, leads anywhere', async () => {
+  const before = await stored();
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const right = callback.searchParams.get('state') ?? '';
+  const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  const load = async (state: string, cookies: string) => {
+    const url = new URL(callback);
+    url.searchParams.set('state', state);
+    const { statusCode, body: page } = await request(url, { dispatcher: anonymous, headers: { cookie: cookies } });
+    await page.dump();
+    return statusCode;
+  };
+  const flipped = Array.from({ length: 24 }, (_, at) => {
+    const bytes = Buffer.from(right, 'base64url');
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+    return [bytes.toString('base64url'), cookie] as const;
+  });
+  const random = Array.from({ length: 24 }, () => [randomBytes(32).toString('base64url'), cookie] as const);
+  // The right state, in a browser that has no cookie of the consent, another's, or one of no shape.
+  const borrowed = ['', cookie.replace(/=[\w-]{43}/g, `=${randomBytes(32).toString('base64url')}`), 'x=y'].map(
+    (other) => [right, other] as const,
+  );
+  const attacks = [...flipped, ...random, ...borrowed];
+  const statuses = await Promise.all(attacks.map(([state, cookies]) => load(state, cookies)));
+  const accepted = statuses.filter((status) => status !== 404 && status !== 429).length;
+  report('state forged or borrowed', { tried: attacks.length, accepted });
+  expect(accepted).toBe(0);
+  expect(await stored()).toBe(before);
+
+  // And the person is not kept from going on by any of them; of many loads at once one counts.
+  const loads = await Promise.all(Array.from({ length: 16 }, () => load(right, cookie)));
+  const won = loads.filter((status) => status === 200).length;
+  report('state replayed at once', { tried: loads.length, accepted: won });
+  expect(won).toBe(1);
+  expect(await stored()).toBe(before + 1);
+  await browser.close();
+});
+
+test('R18: a consent link in other people’s hands stores nothing, and leaves nothing alive at the provider', async () => {
+  const before = await stored();
+  const people = ['audrey', 'admin-ada'] as const;
+  let kept = 0;
+  for (const username of people) {
+    const { body } = await startConsent(portal, replica);
+    const { browser, callback } = await visit(world, String(body['consent_url']), { username });
+    expect((await browser.open(callback.href)).status).toBe(403);
+    await browser.close();
+    kept += (await stored()) - before;
+  }
+  report('link handed to another person', { tried: people.length, stored: kept });
+  expect(kept).toBe(0);
+});
+
+/** A provider of which only the keys answer; what it says of logouts is the test's to write. */
+async function keysOnly() {
+  const { cert, key } = await world.authority.issue('identity-provider');
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
+  const server = createServer({ cert, key }, (incoming, response) => {
+    response.setHeader('content-type', 'application/json');
+    if (incoming.url === '/keys') return response.end(JSON.stringify({ keys: [jwk] }));
+    const at = (path: string) => `${issuer}/${path}`;
+    return response.end(
+      JSON.stringify({
+        issuer,
+        jwks_uri: at('keys'),
+        authorization_endpoint: at('auth'),
+        token_endpoint: at('token'),
+        pushed_authorization_request_endpoint: at('par'),
+      }),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  closes.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return { issuer, privateKey };
+}
+
+test('R15: no forged, altered or misdirected logout token ends a grant, and a good one counts once', async () => {
+  const { issuer, privateKey } = await keysOnly();
+  const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_OIDC_ISSUER: issuer });
+  const stranger = await generateKeyPair('ES256');
+  const session = crypto.randomUUID();
+  await world.query(
+    `insert into grants (id, tenant, person_issuer, person_sub, provider, client, session, kind, scopes, sealed_token,
+       token_fingerprint, confirmed_at, created_at, updated_at)
+     values (gen_random_uuid(), 'acme', $1, 'alice', $1, 'auth-manager', $2, 'refresh', '{}', '\\x00', '\\x00', now(), now(), now())`,
+    [issuer, session],
+  );
+  const sign = (claims: object = {}, key: CryptoKey = privateKey, header: object = {}) => {
+    const now = Math.floor(Date.now() / 1000);
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+    const all = {
+      iss: issuer,
+      aud: 'portal',
+      jti: crypto.randomUUID(),
+      iat: now,
+      exp: now + 120,
+      sub: 'alice',
+      sid: session,
+      events,
+    };
+    return new SignJWT({ ...all, ...claims } as Record<string, unknown>)
+      .setProtectedHeader({ alg: 'ES256', typ: 'logout+jwt', kid: 'k1', ...header })
+      .sign(key);
+  };
+  const send = async (token: string) => {
+    const { statusCode, body } = await request(`${other.public}/v1/backchannel-logout`, {
+      dispatcher: anonymous,
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ logout_token: token }).toString(),
+    });
+    await body.dump();
+    return statusCode;
+  };
+  const good = await sign();
+  const [head = '', payload = '', signature = ''] = good.split('.');
+  // Every byte of the signature, and as many of the claims, with one bit turned.
+  const turned = (text: string, at: number) => {
+    const bytes = Buffer.from(text, 'base64url');
+    bytes[at % bytes.length] = (bytes[at % bytes.length] ?? 0) ^ (1 << (at % 8));
+    return bytes.toString('base64url');
+  };
+  const altered = Array.from({ length: 64 }, (_, at) => [
+    [head, payload, turned(signature, at)].join('.'),
+    [head, turned(payload, at * 3), signature].join('.'),
+  ]).flat();
+  const none = `${Buffer.from(JSON.stringify({ alg: 'none', typ: 'logout+jwt' })).toString('base64url')}.${payload}.`;
+  const forged = await Promise.all([
+    sign({}, stranger.privateKey),
+    sign({ aud: 'somebody-else' }),
+    sign({ aud: ['somebody', 'else'] }),
+    sign({ iss: `${issuer}/` }),
+    sign({ iss: 'https://other.example' }),
+    sign({}, privateKey, { typ: 'JWT' }),
+    sign({}, privateKey, { typ: 'at+jwt' }),
+    sign({ nonce: 'n' }),
+    sign({ events: {} }),
+    sign({ exp: 1 }),
+  ]);
+  const attacks = [...altered, none, ...forged];
+  const statuses = await Promise.all(attacks.map(send));
+  const accepted = statuses.filter((status) => status < 400).length;
+  report('logout token forged, altered or for another client', { tried: attacks.length, accepted });
+  expect(accepted).toBe(0);
+  const state = async () =>
+    (await world.query<{ state: string }>('select state from grants where session = $1', [session]))[0]?.state;
+  expect(await state()).toBe('active');
+
+  const replays = await Promise.all(Array.from({ length: 20 }, () => send(good)));
+  const counted = replays.filter((status) => status === 200).length;
+  report('logout token replayed at once', { tried: replays.length, accepted: counted });
+  expect(counted).toBe(1);
+  expect(await state()).toBe('ended');
+});
