@@ -27,7 +27,7 @@ afterAll(async () => {
 
 /** One line a row, as in the assurance table. */
 const report = (row: string, figures: Record<string, number>): void =>
-  void process.stdout.write(
+  void process.stderr.write(
     `    ${row}: ${Object.entries(figures)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}\n`,

@@ -207,7 +207,10 @@ describe('a replica that follows', () => {
     const minted = await mint();
     const other = await mint(otherwise);
     expect(await reasonOf(verifier, minted.token)).toBe('accepted');
+    const [ours, others] = await Promise.all([verifier.inspect(minted.token), verifier.inspect(other.token)]);
     await revoke(target(minted.tokenId, ''));
+    // Its issuer knows without waiting for any follower.
+    expect([await sequence.revokes(ours), await sequence.revokes(others)]).toEqual([true, false]);
     await until(async () => (await reasonOf(verifier, minted.token)) === 'revoked');
     expect(await reasonOf(verifier, other.token)).toBe('accepted');
   });
@@ -229,7 +232,9 @@ describe('a replica that follows', () => {
     await known(world);
     at += 2_000;
     const { token: later } = await mint();
-    expect(await reasonOf(verifierWith(world.followed), later)).toBe('accepted');
+    const verifier = verifierWith(world.followed);
+    expect(await reasonOf(verifier, later)).toBe('accepted');
+    expect(await sequence.revokes(await verifier.inspect(later))).toBe(false);
   });
 
   test('loads a snapshot of several pages before it calls itself ready', async () => {
