@@ -83,5 +83,8 @@ export function createApp({ http, ...deps }: AppDeps): App {
     providerClientRoute(deps),
     ...issuerRoutes({ ...deps, revocations: deps.sequence, workloads: [...deps.workloads] }),
   ];
-  return createHttpApp({ ...http, service: SERVICE, problems, routes });
+  const app = createHttpApp({ ...http, service: SERVICE, problems, routes });
+  // Whoever waits for a consent is answered at once when this replica stops.
+  deps.watch.endWhen(async () => 'draining' in (await app.health.readiness()).checks);
+  return app;
 }

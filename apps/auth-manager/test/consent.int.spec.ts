@@ -297,6 +297,20 @@ test('a long poll answers when the consent moves on, and a stream tells each ste
   expect((await portal.send(`${at}?wait=31`, { token })).status).toBe(400);
 });
 
+test('a replica that stops answers those who wait at once, and ends their streams', async () => {
+  const stopping = await world.replica({ POSTERN_PUBLIC_PORT: '0' });
+  const { body } = await startConsent(portal, stopping);
+  const token = await portal.tokenFor('alice', ['grants:write']);
+  const at = `${stopping.api}/v1/consents/${String(body['id'])}`;
+  const waiting = [portal.send(`${at}?wait=30`, { token }), portal.text(`${at}/events`, { token })] as const;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const began = performance.now();
+  await Promise.all([stopping.close(), ...waiting]);
+  expect((await waiting[0]).body).toMatchObject({ state: 'pending' });
+  expect(await waiting[1]).toContain('event: pending');
+  expect(performance.now() - began).toBeLessThan(10_000);
+});
+
 test('JARM: in high the provider signs its answer to the browser; a plain, changed or borrowed one is refused', async () => {
   await replica.close();
   const high = await world.replica({ POSTERN_PROFILE: 'fedramp-high', POSTERN_FIPS: 'false' });

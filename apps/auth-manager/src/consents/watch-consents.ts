@@ -9,6 +9,10 @@ export const stepOf = (state: PublicState): number => (state === 'pending' ? 1 :
 export type WatchConsents = {
   /** Resolves with the consent once it is past `step`, or `null` after `ms` milliseconds, or when the watch closes. */
   past(id: string, step: number, ms: number): Promise<ConsentRow | null>;
+  /** Whether nobody is to wait any more: the replica drains, and whoever waited has been answered. */
+  ended(): boolean;
+  /** Asked at each look; true ends all waiting. */
+  endWhen(draining: () => Promise<boolean>): void;
   close(): Promise<void>;
 };
 
@@ -23,12 +27,19 @@ export function watchConsents({ db, now }: { db: Kysely<Schema>; now: Now }): Wa
   const waiting = new Set<Waiting>();
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> = Promise.resolve();
+  let draining = async () => false;
+  let ended = false;
 
   const leave = (one: Waiting, consent: ConsentRow | null) => {
     waiting.delete(one);
     one.tell(consent);
   };
+  const endAll = () => {
+    ended = true;
+    for (const one of [...waiting]) leave(one, null);
+  };
   async function look(): Promise<void> {
+    if (await draining()) return endAll();
     const ids = [...new Set([...waiting].map(({ id }) => id))];
     const rows = await db.selectFrom('consents').selectAll().where('id', 'in', ids).execute();
     const byId = new Map(rows.map((row) => [row.id, row]));
@@ -56,12 +67,15 @@ export function watchConsents({ db, now }: { db: Kysely<Schema>; now: Now }): Wa
   return {
     past: (id, step, ms) =>
       new Promise((tell) => {
+        if (ended) return tell(null);
         waiting.add({ id, step, until: performance.now() + ms, tell });
         again();
       }),
+    ended: () => ended,
+    endWhen: (asked) => void (draining = asked),
     async close() {
       clearTimeout(timer);
-      for (const one of [...waiting]) leave(one, null);
+      endAll();
       await looking;
     },
   };

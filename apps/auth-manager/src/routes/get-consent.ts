@@ -122,5 +122,7 @@ async function* consentEvents({ watch, now }: GetConsent, first: ConsentRow, aft
       if (isFinal(view.state)) return;
     }
     consent = await watch.past(first.id, told, COMMENT_EVERY_MS);
+    // The other end comes back to another replica, with its Last-Event-ID.
+    if (consent === null && watch.ended()) return;
   }
 }
