@@ -46,7 +46,15 @@ export { type Exchanges, type Lineage, type MintedToken } from './exchanges.ts';
 export { type Job, type JobAt, type Jobs } from './jobs.ts';
 export { type LocalEnvelope } from './local-envelope.ts';
 export { type Macs } from './macs.ts';
-export { type OpenedSecret, type SecretEntry, type Secrets } from './secrets.ts';
+export {
+  type OpenedSecret,
+  type SecretEntry,
+  type SecretOwner,
+  type Secrets,
+  type SecretUse,
+  type SecretUsed,
+  type SecretVersion,
+} from './secrets.ts';
 export { type Answer } from './send.ts';
 export { type ExchangedToken } from './token-cache.ts';
 export { ExportRefused, verifyExport, type VerifiedExport } from './verify-export.ts';

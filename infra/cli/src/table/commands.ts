@@ -19,6 +19,11 @@ export const commands: readonly Entry[] = [
   ),
   entry('doctor', 'what is wrong with the services, and what to do', () => import('../commands/doctor.ts')),
   entry('import kv', 'a KV v2 mount of Vault or OpenBao into crypto-store', () => import('../commands/import-kv.ts')),
+  entry(
+    'secrets run',
+    'a program with secrets in its environment or files',
+    () => import('../commands/secrets-run.ts'),
+  ),
   entry('validate', 'check postern.toml', () => import('../commands/keycloak-validate.ts')),
   entry('show-config', 'every effective value and its origin', () => import('../commands/keycloak-show-config.ts')),
   entry('generate', "the document in another tool's words", () => import('../commands/generate.ts')),
