@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
+import { generateKeyPair, type CryptoKey } from 'jose';
 import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
 import { startConsent, visit } from './consents.ts';
+import { startWrittenProvider } from './written-provider.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
 let world: World;
@@ -88,36 +87,10 @@ test('R18: a consent link in other people’s hands stores nothing, and leaves n
   expect(kept).toBe(0);
 });
 
-/** A provider of which only the keys answer; what it says of logouts is the test's to write. */
-async function keysOnly() {
-  const { cert, key } = await world.authority.issue('identity-provider');
-  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
-  const server = createServer({ cert, key }, (incoming, response) => {
-    response.setHeader('content-type', 'application/json');
-    if (incoming.url === '/keys') return response.end(JSON.stringify({ keys: [jwk] }));
-    const at = (path: string) => `${issuer}/${path}`;
-    return response.end(
-      JSON.stringify({
-        issuer,
-        jwks_uri: at('keys'),
-        authorization_endpoint: at('auth'),
-        token_endpoint: at('token'),
-        pushed_authorization_request_endpoint: at('par'),
-      }),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  closes.push(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return { issuer, privateKey };
-}
-
 test('R15: no forged, altered or misdirected logout token ends a grant, and a good one counts once', async () => {
-  const { issuer, privateKey } = await keysOnly();
+  const provider = await startWrittenProvider(world);
+  closes.push(provider.close);
+  const { issuer } = provider;
   const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_OIDC_ISSUER: issuer });
   const stranger = await generateKeyPair('ES256');
   const session = crypto.randomUUID();
@@ -127,23 +100,8 @@ test('R15: no forged, altered or misdirected logout token ends a grant, and a go
      values (gen_random_uuid(), 'acme', $1, 'alice', $1, 'auth-manager', $2, 'refresh', '{}', '\\x00', '\\x00', now(), now(), now())`,
     [issuer, session],
   );
-  const sign = (claims: object = {}, key: CryptoKey = privateKey, header: object = {}) => {
-    const now = Math.floor(Date.now() / 1000);
-    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
-    const all = {
-      iss: issuer,
-      aud: 'portal',
-      jti: crypto.randomUUID(),
-      iat: now,
-      exp: now + 120,
-      sub: 'alice',
-      sid: session,
-      events,
-    };
-    return new SignJWT({ ...all, ...claims } as Record<string, unknown>)
-      .setProtectedHeader({ alg: 'ES256', typ: 'logout+jwt', kid: 'k1', ...header })
-      .sign(key);
-  };
+  const sign = (claims: object = {}, header: { by?: CryptoKey; typ?: string } = {}) =>
+    provider.logoutToken({ sid: session, ...claims }, header);
   const send = async (token: string) => {
     const { statusCode, body } = await request(`${other.public}/v1/backchannel-logout`, {
       dispatcher: anonymous,
@@ -168,13 +126,13 @@ test('R15: no forged, altered or misdirected logout token ends a grant, and a go
   ]).flat();
   const none = `${Buffer.from(JSON.stringify({ alg: 'none', typ: 'logout+jwt' })).toString('base64url')}.${payload}.`;
   const forged = await Promise.all([
-    sign({}, stranger.privateKey),
+    sign({}, { by: stranger.privateKey }),
     sign({ aud: 'somebody-else' }),
     sign({ aud: ['somebody', 'else'] }),
     sign({ iss: `${issuer}/` }),
     sign({ iss: 'https://other.example' }),
-    sign({}, privateKey, { typ: 'JWT' }),
-    sign({}, privateKey, { typ: 'at+jwt' }),
+    sign({}, { typ: 'JWT' }),
+    sign({}, { typ: 'at+jwt' }),
     sign({ nonce: 'n' }),
     sign({ events: {} }),
     sign({ exp: 1 }),

@@ -9,10 +9,12 @@ import {
   openHeadlessBrowser,
   startIdentityProvider,
 } from '@postern/testing';
+import { linkOf } from '@postern/testing/identity-provider';
 import type { JWK } from 'jose';
 import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
 import { HANDLE, SCOPES } from './consents.ts';
+import { startWrittenProvider } from './written-provider.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
 // A second realm, at another address: the provider that the tenant's administrator registers.
@@ -225,4 +227,81 @@ test('the key of the operator’s provider is a file here, and belongs to the op
   const token = await portal.tokenFor('admin-ada', ['grants:write'], { roles: ['admin'], subjectIssuer: issuer });
   const foreign = await portal.send(`${replica.api}/v1/providers/own/keys`, { method: 'POST', body: {}, token });
   expect(foreign.status).toBe(404);
+});
+
+test('R15: a logout of a tenant’s provider reaches the tenants that registered the client it is for, and no others', async () => {
+  const written = await startWrittenProvider(world);
+  closes.push(written.close);
+  const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_PROVIDER_HOSTS: `127.0.0.1:${written.port}` });
+  for (const tenant of ['globex', 'initech']) {
+    const body = { issuer: written.issuer, client_id: `client-of-${tenant}`, name: tenant };
+    const token = await admin(tenant);
+    expect((await portal.send(`${other.api}/v1/providers`, { method: 'POST', body, token })).status).toBe(201);
+  }
+  const session = crypto.randomUUID();
+  await world.query(
+    `insert into grants (id, tenant, person_issuer, person_sub, provider, client, session, kind, scopes, sealed_token,
+       token_fingerprint, confirmed_at, created_at, updated_at)
+     select gen_random_uuid(), tenant, $1, 'alice', $1, 'c', $2, 'refresh', '{}', '\\x00', '\\x00', now(), now(), now()
+     from (values ('globex'), ('initech'), ('acme')) tenants (tenant)`,
+    [written.issuer, session],
+  );
+  const states = async () =>
+    (
+      await world.query<{ tenant: string; state: string }>(
+        'select tenant, state from grants where session = $1 order by tenant',
+        [session],
+      )
+    ).map(({ tenant, state }) => `${tenant} ${state}`);
+  const send = async (aud: string) => {
+    const logout_token = await written.logoutToken({ aud, sid: session });
+    const { statusCode, body } = await request(`${other.public}/v1/backchannel-logout`, {
+      dispatcher: anonymous,
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ logout_token }).toString(),
+    });
+    await body.dump();
+    return statusCode;
+  };
+  // The operator's own audiences count at the operator's provider alone.
+  for (const aud of ['portal', 'auth-manager', 'client-of-nobody']) expect(await send(aud)).toBe(400);
+  expect(await states()).toEqual(['acme active', 'globex active', 'initech active']);
+  expect(await send('client-of-globex')).toBe(200);
+  expect(await states()).toEqual(['acme active', 'globex ended', 'initech active']);
+});
+
+test('without pushed requests a provider will do in low, with PKCE and nonce in the address, and in no profile of FAPI 2.0', async () => {
+  const written = await startWrittenProvider(world, { pushed_authorization_request_endpoint: undefined });
+  closes.push(written.close);
+  const go = async (profile: string) => {
+    const other = await world.replica({
+      POSTERN_PUBLIC_PORT: '0',
+      POSTERN_PROFILE: profile,
+      POSTERN_OIDC_ISSUER: written.issuer,
+    });
+    const token = await portal.tokenFor('alice', ['grants:write'], { subjectIssuer: written.issuer });
+    const body = { scopes: SCOPES, handle: HANDLE };
+    const started = await portal.send(`${other.api}/v1/consents`, { method: 'POST', token, body });
+    const browser = openHeadlessBrowser({ ca: world.ca });
+    const page = await browser.open(`${other.public}/v1/consents/${String(started.body['id'])}/start`);
+    const onward = new URL(linkOf(page.text, 'continue') ?? '', page.url).href;
+    const { status, location = '' } = await browser.open(onward, written.issuer);
+    await browser.close();
+    return { status, location };
+  };
+  const low = await go('fedramp-low');
+  expect(low.status).toBe(303);
+  const { origin, pathname, searchParams } = new URL(low.location);
+  expect(`${origin}${pathname}`).toBe(`${written.issuer}/auth`);
+  expect(Object.fromEntries(searchParams)).toMatchObject({
+    response_type: 'code',
+    client_id: 'auth-manager',
+    code_challenge_method: 'S256',
+    code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+    nonce: expect.stringMatching(/./),
+    state: expect.stringMatching(/^[\w-]{43}$/),
+    redirect_uri: world.callbackUrl,
+  });
+  expect((await go('fedramp-moderate')).status).toBe(502);
 });
