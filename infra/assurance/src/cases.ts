@@ -3,6 +3,7 @@ import { auditCrashes } from './audit/audit-crashes.ts';
 import { stackCrashes } from './crashes/stack-crashes.ts';
 import { envelopeRefusals } from './envelope/refusals.ts';
 import { envelopeReuse } from './envelope/reuse.ts';
+import { exchangeCeilings } from './exchange/ceilings.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
@@ -19,5 +20,6 @@ export const cases: Case[] = [
   stolenDumps,
   leakage,
   kmsCalls,
+  exchangeCeilings,
   lokiForwarding,
 ];

@@ -142,11 +142,11 @@ describe('the guide’s policy', () => {
       requestedScopes: [scope],
     }).decidedBy;
 
-  test('has the 18 scopes of the guide; a user gets what a user may have, and steps up scope by scope', () => {
-    expect(guide.scopes).toHaveLength(18);
+  test('has the 18 scopes of the project and the guide’s own three; a user gets what a user may have', () => {
+    expect(guide.scopes).toHaveLength(21);
     const given = guide.scopes.filter(({ name }) => of(['user'], name).startsWith('workloads.'));
     expect(given.map(({ name }) => name)).not.toContain('llama:admin');
-    expect(given).toHaveLength(14);
+    expect(given).toHaveLength(17);
   });
 
   test('people of another realm are not its tenant’s', () => {
@@ -159,6 +159,37 @@ describe('the guide’s policy', () => {
     expect(of(['admin'], 'llama:models:write')).toMatch(/^workloads/);
     expect(of(['admin'], 'mcp:list_files')).toMatch(/^workloads/);
     expect(of(['admin'], 'mcp:execute_command')).toBe('approval_needed');
+  });
+});
+
+describe('a scope that wants a stronger login', () => {
+  const scopes = development.scopes.map((scope) =>
+    scope.name === 'grants:read' ? { ...scope, acr: ['mfa', 'hwk'], maxAgeSeconds: 300 } : scope,
+  );
+  const of = (login?: Request['login'], over: Partial<Request> = {}) =>
+    evaluate({ ...development, scopes }, { ...asked(over), ...(login && { login }) });
+
+  test.each<[string, Request['login'], string]>([
+    ['none that is known', undefined, 'login_too_weak'],
+    ['of another class', { acr: '1', ageSeconds: 0 }, 'login_too_weak'],
+    ['too long ago', { acr: 'mfa', ageSeconds: 301 }, 'login_too_old'],
+    ['of an unknown time', { acr: 'mfa' }, 'login_too_old'],
+    ['as asked', { acr: 'hwk', ageSeconds: 300 }, 'workloads.portal.asks.0'],
+  ])('a login %s', (_, login, decidedBy) => {
+    const decision = of(login);
+    expect(decision.decidedBy).toBe(decidedBy);
+    const needed = { acrValues: ['mfa', 'hwk'], maxAgeSeconds: 300 };
+    expect(decision.loginNeeded).toEqual(decision.granted.length > 0 ? undefined : needed);
+  });
+
+  test('is not asked for where another rule refuses too', () => {
+    const decision = of(undefined, { requestedScopes: ['grants:read', 'grants:use'] });
+    expect(decision.loginNeeded).toBeUndefined();
+  });
+
+  test('a compromised workload gets nothing', () => {
+    const workloads = development.workloads.map((one) => ({ ...one, state: 'compromised' as const }));
+    expect(evaluate({ ...development, workloads }, asked({})).decidedBy).toBe('workload_compromised');
   });
 });
 
