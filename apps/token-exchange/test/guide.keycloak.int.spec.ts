@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { createTokenVerifier, hashClientSecret, type TokenVerifier } from '@postern/oidc';
-import { policyDocument } from '@postern/policy';
+import { createTokenVerifier, type TokenVerifier } from '@postern/oidc';
+import { hashClientSecret, policyDocument } from '@postern/policy';
 import { profileNamed } from '@postern/profile';
 import { describeWith, developmentCa, realPart, spiffeIdOf } from '@postern/testing';
 import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';

@@ -3,6 +3,7 @@ import { envelopeFloors } from './cases/envelope-floors.ts';
 import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
 import { compile, plan } from './cases/keycloak.ts';
+import { mint } from './cases/mint.ts';
 import { openBaoCases } from './cases/openbao.ts';
 import { retrieve } from './cases/retrieve.ts';
 import { idleMemory, start } from './cases/start.ts';
@@ -12,6 +13,7 @@ import { type Case } from './measure.ts';
 /** Every case, in the order of the table. */
 export const cases: Case[] = [
   cachedVerification,
+  mint,
   seal,
   open,
   ...envelopeFloors,

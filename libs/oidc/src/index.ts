@@ -49,5 +49,4 @@ export {
   type ProviderTokens,
   type TokenHint,
 } from './provider/open-provider.ts';
-export { hashClientSecret, openClientSecrets, type ClientSecrets } from './client-secret.ts';
 export { ASSERTION_LIFE_SECONDS, checkClientAssertion, type ClientAssertionCheck } from './client-assertion.ts';

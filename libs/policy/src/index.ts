@@ -10,3 +10,4 @@ export {
 } from './document.ts';
 export { checkPolicy, policyChecks, type CheckResult, type PolicyChecks } from './check-policy.ts';
 export { evaluate, hasRole, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';
+export { hashClientSecret, openClientSecrets, type ClientSecrets } from './client-secret.ts';

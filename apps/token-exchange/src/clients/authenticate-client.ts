@@ -1,5 +1,5 @@
-import { checkClientAssertion, TokenRefused, type ClientSecrets, type UseOnce } from '@postern/oidc';
-import type { PolicyDocument } from '@postern/policy';
+import { checkClientAssertion, TokenRefused, type UseOnce } from '@postern/oidc';
+import type { ClientSecrets, PolicyDocument } from '@postern/policy';
 import type { Profile } from '@postern/profile';
 import { problem, type Secret } from '@postern/runtime';
 import { z } from 'zod';

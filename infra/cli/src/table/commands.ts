@@ -57,6 +57,16 @@ export const commands: readonly Entry[] = [
     () => import('../commands/keycloak-client-rotate-secret.ts'),
   ),
   entry('policy check', 'hold a policy document to its expectations', () => import('../commands/policy-check.ts')),
+  entry(
+    'policy hash-secret',
+    'what a policy holds of a client secret',
+    () => import('../commands/policy-hash-secret.ts'),
+  ),
+  entry(
+    'workload compromised',
+    'end the trust in a workload, everywhere',
+    () => import('../commands/workload-compromised.ts'),
+  ),
   entry('keycloak users import', "another provider's users", () => import('../commands/keycloak-users-import.ts')),
   entry('keycloak backup', 'realms as the server has them, sealed', () => import('../commands/keycloak-backup.ts')),
   entry('keycloak restore', 'make the realms of a backup', () => import('../commands/keycloak-restore.ts')),

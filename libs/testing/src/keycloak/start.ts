@@ -22,6 +22,8 @@ export type KeycloakOptions = {
   port?: number;
   /** Keeps the database across restarts; a new one, deleted at the end, when left out. */
   dataDir?: string;
+  /** `default`: both of Java's compilers, as in production; else the fast start of a short-lived server. */
+  compiler?: 'default';
 };
 
 export type RunningKeycloak = {
@@ -29,6 +31,8 @@ export type RunningKeycloak = {
   events(realm: string): Promise<{ id: string; type: string; time: number }[]>;
   /** `https://127.0.0.1:PORT` */
   url: string;
+  /** Of the server's process, which starts Java. */
+  pid: number;
   /** Who may administer it. */
   administrator: { username: string; password: string };
   issuer(realm: string): string;
@@ -62,7 +66,12 @@ async function untilReady(url: string, ca: string, server: Leashed): Promise<voi
 }
 
 /** Starts the server process on a home folder; ready when this returns. */
-async function startServer(home: string, tls: KeycloakOptions['tls'], port: number): Promise<Leashed> {
+async function startServer(
+  home: string,
+  tls: KeycloakOptions['tls'],
+  port: number,
+  compiler?: 'default',
+): Promise<Leashed> {
   const managementPort = await freePort();
   const file = async (name: string, text: string) => {
     const path = join(home, name);
@@ -94,7 +103,7 @@ async function startServer(home: string, tls: KeycloakOptions['tls'], port: numb
       stopSignal: 'TERM',
       env: {
         ...process.env,
-        ...javaEnvironment,
+        ...(compiler === undefined && javaEnvironment),
         KC_BOOTSTRAP_ADMIN_USERNAME: admin.username,
         KC_BOOTSTRAP_ADMIN_PASSWORD: admin.password,
       },
@@ -114,7 +123,13 @@ async function startServer(home: string, tls: KeycloakOptions['tls'], port: numb
  * master realm already (made once, kept in the cache folder), and gives it the realms over its admin interface.
  * @throws KeycloakUnavailable when the machine cannot have it
  */
-export async function startKeycloak({ tls, realms, port: wanted, dataDir }: KeycloakOptions): Promise<RunningKeycloak> {
+export async function startKeycloak({
+  tls,
+  realms,
+  port: wanted,
+  dataDir,
+  compiler,
+}: KeycloakOptions): Promise<RunningKeycloak> {
   const distribution = await keycloakDistribution();
   const port = wanted ?? (await freePort());
   const directory = await mkdtemp(join(tmpdir(), 'postern-keycloak-'));
@@ -124,11 +139,11 @@ export async function startKeycloak({ tls, realms, port: wanted, dataDir }: Keyc
 
   let server: Leashed;
   if (existsSync(join(data, 'h2')) || (await restoreTemplate(data))) {
-    server = await startServer(home, tls, port);
+    server = await startServer(home, tls, port, compiler);
   } else {
     await (await startServer(home, tls, port)).stop();
     await keepTemplate(data);
-    server = await startServer(home, tls, port);
+    server = await startServer(home, tls, port, compiler);
   }
 
   const url = `https://127.0.0.1:${port}`;
@@ -147,6 +162,7 @@ export async function startKeycloak({ tls, realms, port: wanted, dataDir }: Keyc
   const issuer = (realm: string) => `${url}/realms/${realm}`;
   return {
     url,
+    pid: server.pid,
     administrator: { ...admin },
     issuer,
     events: administration.events,
