@@ -13,6 +13,7 @@ import { listEventsRoute } from './routes/list-events.ts';
 import { producersRoute } from './routes/producers.ts';
 import { consistency, inclusion } from './routes/proofs.ts';
 import { pushIdentityEvents, type PushIdentityEvents } from './routes/push-identity-events.ts';
+import { rotateKey } from './routes/rotate-key.ts';
 import { streamEvents } from './routes/stream-events.ts';
 import { tiles } from './routes/tiles.ts';
 import { webhookRoutes, type Webhooks } from './routes/webhooks/index.ts';
@@ -55,6 +56,7 @@ export function createApp({ http, producers, serves, copyLives, identityEvents, 
     checkpoint(log, workloads),
     logKey(log, workloads),
     logKeys(log, workloads),
+    rotateKey(log),
     ...tiles(log),
     producersRoute(log, producers),
     closeProducerRoute(log, producers, now),

@@ -12,7 +12,7 @@ import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { createConsumer } from './intake/consume.ts';
 import { createAppender } from './log/appender.ts';
-import { openCheckpointKey } from './log/checkpoint-key.ts';
+import { followCheckpointKey } from './log/checkpoint-key.ts';
 import { signNewest } from './log/checkpoints.ts';
 import { createLogMetrics } from './log/log-metrics.ts';
 import { readWatermark } from './log/read-watermark.ts';
@@ -30,6 +30,9 @@ import { startSources } from './sources/start-sources.ts';
 import { createPseudonyms } from './subjects/pseudonyms.ts';
 import { sealEarlier } from './subjects/seal-earlier.ts';
 import { createSubjects, NO_TENANT } from './subjects/subjects.ts';
+
+/** Batches of a producer that are read and sealed while others are appended; they are appended in their order. */
+const BATCHES_AT_A_TIME = 8;
 
 /** Of the pool that forwarders have to themselves; one holds their lease. */
 const FORWARDER_CONNECTIONS = 4;
@@ -70,7 +73,7 @@ export async function compose(
     const sealer = sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' });
     const subjects = createSubjects(query, keys, now);
     const pseudonymOf = createPseudonyms(sealer);
-    const key = await openCheckpointKey(query, sealer, { origin: config.origin, fips: base.fips });
+    const key = await followCheckpointKey(query, sealer, { origin: config.origin, fips: base.fips });
     const peers = closing.after(openAgent(tls));
     const fetchJwks = fetchJwksOver(peers);
     const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, logger, now }));
@@ -110,11 +113,20 @@ export async function compose(
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
-      const append = createAppender({ postgres, subjects, pseudonymOf, forget: subjects.forget, logger });
-      const intake = { query, append, key, tls, workloads: trust, audit };
+      const append = createAppender({
+        postgres,
+        subjects,
+        pseudonymOf,
+        forget: subjects.forget,
+        sign: () => signNewest(query, key),
+        logger,
+      });
+      const intake = { query, append, tls, workloads: trust, audit };
       const consume = createConsumer({ ...intake, logger, metrics, now });
       for (const producer of config.producers) {
-        bus.worker({ queue: AUDIT_QUEUE, of: producer }, (payload) => consume(payload, producer));
+        bus.worker({ queue: AUDIT_QUEUE, of: producer, concurrency: BATCHES_AT_A_TIME }, (payload) =>
+          consume(payload, producer),
+        );
       }
       const sink = { watermark: (producer: string, from: number) => readWatermark(query, key, { producer, from }) };
       closing.after(

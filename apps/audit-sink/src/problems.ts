@@ -3,6 +3,7 @@ import { type ProblemTable } from '@postern/http';
 /** The codes of this service; those of the guard, of parsing and of the parts below are `@postern/http`'s. */
 export const problems = {
   event_not_found: { status: 404, title: 'There is no such event' },
+  key_rotated_meanwhile: { status: 409, title: 'Another request has rotated the key' },
   log_empty: { status: 404, title: 'The log has no signed checkpoint yet' },
   subject_not_found: { status: 404, title: 'The log holds nothing of this person' },
   tile_not_found: { status: 404, title: 'The log has no such tile' },

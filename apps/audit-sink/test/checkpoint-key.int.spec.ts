@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { verifyReceipt, type EventReceipt } from '@postern/client';
+import { verifyExport, verifyReceipt, type EventReceipt } from '@postern/client';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { request } from 'undici';
 import { NoteRefused, openCheckpoint, parseVerifier, verifiersFrom } from '@postern/transparency';
 import { rotateCheckpointKey } from '../src/log/checkpoint-key.ts';
 import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
@@ -61,3 +64,78 @@ test('R27: after a rotation to ES256 the log signs with the new key; who trusts 
   expect((await witness())?.log_key).toBe(line);
   expect(world.logged.join('')).not.toMatch(/log_key_changed|checkpoint_unsigned/);
 });
+
+test('R27: the key is rotated by a request; every replica takes it without a restart, and receipt, export and folder lead from the old line to it', async () => {
+  const [one, two] = [await world.sink(), await world.sink({ POSTERN_ROLE: 'api' })];
+  const producer = await world.producer('key-proxy');
+  await producer.relay(one.url);
+  const append = async () => {
+    const made = event();
+    await producer.audit.commit(made);
+    await until(async () => (await heldIds(world, 'key-proxy')).includes(made.id), 'the event is in the log');
+    return made.id;
+  };
+  const keyOf = async (url: string) => (await auditor.get(`${url}/v1/log/key`, null)).text.trim();
+  const receiptOf = async (url: string, id: string) =>
+    (await auditor.get(`${url}/v1/events/${id}/receipt`)).body as unknown as EventReceipt;
+  const rotate = async (roles: string[]) => {
+    const answer = await request(`${one.url}/v1/log/keys/rotate`, {
+      method: 'POST',
+      dispatcher: auditor.dispatcher,
+      headers: {
+        authorization: `Bearer ${await auditor.token({ scopes: ['log:operate'], roles })}`,
+        'content-type': 'application/json',
+      },
+      body: '{}',
+    });
+    return { status: answer.statusCode, body: (await answer.body.json()) as { verifier: string; generation: number } };
+  };
+  const kept = await keyOf(two.url);
+  const before = await append();
+  expect((await rotate(['admin'])).status).toBe(403);
+  expect(await keyOf(two.url)).toBe(kept);
+  const made = await rotate(['operator']);
+  expect(made).toMatchObject({ status: 200, body: { generation: expect.any(Number) } });
+  expect(made.body.verifier).not.toBe(kept);
+  expect(await keyOf(two.url)).toBe(made.body.verifier);
+  const after = await append();
+
+  // Of both replicas, of what was appended before and after, under the line that was kept before.
+  for (const { url } of [one, two]) {
+    for (const id of [before, after]) {
+      const receipt = await receiptOf(url, id);
+      expect(receipt.key).toBe(made.body.verifier);
+      expect(verifyReceipt(receipt, { logKey: kept })).toMatchObject({ event: { id } });
+      expect(verifyReceipt(receipt, { logKey: made.body.verifier }).event.id).toBe(id);
+      expect(() => verifyReceipt({ ...receipt, keys: [] }, { logKey: kept })).toThrow('no known key');
+    }
+  }
+  const { text } = await auditor.get(`${two.url}/v1/export`);
+  expect(await verifyExport(text.split('\n'), { logKey: kept })).toMatchObject({
+    origin: 'dev.postern.internal/audit',
+  });
+  const cut = text.replace(/"keys":\[.*?\],"checkpoint"/, '"keys":[],"checkpoint"');
+  expect(cut).not.toBe(text);
+  await expect(verifyExport(cut.split('\n'), { logKey: kept })).rejects.toThrow('no known key');
+  const published = () => readFile(join(world.published, 'keys.json'), 'utf8').catch(() => '{"keys":[]}');
+  const lines = async () => (JSON.parse(await published()) as Keys).keys.map(({ verifier }) => verifier);
+  await until(async () => (await lines())[0] === made.body.verifier, 'the keys are published');
+  const note = await readFile(join(world.published, 'checkpoint'), 'utf8');
+  const { keys } = JSON.parse(await published()) as Keys;
+  expect(openCheckpoint(note, 'dev.postern.internal/audit', verifiersFrom(kept, keys)).size).toBeGreaterThan(0);
+
+  // Two rotations between two looks of its relay.
+  await rotate(['operator']);
+  await rotate(['operator']);
+  await append();
+  const witness = async () =>
+    (await producer.postgres.query<{ log_key: string }>('select log_key from audit_witness'))[0];
+  const newest = await keyOf(one.url);
+  await until(async () => (await witness())?.log_key === newest, 'the relay follows');
+  expect(world.logged.join('')).not.toMatch(/log_key_changed|checkpoint_unsigned/);
+  const logged = () => auditor.get(`${two.url}/v1/events?action=log.key_rotated&outcome=success`);
+  await until(
+    async () => ((await logged()).body as { events: unknown[] }).events.length === 3,
+    'rotations are in the log',
+  );
+}, 60_000);

@@ -27,7 +27,7 @@ import { request } from 'undici';
 import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
-import { openCheckpointKey } from '../src/log/checkpoint-key.ts';
+import { followCheckpointKey } from '../src/log/checkpoint-key.ts';
 import { createSubjects } from '../src/subjects/subjects.ts';
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
@@ -258,6 +258,6 @@ export async function openKeys(world: World) {
   const environment = 'development';
   const keys = await openBranchKeys({ query, rootKey, environment, service: 'audit-sink', now: systemNow });
   const sealer = sealerFor(keys, { tenant: 'postern', purpose: 'service-secrets' });
-  const key = await openCheckpointKey(query, sealer, { origin: 'dev.postern.internal/audit', fips: false });
+  const key = await followCheckpointKey(query, sealer, { origin: 'dev.postern.internal/audit', fips: false });
   return { key, sealer, subjects: createSubjects(query, keys, systemNow), close: () => keys.close() };
 }

@@ -80,7 +80,9 @@ export const watermark = z.strictObject({
    * is to be sent in a new epoch, under a certificate that began after the closing.
    */
   closed: z.strictObject({ epoch: z.int().min(0), seq: z.int().min(0) }).optional(),
-  /** Where `key` replaced another: a note under the key before it that names `key` (see the log's `/v1/log/keys`). */
-  endorsement: z.string().nullable().optional(),
+  /** Once the key was rotated: every key that the log ever had, each with a note under the one before it that names it. */
+  keys: z
+    .array(z.strictObject({ verifier: z.string(), generation: z.int().min(1), endorsement: z.string().nullable() }))
+    .optional(),
 });
 export type Watermark = z.output<typeof watermark>;

@@ -1,21 +1,20 @@
 import canonicalize from 'canonicalize';
 
-const encoder = new TextEncoder();
-
 /**
- * The bytes that are hashed and signed: the JSON Canonicalization Scheme (RFC 8785) in UTF-8.
+ * The bytes that are hashed and signed: the JSON Canonicalization Scheme (RFC 8785) in UTF-8. Short ones are views of memory that
+ * they share with others (`Buffer.from`).
  *
  * @throws TypeError where the value has no single such form: a number that is not finite, a string with a lone surrogate
  *   (RFC 8785 section 3.2.2.2), a cycle, or nothing at all.
  */
-export function canonicalBytes(value: unknown): Uint8Array {
+export function canonicalBytes(value: unknown): Buffer {
   if (inOrder.has(value as object)) {
     const text = JSON.stringify(value);
     // An escaped surrogate is a lone one: that has no canonical form, and is told below.
-    if (!text.includes('\\ud')) return encoder.encode(text);
+    if (!text.includes('\\ud')) return Buffer.from(text);
   }
   // RFC 8785 takes its rules for numbers and strings from JSON.stringify: what is in order already needs nothing else.
-  if (isInOrder(value, MOST_LEVELS)) return encoder.encode(JSON.stringify(value));
+  if (isInOrder(value, MOST_LEVELS)) return Buffer.from(JSON.stringify(value));
   let text: string | undefined;
   try {
     text = canonicalize(value);
@@ -23,7 +22,7 @@ export function canonicalBytes(value: unknown): Uint8Array {
     throw new TypeError('This value has no canonical form', { cause });
   }
   if (text === undefined) throw new TypeError('This value has no canonical form');
-  return encoder.encode(text);
+  return Buffer.from(text);
 }
 
 /** Values that their schema has put in canonical order: what is recorded most often need not be looked through again. */

@@ -1,13 +1,12 @@
 import {
   NoteRefused,
   openCheckpoint,
-  parseVerifier,
   ReceiptRefused,
   verifyReceipt as verifyInclusion,
   type Checkpoint,
 } from '@postern/transparency';
 import { PosternError } from './errors.ts';
-import { verifyReceipt, type EventReceipt } from './verify-receipt.ts';
+import { verifiersOf, verifyReceipt, type EventReceipt, type LogKey } from './verify-receipt.ts';
 
 export type VerifiedExport = {
   /** The log's name, and the entries of it that the export speaks for. */
@@ -31,7 +30,16 @@ export class ExportRefused extends PosternError {
 }
 
 type Line =
-  | { log: { origin: string; checkpoint: string; begin: number; end: number; pseudonym: string } }
+  | {
+      log: {
+        origin: string;
+        checkpoint: string;
+        keys?: readonly LogKey[];
+        begin: number;
+        end: number;
+        pseudonym: string;
+      };
+    }
   | { receipt: { index: number; leaf: string; proof: string[] } }
   | (EventReceipt & { event: object })
   | { left: { begin: number; end: number; unmatched: number[]; erased: number[] } }
@@ -49,7 +57,7 @@ export async function verifyExport(
   lines: AsyncIterable<string> | Iterable<string>,
   trusted: { logKey: string; pseudonym?: string },
 ): Promise<VerifiedExport> {
-  const verifier = parseVerifier(trusted.logKey.trim());
+  let verifiers: ReturnType<typeof verifiersOf> = [];
   let log: Extract<Line, { log: unknown }>['log'] | undefined;
   let checkpoint: Checkpoint | undefined;
   let reached = 0;
@@ -65,17 +73,19 @@ export async function verifyExport(
     ...line,
     checkpoint: log!.checkpoint,
     key: trusted.logKey,
+    ...(log!.keys ? { keys: log!.keys } : {}),
   });
   const open = (line: Extract<Line, { log: unknown }>) => {
     log = line.log;
-    checkpoint = checkpointOf(log.checkpoint, verifier);
+    verifiers = verifiersOf(trusted.logKey, log.keys);
+    checkpoint = checkpointOf(log.checkpoint, verifiers);
     if (trusted.pseudonym !== undefined && log.pseudonym !== trusted.pseudonym)
       throw new ExportRefused("another tenant's pseudonym");
     reached = log.begin;
   };
   const batch = (line: Extract<Line, { receipt: unknown }>) => {
     const { index } = line.receipt;
-    const leaf = proven(receiptOf(line.receipt), verifier);
+    const leaf = proven(receiptOf(line.receipt), verifiers);
     if (leaf.kind !== 'batch') throw new ExportRefused('not the receipt of a batch', index);
     const first = index - (leaf.last - leaf.first + 1);
     // One that was cut by the page before comes again.
@@ -136,9 +146,9 @@ function parsed(text: string): Line {
   }
 }
 
-function checkpointOf(note: string, verifier: ReturnType<typeof parseVerifier>): Checkpoint {
+function checkpointOf(note: string, verifiers: ReturnType<typeof verifiersOf>): Checkpoint {
   try {
-    return openCheckpoint(note, verifier.name, [verifier]);
+    return openCheckpoint(note, verifiers[0]!.name, verifiers);
   } catch (error) {
     if (error instanceof NoteRefused) throw new ExportRefused(error.message);
     throw error;
@@ -149,10 +159,10 @@ type BatchLeaf = { kind: string; first: number; last: number; tenants?: Record<s
 
 function proven(
   receipt: { index: number; leaf: string; proof: string[]; checkpoint: string },
-  verifier: ReturnType<typeof parseVerifier>,
+  verifiers: ReturnType<typeof verifiersOf>,
 ): BatchLeaf {
   try {
-    const { leaf } = verifyInclusion(receipt, { origin: verifier.name, verifiers: [verifier] });
+    const { leaf } = verifyInclusion(receipt, { origin: verifiers[0]!.name, verifiers });
     return JSON.parse(leaf.toString('utf8')) as BatchLeaf;
   } catch (error) {
     if (error instanceof ReceiptRefused) throw new ExportRefused(error.message, receipt.index);

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { beforeAll, expect, test } from '@jest/globals';
 import { canonicalBytes, commitmentOf, entryLeaf, NO_PREVIOUS } from '@postern/audit';
-import { leafHash, nodeHash, signCheckpoint, verifierLine } from '@postern/transparency';
+import { endorseKey, leafHash, nodeHash, signCheckpoint, verifierLine } from '@postern/transparency';
 import { type EventReceipt, verifyReceipt } from './verify-receipt.ts';
 
 const origin = 'log.example/audit';
@@ -43,6 +43,28 @@ test('a receipt of the log verifies offline', () => {
     treeSize: 2,
     origin,
   });
+});
+
+test('a receipt under a later key verifies under an old one by its word, and by nobody else’s (R27)', () => {
+  const [next, stranger] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ed25519')];
+  const line = verifierLine({ name: origin, key: next.publicKey });
+  const [, size = '', root = ''] = receipt.checkpoint.split('\n');
+  const checkpoint = signCheckpoint(
+    { origin, size: Number(size), root: Buffer.from(root, 'base64') },
+    { name: origin, key: next.privateKey },
+  );
+  const under = (key: typeof next): EventReceipt => ({
+    ...receipt,
+    checkpoint,
+    key: line,
+    keys: [
+      { verifier: line, generation: 2, endorsement: endorseKey(line, { name: origin, key: key.privateKey }) },
+      { verifier: logKey, generation: 1, endorsement: null },
+    ],
+  });
+  expect(verifyReceipt(under(log), { logKey }).treeSize).toBe(2);
+  expect(() => verifyReceipt(under(stranger), { logKey })).toThrow('a later key was not endorsed');
+  expect(() => verifyReceipt({ ...under(log), keys: [] }, { logKey })).toThrow('no known key');
 });
 
 test('whatever is changed in a receipt, it is refused', () => {

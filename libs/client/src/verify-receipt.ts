@@ -3,6 +3,7 @@ import {
   NoteRefused,
   parseVerifier,
   ReceiptRefused,
+  verifiersFrom,
   verifyReceipt as verifyInclusion,
   type NoteVerifier,
 } from '@postern/transparency';
@@ -25,7 +26,11 @@ export type EventReceipt = {
   checkpoint: string;
   /** What the log says its key is. It convinces nobody who does not know the key from elsewhere. */
   key: string;
+  /** Every key of the log, each endorsed by the one before it: they lead from a key that was kept to the one that signed. */
+  keys?: readonly LogKey[];
 };
+
+export type LogKey = { verifier: string; generation: number; endorsement: string | null };
 
 export type VerifiedReceipt = {
   event: LoggedEvent;
@@ -42,31 +47,39 @@ const COMMITMENT_BYTES = 32;
  * Checks a receipt offline: the log's key signed the checkpoint, the proof leads from the leaf to its root, and the leaf
  * commits to exactly this event.
  *
- * @param logKey the verifier line of the log's key, as it was kept from before (`GET /v1/log/key`), never the receipt's own
+ * @param logKey the verifier line of the log's key, as it was kept from before (`GET /v1/log/key`), never the receipt's own. Keys
+ *   that followed it are believed by its word for the next (R27)
  * @throws PosternError `receipt_refused`, its detail saying which of them fails
  */
 export function verifyReceipt(receipt: EventReceipt, { logKey }: { logKey: string }): VerifiedReceipt {
-  const verifier = verifierOf(logKey);
-  const { leaf, checkpoint } = proven(receipt, verifier);
+  const verifiers = verifiersOf(logKey, receipt.keys);
+  const { leaf, checkpoint } = proven(receipt, verifiers);
   const { kind, id, commitment } = JSON.parse(leaf.toString('utf8')) as Record<string, unknown>;
   if (kind !== 'entry' || id !== receipt.event.id || commitment !== commitmentTo(receipt)) {
     throw refused('the entry in the log is of another event');
   }
-  return { event: receipt.event, index: receipt.index, treeSize: checkpoint.size, origin: verifier.name };
+  return { event: receipt.event, index: receipt.index, treeSize: checkpoint.size, origin: checkpoint.origin };
 }
 
-function verifierOf(logKey: string): NoteVerifier {
+/** The key that is trusted, and those that it leads to. @throws PosternError `receipt_refused` */
+export function verifiersOf(logKey: string, keys: readonly LogKey[] = []): NoteVerifier[] {
   try {
-    return parseVerifier(logKey.trim());
+    parseVerifier(logKey.trim());
   } catch (error) {
     if (error instanceof NoteRefused) throw refused('the log key is not a verifier line');
     throw error;
   }
+  try {
+    return verifiersFrom(logKey.trim(), keys);
+  } catch (error) {
+    if (error instanceof NoteRefused) throw refused(`a later key was not endorsed: ${error.message}`);
+    throw error;
+  }
 }
 
-function proven(receipt: EventReceipt, verifier: NoteVerifier): ReturnType<typeof verifyInclusion> {
+function proven(receipt: EventReceipt, verifiers: readonly NoteVerifier[]): ReturnType<typeof verifyInclusion> {
   try {
-    return verifyInclusion(receipt, { origin: verifier.name, verifiers: [verifier] });
+    return verifyInclusion(receipt, { origin: verifiers[0]!.name, verifiers });
   } catch (error) {
     if (error instanceof ReceiptRefused) throw refused(error.message);
     throw error;

@@ -25,9 +25,8 @@ export type PendingEvent = PackedEntry & {
  *   mistakes of the program, and concern this event only.
  */
 export function pendingEvent(event: AuditEvent, guard?: GuardUse): PendingEvent {
-  const bytes = canonicalBytes(event);
-  if (bytes.length > EVENT_MAX_BYTES) throw new RangeError(`An event is at most ${EVENT_MAX_BYTES} bytes`);
-  const canonical = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const canonical = canonicalBytes(event);
+  if (canonical.length > EVENT_MAX_BYTES) throw new RangeError(`An event is at most ${EVENT_MAX_BYTES} bytes`);
   const entry = { id: event.id, action: event.action, salt: freshSalt(), event: canonical };
   const opens = event.outcome === 'intent';
   return { ...entry, bytes: packedLength(entry), guard, opens, closes: event.intent };

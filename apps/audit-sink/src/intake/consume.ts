@@ -5,8 +5,6 @@ import type { Audit } from '@postern/outbox';
 import type { Query } from '@postern/postgres';
 import type { Logger, Now, Registry } from '@postern/runtime';
 import type { Appender } from '../log/appender.ts';
-import type { CheckpointKey } from '../log/checkpoint-key.ts';
-import { signNewest } from '../log/checkpoints.ts';
 import { hold, takeHeld } from './held-batches.ts';
 import { intakeMetrics } from './intake-metrics.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -15,7 +13,6 @@ import { BatchForged, verifyBatch, type SignedBatch } from './verify-batch.ts';
 export type ConsumeDeps = {
   query: Query;
   append: Appender;
-  key: CheckpointKey;
   tls: Pick<TlsMaterial, 'current'>;
   workloads: WorkloadTable;
   audit: Pick<Audit, 'commit'>;
@@ -37,7 +34,7 @@ const ALARMS_REMEMBERED = 1_000;
  * content (R25); what is signed and in place is appended.
  */
 export function createConsumer(deps: ConsumeDeps) {
-  const { query, append, key, tls, workloads, audit, logger, now } = deps;
+  const { query, append, tls, workloads, audit, logger, now } = deps;
   const metrics = intakeMetrics(deps.metrics);
   const quarantine = createQuarantine(query, now);
   const raised = new Set<string>();
@@ -85,7 +82,6 @@ export function createConsumer(deps: ConsumeDeps) {
       metrics.opaque.inc({ producer }, appended.opaque);
       await alarm('opaque_entry', `${producer}/${epoch}/${first}`);
     }
-    await signNewest(query, key);
   };
 
   /** @throws JobRefused for what no producer of ours signed, or signed with what is closed (R26) */

@@ -13,7 +13,7 @@ import type { PreparedBatch } from '../intake/prepare-batch.ts';
 import { edgeOf } from './edge.ts';
 import { receiptLeaf } from './receipt-leaf.ts';
 import { NotYetRestored, refill } from './wanted.ts';
-import { writeEvents, writeRun } from './write-run.ts';
+import { writeEvents, writeRun, type EventRow, type NewRun, type OpaqueRow } from './write-run.ts';
 
 /** What became of a batch. `gap`: entries before it are missing. `refilled`: events that a restore had lost are back. `fork`: another entry stands at one of its numbers. The last two: an operator closed the producer (R26). */
 export type Appended =
@@ -34,37 +34,87 @@ type Place = { epoch: number; seq: number; hash: Buffer };
 type Held = Place & { closed: number | null; certificates_before: Date | null };
 
 /**
- * Appends what is new of a prepared batch: leaves, events, tiles, head, watermark and unsigned checkpoint, in the transaction
- * of `client` (R27). The head's row is locked first, so appends of all replicas follow one another.
+ * Appends what is new of prepared batches, one after the other: leaves, events, tiles, head, watermarks and unsigned checkpoints,
+ * in the transaction of `client` (R27). The head's row is locked first, so appends of all replicas follow one another.
  *
+ * @returns what became of each.
  * @throws SubjectErased, NotYetRestored
  */
-export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch): Promise<Appended> {
-  const { signed, received } = prepared;
-  const { producer, epoch } = signed.batch;
-  // Two statements: the watermark must be read after the lock was given.
+export async function appendBatches(client: pg.ClientBase, batches: readonly PreparedBatch[]): Promise<Appended[]> {
+  // Two statements: the watermarks must be read after the lock was given.
   const head = await client.query<{ size: string; edge: Buffer }>({
     name: 'sink-lock',
     text: 'select size, edge from log_head for update',
   });
-  const edge: Edge = edgeOf(head.rows[0]);
-  const { closed, certificates_before: withdrawn, ...at } = await readHeld(client, producer);
-  if (withdrawn !== null && signed.certificateFrom < withdrawn) return { result: 'certificate_withdrawn' };
+  let edge: Edge = edgeOf(head.rows[0]);
+  const { held, restoring } = await readHeld(client, [...new Set(batches.map(({ signed }) => signed.batch.producer))]);
+  let unwritten: AddedRun[] = [];
+  const write = async () => {
+    await writeRuns(client, unwritten);
+    unwritten = [];
+  };
+  const appended: Appended[] = [];
+  for (const prepared of batches) {
+    const { producer, epoch, first } = prepared.signed.batch;
+    const at = held.get(producer)!;
+    // What does not simply follow is held against what stands.
+    if (epoch !== at.epoch || first !== at.seq + 1) await write();
+    const fresh = await freshOf(client, prepared, at, restoring);
+    if (!Array.isArray(fresh)) {
+      appended.push(fresh);
+      continue;
+    }
+    const added = addRun(edge, prepared, fresh);
+    unwritten.push(added);
+    ({ grown: edge } = added.run);
+    held.set(producer, { ...at, epoch: added.run.epoch, seq: added.run.seqs.last, hash: added.run.chain });
+    appended.push({ result: 'appended', entries: fresh.length, opaque: added.opaque.length, size: edge.size });
+  }
+  await write();
+  return appended;
+}
 
+async function writeRuns(client: pg.ClientBase, added: readonly AddedRun[]): Promise<void> {
+  const events = added.flatMap((one) => one.events);
+  await lockSubjects(client, [...new Set(events.map(({ subject }) => subject))]);
+  await writeEvents(
+    client,
+    events,
+    added.flatMap(({ opaque }) => opaque),
+  );
+  for (const { run } of added) await writeRun(client, run);
+}
+
+type Fresh = PreparedBatch['entries'];
+
+/** The entries of a batch that the log does not hold yet, where they may be appended; else what becomes of it. */
+async function freshOf(
+  client: pg.ClientBase,
+  prepared: PreparedBatch,
+  at: Held,
+  restoring: boolean,
+): Promise<Fresh | Appended> {
+  const { signed, entries } = prepared;
+  const { closed, certificates_before: withdrawn } = at;
+  if (withdrawn !== null && signed.certificateFrom < withdrawn) return { result: 'certificate_withdrawn' };
   const placed = await place(client, prepared, at);
-  const adds = typeof placed === 'number' ? placed < prepared.entries.length : placed.result === 'gap';
-  if (closed !== null && epoch <= closed && adds) return { result: 'epoch_closed' };
+  const adds = typeof placed === 'number' ? placed < entries.length : placed.result === 'gap';
+  if (closed !== null && signed.batch.epoch <= closed && adds) return { result: 'epoch_closed' };
   if (typeof placed !== 'number') return placed;
-  const restoring = await client.query({ name: 'sink-restoring', text: 'select 1 from log_wanted limit 1' });
-  if (restoring.rowCount !== 0) {
+  if (restoring) {
     const refilled = await refill(client, prepared, placed);
-    if (refilled > 0 || placed === prepared.entries.length) return { result: 'refilled', entries: refilled };
+    if (refilled > 0 || placed === entries.length) return { result: 'refilled', entries: refilled };
     throw new NotYetRestored('the log waits for what a restore lost');
   }
-  const fresh = prepared.entries.slice(placed);
-  const last = fresh.at(-1);
-  if (!last) return { result: 'known' };
+  return placed === entries.length ? { result: 'known' } : entries.slice(placed);
+}
 
+type AddedRun = { run: NewRun; events: (EventRow & { subject: string })[]; opaque: OpaqueRow[] };
+
+/** What fresh entries and the receipt of their batch add to the tree behind `edge`. */
+function addRun(edge: Edge, { signed, received }: PreparedBatch, fresh: Fresh): AddedRun {
+  const { producer, epoch } = signed.batch;
+  const last = fresh.at(-1)!;
   const receipt = receiptLeaf(signed, received, fresh);
   const leaves = [...fresh.map(({ leaf }) => leaf), receipt];
   const hashes = [...fresh.map(({ hash }) => hash), leafHash(receipt)];
@@ -74,9 +124,7 @@ export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch
   });
   const events = fresh.flatMap(({ event, id }, i) => (event ? [{ ...event, id, index: edge.size + i }] : []));
   const opaque = fresh.flatMap(({ opaque: kept, id }, i) => (kept ? [{ ...kept, id, index: edge.size + i }] : []));
-  await lockSubjects(client, [...new Set(events.map(({ subject }) => subject))]);
-  await writeEvents(client, events, opaque);
-  await writeRun(client, {
+  const run = {
     first: edge.size,
     producer,
     epoch,
@@ -90,22 +138,27 @@ export async function appendBatch(client: pg.ClientBase, prepared: PreparedBatch
     roots,
     grown,
     root: rootOfEdge(grown),
-  });
-  return { result: 'appended', entries: fresh.length, opaque: opaque.length, size: grown.size };
+  };
+  return { run, events, opaque };
 }
 
-/** Where the log stands with a producer, and what of it is closed. */
-async function readHeld(client: pg.ClientBase, producer: string): Promise<Held> {
-  const { rows } = await client.query<Omit<Held, 'seq'> & { seq: string }>({
+/** Where the log stands with each producer, what of it is closed, and whether it waits for what a restore lost. */
+async function readHeld(
+  client: pg.ClientBase,
+  producers: readonly string[],
+): Promise<{ held: Map<string, Held>; restoring: boolean }> {
+  const { rows } = await client.query<Omit<Held, 'seq'> & { seq: string; producer: string; restoring: boolean }>({
     name: 'sink-watermark',
-    text: `select coalesce(w.epoch, 0) as epoch, coalesce(w.seq, 0) as seq, coalesce(w.hash, $2) as hash,
-             c.epoch as closed, c.certificates_before
-           from (select $1::text as producer) p left join log_watermarks w using (producer) left join log_closings c using (producer)`,
-    values: [producer, NO_PREVIOUS],
+    text: `select p.producer, coalesce(w.epoch, 0) as epoch, coalesce(w.seq, 0) as seq, coalesce(w.hash, $2) as hash,
+             c.epoch as closed, c.certificates_before, exists (select from log_wanted) as restoring
+           from unnest($1::text[]) as p(producer)
+             left join log_watermarks w using (producer) left join log_closings c using (producer)`,
+    values: [producers, NO_PREVIOUS],
   });
-  const [row] = rows;
-  if (!row) throw new Error('a row without a table is missing');
-  return { ...row, seq: Number(row.seq) };
+  return {
+    held: new Map(rows.map(({ producer, ...row }) => [producer, { ...row, seq: Number(row.seq) }])),
+    restoring: rows.some(({ restoring }) => restoring),
+  };
 }
 
 const earliestOf = (times: readonly string[]): string | null =>

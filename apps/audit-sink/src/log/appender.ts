@@ -1,8 +1,9 @@
 import type { Logger } from '@postern/runtime';
 import type { Postgres } from '@postern/postgres';
-import { prepareBatch, type PrepareDeps } from '../intake/prepare-batch.ts';
+import { prepareBatch, type PrepareDeps, type PreparedBatch } from '../intake/prepare-batch.ts';
 import type { SignedBatch } from '../intake/verify-batch.ts';
-import { appendBatch, SubjectErased, type Appended } from './append-batch.ts';
+import { NotYetRestored } from './wanted.ts';
+import { appendBatches, SubjectErased, type Appended } from './append-batch.ts';
 
 /** Appends signed batches to the log. */
 export type Appender = (signed: SignedBatch, received: Date) => Promise<Appended>;
@@ -11,55 +12,97 @@ export type Appender = (signed: SignedBatch, received: Date) => Promise<Appended
 // others for seconds and not for good; one that waits longer than that lets its job be tried again.
 const BEGIN = `begin; set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '5s'`;
 
+/** Batches that one transaction takes at most. */
+const TOGETHER = 16;
+
+/** Whether others of the same transaction may fare better without it. */
+const isOneBatchesFault = (error: unknown): boolean =>
+  error instanceof SubjectErased ||
+  error instanceof NotYetRestored ||
+  /^(22|23|54)/.test(String((error as { code?: unknown }).code));
+
+type Waiting = { prepared: Promise<PreparedBatch>; resolve(appended: Appended): void; reject(error: unknown): void };
+
 /**
- * Appends one batch at a time from this process, over one connection of the pool; the head's row orders those of all replicas.
- * Reading and sealing is done before, beside the append of another producer's batch.
+ * Appends batches in the order in which they come, those that came during an append together in the next one, over one connection
+ * of the pool; the head's row orders the appends of all replicas. Reading and sealing is done before, beside an append that is under
+ * way. A transaction that fails is tried again batch by batch, so that each gets its own answer.
+ *
+ * @param deps `sign`: signs the newest checkpoint, once the transaction is committed (R27).
  */
 export function createAppender(
   deps: PrepareDeps & {
     postgres: Pick<Postgres<unknown>, 'pool'>;
     forget: (subjects: string[]) => void;
+    sign: () => Promise<void>;
     logger: Logger;
   },
 ): Appender {
-  let turn: Promise<unknown> = Promise.resolve();
+  const waiting: Waiting[] = [];
+  let running = false;
 
-  const inTransaction = async (signed: SignedBatch, received: Date): Promise<Appended> => {
-    const prepared = await prepareBatch(deps, signed, received);
-    const work = turn.then(() => append(prepared));
-    turn = work.catch(() => undefined);
-    try {
-      return await work;
-    } catch (error) {
-      if (error instanceof SubjectErased) {
-        deps.forget(prepared.entries.flatMap(({ event }) => (event ? [event.subject] : [])));
-      }
-      throw error;
-    }
-  };
-  const append = async (prepared: Awaited<ReturnType<typeof prepareBatch>>): Promise<Appended> => {
+  const inTransaction = async (batches: readonly PreparedBatch[]): Promise<Appended[]> => {
     const client = await deps.postgres.pool.connect();
     let broken = false;
     try {
       await client.query(BEGIN);
-      const appended = await appendBatch(client, prepared);
+      const appended = await appendBatches(client, batches);
       await client.query('commit');
       return appended;
     } catch (error) {
       await client.query('rollback').catch(() => (broken = true));
+      if (error instanceof SubjectErased) {
+        const subjects = batches.flatMap(({ entries }) =>
+          entries.flatMap(({ event }) => (event ? [event.subject] : [])),
+        );
+        deps.forget(subjects);
+      }
       throw error;
     } finally {
       client.release(broken);
     }
   };
+  const alone = async (prepared: PreparedBatch): Promise<Appended> => {
+    try {
+      return (await inTransaction([prepared]))[0]!;
+    } catch (error) {
+      if (!(error instanceof SubjectErased)) throw error;
+      // The second time the erased subject has a key of its own again.
+      return (await inTransaction([await prepareBatch(deps, prepared.signed, prepared.received)]))[0]!;
+    }
+  };
+  const settle = async (taken: { prepared: PreparedBatch; one: Waiting }[]) => {
+    const together = taken.map(({ prepared }) => prepared);
+    try {
+      const appended = taken.length > 1 ? await inTransaction(together) : [await alone(together[0]!)];
+      await deps.sign();
+      taken.forEach(({ one }, i) => one.resolve(appended[i]!));
+    } catch (error) {
+      if (taken.length > 1 && isOneBatchesFault(error)) for (const one of taken) await settle([one]);
+      else for (const { one } of taken) one.reject(error);
+    }
+  };
+  const run = async () => {
+    while (waiting.length > 0) {
+      const ready: { prepared: PreparedBatch; one: Waiting }[] = [];
+      for (const one of waiting.splice(0, TOGETHER)) {
+        await one.prepared.then((prepared) => ready.push({ prepared, one }), one.reject);
+      }
+      if (ready.length > 0) await settle(ready);
+    }
+    running = false;
+  };
 
   return async (signed, received) => {
-    try {
-      return await inTransaction(signed, received);
-    } catch (error) {
-      // The second time the erased subject has a key of its own again.
-      if (error instanceof SubjectErased) return inTransaction(signed, received);
-      throw error;
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
+    const prepared = prepareBatch(deps, signed, received);
+    // Whoever waits for it sees it fail, in its turn.
+    prepared.catch(() => {});
+    waiting.push({ prepared, resolve, reject });
+    if (!running) {
+      running = true;
+      void run();
     }
+    return promise;
   };
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { Sealer } from '@postern/branch-keys';
 import type { Query } from '@postern/postgres';
-import { endorseKey, verifierLine, type NoteSigner } from '@postern/transparency';
+import { endorseKey, openCheckpoint, parseVerifier, verifierLine, type NoteSigner } from '@postern/transparency';
 
 /** The keys of the log: the one that signs checkpoints, and the public half of every one that ever did. */
 export type CheckpointKey = {
@@ -12,7 +12,22 @@ export type CheckpointKey = {
   /** All verifier lines, the newest first: what was signed before a rotation verifies under those. */
   verifiers: readonly string[];
   /** The same with the word of the key before each: a note that names it; null for the first. */
-  keys: readonly { verifier: string; endorsement: string | null }[];
+  keys: readonly FollowedKey[];
+};
+
+/** A key and how to come to it from the one before. */
+export type FollowedKey = { verifier: string; generation: number; endorsement: string | null };
+
+/** The log's keys as they are now: those of the last look, and how to look again. */
+export type LogKeys = CheckpointKey & {
+  /** Reads them again where another replica, or this one, has made the next. */
+  refresh(): Promise<void>;
+  /**
+   * Makes the next key in the transaction of `query`; call `refresh` once that is committed.
+   *
+   * @returns null when another replica was faster.
+   */
+  rotate(query: Query): Promise<FollowedKey | null>;
 };
 
 /** How a key came to be the log's: its line, and the word of the one before it. */
@@ -28,6 +43,43 @@ type Row = {
 };
 
 const SELECT = 'select id, sealed, verifier, generation, endorsement, created_at from log_keys where name = $1';
+
+/** The log's keys, of which each replica takes a new one when it next signs or shows one: see `refresh`. */
+export async function followCheckpointKey(
+  query: Query,
+  sealer: Pick<Sealer, 'seal' | 'open'>,
+  options: { origin: string; fips: boolean },
+): Promise<LogKeys> {
+  let held = await openCheckpointKey(query, sealer, options);
+  return {
+    origin: options.origin,
+    get signer() {
+      return held.signer;
+    },
+    get verifier() {
+      return held.verifier;
+    },
+    get verifiers() {
+      return held.verifiers;
+    },
+    get keys() {
+      return held.keys;
+    },
+    async refresh() {
+      const [newest] = await query<{ generation: number }>(
+        'select max(generation) as generation from log_keys where name = $1',
+        [options.origin],
+      );
+      if (newest && newest.generation > held.keys.length) held = await openCheckpointKey(query, sealer, options);
+    },
+    async rotate(within) {
+      const made = await rotateCheckpointKey(within, sealer, options);
+      if (!made) return null;
+      const [next] = await publishedKeys(within, options.origin);
+      return next ? { verifier: next.verifier, generation: next.generation, endorsement: next.endorsement } : null;
+    },
+  };
+}
 
 /**
  * The log's keys, sealed in the database; the first is made at the first start. Of several replicas that start at once one
@@ -55,7 +107,7 @@ export async function openCheckpointKey(
     signer: { name: origin, key: opened[0]!.key },
     verifier: newest.verifier,
     verifiers: rows.map(({ verifier }) => verifier),
-    keys: rows.map(({ verifier, endorsement }) => ({ verifier, endorsement })),
+    keys: rows.map(({ verifier, generation, endorsement }) => ({ verifier, generation, endorsement })),
   };
 }
 
@@ -69,8 +121,8 @@ async function openRow(sealer: Pick<Sealer, 'open'>, origin: string, row: Row) {
 }
 
 /**
- * Makes the next key, endorsed by the one before it. Replicas sign with it once they have read it; until then they sign with
- * the old one, whose checkpoints stay good.
+ * Makes the next key, endorsed by the one before it. Replicas sign with it from their next signature on; what the old one signed
+ * stays good.
  *
  * @returns false when another replica was faster.
  */
@@ -112,4 +164,16 @@ export async function publishedKeys(query: Query, origin: string): Promise<Publi
     since: since.toISOString(),
     endorsement,
   }));
+}
+
+/** The key that a checkpoint verifies under: after a rotation the newest one may still be the old key's. */
+export function signerOf(note: string | undefined, { keys, origin }: CheckpointKey): FollowedKey {
+  const opens = ({ verifier }: FollowedKey) => {
+    try {
+      return note !== undefined && openCheckpoint(note, origin, [parseVerifier(verifier)]) !== null;
+    } catch {
+      return false;
+    }
+  };
+  return keys.find(opens) ?? keys[0]!;
 }

@@ -1,6 +1,6 @@
 import type { Query } from '@postern/postgres';
 import { rootHash, signCheckpoint } from '@postern/transparency';
-import type { CheckpointKey } from './checkpoint-key.ts';
+import type { LogKeys } from './checkpoint-key.ts';
 import { readNodes } from './nodes.ts';
 
 export type SignedCheckpoint = { size: number; note: string };
@@ -17,11 +17,15 @@ export async function newestCheckpoint(query: Query): Promise<SignedCheckpoint |
  * Signs the newest checkpoint, after its transaction was committed (R27). Those between are superseded and stay unsigned; a
  * crash before the signature is made good at the next append or start.
  */
-export async function signNewest(query: Query, { origin, signer }: CheckpointKey): Promise<void> {
-  const [row] = await query<{ size: string; root: Buffer; note: string | null }>(
-    'select tree_size as size, root, note from log_checkpoints order by tree_size desc limit 1',
+export async function signNewest(query: Query, key: LogKeys): Promise<void> {
+  const [row] = await query<{ size: string; root: Buffer; note: string | null; generation: number }>(
+    `select tree_size as size, root, note, (select max(generation) from log_keys where name = $1) as generation
+     from log_checkpoints order by tree_size desc limit 1`,
+    [key.origin],
   );
   if (!row || row.note !== null) return;
+  if (row.generation > key.keys.length) await key.refresh();
+  const { origin, signer } = key;
   const note = signCheckpoint({ origin, size: Number(row.size), root: row.root }, signer);
   // Whoever signs first wins: there is one checkpoint for a size. Not waited for on the disk: what it signs is there, and a
   // signature that a crash takes is made again.

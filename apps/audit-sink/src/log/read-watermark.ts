@@ -1,8 +1,7 @@
 import type { Watermark } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
-import { openCheckpoint, parseVerifier } from '@postern/transparency';
-import type { CheckpointKey } from './checkpoint-key.ts';
+import { signerOf, type LogKeys } from './checkpoint-key.ts';
 import { newestCheckpoint, signNewest } from './checkpoints.ts';
 import { readClosings } from './close-producer.ts';
 import { publishedSize } from '../publication/publish.ts';
@@ -21,7 +20,7 @@ const RETRY_AFTER_SECONDS = 1;
  */
 export async function readWatermark(
   query: Query,
-  key: CheckpointKey,
+  key: LogKeys,
   { producer, from }: { producer: string; from: number },
 ): Promise<Watermark> {
   const [held] = await query<{ epoch: number; seq: string; hash: Buffer; index: string }>(
@@ -49,21 +48,9 @@ export async function readWatermark(
     key: signedBy.verifier,
     published: await publishedSize(query),
     resend: wanted ? { epoch: wanted.epoch, seq: wanted.seq } : null,
-    endorsement: signedBy.endorsement,
+    ...(key.keys.length > 1 ? { keys: [...key.keys] } : {}),
     ...(closing ? { closed: { epoch: closing.epoch, seq: closing.seq } } : {}),
   };
-}
-
-/** The key that a checkpoint verifies under: after a rotation the newest one may still be the old key's. */
-function signerOf(note: string | undefined, { keys, origin }: CheckpointKey) {
-  const opens = ({ verifier }: { verifier: string }) => {
-    try {
-      return note !== undefined && openCheckpoint(note, origin, [parseVerifier(verifier)]) !== null;
-    } catch {
-      return false;
-    }
-  };
-  return keys.find(opens) ?? keys[0]!;
 }
 
 const text = (hashes: Buffer[]): string[] => hashes.map((hash) => hash.toString('base64url'));

@@ -18,6 +18,8 @@ import { logSource } from '../log/log-source.ts';
 import type { Place } from './place.ts';
 
 export const CHECKPOINT = 'checkpoint';
+/** Once the key was rotated: every key, each endorsed by the one before it, so that who kept an old one follows. */
+const KEYS = 'keys.json';
 
 /** At most so often: what comes meanwhile is published together. */
 const EVERY_MS = 1_000;
@@ -72,6 +74,7 @@ export async function publish(
         if (entries.length < width) continue;
         await place.write(tilePath('entries', index, width), encodeEntries(entries));
       }
+      if (key.keys.length > 1) await place.write(KEYS, Buffer.from(JSON.stringify({ keys: key.keys })));
       await place.write(CHECKPOINT, Buffer.from(newest.note));
     }
     const size = Math.max(there, newest.size);

@@ -35,7 +35,10 @@ export const logKey = ({ key }: ReadLog, workloads: readonly string[]) =>
     workloads,
     audit: 'open',
     answers: { 200: 'text' },
-    handle: async () => open({ status: 200, text: `${key.verifier}\n`, contentType: 'text/plain; charset=utf-8' }),
+    async handle() {
+      await key.refresh();
+      return open({ status: 200, text: `${key.verifier}\n`, contentType: 'text/plain; charset=utf-8' });
+    },
   });
 
 const published = z.strictObject({

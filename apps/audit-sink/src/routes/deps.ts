@@ -1,5 +1,6 @@
 import type { Postgres, Query } from '@postern/postgres';
-import type { CheckpointKey } from '../log/checkpoint-key.ts';
+import { z } from 'zod';
+import type { LogKeys } from '../log/checkpoint-key.ts';
 import type { Pseudonyms } from '../subjects/pseudonyms.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 
@@ -9,8 +10,15 @@ export type ReadLog = {
   postgres: Pick<Postgres<unknown>, 'db'>;
   subjects: Subjects;
   pseudonymOf: Pseudonyms;
-  key: CheckpointKey;
+  key: LogKeys;
 };
+
+/** A key of the log, with the word for it of the one before. */
+export const followedKey = z.strictObject({
+  verifier: z.string(),
+  generation: z.int().min(1),
+  endorsement: z.string().nullable(),
+});
 
 /** Reading the log needs this scope and, at the audience, this role. */
 export const AUDITOR = { scope: 'audit:read', role: 'auditor' } as const;

@@ -1,7 +1,7 @@
 import { route } from '@postern/http';
 import { z } from 'zod';
 import { readReceipt } from '../search/read-receipt.ts';
-import { type ReadLog, type Reader } from './deps.ts';
+import { followedKey, type ReadLog, type Reader } from './deps.ts';
 
 const answer = z.strictObject({
   event: z.looseObject({ id: z.string() }),
@@ -12,6 +12,7 @@ const answer = z.strictObject({
   checkpoint: z.string(),
   origin: z.string(),
   key: z.string(),
+  keys: z.array(followedKey),
 });
 
 /** An event with what proves, offline, that it is in the log. */

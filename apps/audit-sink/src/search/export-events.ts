@@ -1,5 +1,6 @@
 import { TILE_WIDTH } from '@postern/transparency';
 import type { Query } from '@postern/postgres';
+import { signerOf } from '../log/checkpoint-key.ts';
 import { logSource } from '../log/log-source.ts';
 import { inclusionProofs } from '../log/proofs.ts';
 import type { ReadLog } from '../routes/deps.ts';
@@ -27,8 +28,10 @@ export type Exported = {
 export async function* exportEvents(log: ReadLog, exported: Exported): AsyncGenerator<string> {
   const { tenant, filter, end, treeSize, checkpoint, pseudonym } = exported;
   const line = (value: object) => `${JSON.stringify(value)}\n`;
-  const { origin, verifier: key } = log.key;
-  yield line({ log: { origin, key, checkpoint, begin: exported.begin, end, pseudonym } });
+  await log.key.refresh();
+  const { origin, keys } = log.key;
+  const key = signerOf(checkpoint, log.key).verifier;
+  yield line({ log: { origin, key, keys, checkpoint, begin: exported.begin, end, pseudonym } });
   let events = 0;
   for (let begin = exported.begin; begin < end;) {
     const part = await asTenant(log.postgres, tenant, async (own) => {

@@ -2,7 +2,7 @@ import type { AuditEvent } from '@postern/audit';
 import type { Postgres, Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import { decodeEntries } from '@postern/transparency';
-import type { CheckpointKey } from '../log/checkpoint-key.ts';
+import { signerOf, type FollowedKey, type LogKeys } from '../log/checkpoint-key.ts';
 import { newestCheckpoint, signNewest } from '../log/checkpoints.ts';
 import { inclusionProof } from '../log/proofs.ts';
 import type { Subjects } from '../subjects/subjects.ts';
@@ -17,7 +17,10 @@ export type EventReceipt = {
   proof: string[];
   checkpoint: string;
   origin: string;
+  /** The key that signed the checkpoint. */
   key: string;
+  /** Every key of the log, the newest first: who kept an old one follows from it by the word of each for the next. */
+  keys: FollowedKey[];
   treeSize: number;
 };
 
@@ -25,7 +28,7 @@ export type ReadReceipt = {
   query: Query;
   postgres: Pick<Postgres<unknown>, 'db'>;
   subjects: Pick<Subjects, 'keysOf'>;
-  key: CheckpointKey;
+  key: LogKeys;
 };
 
 /**
@@ -40,6 +43,7 @@ export async function readReceipt(
 ): Promise<EventReceipt> {
   // The sink signs after its commit (R27): whoever asks in between signs the same head.
   await signNewest(query, key);
+  await key.refresh();
   const newest = await newestCheckpoint(query);
   const rows = await asTenant(postgres, tenant, (own) =>
     own<{ index: string; event_id: string; subject: string; sealed: Buffer }>(
@@ -62,7 +66,8 @@ export async function readReceipt(
     proof: proof.map((hash) => hash.toString('base64')),
     checkpoint: newest.note,
     origin: key.origin,
-    key: key.verifier,
+    key: signerOf(newest.note, key).verifier,
+    keys: [...key.keys],
     treeSize: newest.size,
   };
 }

@@ -88,13 +88,31 @@ test('a watermark for a number that we never gave is an alarm (R22)', () => {
 
 const next = verifierLine({ name: origin, key: stranger.publicKey });
 const endorsement = endorseKey(next, { name: origin, key: pair.privateKey });
+const followedBy = (verifier: string, word: string | undefined) => [
+  { verifier, generation: 2, endorsement: word ?? null },
+  { verifier: line, generation: 1, endorsement: null },
+];
+const keys = followedBy(next, endorsement);
 
 test('a new key of the log that the known one endorsed is taken once it has signed (R27)', () => {
-  const moved = judge({ key: next, endorsement, checkpoint: noteOf(log, 30, stranger.privateKey) });
+  const moved = judge({ key: next, keys, checkpoint: noteOf(log, 30, stranger.privateKey) });
   expect(moved).toMatchObject({ logKey: next, firstKey: line, seq: 25 });
-  expect(judge({ key: next, endorsement })).toMatchObject({ logKey: line, seq: 25 });
+  expect(judge({ key: next, keys })).toMatchObject({ logKey: line, seq: 25 });
   const later = { ...answer(log, 35, 29, 30), key: next, checkpoint: noteOf(log, 35, stranger.privateKey) };
   expect(judgeWatermark(later, moved, 'crypto-store', log.leaves[29])).toMatchObject({ logKey: next, seq: 30 });
+});
+
+test('two rotations between two looks are followed, and one that a stranger put between them is not (R27)', () => {
+  const third = generateKeyPairSync('ed25519');
+  const newest = verifierLine({ name: origin, key: third.publicKey });
+  const chain = (by: typeof pair) => [
+    { verifier: newest, generation: 3, endorsement: endorseKey(newest, { name: origin, key: by.privateKey }) },
+    ...keys,
+  ];
+  const checkpoint = noteOf(log, 30, third.privateKey);
+  expect(judge({ key: newest, keys: chain(stranger), checkpoint })).toMatchObject({ logKey: newest, seq: 25 });
+  expect(() => judge({ key: newest, keys: chain(third), checkpoint })).toThrow('log_key_changed');
+  expect(() => judge({ key: newest, keys: chain(stranger).slice(0, 1), checkpoint })).toThrow('log_key_changed');
 });
 
 test.each([
@@ -102,7 +120,7 @@ test.each([
   ['one by itself', endorseKey(next, { name: origin, key: stranger.privateKey })],
   ['one of another key', endorseKey(line, { name: origin, key: pair.privateKey })],
 ])('a new key of the log with %s is an alarm (R27)', (_what, forged) => {
-  const changed = { key: next, endorsement: forged, checkpoint: noteOf(log, 30, stranger.privateKey) };
+  const changed = { key: next, keys: followedBy(next, forged), checkpoint: noteOf(log, 30, stranger.privateKey) };
   expect(() => judge(changed)).toThrow('log_key_changed');
 });
 
@@ -111,6 +129,6 @@ test('where the operator pinned the key no other is trusted at first sight, nor 
   expect(judgeWatermark(first, null, 'crypto-store', own, line)).toMatchObject({ firstKey: line });
   expect(() => judgeWatermark(first, null, 'crypto-store', own, next)).toThrow('log_key_changed');
   expect(() => judgeWatermark(honest, seen, 'crypto-store', own, next)).toThrow('log_key_not_pinned');
-  const rotated = { ...first, key: next, endorsement, checkpoint: noteOf(log, 30, stranger.privateKey) };
+  const rotated = { ...first, key: next, keys, checkpoint: noteOf(log, 30, stranger.privateKey) };
   expect(judgeWatermark(rotated, null, 'crypto-store', own, line)).toMatchObject({ logKey: next, firstKey: line });
 });

@@ -1,9 +1,10 @@
 import type { Watermark } from '@postern/audit';
 import {
-  assertEndorsed,
   NoteRefused,
   openCheckpoint,
   parseVerifier,
+  verifierLine,
+  verifiersFrom,
   verifyConsistency,
   verifyInclusion,
   type Checkpoint,
@@ -63,17 +64,17 @@ export function judgeWatermark(
 }
 
 /** The keys that may have signed: the log's own, and the one trusted so far, which must be it or have endorsed it. */
-function keysOf({ key, endorsement }: Watermark, trusted: string | undefined): string[] {
+function keysOf({ key, keys = [] }: Watermark, trusted: string | undefined): string[] {
   if (trusted === undefined || key === trusted) return [key];
-  const verifier = verifierOf(trusted);
+  verifierOf(trusted);
   try {
-    assertEndorsed(key, endorsement ?? '', verifier);
+    const followed = verifiersFrom(trusted, keys).map(verifierLine);
+    // Until the new key has signed, the newest checkpoint is the old one's.
+    if (followed.includes(key)) return followed.toReversed();
   } catch (error) {
-    if (error instanceof NoteRefused) throw new WitnessAlarm('log_key_changed');
-    throw error;
+    if (!(error instanceof NoteRefused)) throw error;
   }
-  // Until the new key has signed, the newest checkpoint is the old one's.
-  return [key, trusted];
+  throw new WitnessAlarm('log_key_changed');
 }
 
 /** Entries in the tree of a note that was verified before. */
