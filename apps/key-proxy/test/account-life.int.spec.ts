@@ -306,3 +306,46 @@ test('imported bcrypt hashes log in, and are hashed anew by that', async () => {
       await send('POST', '/v1/import-accounts', admin, { accounts: [{ email: 'd@import.example', password_hash }] }),
     ).toMatchObject(failed(400, 'invalid_input'));
 });
+
+test('no invitation, refresh token, key of a factor, recovery code or password is in the log, an event, a row or a problem', async () => {
+  const { send, administrator, logIn } = at(strict, await strict.caller('portal'));
+  const limited = await administrator('boss@canary.example');
+  const { body: factor } = await send('POST', '/v1/account/factor', limited);
+  const code = codeOf(factor['key']);
+  const { body: confirmed } = await send('POST', '/v1/account/factor/confirm', limited, { otp: code });
+  const codes = confirmed['recovery_codes'] as string[];
+  const login = await logIn('boss@canary.example', { otp: codes[0] });
+  const { body: invited } = await send('POST', '/v1/invitations', tokenOf(login), { email: 'x@canary.example' });
+  const refused = [
+    await send('POST', '/v1/accept-invitation', null, { ...accepting(invited['token']), password: 'canary-short' }),
+    await send('POST', '/v1/accept-invitation', null, { ...accepting(`${String(invited['token'])}x`) }),
+    await send('POST', '/v1/session/refresh', null, { refresh_token: refreshOf(login), more: codes[1] }),
+    await logIn('boss@canary.example', { otp: codes[0] }),
+    await send('POST', '/v1/account/password', tokenOf(login), {
+      present_password: 'canary-wrong',
+      new_password: password,
+    }),
+  ];
+  expect(refused.map(({ status }) => status).filter((status) => status < 400 || status >= 500)).toEqual([]);
+  const [rows] = await strict.rows<{ all: string }>(
+    `select concat((select json_agg(t) from accounts t), (select json_agg(t) from invitations t), (select json_agg(t) from sessions t),
+       (select json_agg(t) from used_refresh_tokens t), (select json_agg(t) from factors t), (select json_agg(t) from recovery_codes t),
+       (select string_agg(convert_from(canonical, 'utf8'), '') from audit_outbox)) as all`,
+  );
+  const places = [...strict.logged, rows?.all ?? '', ...refused.map(({ body }) => JSON.stringify(body))].join('\n');
+  expect(places.length).toBeGreaterThan(10_000);
+  const canaries = [
+    factor['key'],
+    invited['token'],
+    refreshOf(login),
+    password,
+    'canary-short',
+    'canary-wrong',
+    ...codes,
+  ];
+  const found = canaries
+    .map(String)
+    .flatMap((canary) => [canary, Buffer.from(canary).toString('base64'), Buffer.from(canary).toString('hex')])
+    .filter((form) => places.includes(form));
+  expect(found).toEqual([]);
+});

@@ -88,3 +88,18 @@ test('R2: where sign-up is closed nobody signs up, and the profile’s rate of a
   expect(statuses).toEqual([...Array<number>(10).fill(403), 429, 429]);
   expect(await limited.rows('select 1 from accounts')).toEqual([]);
 });
+
+test('credential stuffing: of thirty addresses from one caller a minute, ten are looked at; another caller is not held up', async () => {
+  const [job, portal] = await Promise.all([limited.caller('job'), limited.caller('operator')]);
+  const statuses: number[] = [];
+  for (let attempt = 0; attempt < 30; attempt += 1) {
+    const body = { email: `stuffed-${attempt}@foods.example`, password: 'from a list' };
+    statuses.push((await job.send('POST', `${limited.url}/login`, { body })).status);
+  }
+  expect({
+    looked: statuses.filter((status) => status === 401).length,
+    refused: statuses.filter((status) => status === 429).length,
+  }).toEqual({ looked: 10, refused: 20 });
+  const body = { email: 'other@foods.example', password: 'from a list' };
+  expect((await portal.send('POST', `${limited.url}/login`, { body })).status).toBe(401);
+});
