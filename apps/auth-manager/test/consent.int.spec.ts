@@ -349,5 +349,9 @@ test('JARM: in high the provider signs its answer to the browser; a plain, chang
       url.searchParams.set('response', forged);
     }),
   ).toEqual(unsigned);
+  // Neither an answer nor what was in it, nor the token of a page, is in any log, debug logging on.
+  const logged = world.logged.join('\n');
+  expect(logged).not.toMatch(/eyJ[\w-]{10}/);
+  expect(logged).not.toMatch(/[?&](?:response|token|code|state)=/);
   await high.close();
 });

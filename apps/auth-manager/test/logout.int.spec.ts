@@ -1,10 +1,9 @@
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { generateKeyPair, type CryptoKey } from 'jose';
 import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
 import { consented, portalLogin, startConsent, visit } from './consents.ts';
+import { startWrittenProvider } from './written-provider.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -50,35 +49,10 @@ test('R15: when the person is logged out at the provider, the grants of that log
   expect(targets.map(({ kind }) => kind)).toContain('session');
 });
 
-/** A provider of our own with only keys, whose logout tokens can say anything. */
-async function keysOnly() {
-  const { cert, key } = await world.authority.issue('identity-provider');
-  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
-  const server = createServer({ cert, key }, (incoming, response) => {
-    response.setHeader('content-type', 'application/json');
-    if (incoming.url === '/keys') return response.end(JSON.stringify({ keys: [jwk] }));
-    return response.end(
-      JSON.stringify({
-        issuer,
-        jwks_uri: `${issuer}/keys`,
-        authorization_endpoint: `${issuer}/auth`,
-        token_endpoint: `${issuer}/token`,
-        pushed_authorization_request_endpoint: `${issuer}/par`,
-      }),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  closes.push(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return { issuer, privateKey };
-}
-
 test('R15: a logout token counts once, and only when everything about it is right', async () => {
-  const { issuer, privateKey } = await keysOnly();
+  const provider = await startWrittenProvider(world);
+  closes.push(provider.close);
+  const { issuer } = provider;
   const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_OIDC_ISSUER: issuer });
   const agent = new Agent({ connect: { ca: world.ca } });
   closes.push(() => agent.close());
@@ -99,24 +73,8 @@ test('R15: a logout token counts once, and only when everything about it is righ
       )
     ).map(({ state }) => state);
 
-  const post = async (claims: object, { typ = 'logout+jwt', key = privateKey, alg = 'ES256' } = {}) => {
-    const now = Math.floor(Date.now() / 1000);
-    const all = {
-      iss: issuer,
-      aud: 'portal',
-      jti: crypto.randomUUID(),
-      iat: now,
-      exp: now + 120,
-      sub: 'alice',
-      sid: session,
-      events: { [EVENT]: {} },
-      ...claims,
-    };
-    const token = await new SignJWT(all as Record<string, unknown>)
-      .setProtectedHeader({ alg, typ, kid: 'k1' })
-      .sign(key);
-    return send(token);
-  };
+  const post = async (claims: object, header: { by?: CryptoKey; typ?: string } = {}) =>
+    send(await provider.logoutToken({ sid: session, ...claims }, header));
   const send = async (token: string) => {
     const { statusCode, body } = await request(`${other.public}/v1/backchannel-logout`, {
       dispatcher: agent,
@@ -130,7 +88,7 @@ test('R15: a logout token counts once, and only when everything about it is righ
 
   const wrong: [string, Promise<number>][] = [
     ['typ', post({}, { typ: 'JWT' })],
-    ['another key', post({}, { key: stranger.privateKey })],
+    ['another key', post({}, { by: stranger.privateKey })],
     ['issuer', post({ iss: 'https://other.example' })],
     ['audience', post({ aud: 'somebody' })],
     ['no events', post({ events: undefined })],
