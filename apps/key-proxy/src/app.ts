@@ -1,4 +1,4 @@
-import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, jobRoutes, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import { type Issuer, type RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
@@ -9,10 +9,25 @@ import { createSecretRoute } from './routes/create-secret.ts';
 import { getAllSecrets } from './routes/get-all-secrets.ts';
 import { logIn, type LogInDeps } from './routes/log-in.ts';
 import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
+import {
+  checkProvider,
+  type ConfigureDeps,
+  deleteProvider,
+  putProvider,
+  setDefault,
+} from './routes/providers/configure.ts';
+import { listProviders } from './routes/providers/list-providers.ts';
 import { createSecretAt } from './routes/secrets/create.ts';
 import { grantRoute, listGrantsRoute, withdrawRoute } from './routes/secrets/grants.ts';
 import { readSecretRoute } from './routes/secrets/read.ts';
 import { defineUseRoute, readUseRoute, removeUseRoute, useRoute } from './routes/secrets/use.ts';
+import { moveRoutes, type MoveRoutes } from './routes/moves.ts';
+import { copySecret } from './routes/secrets/copy.ts';
+import { changeSecret, describeSecret, listSecretsRoute } from './routes/secrets/list.ts';
+import { deleteSecretRoute, destroySecretRoute, secretStates } from './routes/secrets/states.ts';
+import { listVersionsRoute, putVersionRoute, versionStates } from './routes/secrets/versions.ts';
+import { type KnownSecrets } from './secrets/cache/known-secrets.ts';
+import { type ReadSecret } from './secrets/read-secret.ts';
 import { type CreateSecret } from './secrets/create-secret.ts';
 import { type UseSecret } from './secrets/use/use-secret.ts';
 
@@ -23,9 +38,13 @@ export type AppDeps = SignUpDeps &
   Omit<LogInDeps & AccountRoutes, 'issuer'> &
   CreateSecret &
   UseSecret &
+  ConfigureDeps &
+  ReadSecret &
+  MoveRoutes &
   Pick<IssuerRoutes, 'introspection'> & {
     issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
     sequence: RevocationSequence;
+    known: KnownSecrets;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
   };
 
@@ -43,6 +62,11 @@ export function createApp({ http, ...deps }: AppDeps): App {
       getAllSecrets(deps),
       auditLogs(deps),
       ...accountRoutes(deps),
+      listProviders(deps),
+      putProvider(deps),
+      checkProvider(deps),
+      deleteProvider(deps),
+      setDefault(deps),
       createSecretAt(deps),
       readSecretRoute(deps),
       listGrantsRoute(deps),
@@ -52,6 +76,18 @@ export function createApp({ http, ...deps }: AppDeps): App {
       readUseRoute(deps),
       removeUseRoute(deps),
       useRoute(deps),
+      listSecretsRoute(deps),
+      describeSecret(deps),
+      changeSecret(deps),
+      putVersionRoute(deps),
+      listVersionsRoute(deps),
+      ...versionStates(deps),
+      ...secretStates(deps),
+      deleteSecretRoute(deps),
+      destroySecretRoute(deps),
+      copySecret(deps),
+      ...moveRoutes(deps),
+      ...jobRoutes({ db: deps.db, scopes: { read: 'secrets:read', cancel: 'secrets:configure' } }),
       ...issuerRoutes({
         ...deps,
         revocations: deps.sequence,

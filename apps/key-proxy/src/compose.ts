@@ -1,10 +1,10 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
-import { openBus } from '@postern/bus';
+import { openBus, runJobs } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { openEgress } from '@postern/egress';
 import { type App, type RateLimits } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
-import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
 import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
@@ -17,8 +17,16 @@ import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
 import { cryptoStoreProvider } from './providers/crypto-store.ts';
-import { type Providers, unavailable } from './providers/open-providers.ts';
+import { createBudgets } from './providers/budget/within-budget.ts';
+import { type CloudEndpoints } from './providers/load-provider.ts';
+import { openProviderPool } from './providers/provider-pool.ts';
+import { jobEnded } from './moves/job-ended.ts';
+import { moveReconcilers, MOVE, runMove } from './moves/run-move.ts';
 import { rounds } from './rounds.ts';
+import { createKnownSecrets } from './secrets/cache/known-secrets.ts';
+import { createSingleFlight } from './secrets/cache/single-flight.ts';
+import { createValueCache, noCache, type ValueCache, type ValueCacheDeps } from './secrets/cache/value-cache.ts';
+import { writeReconcilers } from './secrets/writes/settle-round.ts';
 import { guards } from './secrets/secret-guard.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
@@ -28,13 +36,18 @@ export type ComposeOptions = {
   now?: Now;
   /** Where requests are counted; in this process unless given. */
   rates?: RateLimits;
+  /** Where emulators of the clouds answer: for tests, no setting names them. */
+  endpoints?: CloudEndpoints;
 };
 
 /** Whose branch keys seal what is no tenant's: the issuer's signing keys. */
 const NO_TENANT = 'postern';
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
-export async function compose(config: Config, { logger, now = systemNow, rates }: ComposeOptions): Promise<Service> {
+export async function compose(
+  config: Config,
+  { logger, now = systemNow, rates, endpoints }: ComposeOptions,
+): Promise<Service> {
   const { base, trust } = config;
   const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
   const closing = closeInReverse();
@@ -64,6 +77,7 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         seal: sealerFor(branchKeys, { tenant: NO_TENANT, purpose: 'service-secrets' }),
         issuer: config.issuer,
         kinds: ['at+jwt'],
+        asserts: true,
         profile,
         now,
       }),
@@ -87,6 +101,38 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
         now,
       }),
     );
+    const postern = closing.after(
+      createPostern({
+        tls: () => tls.current(),
+        urls: { tokenExchange: config.tokenExchangeUrl, cryptoStore: config.cryptoStoreUrl },
+        timeoutMs: config.providerTimeoutSeconds * 1000,
+        now,
+      }),
+    );
+    const egress = closing.after(
+      openEgress({
+        allow: config.providerEgress.hosts,
+        publicAddresses: config.providerEgress.publicAddresses,
+        listedAuthorities: () => config.providerEgress.authorities,
+        timeoutMs: config.providerTimeoutSeconds * 1000,
+      }),
+    );
+    const providers = closing.after(
+      openProviderPool({
+        db,
+        branchKeys,
+        embedded: cryptoStoreProvider(postern.records),
+        budgets: createBudgets({ registry, now }),
+        egress,
+        // R36: for one tenant of this deployment, and no token of Postern's.
+        assertionFor: (tenant, aud) => issuer.assert({ sub: `${config.issuer}:${tenant}`, aud }),
+        timeoutMs: config.providerTimeoutSeconds * 1000,
+        endpoints,
+        now,
+      }),
+    );
+    const cache = await openCache(config.cache, { tls, branchKeys, logger, registry, now, closing });
+    const settling = { db, providers, branchKeys, audit, service: SERVICE, logger, registry, now };
     if (base.role !== 'api') {
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
@@ -105,31 +151,25 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
           metrics: registry,
           now,
           logKey: config.bus.logKey,
+          reconcilers: { ...writeReconcilers({ db }), ...moveReconcilers },
         }),
       );
       const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
       const ofKeys = keyRounds({ query, transaction, rootKey, keys: branchKeys, profile, registry, logger, now });
       const forgetRevocations = { name: 'forget_revocations', run: sequence.forget };
-      const all = [...rounds({ db, query, profile, registry, now }), forgetRevocations, ...ofKeys];
+      const all = [...rounds({ db, query, profile, registry, now, settling }), forgetRevocations, ...ofKeys];
       closing.after(startRounds(all, { logger, everySeconds: 60 }));
+      closing.after(
+        runJobs({
+          db,
+          bus,
+          kinds: { [MOVE]: runMove(settling) },
+          ended: jobEnded(settling),
+          logger,
+          metrics: registry,
+        }),
+      );
     }
-    const postern = closing.after(
-      createPostern({
-        tls: () => tls.current(),
-        urls: { tokenExchange: config.tokenExchangeUrl, cryptoStore: config.cryptoStoreUrl },
-        timeoutMs: config.providerTimeoutSeconds * 1000,
-        now,
-      }),
-    );
-    const store = cryptoStoreProvider(postern.records);
-    const providers: Providers = {
-      kinds: ['crypto-store'],
-      async at({ kind }) {
-        if (kind !== 'crypto-store') throw unavailable(kind, ['crypto-store']);
-        return store;
-      },
-      call: (by) => ({ by, signal: AbortSignal.timeout(config.providerTimeoutSeconds * 1000) }),
-    };
     const policy = accountPolicy(profile, config.secondFactor);
     const { breachedPasswordsPath } = config;
     const breached = closing.after(
@@ -152,6 +192,17 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
       branchKeys,
       passwords: await openPasswords({ fips: base.fips }),
       providers,
+      cache,
+      flights: createSingleFlight(),
+      known: createKnownSecrets(),
+      storeToken: async (subjectToken) => {
+        const asked = {
+          subjectToken: subjectToken.reveal(),
+          audience: 'crypto-store',
+          scopes: ['records:read', 'records:write'],
+        };
+        return (await postern.exchange(asked)).accessToken;
+      },
       profile,
       issuer,
       sequence,
@@ -185,4 +236,14 @@ export async function compose(config: Config, { logger, now = systemNow, rates }
     await closing.close();
     throw error;
   }
+}
+
+type CacheDeps = Omit<ValueCacheDeps, 'redis'> & { tls: TlsMaterial; closing: ReturnType<typeof closeInReverse> };
+
+/** The cache of values where one is configured. */
+async function openCache(config: Config['cache'], { tls, closing, ...deps }: CacheDeps): Promise<ValueCache> {
+  if (config === null) return noCache;
+  const password = config.password?.reveal() ?? '';
+  const redis = closing.after(await openRedis({ url: config.url, password, tls, name: SERVICE }));
+  return createValueCache({ ...deps, redis });
 }

@@ -6,6 +6,7 @@ import {
   baseSettings,
   busConfig,
   busSettings,
+  cacheSettings,
   flag,
   parseSettings,
   postgresConfig,
@@ -18,6 +19,7 @@ import {
   type BusConfig,
   type PostgresConfig,
   type RootKeyConfig,
+  type Secret,
 } from '@postern/runtime';
 import { z } from 'zod';
 import { secondFactors, type SecondFactor } from './accounts/account-policy.ts';
@@ -54,6 +56,29 @@ export const settings = {
     z.coerce.number().int().min(1).max(30),
     'How long one call to a provider, or to token-exchange for it, may take.',
     { default: 10 },
+  ),
+  POSTERN_CACHE_URL: setting(
+    z.url({ protocol: /^rediss$/ }).optional(),
+    'The cache Redis (mutual TLS), with its user. Without it values are read at their provider each time.',
+    { example: 'rediss://key-proxy@redis-cache:6379' },
+  ),
+  POSTERN_CACHE_PASSWORD: cacheSettings.POSTERN_CACHE_PASSWORD,
+  POSTERN_PROVIDER_PUBLIC_ADDRESSES: setting(
+    flag,
+    'Whether providers may be reached at public addresses, the clouds among them (R35).',
+    { default: true },
+  ),
+  POSTERN_PROVIDER_HOSTS: setting(
+    z
+      .string()
+      .max(4096)
+      .regex(/^(?:[a-zA-Z0-9.:[\]-]+(?:,[a-zA-Z0-9.:[\]-]+)*)?$/),
+    'Hosts (`host` or `host:port`, separated by commas) inside the network that tenants may name as a provider: an OpenBao.',
+    { default: '' },
+  ),
+  POSTERN_PROVIDER_CA_PATH: setting(
+    z.string().min(1).max(4096).optional(),
+    'PEM file with the authorities of these hosts’ certificates. Default: the public ones.',
   ),
   POSTERN_SIGN_UP: setting(
     flag.optional(),
@@ -103,6 +128,9 @@ export type Config = {
   /** `iss` of the tokens of accounts: an origin, without a slash at the end. */
   readonly issuer: string;
   readonly providerTimeoutSeconds: number;
+  readonly cache: { readonly url: string; readonly password: Secret | undefined } | null;
+  /** The way out to providers (R35). */
+  readonly providerEgress: { publicAddresses: boolean; hosts: readonly string[]; authorities: string | undefined };
   readonly signUpOpen: boolean;
   /** The way out for uses without display (R37). */
   readonly use: {
@@ -139,6 +167,16 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,
     issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
     providerTimeoutSeconds: read.POSTERN_PROVIDER_TIMEOUT_SECONDS,
+    cache:
+      read.POSTERN_CACHE_URL === undefined
+        ? null
+        : { url: read.POSTERN_CACHE_URL, password: read.POSTERN_CACHE_PASSWORD },
+    providerEgress: {
+      publicAddresses: read.POSTERN_PROVIDER_PUBLIC_ADDRESSES,
+      hosts: read.POSTERN_PROVIDER_HOSTS.split(',').filter((host) => host !== ''),
+      authorities:
+        read.POSTERN_PROVIDER_CA_PATH === undefined ? undefined : readFileSync(read.POSTERN_PROVIDER_CA_PATH, 'utf8'),
+    },
     signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
     use: {
       publicAddresses: read.POSTERN_USE_PUBLIC_ADDRESSES,

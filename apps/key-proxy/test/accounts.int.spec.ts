@@ -104,7 +104,7 @@ test('an administrator configures only a provider that works here: another one i
     portal.send('POST', `${world.url}/configure-kms`, { token, body: { kms_selection, kms_credentials: {} } });
   expect(await configure('crypto-store')).toMatchObject({ status: 200, body: { kms_selection: 'crypto-store' } });
   for (const cloud of ['aws', 'azure', 'gcp']) {
-    expect(await configure(cloud)).toMatchObject({ status: 422, body: { code: 'provider_unavailable' } });
+    expect(await configure(cloud)).toMatchObject({ status: 400, body: { code: 'invalid_input' } });
   }
   const { body: logs } = await portal.send('GET', `${world.url}/audit-logs`, { token });
   const lines = logs['audit_logs'] as Record<string, unknown>[];

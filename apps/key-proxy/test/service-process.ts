@@ -11,6 +11,8 @@ export type ServiceProcess = {
   /** Freezes the process: it accepts connections and answers nothing. */
   pause(): void;
   resume(): void;
+  /** Ends it at once, in the middle of whatever it does. */
+  kill(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -38,6 +40,10 @@ export async function startService(service: string, env: Record<string, string>)
     urls: message.ready,
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
     async close() {
       child.kill('SIGTERM');
       await exited;

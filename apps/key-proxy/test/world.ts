@@ -18,6 +18,7 @@ import {
 import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
+import { type CloudEndpoints } from '../src/providers/load-provider.ts';
 import { type Caller, callerOver } from './caller.ts';
 import { startService, type ServiceProcess } from './service-process.ts';
 
@@ -29,6 +30,8 @@ export type WorldOptions = {
   /** token-exchange and crypto-store as processes of their own; without them nobody answers there. */
   others?: boolean;
   env?: Record<string, string>;
+  /** Where emulators of the clouds answer. */
+  endpoints?: CloudEndpoints;
 };
 
 /** A spec makes more requests a minute than one caller may. */
@@ -42,6 +45,7 @@ export async function openWorld({
   rates = unlimited,
   others = false,
   env: more = {},
+  endpoints = {},
 }: WorldOptions = {}) {
   const closing = closeInReverse();
   const [postgres, redis, issuer, publicPort, exchangePort] = await Promise.all([
@@ -152,7 +156,7 @@ export async function openWorld({
   const logged: string[] = [];
   const destination = { write: (line: string) => void logged.push(line) };
   const logger = createLogger({ service: 'key-proxy', level: 'debug', destination });
-  const service = closing.after(await compose(config, { logger, now, rates }));
+  const service = closing.after(await compose(config, { logger, now, rates, endpoints }));
   const listening = closing.after(await listen(service.app, { tls: service.tls, config: config.base.listen }));
 
   return {
@@ -163,6 +167,23 @@ export async function openWorld({
     service,
     exchange,
     store,
+    redis,
+    /** What this service was configured with. */
+    env: {
+      ...env,
+      POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
+      POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
+      ...more,
+    },
+    /** Holds a table until `until` is over, and says when it does. */
+    whileLocked: (table: string, locked: () => void, until: Promise<void>) =>
+      postgres.asAdmin(async (client) => {
+        await client.query('begin');
+        await client.query(`lock table ${table} in access exclusive mode`);
+        locked();
+        await until;
+        await client.query('rollback');
+      }, database.name),
     /** Everything that was logged, with debug logging on. */
     logged,
     rows,

@@ -4,6 +4,7 @@ import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
 import { compile, plan } from './cases/keycloak.ts';
 import { mint } from './cases/mint.ts';
+import { keyProxy } from './cases/key-proxy.ts';
 import { openBaoCases } from './cases/openbao.ts';
 import { retrieve } from './cases/retrieve.ts';
 import { idleMemory, start } from './cases/start.ts';
@@ -25,5 +26,6 @@ export const cases: Case[] = [
   compile,
   plan,
   ...auditProducer,
+  ...keyProxy,
   ...openBaoCases,
 ];

@@ -12,5 +12,8 @@ export type Seal = {
 /** The kinds of token a Postern issuer signs, by their `typ` header (R7). */
 export type MintedType = 'at+jwt' | 'grant+jwt';
 
+/** An assertion for another party's federation (RFC 7523), which gives credentials of its own for it: no token of Postern's. */
+export const ASSERTION_TYPE = 'JWT';
+
 /** Everything a Postern issuer signs, each kind under keys of its own. */
-export type SignedType = MintedType | typeof REVOCATION_HEAD_TYPE;
+export type SignedType = MintedType | typeof ASSERTION_TYPE | typeof REVOCATION_HEAD_TYPE;

@@ -15,9 +15,11 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0004-destruction',
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
+    'background-jobs/0001-background-jobs',
     'key-proxy/0001-key-proxy',
     'key-proxy/0002-secrets',
     'key-proxy/0003-accounts',
     'key-proxy/0004-grants-and-uses',
+    'key-proxy/0005-moves',
   ]);
 });

@@ -1,4 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
+import { jobMigrations } from '@postern/bus';
 import { issuerMigrations } from '@postern/issuer';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
@@ -10,6 +11,7 @@ export const migrationSets: readonly MigrationSet[] = [
   outboxMigrations,
   branchKeyMigrations,
   issuerMigrations,
+  jobMigrations,
   keyProxyMigrations,
 ];
 

@@ -107,6 +107,29 @@ export type Schema = {
     public_key: string | null;
     created_at: Date;
   };
+  secret_moves: {
+    id: string;
+    tenant: string;
+    started_by_issuer: string;
+    started_by_sub: string;
+    from_kind: ProviderKind;
+    from_configuration: string | null;
+    to_kind: ProviderKind;
+    to_configuration: string | null;
+    sealed_token: Buffer | null;
+    created_at: Date;
+  };
+  secret_move_items: {
+    move_id: string;
+    secret_id: string;
+    state: Generated<'planned' | 'copying' | 'switched' | 'failed' | 'rolled_back' | 'finished'>;
+    reason: string | null;
+    attempt: string | null;
+    new_reference: string | null;
+    old_reference: string | null;
+    old_provider_version: string | null;
+    old_versions: ColumnType<unknown, string | null, string | null>;
+  };
   provider_writes: {
     id: string;
     secret_id: string;

@@ -14,7 +14,7 @@ const BATCH = 100;
 export function cryptoStoreProvider(records: Records): SecretProvider {
   const as = ({ by, signal }: Call) => {
     if (!by) throw problem('provider_forbidden', { detail: 'crypto-store is reached with a caller’s token only' });
-    return { subjectToken: by.subjectToken.reveal(), signal };
+    return 'token' in by ? { token: by.token.reveal(), signal } : { subjectToken: by.subjectToken.reveal(), signal };
   };
   const write = async (
     reference: string,

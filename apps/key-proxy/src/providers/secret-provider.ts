@@ -2,8 +2,11 @@ import { type Secret } from '@postern/runtime';
 import { type SecretValue } from '../secrets/secret-value.ts';
 import { type ProviderKind } from './provider-kind.ts';
 
-/** On whose behalf a provider is called: the caller's own verified token, which is exchanged (R5), never passed on. */
-export type OnBehalf = { subjectToken: Secret };
+/**
+ * On whose behalf a provider is called: the caller's own verified token, which is exchanged (R5), never passed on; or a token
+ * that was exchanged already, in a job that goes on for them.
+ */
+export type OnBehalf = { subjectToken: Secret } | { token: Secret };
 
 /**
  * One call. `by` is null where this service acts by itself (the worker): then only providers that are reached with a

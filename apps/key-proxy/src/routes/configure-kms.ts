@@ -1,19 +1,20 @@
-import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { type Now } from '@postern/runtime';
 import { recordActivity } from '../activity/record-activity.ts';
-import { type Schema } from '../db/schema.ts';
-import { providerKinds } from '../providers/provider-kind.ts';
 import { setTenantDefault } from '../providers/choose-place.ts';
-import { assertReachable, type Providers } from '../providers/open-providers.ts';
+import { configurationOf } from '../providers/configuration.ts';
+import { checkConfiguration, keepConfiguration, sealConfiguration } from '../providers/configure-provider.ts';
+import { providerKinds } from '../providers/provider-kind.ts';
 import { ownerOf } from '../secrets/owner.ts';
 import { kms, refuseCredentials } from './fields.ts';
+import { PROVIDER_PROBLEMS } from './provider-problems.ts';
+import { type ConfigureDeps } from './providers/configure.ts';
 
-export type ConfigureKmsDeps = { db: Kysely<Schema>; providers: Providers; now: Now };
-
-/** Seed route: an administrator says where the tenant's new secrets go. Refused at once where it could not work. */
-export const configureKms = (deps: ConfigureKmsDeps) =>
+/**
+ * Seed route: an administrator says where the tenant's new secrets go, and with which credentials. Refused at once where it
+ * could not work. It is the configuration of that kind's name, and the tenant's default.
+ */
+export const configureKms = (deps: ConfigureDeps) =>
   route({
     method: 'POST',
     path: '/configure-kms',
@@ -25,20 +26,24 @@ export const configureKms = (deps: ConfigureKmsDeps) =>
     summary: 'Sets the provider that keeps the tenant’s new secrets',
     body: z.strictObject(kms),
     answers: { 200: z.strictObject({ status: z.literal('configured'), kms_selection: z.enum(providerKinds) }) },
-    problems: ['provider_unavailable', 'person_required'],
+    problems: [...PROVIDER_PROBLEMS, 'provider_name_taken'],
     async handle({ principal, body }, audit) {
       const person = ownerOf(principal);
-      refuseCredentials(body.kms_selection, body.kms_credentials);
+      const { tenant } = principal;
       const kind = body.kms_selection;
-      assertReachable(deps.providers, kind);
+      refuseCredentials(kind, body.kms_credentials);
+      const configuration =
+        kind === 'crypto-store' ? null : configurationOf(kind, body.kms_credentials, 'body.kms_credentials');
+      const kept = configuration && (await sealConfiguration(deps, { tenant, name: kind, configuration }));
+      if (configuration) await checkConfiguration(deps.providers, tenant, configuration);
       return deps.db.transaction().execute(async (tx) => {
         const at = deps.now();
-        await setTenantDefault(tx, { tenant: principal.tenant, kind, configuration: null }, at);
+        if (configuration && kept) await keepConfiguration(tx, { ...kept, tenant, name: kind, configuration }, at);
+        await setTenantDefault(tx, { tenant, kind, configuration: kept?.id ?? null }, at);
         await recordActivity(tx, { person, action: 'configure-kms', status: 'success', at });
-        const resource = { type: 'provider', id: kind };
         return audit.within(
           tx,
-          { resource, details: { provider: kind } },
+          { resource: { type: 'provider', id: kept?.id ?? kind }, details: { provider: kind, kind } },
           { status: 200, body: { status: 'configured', kms_selection: kind } },
         );
       });

@@ -1,18 +1,17 @@
 import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { type Now, problem } from '@postern/runtime';
+import { problem } from '@postern/runtime';
 import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
-import { type Providers } from '../providers/open-providers.ts';
 import { listSecrets } from '../secrets/list-secrets.ts';
 import { ownerOf } from '../secrets/owner.ts';
-import { readValues } from '../secrets/read-values.ts';
+import { readValues, type ReadValues } from '../secrets/read-values.ts';
 import { stillFresh } from '../secrets/still-fresh.ts';
 import { entryOf, secretEntry } from './fields.ts';
 import { PROVIDER_PROBLEMS } from './provider-problems.ts';
 
-export type GetAllSecretsDeps = { db: Kysely<Schema>; providers: Providers; now: Now };
+export type GetAllSecretsDeps = ReadValues & { db: Kysely<Schema> };
 
 const MOST_SECRETS = 100;
 
@@ -46,7 +45,7 @@ export const getAllSecrets = (deps: GetAllSecretsDeps) =>
       if (query.values === 'false') {
         return audit.released(listed, { status: 200, body: { secrets: held.map(entryOf), next } });
       }
-      const opened = await readValues(deps.providers, held, { subjectToken: principal.token });
+      const opened = await readValues(deps, held, { subjectToken: principal.token });
       return deps.db.transaction().execute(async (tx) => {
         if (!(await stillFresh(tx, held))) throw problem('read_stale', { retryAfterSeconds: 1 });
         const line = { person: owner, action: 'get-secret', status: 'success' as const, at: deps.now() };

@@ -2,6 +2,7 @@
 export const PROVIDER_PROBLEMS = [
   'person_required',
   'provider_unavailable',
+  'provider_address_refused',
   'provider_unreachable',
   'provider_throttled',
   'provider_forbidden',

@@ -1,13 +1,21 @@
 import { type Kysely } from 'kysely';
-import { type Now, problem } from '@postern/runtime';
+import { type Now, Problem, problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
 import { type Providers } from '../providers/open-providers.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
+import { type CachedPlace, type CachedValue, type ValueCache } from './cache/value-cache.ts';
+import { type createSingleFlight } from './cache/single-flight.ts';
 import { assertReadable } from './find-secret.ts';
 import { type HeldSecret } from './held-secret.ts';
-import { type SecretValue } from './secret-value.ts';
+import { bytesOf, type SecretValue, valueOf } from './secret-value.ts';
 
-export type ReadSecret = { db: Kysely<Schema>; providers: Providers; now: Now };
+export type ReadSecret = {
+  db: Kysely<Schema>;
+  providers: Providers;
+  cache: ValueCache;
+  flights: ReturnType<typeof createSingleFlight<CachedValue>>;
+  now: Now;
+};
 
 /** Which version is meant: by number, by a label, or the newest. */
 export type Asked = { version?: number | undefined; label?: string | undefined };
@@ -22,36 +30,104 @@ export type SecretRead = {
   ageSeconds: number;
 };
 
+/** A version never changes: what was read of one is good as long as its secret is of the same generation. */
+const PINNED_SECONDS = 86_400;
+/** Other replicas wait so long for the one that asks. */
+const LEAD_MS = 3_000;
+
 /**
- * One version of a secret from where it lies. The newest is what the provider says it is, except that a version which we
- * have replaced is never taken for it: some providers go on answering with it for a while after a write.
+ * One version of a secret: from the cache while that is young enough, else from where it lies, asked once for all who want it.
+ * While the provider is down a value of an age that the secret allows (`stale_seconds`) is answered, and said to be so.
+ * Past crypto-store nothing is shared: what a caller may read there is policy's word for each (R5).
  *
+ * @param fresh past the cache, where what was read before proved stale
  * @throws Problem `secret_deleted`, `secret_disabled`, `secret_expired`, `version_not_found`; Problem of the provider port
  */
 export async function readSecret(
-  { db, providers, now }: ReadSecret,
+  deps: ReadSecret,
   secret: HeldSecret,
   asked: Asked,
   by: OnBehalf,
+  { fresh = false }: { fresh?: boolean } = {},
 ): Promise<SecretRead> {
+  const { cache, now } = deps;
   assertReadable(secret, now());
+  const version = numberOf(secret, asked);
+  if (secret.place.kind === 'crypto-store')
+    return answer(secret, await fetchValue(deps, secret, version, by), 'provider', now());
+
+  const at: CachedPlace = { secret, version };
+  const freshMs = (version === null ? secret.cacheSeconds : PINNED_SECONDS) * 1000;
+  const caches = secret.cacheSeconds > 0;
+  const held = fresh || !caches ? null : await cache.get(at);
+  const age = held ? now().getTime() - held.at : Number.POSITIVE_INFINITY;
+  if (held && age < freshMs) return answer(secret, held, 'cache', now());
+  try {
+    const name = `${secret.id}:${secret.generation}:${version}`;
+    const read = caches
+      ? await deps.flights(name, () => shared(deps, at, secret, by, fresh))
+      : await fetchValue(deps, secret, version, by);
+    return answer(secret, read, 'provider', now());
+  } catch (error) {
+    if (held && isDown(error) && age < freshMs + secret.staleSeconds * 1000)
+      return answer(secret, held, 'cache', now());
+    throw error;
+  }
+}
+
+/** One replica asks; the others take what it puts into the cache. */
+async function shared(
+  deps: ReadSecret,
+  at: CachedPlace,
+  secret: HeldSecret,
+  by: OnBehalf,
+  fresh: boolean,
+): Promise<CachedValue> {
+  const turn = fresh ? null : await deps.cache.lead(at, LEAD_MS);
+  if (turn?.lead === false && turn.value) return turn.value;
+  try {
+    const read = await fetchValue(deps, secret, at.version, by);
+    const seconds = at.version === null ? secret.cacheSeconds + secret.staleSeconds : PINNED_SECONDS;
+    await deps.cache.put(at, read, seconds);
+    return read;
+  } finally {
+    if (turn?.lead) void turn.done();
+  }
+}
+
+/**
+ * From the provider. The newest is what the provider says it is, except that a version which we have replaced is never taken
+ * for it: some providers go on answering with it for a while after a write.
+ */
+async function fetchValue(
+  { db, providers, now }: Pick<ReadSecret, 'db' | 'providers' | 'now'>,
+  secret: HeldSecret,
+  version: number | null,
+  by: OnBehalf,
+): Promise<CachedValue> {
+  const { id, reference } = secret;
   const provider = await providers.at(secret.place);
   const call = providers.call(by);
-  const from = { secret, source: 'provider' as const, ageSeconds: 0 };
-  const number = numberOf(secret, asked);
-  if (number !== null) {
-    const known = await findVersion(db, secret.id, number);
+  const at = now().getTime();
+  if (version !== null) {
+    const known = await findVersion(db, id, version);
     if (known?.state !== 'enabled') throw problem('version_not_found');
-    const { value } = await provider.read(secret.reference, known.provider_version, call);
-    return { ...from, value, version: number, providerVersion: known.provider_version };
+    const { value } = await provider.read(reference, known.provider_version, call);
+    return { value: typed(value, known.type), version, providerVersion: known.provider_version, at };
   }
-  const newest = await provider.read(secret.reference, null, call);
-  if (newest.version === secret.providerVersion)
-    return { ...from, value: newest.value, version: secret.version, providerVersion: newest.version };
-  const replaced = await versionBy(db, secret.id, newest.version);
-  if (replaced === null) return { ...from, value: newest.value, version: null, providerVersion: newest.version };
-  const { value } = await provider.read(secret.reference, secret.providerVersion, call);
-  return { ...from, value, version: secret.version, providerVersion: secret.providerVersion };
+  const newest = await provider.read(reference, null, call);
+  const current = { version: secret.version, providerVersion: secret.providerVersion, at };
+  if (newest.version === secret.providerVersion) return { ...current, value: typed(newest.value, secret.type) };
+  if (!(await isReplaced(db, id, newest.version)))
+    return { value: newest.value, version: null, providerVersion: newest.version, at };
+  const { value } = await provider.read(reference, secret.providerVersion, call);
+  return { ...current, value: typed(value, secret.type) };
+}
+
+/** A provider that keeps bytes alone does not say which of them were meant as text. */
+function typed(value: SecretValue, type: SecretValue['type']): SecretValue {
+  if (value.type === type) return value;
+  return type === 'binary' ? valueOf('binary', bytesOf(value)) : value;
 }
 
 /** @throws Problem `version_not_found` */
@@ -63,6 +139,18 @@ export function numberOf({ labels }: HeldSecret, { version, label }: Asked): num
   return labelled;
 }
 
+const answer = (secret: HeldSecret, read: CachedValue, source: SecretRead['source'], now: Date): SecretRead => ({
+  secret,
+  value: read.value,
+  version: read.version,
+  providerVersion: read.providerVersion,
+  source,
+  ageSeconds: Math.max(0, Math.floor((now.getTime() - read.at) / 1000)),
+});
+
+const isDown = (error: unknown): boolean =>
+  error instanceof Problem && (error.code === 'provider_unreachable' || error.code === 'provider_throttled');
+
 const findVersion = (db: Kysely<Schema>, secretId: string, version: number) =>
   db
     .selectFrom('secret_versions')
@@ -70,12 +158,11 @@ const findVersion = (db: Kysely<Schema>, secretId: string, version: number) =>
     .where((at) => at.and({ secret_id: secretId, version }))
     .executeTakeFirst();
 
-async function versionBy(db: Kysely<Schema>, secretId: string, providerVersion: string): Promise<number | null> {
+async function isReplaced(db: Kysely<Schema>, secretId: string, providerVersion: string): Promise<boolean> {
   const row = await db
     .selectFrom('secret_versions')
     .select('version')
     .where((at) => at.and({ secret_id: secretId, provider_version: providerVersion }))
-    .orderBy('version', 'desc')
     .executeTakeFirst();
-  return row?.version ?? null;
+  return row !== undefined;
 }

@@ -3,7 +3,8 @@ import { problem, Secret } from '@postern/runtime';
 import { type Providers, unavailable } from '../providers/open-providers.ts';
 import { type Read, type SecretProvider } from '../providers/secret-provider.ts';
 import { type HeldSecret } from './held-secret.ts';
-import { readValues } from './read-values.ts';
+import { noCache } from './cache/value-cache.ts';
+import { readValues, type ReadValues } from './read-values.ts';
 import { textValue } from './secret-value.ts';
 
 const held = (name: string): HeldSecret => ({
@@ -31,7 +32,13 @@ const held = (name: string): HeldSecret => ({
 const by = { subjectToken: new Secret('token') };
 const read = (text: string): Read => ({ value: textValue(text), version: '1' });
 
-const reaching = (provider: Partial<SecretProvider> | null): Providers => ({
+const reaching = (provider: Partial<SecretProvider> | null): ReadValues => ({
+  providers: providersOf(provider),
+  cache: noCache,
+  now: () => new Date(),
+});
+
+const providersOf = (provider: Partial<SecretProvider> | null): Providers => ({
   kinds: ['crypto-store'],
   at: async ({ kind }) => {
     if (!provider) throw unavailable(kind, []);

@@ -1,29 +1,53 @@
 import { type Call, type OnBehalf, type Read } from '../providers/secret-provider.ts';
+import { type CachedValue, type ValueCache } from './cache/value-cache.ts';
 import { type Providers } from '../providers/open-providers.ts';
 import { type HeldSecret } from './held-secret.ts';
+import { type SecretValue } from './secret-value.ts';
 
-export type OpenedSecret = HeldSecret & Pick<Read, 'value'>;
+export type OpenedSecret = HeldSecret & { value: SecretValue };
+
+export type ReadValues = { providers: Providers; cache: ValueCache; now: () => Date };
 
 /** Enough to hide the round trips, few enough to leave the provider to others. */
 const MOST_AT_ONCE = 8;
 
 /**
- * The values of these secrets from where each lies, in their order: those of one place in as few calls as its provider has
- * for that. One that cannot be read fails the whole: a caller never takes an answer that lacks a secret for one that has all.
+ * The newest values of these secrets, in their order: from the cache, and the rest from where they lie, those of one place in
+ * as few calls as its provider has for that. One that cannot be read fails the whole: a caller never takes an answer that
+ * lacks a secret for one that has all.
+ *
+ * @param fresh past the cache
  * @throws Problem of the provider port
  */
 export async function readValues(
-  providers: Providers,
+  { providers, cache, now }: ReadValues,
   secrets: readonly HeldSecret[],
   by: OnBehalf,
+  { fresh = false }: { fresh?: boolean } = {},
 ): Promise<OpenedSecret[]> {
+  const values = new Map<string, SecretValue>();
+  const caches = ({ place, cacheSeconds }: HeldSecret) => place.kind !== 'crypto-store' && cacheSeconds > 0;
+  if (!fresh) {
+    const young = async (secret: HeldSecret) => {
+      const held = caches(secret) ? await cache.get({ secret, version: null }) : null;
+      if (held && now().getTime() - held.at < secret.cacheSeconds * 1000) values.set(secret.id, held.value);
+    };
+    await Promise.all(secrets.map(young));
+  }
   const call = providers.call(by);
-  const values = new Map<string, Read>();
-  for (const together of byPlace(secrets)) await readTogether(providers, together, call, values);
+  const keep = (secret: HeldSecret, { value, version: providerVersion }: Read) => {
+    values.set(secret.id, value);
+    if (!caches(secret)) return;
+    const version = providerVersion === secret.providerVersion ? secret.version : null;
+    const read: CachedValue = { value, version, providerVersion, at: now().getTime() };
+    void cache.put({ secret, version: null }, read, secret.cacheSeconds + secret.staleSeconds);
+  };
+  const missing = secrets.filter(({ id }) => !values.has(id));
+  for (const together of byPlace(missing)) await readTogether(providers, together, call, keep);
   return secrets.map((secret) => {
-    const read = values.get(secret.id);
-    if (!read) throw new TypeError('every secret was read, or its failure thrown');
-    return { ...secret, value: read.value };
+    const value = values.get(secret.id);
+    if (!value) throw new TypeError('every secret was read, or its failure thrown');
+    return { ...secret, value };
   });
 }
 
@@ -36,7 +60,7 @@ async function readTogether(
   providers: Providers,
   secrets: readonly HeldSecret[],
   call: Call,
-  values: Map<string, Read>,
+  keep: (secret: HeldSecret, read: Read) => void,
 ): Promise<void> {
   const [first] = secrets;
   if (!first) return;
@@ -46,10 +70,10 @@ async function readTogether(
       secrets.map(({ reference }) => reference),
       call,
     );
-    for (const { id, reference } of secrets) {
-      const read = found.get(reference) ?? new Error('an answer of a batch lacks a reference');
+    for (const secret of secrets) {
+      const read = found.get(secret.reference) ?? new Error('an answer of a batch lacks a reference');
       if (read instanceof Error) throw read;
-      values.set(id, read);
+      keep(secret, read);
     }
     return;
   }
@@ -58,7 +82,7 @@ async function readTogether(
     for (let at = next++; at < secrets.length; at = next++) {
       const secret = secrets[at];
       if (!secret) return;
-      values.set(secret.id, await provider.read(secret.reference, null, call));
+      keep(secret, await provider.read(secret.reference, null, call));
     }
   };
   await Promise.all(Array.from({ length: Math.min(MOST_AT_ONCE, secrets.length) }, reader));

@@ -3,6 +3,7 @@ import { keyProxy0001 } from './0001-key-proxy.ts';
 import { keyProxy0002 } from './0002-secrets.ts';
 import { keyProxy0003 } from './0003-accounts.ts';
 import { keyProxy0004 } from './0004-grants-and-uses.ts';
+import { keyProxy0005 } from './0005-moves.ts';
 
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
 export const keyProxyMigrations: MigrationSet = {
@@ -12,6 +13,7 @@ export const keyProxyMigrations: MigrationSet = {
     '0002-secrets': keyProxy0002,
     '0003-accounts': keyProxy0003,
     '0004-grants-and-uses': keyProxy0004,
+    '0005-moves': keyProxy0005,
   },
   // What was done is written once.
   privileges: { activity: ['select', 'insert'] },

@@ -8,7 +8,8 @@ import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts'
 import { ownerOf } from '../../secrets/owner.ts';
 import { reserveSecret } from '../../secrets/reserve-secret.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
-import { BODY_LIMIT, givenValue, named, secretView, settings, value, viewOf } from './secret-view.ts';
+import { newValue, oneOfBoth, valueFrom } from './new-value.ts';
+import { BODY_LIMIT, named, secretView, settings, viewOf } from './secret-view.ts';
 import { settingsOf } from './settings-of.ts';
 
 /** A new secret of the caller, at the provider that they name or at the one where their secrets go. */
@@ -22,8 +23,10 @@ export const createSecretAt = (deps: CreateSecret) =>
     summary: 'Create a secret',
     params: named,
     bodyLimit: BODY_LIMIT,
-    body: z.strictObject({ value, provider: z.string().max(63).optional(), ...settings }),
-    answers: { 201: secretView },
+    body: z
+      .strictObject({ ...newValue, provider: z.string().max(63).optional(), ...settings })
+      .refine(oneOfBoth, 'either `value` or `generate`'),
+    answers: { 201: secretView.extend({ public_key: z.string().nullable() }) },
     problems: [
       ...PROVIDER_PROBLEMS,
       'provider_unknown',
@@ -33,13 +36,14 @@ export const createSecretAt = (deps: CreateSecret) =>
       'name_too_long',
       'value_too_large',
       'too_many_tags',
+      'rules_contradict',
     ],
     async handle({ principal, params: { name }, body }, audit) {
       const owner = ownerOf(principal);
-      const { value: given, provider, ...rest } = body;
+      const { value: given, generate, provider, ...rest } = body;
       const wanted = settingsOf(rest);
       const place = await choosePlace(deps.db, owner, provider);
-      const created = givenValue(given);
+      const { value: created, publicKey } = valueFrom({ value: given, generate });
       assertReachable(deps.providers, place.kind);
       assertFits(place.kind, created);
       assertTagsFit(place.kind, wanted.tags ?? {});
@@ -48,11 +52,14 @@ export const createSecretAt = (deps: CreateSecret) =>
       const details = { provider: reserved.place.kind, name };
       return audit.effect({ resource, details }, async (attempt) => {
         const by = { subjectToken: principal.token };
-        const asked = { owner, by, value: created, tags: wanted.tags ?? {} };
+        const asked = { owner, by, value: created, tags: wanted.tags ?? {}, publicKey };
         const held = await createSecret(deps, reserved, asked, attempt);
         const settled =
           Object.keys(rest).length === 0 ? held : await changeSettings(deps.db, held.id, wanted, deps.now());
-        return { what: { resource, details }, answer: { status: 201, body: viewOf(settled) } };
+        return {
+          what: { resource, details },
+          answer: { status: 201, body: { ...viewOf(settled), public_key: publicKey } },
+        };
       });
     },
   });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { route } from '@postern/http';
+import { readKnown, type ReadKnown } from '../../secrets/cache/read-known.ts';
 import { ofOwner, reachSecret } from '../../secrets/reach-secret.ts';
-import { readSecret, type ReadSecret } from '../../secrets/read-secret.ts';
 import { guardOf } from '../../secrets/secret-guard.ts';
 import { valueTypes } from '../../secrets/secret-value.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
@@ -10,7 +10,7 @@ import { named, shownValue, value } from './secret-view.ts';
 export const label = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$/);
 
 /** One version of a secret with its value: the newest, one by its number, or one by its label. */
-export const readSecretRoute = (deps: ReadSecret) =>
+export const readSecretRoute = (deps: ReadKnown) =>
   route({
     method: 'GET',
     path: '/v1/secrets/:name',
@@ -39,9 +39,14 @@ export const readSecretRoute = (deps: ReadSecret) =>
       }),
     },
     problems: [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'secret_expired', 'version_not_found'],
-    async handle({ principal, params: { name }, query }, audit) {
-      const secret = await reachSecret(deps.db, principal, { name, ...query }, 'read');
-      const read = await readSecret(deps, secret, query, { subjectToken: principal.token });
+    async handle({ principal, params: { name }, query, attempt }, audit) {
+      const by = { subjectToken: principal.token };
+      const reach = () => reachSecret(deps.db, principal, { name, ...query }, 'read');
+      const { tenant, person } = principal;
+      const asked = [tenant, person?.issuer, person?.sub, name, query.owner, query.owner_issuer];
+      const wanted = { key: JSON.stringify(asked), reach, asked: query, by };
+      const read = await readKnown(deps, wanted, { fresh: attempt > 0 });
+      const { secret } = read;
       const { id, place } = secret;
       const pinned = query.version !== undefined || query.label !== undefined;
       return audit.released(

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { type Kysely } from 'kysely';
+import { type Kysely, type Transaction } from 'kysely';
 import { type BranchKeys } from '@postern/branch-keys';
 import { type Now, Problem } from '@postern/runtime';
 import { type Schema } from '../../db/schema.ts';
@@ -13,6 +13,9 @@ import { type Write } from './open-write.ts';
 
 export type SettleWrites = { db: Kysely<Schema>; providers: Providers; branchKeys: BranchKeys; now: Now };
 
+/** Told in the transaction that settles a write. */
+export type Settled = (tx: Transaction<Schema>, write: Write, outcome: 'done' | 'refused') => Promise<void>;
+
 type Found = { done: true; version: string | null } | { done: false };
 
 /**
@@ -21,14 +24,20 @@ type Found = { done: true; version: string | null } | { done: false };
  *
  * @throws Problem of the provider port
  */
-export async function settleWrite(deps: SettleWrites, write: Write, by: OnBehalf | null): Promise<'done' | 'refused'> {
+export async function settleWrite(
+  deps: SettleWrites & { settled?: Settled },
+  write: Write,
+  by: OnBehalf | null,
+): Promise<'done' | 'refused'> {
   const { db, now } = deps;
   const row = await db.selectFrom('secrets').selectAll().where('id', '=', write.secretId).executeTakeFirst();
   const found: Found = row ? await lookFor(deps, heldSecret(row), write, by) : { done: false };
   return db.transaction().execute(async (tx) => {
     if (found.done) await applyWrite(tx, write, found.version, now());
     else await refuseWrite(tx, write, now());
-    return found.done ? 'done' : 'refused';
+    const outcome = found.done ? 'done' : 'refused';
+    await deps.settled?.(tx, write, outcome);
+    return outcome;
   });
 }
 

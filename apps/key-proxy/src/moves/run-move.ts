@@ -1,0 +1,128 @@
+import { jobKind } from '@postern/bus';
+import { type BranchKeys, sealerFor } from '@postern/branch-keys';
+import { type Reconcilers } from '@postern/outbox';
+import { problem, Secret } from '@postern/runtime';
+import { z } from 'zod';
+import { type Schema } from '../db/schema.ts';
+import { type OnBehalf } from '../providers/secret-provider.ts';
+import { findMove, type Move, type MoveDeps, type MoveItem } from './move.ts';
+import { ended, moveItem, type Settle } from './move-item.ts';
+import { rollBackItem } from './roll-back-item.ts';
+
+/** Name of the job in `/v1/jobs`. */
+export const MOVE = 'secrets.move';
+
+const modes = ['forward', 'back', 'finish'] as const;
+const input = z.strictObject({ move: z.uuid(), mode: z.enum(modes) });
+export const moveInput = { version: 1, input };
+
+/** Which items each mode takes, and what the item is while it waits. */
+const TAKES = { forward: ['planned', 'copying'], back: ['switched'], finish: ['switched'] } as const;
+const MOST_TRIES = 5;
+
+/**
+ * Runs a move forward, back, or to its end: one secret a step, so that a crash repeats at most the copy of one. Where all are
+ * through, the job says how many came to what.
+ */
+export const runMove = (deps: MoveDeps) =>
+  jobKind<Schema, z.output<typeof input>>({
+    version: 1,
+    input,
+    async run(work) {
+      const move = await findMove(deps.db, work.tenant ?? '', work.input.move);
+      const by = await tokenOf(deps.branchKeys, move);
+      const { mode } = work.input;
+      const total = (await count(deps, move, [...TAKES[mode]])) + Number(work.checkpoint?.['done'] ?? 0);
+      let done = Number(work.checkpoint?.['done'] ?? 0);
+      for (let tries = 0; ;) {
+        const item = await nextItem(deps, move, [...TAKES[mode]]);
+        if (!item) break;
+        const settle = await settlementOf(deps, move, item, mode, by);
+        let settled = false;
+        await work.step(async (tx) => {
+          settled = await settle(tx);
+          if (!settled && tries + 1 >= MOST_TRIES) settled = await ended(item, 'failed', 'written_meanwhile')(tx);
+          done += settled ? 1 : 0;
+          return { done, total, checkpoint: { done } };
+        });
+        tries = settled ? 0 : tries + 1;
+      }
+      return { states: await states(deps, move) };
+    },
+  });
+
+function settlementOf(
+  deps: MoveDeps,
+  move: Move,
+  item: MoveItem,
+  mode: (typeof modes)[number],
+  by: OnBehalf | null,
+): Promise<Settle> {
+  switch (mode) {
+    case 'forward':
+      return moveItem(deps, move, item, by);
+    case 'back':
+      return rollBackItem(deps, move, item, by);
+    case 'finish':
+      return finishItem(deps, move, item, by);
+  }
+}
+
+/** What is left at the old place is destroyed: from then on there is no way back. */
+async function finishItem({ providers }: MoveDeps, move: Move, item: MoveItem, by: OnBehalf | null): Promise<Settle> {
+  if (item.old_reference !== null) {
+    const provider = await providers.at(move.from);
+    await provider.destroy(item.old_reference, providers.call(by));
+  }
+  return ended(item, 'finished', null);
+}
+
+const nextItem = ({ db }: MoveDeps, { id }: Move, states: MoveItem['state'][]) =>
+  db
+    .selectFrom('secret_move_items')
+    .selectAll()
+    .where('move_id', '=', id)
+    .where('state', 'in', states)
+    .orderBy('secret_id')
+    .limit(1)
+    .executeTakeFirst();
+
+async function count({ db }: MoveDeps, { id }: Move, states: MoveItem['state'][]): Promise<number> {
+  const row = await db
+    .selectFrom('secret_move_items')
+    .select((at) => at.fn.countAll<string>().as('count'))
+    .where('move_id', '=', id)
+    .where('state', 'in', states)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+/** How many secrets of a move are in which state. */
+export async function states({ db }: Pick<MoveDeps, 'db'>, { id }: Pick<Move, 'id'>): Promise<Record<string, number>> {
+  const rows = await db
+    .selectFrom('secret_move_items')
+    .select(['state', (at) => at.fn.countAll<string>().as('count')])
+    .where('move_id', '=', id)
+    .groupBy('state')
+    .execute();
+  return Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)]));
+}
+
+const PURPOSE = 'move-tokens';
+
+/** A token for crypto-store, for as long as it lives: a job has no caller of its own (R5). */
+export async function sealToken(branchKeys: BranchKeys, tenant: string, token: string): Promise<Buffer> {
+  return sealerFor(branchKeys, { tenant, purpose: PURPOSE }).seal(Buffer.from(token), {});
+}
+
+async function tokenOf(branchKeys: BranchKeys, { tenant, sealedToken, from, to }: Move): Promise<OnBehalf | null> {
+  if (from.kind !== 'crypto-store' && to.kind !== 'crypto-store') return null;
+  if (sealedToken === null) throw problem('provider_forbidden');
+  const opened = await sealerFor(branchKeys, { tenant, purpose: PURPOSE }).open(sealedToken, {});
+  return { token: new Secret(opened.toString()) };
+}
+
+/** The switch of a secret closes its intent in its own transaction: one that is open led to none. */
+export const moveReconcilers: Reconcilers = {
+  'secret.moved': async ({ details }) => ({ outcome: 'failed', reason: 'not_switched', details }),
+};

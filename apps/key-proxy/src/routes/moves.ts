@@ -1,0 +1,132 @@
+import { type Kysely } from 'kysely';
+import { z } from 'zod';
+import { startJob } from '@postern/bus';
+import { type BranchKeys } from '@postern/branch-keys';
+import { route, type Route } from '@postern/http';
+import { queryIn } from '@postern/postgres';
+import { type Now, problem, type Secret } from '@postern/runtime';
+import { type Schema } from '../db/schema.ts';
+import { findMove } from '../moves/move.ts';
+import { planMove } from '../moves/plan-move.ts';
+import { MOVE, moveInput, sealToken, states } from '../moves/run-move.ts';
+import { placeNamed } from '../providers/choose-place.ts';
+import { type Place } from '../providers/open-providers.ts';
+import { ownerOf } from '../secrets/owner.ts';
+import { PROVIDER_PROBLEMS } from './provider-problems.ts';
+import { providerName } from './providers/configure.ts';
+
+export type MoveRoutes = {
+  db: Kysely<Schema>;
+  branchKeys: BranchKeys;
+  /** A token for crypto-store on behalf of whoever starts the move (R5). */
+  storeToken: (subjectToken: Secret) => Promise<string>;
+  now: Now;
+};
+
+const admin = { listener: 'api', scope: 'secrets:configure', role: 'admin' } as const;
+const params = z.strictObject({ id: z.uuid() });
+const PROBLEMS = [
+  'person_required',
+  'provider_unknown',
+  'move_not_found',
+  'move_empty',
+  'move_under_way',
+  'move_to_itself',
+] as const;
+
+/** Moves of all secrets of a tenant between two of its providers: plan, run, take back, finish (R38). */
+export const moveRoutes = (deps: MoveRoutes): Route[] => [
+  route({
+    ...admin,
+    method: 'POST',
+    path: '/v1/secret-moves',
+    summary: 'Plan a move of the tenant’s secrets from one provider to another',
+    audit: 'move.planned',
+    body: z.strictObject({ from: providerName, to: providerName }),
+    answers: {
+      201: z.strictObject({
+        id: z.uuid(),
+        secrets: z.int(),
+        blocked: z.array(z.strictObject({ id: z.uuid(), name: z.string(), reason: z.string() })),
+      }),
+    },
+    problems: PROBLEMS,
+    async handle({ principal, body }, audit) {
+      const owner = ownerOf(principal);
+      if (body.from === body.to) throw problem('move_to_itself');
+      return deps.db.transaction().execute(async (tx) => {
+        const [from, to] = [await placeNamed(tx, owner.tenant, body.from), await placeNamed(tx, owner.tenant, body.to)];
+        const plan = await planMove(tx, { owner, from, to, sealedToken: null }, deps.now());
+        const details = { from: from.kind, to: to.kind, count: plan.secrets };
+        return audit.within(tx, { resource: { type: 'move', id: plan.id }, details }, { status: 201, body: plan });
+      });
+    },
+  }),
+  route({
+    ...admin,
+    method: 'GET',
+    path: '/v1/secret-moves/:id',
+    summary: 'How far a move is, secret by secret where one stayed behind',
+    audit: 'move.read',
+    params,
+    answers: {
+      200: z.strictObject({
+        id: z.uuid(),
+        states: z.record(z.string(), z.int()),
+        failed: z.array(z.strictObject({ id: z.uuid(), name: z.string(), reason: z.string().nullable() })),
+      }),
+    },
+    problems: ['move_not_found'],
+    async handle({ principal, params: { id } }, audit) {
+      const move = await findMove(deps.db, principal.tenant, id);
+      const failed = await deps.db
+        .selectFrom('secret_move_items as i')
+        .innerJoin('secrets as s', 's.id', 'i.secret_id')
+        .select(['s.id', 's.name', 'i.reason'])
+        .where((at) => at.and({ 'i.move_id': id, 'i.state': 'failed' }))
+        .orderBy('s.name')
+        .limit(1000)
+        .execute();
+      const details = { from: move.from.kind, to: move.to.kind };
+      return audit.released(
+        { resource: { type: 'move', id }, details },
+        { status: 200, body: { id, states: await states(deps, move), failed } },
+      );
+    },
+  }),
+  startRoute(deps, 'start', 'forward', 'Run a move, or go on with it: each secret is copied, read back and switched'),
+  startRoute(deps, 'rollback', 'back', 'Take a move back'),
+  startRoute(deps, 'finish', 'finish', 'End a move: what is left at the old provider is destroyed'),
+];
+
+/** `POST /v1/secret-moves/:id/<path>` starts a job. One that ended early, of its token or its provider, is started again. */
+const startRoute = (
+  deps: MoveRoutes,
+  path: 'start' | 'rollback' | 'finish',
+  mode: 'forward' | 'back' | 'finish',
+  summary: string,
+): Route =>
+  route({
+    ...admin,
+    method: 'POST',
+    path: `/v1/secret-moves/:id/${path}`,
+    summary,
+    audit: 'move.started',
+    params,
+    answers: { 202: z.strictObject({ job: z.uuid() }) },
+    problems: [...PROVIDER_PROBLEMS, 'move_not_found'],
+    async handle({ principal, params: { id } }, audit) {
+      const { tenant } = principal;
+      const { from, to } = await findMove(deps.db, tenant, id);
+      const atStore = ({ kind }: Place) => kind === 'crypto-store';
+      const token = atStore(from) || atStore(to) ? await deps.storeToken(principal.token) : null;
+      const sealed = token === null ? null : await sealToken(deps.branchKeys, tenant, token);
+      return deps.db.transaction().execute(async (tx) => {
+        await tx.updateTable('secret_moves').set({ sealed_token: sealed }).where('id', '=', id).execute();
+        const input = { move: id, mode };
+        const job = await startJob(queryIn(tx), { name: MOVE, kind: moveInput, input, tenant });
+        const details = { from: from.kind, to: to.kind, mode, job };
+        return audit.within(tx, { resource: { type: 'move', id }, details }, { status: 202, body: { job } });
+      });
+    },
+  });

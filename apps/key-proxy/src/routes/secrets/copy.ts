@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { route } from '@postern/http';
+import { choosePlace } from '../../providers/choose-place.ts';
+import { assertFits } from '../../secrets/assert-fits.ts';
+import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts';
+import { ofOwner, reachSecret } from '../../secrets/reach-secret.ts';
+import { ownerOf } from '../../secrets/owner.ts';
+import { readSecret, type ReadSecret } from '../../secrets/read-secret.ts';
+import { reserveSecret } from '../../secrets/reserve-secret.ts';
+import { secretName } from '../fields.ts';
+import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
+import { named, secretView, viewOf } from './secret-view.ts';
+
+/** A new secret with the newest value of another, at the same provider or at one that is named. Nobody sees the value. */
+export const copySecret = (deps: CreateSecret & ReadSecret) =>
+  route({
+    method: 'POST',
+    path: '/v1/secrets/:name/copy',
+    listener: 'api',
+    scope: 'secrets:write',
+    audit: 'secret.copied',
+    summary: 'Copy a secret under another name',
+    params: named,
+    query: z.strictObject(ofOwner),
+    body: z.strictObject({ name: secretName, provider: z.string().max(63).optional() }),
+    answers: { 201: secretView },
+    problems: [
+      ...PROVIDER_PROBLEMS,
+      'provider_unknown',
+      'secret_not_found',
+      'secret_deleted',
+      'secret_expired',
+      'secret_exists',
+      'secret_busy',
+      'version_not_found',
+      'name_too_long',
+      'value_too_large',
+    ],
+    async handle({ principal, params, query, body }, audit) {
+      const owner = ownerOf(principal);
+      const by = { subjectToken: principal.token };
+      const source = await reachSecret(deps.db, principal, { name: params.name, ...query }, 'read');
+      const place = body.provider === undefined ? source.place : await choosePlace(deps.db, owner, body.provider);
+      const { value } = await readSecret(deps, source, {}, by, { fresh: true });
+      assertFits(place.kind, value);
+      const reserved = await reserveSecret(deps.db, { owner, name: body.name, place, now: deps.now() });
+      const resource = { type: 'secret', id: reserved.id };
+      const details = { from: source.place.kind, to: place.kind, name: body.name };
+      return audit.effect({ resource, details }, async (attempt) => {
+        const held = await createSecret(deps, reserved, { owner, by, value }, attempt);
+        return { what: { resource, details }, answer: { status: 201, body: viewOf(held) } };
+      });
+    },
+  });

@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BranchKeys, KeysUnavailable, sealerFor } from '@postern/branch-keys';
+import { type RedisHandle } from '@postern/mtls';
+import { Counter, type Logger, type Now, type Registry, Secret } from '@postern/runtime';
+import { RESP_TYPES } from '@redis/client';
+import { type HeldSecret } from '../held-secret.ts';
+import { type SecretValue, valueTypes } from '../secret-value.ts';
+
+/** A value as it was read at its provider. `version` is ours; null where it was written past this service. */
+export type CachedValue = {
+  value: SecretValue;
+  version: number | null;
+  providerVersion: string;
+  /** When it was read, in milliseconds. */
+  at: number;
+};
+
+/** Which value of a secret: a version by its number, or the newest. */
+export type CachedPlace = { secret: Pick<HeldSecret, 'id' | 'generation' | 'place'>; version: number | null };
+
+/**
+ * Sealed values in Redis, under the secret's generation: what is written, disabled or moved here is another generation, so
+ * that what was read before is never looked at again. Redis can be away, slow, emptied or forged: then it is a miss, never an
+ * error (R32).
+ */
+export type ValueCache = {
+  get(at: CachedPlace): Promise<CachedValue | null>;
+  put(at: CachedPlace, value: CachedValue, seconds: number): Promise<void>;
+  /**
+   * Whether this caller is the one that asks the provider: of several replicas one does, and the others wait for what it
+   * puts, as long as `waitMs`. Null where the wait was in vain or nobody could be asked: then everybody asks.
+   */
+  lead(
+    at: CachedPlace,
+    waitMs: number,
+  ): Promise<{ lead: true; done(): Promise<void> } | { lead: false; value: CachedValue | null }>;
+};
+
+const PREFIX = 'key-proxy:value:';
+const PURPOSE = 'secret-cache';
+/** A value of 64 KiB as base64, with what is around it. */
+const MOST_BYTES = 128 * 1024;
+const REST_MS = 1_000;
+const DEADLINE_MS = 250;
+const LOOK_EVERY_MS = 15;
+/** Takes the lead off only where it is still one's own. */
+const GIVE_UP = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0`;
+
+export type ValueCacheDeps = {
+  redis: Pick<RedisHandle, 'client' | 'ready'>;
+  branchKeys: BranchKeys;
+  logger: Logger;
+  registry: Registry;
+  now: Now;
+};
+
+export function createValueCache({ redis, branchKeys, logger, registry, now }: ValueCacheDeps): ValueCache {
+  let restUntil = 0;
+  const results = new Counter({
+    name: 'key_proxy_cache_total',
+    help: 'Uses of the cache of values, by result',
+    labelNames: ['operation', 'result'],
+    registers: [registry],
+  });
+  const using = async <T>(operation: string, use: () => Promise<T>, otherwise: T): Promise<T> => {
+    if (!redis.ready() || now().getTime() < restUntil) return otherwise;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => setImmediate(() => late.reject(new Error('the cache took too long'))), DEADLINE_MS);
+    try {
+      return await Promise.race([use(), late.promise]);
+    } catch (err) {
+      restUntil = now().getTime() + REST_MS;
+      results.inc({ operation, result: 'failed' });
+      logger.warn({ err }, 'the cache did not answer');
+      return otherwise;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const sealerOf = ({ secret }: CachedPlace) =>
+    sealerFor(branchKeys, { tenant: secret.place.tenant, purpose: PURPOSE });
+
+  const open = async (at: CachedPlace, bytes: unknown): Promise<CachedValue | null> => {
+    if (!Buffer.isBuffer(bytes)) return null;
+    try {
+      const opened = await sealerOf(at).open(bytes, contextOf(at));
+      const entry = JSON.parse(opened.toString()) as [string, string, number | null, string, number];
+      opened.fill(0);
+      return decoded(entry);
+    } catch (error) {
+      // Forged, damaged, or sealed for another place.
+      if (!(error instanceof KeysUnavailable)) results.inc({ operation: 'get', result: 'refused' });
+      return null;
+    }
+  };
+  const get = async (at: CachedPlace): Promise<CachedValue | null> => {
+    const bytes = await using('get', () => inBuffers(redis).get(nameOf(at)), null);
+    const found = await open(at, bytes);
+    results.inc({ operation: 'get', result: found ? 'hit' : 'miss' });
+    return found;
+  };
+
+  return {
+    get,
+    async put(at, { value, version, providerVersion, at: readAt }, seconds) {
+      if (seconds <= 0) return;
+      const entry = Buffer.from(JSON.stringify([value.type, value.content.reveal(), version, providerVersion, readAt]));
+      const sealed = await sealerOf(at)
+        .seal(entry, contextOf(at))
+        .catch(() => null)
+        .finally(() => entry.fill(0));
+      if (sealed === null || sealed.length > MOST_BYTES) return;
+      await using(
+        'put',
+        async () => {
+          await redis.client().set(nameOf(at), sealed, { expiration: { type: 'EX', value: seconds } });
+          results.inc({ operation: 'put', result: 'done' });
+        },
+        undefined,
+      );
+    },
+    async lead(at, waitMs) {
+      const [name, mine] = [`${nameOf(at)}:lead`, randomUUID()];
+      const taken = await using(
+        'lead',
+        () => redis.client().set(name, mine, { condition: 'NX', expiration: { type: 'PX', value: waitMs } }),
+        'OK',
+      );
+      if (taken === 'OK') {
+        const done = () =>
+          using(
+            'lead',
+            async () => void (await redis.client().eval(GIVE_UP, { keys: [name], arguments: [mine] })),
+            undefined,
+          );
+        return { lead: true, done };
+      }
+      const until = performance.now() + waitMs;
+      while (performance.now() < until) {
+        await sleep(LOOK_EVERY_MS);
+        const bytes = await using('get', () => inBuffers(redis).get(nameOf(at)), null);
+        const found = await open(at, bytes);
+        if (found) return { lead: false, value: found };
+        // The leader failed, or keeps nothing.
+        if ((await using('lead', () => redis.client().exists(name), 0)) === 0) break;
+      }
+      return { lead: false, value: null };
+    },
+  };
+}
+
+/** Without a Redis nothing is kept, and every replica asks for itself. */
+export const noCache: ValueCache = {
+  get: async () => null,
+  put: async () => {},
+  lead: async () => ({ lead: true, done: async () => {} }),
+};
+
+const versionOf = (version: number | null) => (version === null ? 'newest' : String(version));
+const nameOf = ({ secret, version }: CachedPlace): string =>
+  `${PREFIX}${secret.id}:${secret.generation}:${versionOf(version)}`;
+/** Bound into the seal: an entry that was moved to another secret's place, or to a later generation, does not open. */
+const contextOf = ({ secret, version }: CachedPlace) => ({
+  secret: secret.id,
+  generation: secret.generation,
+  version: versionOf(version),
+});
+
+const inBuffers = (redis: Pick<RedisHandle, 'client'>) =>
+  redis.client().withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+
+function decoded([type, content, version, providerVersion, at]: [
+  string,
+  string,
+  number | null,
+  string,
+  number,
+]): CachedValue | null {
+  const known = valueTypes.find((one) => one === type);
+  if (!known || typeof content !== 'string') return null;
+  return { value: { type: known, content: new Secret(content) }, version, providerVersion, at };
+}

@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { capabilities, isKeptHere, limits } from '../../src/providers/capabilities.ts';
+import { type ConfiguredKind } from '../../src/providers/configuration.ts';
+import { referenceOf } from '../../src/providers/reference.ts';
+import { type Call, type SecretProvider } from '../../src/providers/secret-provider.ts';
+import { bytesOf, textValue, valueOf } from '../../src/secrets/secret-value.ts';
+import { readmeHasMatrix } from './matrix.ts';
+import { openSubject, type Subject } from './subjects.ts';
+
+const kinds: ConfiguredKind[] = ['aws', 'gcp', 'azure', 'openbao'];
+
+test('the README has the matrix that this suite holds (POSTERN_WRITE_MATRIX=1 writes it)', () => {
+  expect(readmeHasMatrix()).toBe(true);
+});
+
+/** What is said to all callers alike, however the provider says it. */
+describe.each(kinds)('the contract, at %s', (kind) => {
+  let subject: Subject;
+  let provider: SecretProvider;
+  const call = (ms = 20_000): Call => ({ by: null, signal: AbortSignal.timeout(ms) });
+  const at = (name = 'a name') => referenceOf(kind, { id: randomUUID(), name });
+  const create = (reference: string, text = 'one', tags = {}) =>
+    provider.create(reference, textValue(text), { attempt: randomUUID(), tags }, call());
+  const put = (reference: string, text: string, ifVersion?: string) =>
+    provider.put(
+      reference,
+      textValue(text),
+      { attempt: randomUUID(), ...(ifVersion === undefined ? {} : { ifVersion }) },
+      call(),
+    );
+  const textAt = async (reference: string, version: string | null = null) =>
+    (await provider.read(reference, version, call())).value.content.reveal();
+  const fails = (code: string) => expect.objectContaining({ name: 'Problem', code });
+  const native = (operation: 'disable' | 'tag') => !isKeptHere(kind, operation);
+
+  beforeAll(async () => {
+    subject = await openSubject(kind);
+    provider = subject.provider;
+  }, 120_000);
+  afterAll(() => subject?.close());
+
+  test('what is created is read back, with its version', async () => {
+    const reference = at();
+    const { version } = await create(reference, 'value');
+    expect(await provider.read(reference, null, call())).toMatchObject({ version, value: { type: 'text' } });
+    expect(await textAt(reference)).toBe('value');
+  });
+
+  test('unicode and bytes come back as they were', async () => {
+    const [text, binary] = [at('ключ 🔑/ä'), at()];
+    await create(text, 'пароль 🔑 \u0000\n"\\');
+    expect(await textAt(text)).toBe('пароль 🔑 \u0000\n"\\');
+    const bytes = Buffer.from([0, 255, 254, 128, 10, 0]);
+    await provider.create(binary, valueOf('binary', bytes), { attempt: randomUUID(), tags: {} }, call());
+    expect(bytesOf((await provider.read(binary, null, call())).value)).toEqual(bytes);
+  });
+
+  test('each write is a version; every one is read by its own', async () => {
+    const reference = at();
+    const one = await create(reference, 'one');
+    const two = await put(reference, 'two');
+    expect(two.version).not.toBe(one.version);
+    expect([
+      await textAt(reference),
+      await textAt(reference, one.version),
+      await textAt(reference, two.version),
+    ]).toEqual(['two', 'one', 'two']);
+    const described = await provider.describe(reference, call());
+    expect(described).toMatchObject({ state: 'live', current: two.version });
+    expect(described.versions.map(({ version }) => version).sort()).toEqual([one.version, two.version].sort());
+  });
+
+  test('compare-and-set: over the version that is current, never over another', async () => {
+    const reference = at();
+    const one = await create(reference, 'one');
+    const two = await put(reference, 'two', one.version);
+    await expect(put(reference, 'three', one.version)).rejects.toEqual(fails('version_conflict'));
+    expect(await textAt(reference)).toBe('two');
+    expect((await put(reference, 'four', two.version)).version).toBeTruthy();
+    expect(await textAt(reference)).toBe('four');
+  });
+
+  test('nothing under the reference, no such version, something else under the reference', async () => {
+    const reference = at();
+    await expect(textAt(reference)).rejects.toEqual(fails('secret_missing'));
+    await expect(provider.describe(reference, call())).rejects.toEqual(fails('secret_missing'));
+    const { version } = await create(reference);
+    const absent = kind === 'aws' ? randomUUID() : kind === 'azure' ? version.replace(/^.{8}/, '00000000') : '77';
+    await expect(textAt(reference, absent)).rejects.toEqual(fails('version_missing'));
+    await expect(create(reference, 'other')).rejects.toEqual(fails('reference_taken'));
+    expect(await textAt(reference)).toBe('one');
+  });
+
+  test('references are listed in pages, ours alone', async () => {
+    const references = [at('l1'), at('l2'), at('l3')].sort();
+    for (const reference of references) await create(reference);
+    const found: string[] = [];
+    const prefix = references[0]?.slice(0, 8) ?? '';
+    for (let after: string | null = null, pages = 0; pages < 40; pages += 1) {
+      const page = await provider.list({ prefix, after, limit: 3 }, call());
+      found.push(...page.references);
+      after = page.next;
+      if (after === null) break;
+    }
+    expect(found).toEqual(expect.arrayContaining(references));
+    expect(new Set(found).size).toBe(found.length);
+  });
+
+  test('tags are set at creation and replaced', async () => {
+    const reference = at();
+    await create(reference, 'v', { team: 'mail', gone: 'yes' });
+    expect((await provider.describe(reference, call())).tags).toEqual({ team: 'mail', gone: 'yes' });
+    await provider.tag(reference, { team: 'web' }, call());
+    expect((await provider.describe(reference, call())).tags).toEqual({ team: 'web' });
+    expect(await textAt(reference)).toBe('v');
+  });
+
+  test('a disabled version is not read until it is enabled; who cannot disable says so', async () => {
+    const reference = at();
+    const { version } = await create(reference);
+    if (!native('disable')) {
+      await expect(provider.disable(reference, version, call())).rejects.toEqual(fails('provider_unsupported'));
+      return;
+    }
+    await provider.disable(reference, version, call());
+    await expect(textAt(reference)).rejects.toEqual(fails('secret_disabled'));
+    expect((await provider.describe(reference, call())).versions).toEqual([{ version, state: 'disabled' }]);
+    await provider.enable(reference, version, call());
+    expect(await textAt(reference)).toBe('one');
+  });
+
+  test('what is deleted is not read, and recovered as it was', async () => {
+    const reference = at();
+    const { version } = await create(reference, 'kept');
+    await provider.delete(reference, call());
+    await expect(textAt(reference)).rejects.toEqual(
+      expect.objectContaining({ code: expect.stringMatching(/^secret_(missing|disabled)$/) }),
+    );
+    expect((await provider.describe(reference, call())).state).toBe('deleted');
+    await provider.recover(reference, call());
+    expect((await provider.describe(reference, call())).state).toBe('live');
+    expect([await textAt(reference), await textAt(reference, version)]).toEqual(['kept', 'kept']);
+  });
+
+  test('what is destroyed is gone, deleted before or not; nothing there is fine', async () => {
+    for (const before of [false, true]) {
+      const reference = at();
+      await create(reference);
+      if (before) await provider.delete(reference, call());
+      await provider.destroy(reference, call());
+      await expect(provider.describe(reference, call())).rejects.toEqual(fails('secret_missing'));
+      await provider.destroy(reference, call());
+    }
+  });
+
+  test('many at once, what is missing by itself', async () => {
+    if (!provider.readMany) return expect(capabilities[kind].batch_read).toBe('emulated');
+    const references = Array.from({ length: 23 }, (_, n) => at(`many ${n}`));
+    for (const reference of references) await create(reference, reference);
+    const absent = at();
+    const found = await provider.readMany([...references, absent], call());
+    expect([...found.keys()].sort()).toEqual([...references, absent].sort());
+    for (const reference of references) expect(found.get(reference)).toMatchObject({ value: { type: 'text' } });
+    expect(found.get(absent)).toEqual(fails('secret_missing'));
+  }, 30_000);
+
+  test('the longest value is taken, one byte more is refused', async () => {
+    const most = limits[kind].valueBytes;
+    const reference = at();
+    await create(reference, 'x'.repeat(most));
+    expect(await textAt(reference)).toHaveLength(most);
+    // OpenBao takes a request of up to 32 MiB: there the limit is ours alone, told before the call.
+    if (kind === 'openbao') return;
+    await expect(put(reference, 'x'.repeat(most + 1))).rejects.toEqual(fails('value_too_large'));
+  });
+
+  test('the same attempt again leaves the same state', async () => {
+    if (capabilities[kind].repeat_safely !== 'native') return;
+    const [reference, attempt] = [at(), randomUUID()];
+    const write = () => provider.create(reference, textValue('v'), { attempt, tags: {} }, call());
+    const { version } = await write();
+    if (kind === 'openbao') await expect(write()).rejects.toEqual(fails('reference_taken'));
+    else await write().catch((error: unknown) => expect(error).toEqual(fails('reference_taken')));
+    expect((await provider.describe(reference, call())).versions).toHaveLength(1);
+    expect((await provider.read(reference, null, call())).version).toBe(version);
+  });
+
+  test('credentials that it does not take: one error, from the check and from a call alike', async () => {
+    const other = await subject.withBadCredentials();
+    await expect(other.check(call())).rejects.toEqual(fails('provider_credentials_refused'));
+    await expect(other.read(at(), null, call())).rejects.toEqual(fails('provider_credentials_refused'));
+    await provider.check(call());
+  });
+
+  const answers: [string, object, string][] = [
+    ['throttled', { status: 429, headers: { 'retry-after': '7' }, body: '{}' }, 'provider_throttled'],
+    ['500', { status: 500, body: '{}' }, 'provider_unreachable'],
+    ['503', { status: 503, body: 'busy' }, 'provider_unreachable'],
+    [
+      'malformed',
+      { status: 200, headers: { 'content-type': 'application/json' }, body: '{"Name":' },
+      'provider_failed',
+    ],
+    ['empty', { status: 200, headers: { 'content-type': 'application/json' }, body: '{}' }, 'provider_failed'],
+    ['a redirect', { status: 302, headers: { location: 'https://127.0.0.1:1/' }, body: '' }, 'provider_failed'],
+    [
+      'too long',
+      { status: 200, headers: { 'content-type': 'application/json' }, body: 'x'.repeat(1_200_000) },
+      'provider_failed',
+    ],
+  ];
+  test.each(answers)('an answer that is %s', async (_name, answer, code) => {
+    const reference = at();
+    await create(reference, 'kept');
+    subject.front.fault({ answer: answer as never });
+    try {
+      await expect(textAt(reference)).rejects.toEqual(fails(code));
+    } finally {
+      subject.front.fault(null);
+    }
+    expect(await textAt(reference)).toBe('kept');
+  });
+
+  test('a connection that is cut', async () => {
+    const reference = at();
+    await create(reference, 'kept');
+    subject.front.fault({ cut: 'before' });
+    try {
+      await expect(textAt(reference)).rejects.toEqual(fails('provider_unreachable'));
+    } finally {
+      subject.front.fault(null);
+    }
+    expect(await textAt(reference)).toBe('kept');
+  });
+
+  test('the deadline is kept, whatever is slow', async () => {
+    const reference = at();
+    await create(reference, 'kept');
+    subject.front.fault({ delayMs: 10_000 });
+    const started = performance.now();
+    try {
+      await expect(provider.read(reference, null, call(700))).rejects.toEqual(fails('provider_unreachable'));
+      await expect(provider.put(reference, textValue('late'), { attempt: randomUUID() }, call(700))).rejects.toEqual(
+        fails('provider_unreachable'),
+      );
+    } finally {
+      subject.front.fault(null);
+    }
+    expect(performance.now() - started).toBeLessThan(4_000);
+  });
+});

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type AuditEvent } from '@postern/audit';
+import { developmentCa } from '@postern/testing';
+import { type Caller } from './caller.ts';
+import { openSubject, type Subject } from './contract/subjects.ts';
+import { startService, type ServiceProcess } from './service-process.ts';
+import { openWorld, type World } from './world.ts';
+
+let bao: Subject;
+let world: World;
+let job: Caller;
+let token: string;
+
+beforeAll(async () => {
+  bao = await openSubject('openbao');
+  const { paths } = await developmentCa().issue('front');
+  world = await openWorld({
+    env: { POSTERN_PROVIDER_HOSTS: `127.0.0.1:${bao.front.port}`, POSTERN_PROVIDER_CA_PATH: paths.ca },
+  });
+  job = await world.caller('job');
+  const tenant = `kp_${randomUUID().replaceAll('-', '')}`;
+  token = await world.token(job.thumbprint, ['secrets:read', 'secrets:write', 'secrets:configure'], {
+    tenant,
+    roles: ['admin'],
+  });
+  const { settings, secrets } = bao.configuration;
+  const credentials = { ...settings, token: secrets['token']?.reveal() };
+  await send('PUT', '/v1/providers/main', { kind: 'openbao', credentials });
+  await send('PUT', '/v1/provider-default', { name: 'main', of: 'tenant' });
+}, 120_000);
+afterAll(async () => {
+  await world?.close();
+  await bao?.close();
+});
+
+const send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object, url = world.url) =>
+  job.send(method, `${url}${path}`, { token, body });
+const replica = (role: 'api' | 'all') =>
+  startService('key-proxy', { ...world.env, POSTERN_ROLE: role, POSTERN_PUBLIC_PORT: '0' });
+
+/** Outcomes of the actions on secrets, oldest first. */
+async function outcomes(id: string): Promise<string[]> {
+  const rows = await world.rows<{ event: string }>(
+    `select convert_from(canonical, 'utf8') as event from audit_outbox order by id`,
+  );
+  const events = rows.map(({ event }) => JSON.parse(event) as AuditEvent).filter(({ resource }) => resource?.id === id);
+  return events.map(({ action, outcome, reason }) => [action, outcome, reason].filter(Boolean).join(' '));
+}
+
+/** What was written long ago is settled by the worker of the next start. */
+async function restart(): Promise<void> {
+  await world.rows(`update provider_writes set started_at = started_at - interval '10 minutes' where outcome is null`);
+  const next = await replica('all');
+  for (let n = 0; n < 100; n += 1) {
+    const [{ open } = { open: '1' }] = await world.rows<{ open: string }>(
+      `select count(*) as open from provider_writes where outcome is null`,
+    );
+    if (open === '0') break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await next.close();
+}
+
+/** Sends a request to a replica that is killed when `at` says so. */
+async function killedIn(path: string, body: object, at: (kill: () => Promise<void>) => void): Promise<void> {
+  const victim: ServiceProcess = await replica('api');
+  at(() => victim.kill());
+  const answer = await send('POST', path, body, victim.urls.api).then(
+    ({ status }) => status,
+    () => 'cut',
+  );
+  bao.front.fault(null);
+  await victim.kill();
+  expect(answer).toBe('cut');
+}
+
+const isWrite = ({ method, url }: { method: string; url: URL }) => method === 'POST' && url.pathname.includes('/data/');
+
+test('killed after the write is noted, before the provider has it: nothing was written, and the name is free', async () => {
+  // In run-write.ts, between `openWrite` and what `make` answers.
+  await killedIn('/v1/secrets/one', { value: { text: 'v' } }, (kill) =>
+    bao.front.fault({ instead: async () => (await kill(), null) }, { only: isWrite }),
+  );
+  const [{ id }] = (await world.rows<{ id: string }>(`select id from secrets where name = 'one'`)) as [{ id: string }];
+  expect(await send('POST', '/v1/secrets/one', { value: { text: 'v' } })).toMatchObject({
+    status: 409,
+    body: { code: 'secret_busy' },
+  });
+  await restart();
+  // The intent has gone to the log already.
+  expect((await outcomes(id)).at(-1)).toBe('secret.created failed never_written');
+  expect(await send('GET', '/v1/secrets/one')).toMatchObject({ status: 404 });
+  expect(await send('POST', '/v1/secrets/one', { value: { text: 'v' } })).toMatchObject({ status: 201 });
+}, 90_000);
+
+test('killed after the provider has it, before its answer is read: found by its fingerprint, and live', async () => {
+  await killedIn('/v1/secrets/two', { value: { text: 'kept' } }, (kill) =>
+    bao.front.fault({ instead: async (handle) => (await handle(), await kill(), null) }, { only: isWrite }),
+  );
+  await restart();
+  const read = await send('GET', '/v1/secrets/two');
+  expect(read).toMatchObject({ status: 200, body: { version: 1, value: { text: 'kept' } } });
+  expect((await outcomes(String(read.body['id']))).slice(-2)).toEqual([
+    'secret.created success settled',
+    'secret.read success',
+  ]);
+}, 90_000);
+
+test('killed after the answer, before the rows are committed: the next version is found as well', async () => {
+  // In run-write.ts, within `applyWrite`: it waits for a lock that this test holds.
+  await send('POST', '/v1/secrets/three', { value: { text: 'one' } });
+  const held = Promise.withResolvers<void>();
+  let killed: Promise<void> = Promise.resolve();
+  await killedIn('/v1/secrets/three/versions', { value: { text: 'two' } }, (kill) =>
+    bao.front.fault(
+      {
+        instead: async (handle) => {
+          const locked = Promise.withResolvers<void>();
+          killed = world.whileLocked('secret_versions', locked.resolve, held.promise);
+          await locked.promise;
+          setTimeout(() => void kill().then(() => held.resolve()), 1_500);
+          return handle();
+        },
+      },
+      { only: isWrite },
+    ),
+  );
+  await killed;
+  expect(
+    (await world.rows(`select 1 from secret_versions v join secrets s on s.id = v.secret_id where s.name = 'three'`))
+      .length,
+  ).toBe(1);
+  await restart();
+  expect(await send('GET', '/v1/secrets/three')).toMatchObject({ body: { version: 2, value: { text: 'two' } } });
+  expect(await send('GET', '/v1/secrets/three?version=1')).toMatchObject({ body: { value: { text: 'one' } } });
+}, 90_000);
+
+test('a lost answer, nobody killed: 503, the write stays open, and the worker finds what became of it', async () => {
+  bao.front.fault({ cut: 'after' }, { only: isWrite });
+  const answer = await send('POST', '/v1/secrets/four', { value: { text: 'kept' } });
+  bao.front.fault(null);
+  expect(answer).toMatchObject({ status: 503, body: { code: 'provider_unreachable' } });
+  expect(await send('GET', '/v1/secrets/four')).toMatchObject({ status: 404 });
+  await restart();
+  expect(await send('GET', '/v1/secrets/four')).toMatchObject({ status: 200, body: { value: { text: 'kept' } } });
+  expect(await send('POST', '/v1/secrets/four', { value: { text: 'other' } })).toMatchObject({
+    status: 409,
+    body: { code: 'secret_exists' },
+  });
+}, 60_000);

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { developmentCa } from '@postern/testing';
+import { type ConfiguredKind } from '../src/providers/configuration.ts';
+import { type Caller } from './caller.ts';
+import { openSubject, type Subject } from './contract/subjects.ts';
+import { openWorld, type World } from './world.ts';
+
+const subjects = new Map<ConfiguredKind, Subject>();
+let world: World;
+let job: Caller;
+type Send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object) => ReturnType<Caller['send']>;
+
+beforeAll(async () => {
+  for (const kind of ['aws', 'openbao', 'azure'] as const) subjects.set(kind, await openSubject(kind));
+  const { paths } = await developmentCa().issue('front');
+  world = await openWorld({
+    others: true,
+    env: {
+      POSTERN_ROLE: 'all',
+      POSTERN_PROVIDER_HOSTS: [...subjects.values()].map(({ front }) => `127.0.0.1:${front.port}`).join(','),
+      POSTERN_PROVIDER_CA_PATH: paths.ca,
+    },
+    endpoints: Object.assign({}, ...[...subjects.values()].map(({ endpoints }) => endpoints)),
+  });
+  job = await world.caller('job');
+}, 180_000);
+afterAll(async () => {
+  await world?.close();
+  await Promise.all([...subjects.values()].map((subject) => subject.close()));
+});
+afterEach(() => subjects.forEach(({ front }) => front.fault(null)));
+
+/** The administrator of a new tenant with all of these providers. */
+async function administrator(): Promise<Send> {
+  const tenant = `kp_${randomUUID().replaceAll('-', '')}`;
+  const scopes = ['secrets:read', 'secrets:write', 'secrets:configure'];
+  const token = await world.token(job.thumbprint, scopes, { tenant, roles: ['admin'] });
+  const send: Send = (method, path, body) => job.send(method, `${world.url}${path}`, { token, body });
+  for (const [kind, { configuration }] of subjects) {
+    const secrets = Object.entries(configuration.secrets).map(([name, secret]) => [name, secret.reveal()]);
+    const credentials = { ...configuration.settings, ...Object.fromEntries(secrets) };
+    expect(await send('PUT', `/v1/providers/${kind}`, { kind, credentials })).toMatchObject({ status: 200 });
+  }
+  return send;
+}
+
+/** Starts a job of a move and waits for its end. */
+async function run(send: Send, id: string, path: 'start' | 'rollback' | 'finish') {
+  const started = await send('POST', `/v1/secret-moves/${id}/${path}`);
+  expect(started).toMatchObject({ status: 202 });
+  for (let n = 0; n < 200; n += 1) {
+    const { body } = await send('GET', `/v1/jobs/${started.body['job']}`);
+    if (['done', 'failed'].includes(String(body['state']))) return body;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the job did not end');
+}
+
+const text = async (send: Send, name: string) => {
+  const { body } = await send('GET', `/v1/secrets/${name}`);
+  return [body['version'], (body['value'] as { text?: string } | undefined)?.text];
+};
+const kindOf = async (send: Send, name: string) => (await send('GET', `/v1/secrets/${name}/metadata`)).body['kind'];
+
+test('a tenant’s secrets move, are verified, can be taken back, and the rest is destroyed at the end', async () => {
+  const send = await administrator();
+  for (const name of ['a', 'b', 'c'])
+    await send('POST', `/v1/secrets/${name}`, { value: { text: name }, provider: 'aws' });
+  await send('POST', '/v1/secrets/a/versions', { value: { text: 'a2' } });
+  await send('POST', '/v1/secrets/stays', { value: { text: 's' }, provider: 'azure' });
+  const plan = await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' });
+  expect(plan).toMatchObject({ status: 201, body: { secrets: 3, blocked: [] } });
+  const id = String(plan.body['id']);
+  expect(await run(send, id, 'start')).toMatchObject({
+    state: 'done',
+    progress: { done: 3, total: 3 },
+    result: { states: { switched: 3 } },
+  });
+  expect([await text(send, 'a'), await text(send, 'b'), await kindOf(send, 'a'), await kindOf(send, 'stays')]).toEqual([
+    [2, 'a2'],
+    [1, 'b'],
+    'openbao',
+    'azure',
+  ]);
+  // A write after the move goes to the new place, and a rollback carries it back.
+  await send('POST', '/v1/secrets/b/versions', { value: { text: 'b2' } });
+  expect(await run(send, id, 'rollback')).toMatchObject({ result: { states: { rolled_back: 3 } } });
+  expect([await text(send, 'a'), await text(send, 'b'), await kindOf(send, 'b')]).toEqual([
+    [2, 'a2'],
+    [2, 'b2'],
+    'aws',
+  ]);
+  expect(await send('GET', '/v1/secrets/a?version=1')).toMatchObject({ body: { value: { text: 'a' } } });
+
+  const again = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
+  await run(send, again, 'start');
+  const before = subjects.get('aws')?.front.calls()['DeleteSecret'] ?? 0;
+  expect(await run(send, again, 'finish')).toMatchObject({ result: { states: { finished: 3 } } });
+  expect((subjects.get('aws')?.front.calls()['DeleteSecret'] ?? 0) - before).toBe(3);
+  expect([await text(send, 'a'), await text(send, 'c')]).toEqual([
+    [2, 'a2'],
+    [1, 'c'],
+  ]);
+}, 60_000);
+
+test('what the destination would not take stays, and is named by the plan', async () => {
+  const send = await administrator();
+  await send('POST', '/v1/secrets/small', { value: { text: 'v' }, provider: 'aws' });
+  await send('POST', '/v1/secrets/large', { value: { text: 'x'.repeat(30_000) }, provider: 'aws' });
+  await send('POST', `/v1/secrets/${'n'.repeat(120)}`, { value: { text: 'v' }, provider: 'aws' });
+  const plan = await send('POST', '/v1/secret-moves', { from: 'aws', to: 'azure' });
+  const blocked = plan.body['blocked'] as { name: string; reason: string }[];
+  expect(blocked.map(({ name, reason }) => [name.slice(0, 5), reason]).sort()).toEqual([
+    ['large', 'value_too_large'],
+    ['nnnnn', 'name_too_long'],
+  ]);
+  expect(await run(send, String(plan.body['id']), 'start')).toMatchObject({
+    result: { states: { switched: 1, failed: 2 } },
+  });
+  expect([await kindOf(send, 'small'), await kindOf(send, 'large')]).toEqual(['azure', 'aws']);
+}, 60_000);
+
+test('R38: a write at the source meanwhile fails the switch, and the newer value moves', async () => {
+  const send = await administrator();
+  await send('POST', '/v1/secrets/hot', { value: { text: 'one' }, provider: 'aws' });
+  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
+  const bao = subjects.get('openbao');
+  // While the destination is written somebody writes the next version, through this service.
+  bao?.front.fault(
+    {
+      instead: async (handle) => {
+        const written = await handle();
+        await send('POST', '/v1/secrets/hot/versions', { value: { text: 'two' } });
+        return written;
+      },
+    },
+    { times: 1, only: ({ method, url }) => method === 'POST' && url.pathname.includes('/data/') },
+  );
+  expect(await run(send, id, 'start')).toMatchObject({ result: { states: { switched: 1 } } });
+  expect([await text(send, 'hot'), await kindOf(send, 'hot')]).toEqual([[2, 'two'], 'openbao']);
+}, 60_000);
+
+test('R38: what is read back as another value is not switched to', async () => {
+  const send = await administrator();
+  await send('POST', '/v1/secrets/bent', { value: { text: 'straight' }, provider: 'aws' });
+  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
+  subjects.get('openbao')?.front.fault(
+    {
+      instead: async (handle) => {
+        const { body, ...answer } = await handle();
+        return { ...answer, body: String(body).replace('straight', 'bent    ') };
+      },
+    },
+    { only: ({ method, url }) => method === 'GET' && url.pathname.includes('/data/') },
+  );
+  expect(await run(send, id, 'start')).toMatchObject({ result: { states: { failed: 1 } } });
+  subjects.get('openbao')?.front.fault(null);
+  expect([await text(send, 'bent'), await kindOf(send, 'bent')]).toEqual([[1, 'straight'], 'aws']);
+  expect(await send('GET', `/v1/secret-moves/${id}`)).toMatchObject({
+    body: { failed: [{ name: 'bent', reason: 'move_unverified' }] },
+  });
+}, 60_000);
+
+test('R5: from crypto-store under a token of whoever started it', async () => {
+  const send = await administrator();
+  await send('POST', '/v1/secrets/mine', { value: { text: 'v' }, provider: 'crypto-store' });
+  const id = String((await send('POST', '/v1/secret-moves', { from: 'crypto-store', to: 'openbao' })).body['id']);
+  expect(await run(send, id, 'start')).toMatchObject({ state: 'done', result: { states: { switched: 1 } } });
+  expect([await text(send, 'mine'), await kindOf(send, 'mine')]).toEqual([[1, 'v'], 'openbao']);
+}, 60_000);

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+
+/** Rules of Key Vault's secrets; each names its page, under https://learn.microsoft.com/rest/api/keyvault/secrets. */
+export type VaultVersion = {
+  version: string;
+  value: string;
+  contentType?: string | undefined;
+  enabled: boolean;
+  tags: Record<string, string>;
+  created: number;
+};
+
+/** "error": { "code", "message", "innererror" } (../general/rest-error-codes). */
+export class VaultRefusal extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly inner: string | undefined;
+  constructor(status: number, code: string, message: string, inner?: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.inner = inner;
+  }
+}
+
+type Given = {
+  value?: string;
+  contentType?: string;
+  tags?: Record<string, string>;
+  attributes?: { enabled?: boolean };
+};
+
+/** "The maximum size of a secret is 25k bytes" (/azure/key-vault/secrets/about-secrets). */
+const MOST_BYTES = 25_600;
+/** `secret-name`: ^[0-9a-zA-Z-]+$, 127 characters; names are case-insensitive (/azure/key-vault/general/about-keys-secrets-certificates). */
+const NAME = /^[0-9a-zA-Z-]{1,127}$/;
+/** "up to 15 tags" (/azure/key-vault/secrets/about-secrets). */
+const MOST_TAGS = 15;
+
+export function createVault(now: () => Date = () => new Date()) {
+  const secrets = new Map<string, VaultVersion[]>();
+  const deleted = new Map<string, { versions: VaultVersion[]; at: number }>();
+  let last = 0;
+  /** Seconds, as attributes have them; never twice the same, so that the newest is known. */
+  const seconds = () => (last = Math.max(last + 1, Math.floor(now().getTime() / 1000)));
+  const keyOf = (name: string) => name.toLowerCase();
+
+  function versionsOf(name: string): VaultVersion[] {
+    const found = secrets.get(keyOf(name));
+    if (!found)
+      throw new VaultRefusal(404, 'SecretNotFound', `A secret with (name/id) ${name} was not found in this key vault.`);
+    return found;
+  }
+  function versionOf(name: string, version: string): VaultVersion {
+    const versions = versionsOf(name);
+    const found = version === '' ? versions.at(-1) : versions.find((one) => one.version === version);
+    if (!found)
+      throw new VaultRefusal(
+        404,
+        'SecretNotFound',
+        `A secret with (name/id) ${name}/${version} was not found in this key vault.`,
+      );
+    return found;
+  }
+  function checkTags(tags: Record<string, string> = {}) {
+    if (Object.keys(tags).length > MOST_TAGS) throw new VaultRefusal(400, 'BadParameter', 'Too many tags.');
+  }
+
+  return {
+    /** set-secret: "If the named secret already exists, Azure Key Vault creates a new version". A deleted name is a conflict
+     * until it is recovered or purged (/azure/key-vault/general/soft-delete-overview). */
+    set(name: string, { value = '', contentType, tags, attributes }: Given): VaultVersion {
+      if (!NAME.test(name)) throw new VaultRefusal(400, 'BadParameter', 'The secret name is invalid.');
+      if (Buffer.byteLength(value) > MOST_BYTES)
+        throw new VaultRefusal(
+          400,
+          'BadParameter',
+          'The secret value exceeds the maximum size of 25k bytes: too large.',
+        );
+      checkTags(tags);
+      if (deleted.has(keyOf(name)))
+        throw new VaultRefusal(
+          409,
+          'Conflict',
+          `Secret ${name} is currently in a deleted but recoverable state.`,
+          'ObjectIsDeletedButRecoverable',
+        );
+      const made: VaultVersion = {
+        version: randomBytes(16).toString('hex'),
+        value,
+        contentType,
+        enabled: attributes?.enabled ?? true,
+        tags: tags ?? {},
+        created: seconds(),
+      };
+      secrets.set(keyOf(name), [...(secrets.get(keyOf(name)) ?? []), made]);
+      return made;
+    },
+    /** get-secret: a disabled one is not readable ("Operation get is not allowed on a disabled secret."). */
+    get(name: string, version: string): VaultVersion {
+      const found = versionOf(name, version);
+      if (!found.enabled)
+        throw new VaultRefusal(
+          403,
+          'Forbidden',
+          'Operation get is not allowed on a disabled secret.',
+          'SecretDisabled',
+        );
+      return found;
+    },
+    /** update-secret: "Attributes that are not specified in the request are left unchanged. The value ... cannot be changed." */
+    update(name: string, version: string, { attributes, tags, contentType }: Given): VaultVersion {
+      const found = versionOf(name, version);
+      checkTags(tags);
+      if (attributes?.enabled !== undefined) found.enabled = attributes.enabled;
+      if (tags !== undefined) found.tags = tags;
+      if (contentType !== undefined) found.contentType = contentType;
+      return found;
+    },
+    versions: (name: string) => secrets.get(keyOf(name)) ?? [],
+    names: () => [...secrets.keys()].sort(),
+    newest: (name: string) => versionOf(name, ''),
+    /** delete-secret: all versions, recoverable where soft delete is on, as it is for every vault. */
+    remove(name: string) {
+      const versions = versionsOf(name);
+      secrets.delete(keyOf(name));
+      deleted.set(keyOf(name), { versions, at: seconds() });
+    },
+    deleted(name: string) {
+      const found = deleted.get(keyOf(name));
+      if (!found) throw new VaultRefusal(404, 'SecretNotFound', `Deleted Secret not found: ${name}`);
+      return found;
+    },
+    recover(name: string) {
+      const { versions } = this.deleted(name);
+      deleted.delete(keyOf(name));
+      secrets.set(keyOf(name), versions);
+    },
+    /** purge-deleted-secret: for good. */
+    purge(name: string) {
+      this.deleted(name);
+      deleted.delete(keyOf(name));
+    },
+  };
+}
+
+export type Vault = ReturnType<typeof createVault>;
