@@ -8,6 +8,7 @@ import { keyProxy } from './cases/key-proxy.ts';
 import { openBaoCases } from './cases/openbao.ts';
 import { retrieve } from './cases/retrieve.ts';
 import { idleMemory, start } from './cases/start.ts';
+import { streamMemory } from './cases/stream-memory.ts';
 import { cachedVerification } from './cases/token-verification.ts';
 import { type Case } from './measure.ts';
 
@@ -23,6 +24,7 @@ export const cases: Case[] = [
   addLatency,
   start,
   idleMemory,
+  streamMemory,
   compile,
   plan,
   ...auditProducer,

@@ -6,8 +6,8 @@ const TICKS = 100;
 
 type Stat = { pid: number; parent: number; ticks: number; children: number };
 
-/** CPU seconds, user and system, that the trees below these processes have used so far. Linux only. */
-export function cpuSeconds(roots: readonly number[]): number {
+/** Every process of the trees below these. Linux only. */
+function treesBelow(roots: readonly number[]): Stat[] {
   const stats = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => statOf(Number(name)));
@@ -17,10 +17,16 @@ export function cpuSeconds(roots: readonly number[]): number {
     size = below.size;
     for (const { pid, parent } of stats) if (below.has(parent)) below.add(pid);
   }
-  return (
-    stats.filter(({ pid }) => below.has(pid)).reduce((sum, { ticks, children }) => sum + ticks + children, 0) / TICKS
-  );
+  return stats.filter(({ pid }) => below.has(pid));
 }
+
+/** CPU seconds, user and system, that the trees below these processes have used so far. */
+export const cpuSeconds = (roots: readonly number[]): number =>
+  treesBelow(roots).reduce((sum, { ticks, children }) => sum + ticks + children, 0) / TICKS;
+
+/** Resident memory of the tree below a process, in MiB. */
+export const residentMiBBelow = (root: number): number =>
+  treesBelow([root]).reduce((sum, { pid }) => sum + residentMiB(pid), 0);
 
 function statOf(pid: number): Stat[] {
   try {
