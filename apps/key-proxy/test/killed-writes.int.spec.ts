@@ -149,3 +149,21 @@ test('a lost answer, nobody killed: 503, the write stays open, and the worker fi
     body: { code: 'secret_exists' },
   });
 }, 60_000);
+
+test('an expiry and a rotation within a week are told of once, by one of the replicas', async () => {
+  const soon = new Date(Date.now() + 86_400_000).toISOString();
+  await send('POST', '/v1/secrets/due', { value: { text: 'v' }, expires_at: soon });
+  await send('POST', '/v1/secrets/later', { value: { text: 'v' }, rotate_days: 90 });
+  const told = () =>
+    world.rows<{ name: string; at: Date }>(`select name, reminded_at as at from secrets where reminded_at is not null`);
+  const next = await replica('all');
+  for (let n = 0; n < 100 && (await told()).length === 0; n += 1)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  const [due, ...others] = await told();
+  expect([due?.name, others]).toEqual(['due', []]);
+  await next.close();
+  const again = await replica('all');
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await again.close();
+  expect(await told()).toEqual([due]);
+}, 60_000);
