@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { developmentCa } from '@postern/testing';
+import { startAzure, type Azure } from '@postern/testing/azure';
 import { startGoogle, type Google } from '@postern/testing/google';
 import { startHttpsFront, type HttpsFront } from '@postern/testing/https-front';
 import { startSecretsManager, type SecretsManager } from '@postern/testing/secrets-manager';
@@ -11,29 +12,32 @@ let world: World;
 let job: Caller;
 let aws: SecretsManager;
 let google: Google;
+let azure: Azure;
 let canary: HttpsFront;
 
 beforeAll(async () => {
   const { paths } = await developmentCa().issue('front');
-  [aws, google, canary] = await Promise.all([
+  [aws, google, azure, canary] = await Promise.all([
     startSecretsManager(),
     startGoogle(),
+    startAzure(),
     startHttpsFront(async () => ({ status: 200, body: '{}' })),
   ]);
   world = await openWorld({
     env: {
-      POSTERN_PROVIDER_HOSTS: `127.0.0.1:${aws.port},127.0.0.1:${google.port}`,
+      POSTERN_PROVIDER_HOSTS: [aws, google, azure].map(({ port }) => `127.0.0.1:${port}`).join(','),
       POSTERN_PROVIDER_CA_PATH: paths.ca,
     },
     endpoints: {
       aws: aws.url,
+      azure: { authorityHost: azure.url },
       google: { host: '127.0.0.1', port: google.port, tokenEndpoint: google.tokenEndpoint },
     },
   });
   job = await world.caller('job');
 }, 120_000);
 afterAll(async () => {
-  await Promise.all([world?.close(), aws?.close(), google?.close(), canary?.close()]);
+  await Promise.all([world?.close(), aws?.close(), google?.close(), azure?.close(), canary?.close()]);
 });
 
 const newTenant = () => `kp_${randomUUID().replaceAll('-', '')}`;
@@ -239,4 +243,21 @@ test('what a provider would not take is refused before it is asked', async () =>
   });
   expect(await create('%D0%BA'.repeat(100), {})).toMatchObject({ status: 422, body: { code: 'name_too_long' } });
   expect(google.calls()).toEqual({});
+});
+
+test('R36: a vault without a secret: under an assertion of this very tenant, which no other tenant of ours can get', async () => {
+  const [tenant, other] = [newTenant(), newTenant()];
+  const { body: jwks } = await job.send('GET', `${world.url}/.well-known/jwks.json`);
+  azure.trust({ issuer: world.issuerUrl, subject: `${world.issuerUrl}:${tenant}`, jwks: jwks as never });
+  const vault = { vault_url: azure.url, tenant_id: azure.tenantId, client_id: azure.clientId };
+  expect(await configure(await person(other), 'vault', 'azure', vault)).toMatchObject({
+    status: 502,
+    body: { code: 'provider_credentials_refused' },
+  });
+  const token = await person(tenant);
+  expect(await configure(token, 'vault', 'azure', vault)).toMatchObject({ status: 200 });
+  expect(await send('POST', '/v1/secrets/f', token, { value: { text: 'v' }, provider: 'vault' })).toMatchObject({
+    status: 201,
+  });
+  expect(await send('GET', '/v1/secrets/f', token)).toMatchObject({ status: 200, body: { value: { text: 'v' } } });
 });
