@@ -4,6 +4,8 @@ import { stackCrashes } from './crashes/stack-crashes.ts';
 import { envelopeRefusals } from './envelope/refusals.ts';
 import { envelopeReuse } from './envelope/reuse.ts';
 import { exchangeCeilings } from './exchange/ceilings.ts';
+import { parallelUses } from './grants/parallel-uses.ts';
+import { refreshCrashes } from './grants/refresh-crashes.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
@@ -14,6 +16,8 @@ import { stolenDumps } from './store/stolen-dumps.ts';
 export const cases: Case[] = [
   stackCrashes,
   auditCrashes,
+  parallelUses,
+  refreshCrashes,
   envelopeRefusals,
   envelopeReuse,
   lyingCache,

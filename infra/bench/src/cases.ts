@@ -2,6 +2,7 @@ import { auditProducer } from './cases/audit-producer.ts';
 import { envelopeFloors } from './cases/envelope-floors.ts';
 import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
+import { grantToken, keepAlive } from './cases/grants.ts';
 import { compile, plan } from './cases/keycloak.ts';
 import { mint } from './cases/mint.ts';
 import { keyProxy } from './cases/key-proxy.ts';
@@ -20,6 +21,8 @@ export const cases: Case[] = [
   open,
   ...envelopeFloors,
   retrieve,
+  grantToken,
+  keepAlive,
   append,
   addLatency,
   start,

@@ -9,6 +9,9 @@ export {
   type Grant,
   type Grants,
   type GrantToken,
+  type HandleView,
+  type NewHandle,
+  type StoredToken,
   type Handle,
   type StartedConsent,
 } from './grants.ts';

@@ -179,7 +179,17 @@ test('each operation exchanges for its own service and scope, and calls its own 
       consent_url: 'u',
       state: 's',
     },
-    ...{ key: 'k', payload: 'p', source: 'db', name: 'n', reference: 'r', secrets: [], grants: [] },
+    ...{
+      key: 'k',
+      payload: 'p',
+      source: 'db',
+      name: 'n',
+      reference: 'r',
+      secrets: [],
+      grants: [],
+      workload: 'job',
+      handles: [],
+    },
   };
   peer.answer = () => ({ status: 200, body });
   const handle = { workload: 'job', audiences: ['crypto-store'], scopes: ['records:read'] };
@@ -194,6 +204,11 @@ test('each operation exchanges for its own service and scope, and calls its own 
     (as) => postern.grants.consent('i', as),
     (as) => postern.grants.list(as),
     (as) => postern.grants.accessToken('i', as),
+    (as) => postern.grants.accessTokenByHandle('h', as),
+    (as) => postern.grants.store({ refreshToken: 't', scopes: ['s'] }, as),
+    (as) => postern.grants.createHandle('i', { workload: 'job', audiences: ['a'], scopes: ['s'] }, as),
+    (as) => postern.grants.handles('i', as),
+    (as) => postern.grants.deleteHandle('i', 'h', as),
     (as) => postern.grants.revoke('i', as),
   ];
   for (const [at, operation] of operations.entries()) {
@@ -213,6 +228,11 @@ test('each operation exchanges for its own service and scope, and calls its own 
     'auth-manager grants:write GET /v1/consents/i',
     'auth-manager grants:read GET /v1/grants',
     'auth-manager grants:use POST /v1/grants/i/access-token',
+    'auth-manager grants:use POST /v1/handles/h/access-token',
+    'auth-manager grants:write POST /v1/grants',
+    'auth-manager grants:write POST /v1/grants/i/handles',
+    'auth-manager grants:read GET /v1/grants/i/handles',
+    'auth-manager grants:write DELETE /v1/grants/i/handles/h',
     'auth-manager grants:write DELETE /v1/grants/i',
   ]);
 });
