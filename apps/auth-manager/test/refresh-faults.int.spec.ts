@@ -166,7 +166,7 @@ test('R20: a process that dies after journalling its answer loses nothing: the n
   const id = await staleGrant();
   const { attempt } = await commitIntent(postgres.db, await grantRow(id), now);
   const reply = { rotated: new Secret('journalled'), repliedAt: now };
-  await journalReply({ vault }, postgres.db, { attempt, tenant: 'acme' }, reply);
+  await journalReply({ vault, db: postgres.db }, postgres.db, { attempt, tenant: 'acme' }, reply);
   const untouched = scripted([]);
   expect(await replica(untouched.calls)(id)).toEqual({ refreshed: false });
   expect([untouched.sent, untouched.asked]).toEqual([[], []]);
@@ -190,7 +190,7 @@ test('R20: an answer is dropped when the person has consented anew since it was 
   const grant = await grantRow(id);
   const { attempt } = await commitIntent(postgres.db, grant, now);
   await journalReply(
-    { vault },
+    { vault, db: postgres.db },
     postgres.db,
     { attempt, tenant: 'acme' },
     { rotated: new Secret('old family'), repliedAt: now },

@@ -47,6 +47,9 @@ export async function openPostgres<Schema = unknown>(options: PostgresOptions): 
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
   });
   pool.on('error', failed);
+  // One that breaks while somebody holds it between two statements: the next statement says so. Without a listener it would
+  // end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const query: Query = async <Row>(sql: string, values: readonly unknown[] = []) =>
     (await pool.query(sql, [...values])).rows as Row[];
   const check = async () => void (await query('select 1'));

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
 import { Secret } from '@postern/runtime';
 import { z } from 'zod';
+import type { Schema } from '../db/schema.ts';
 import { sealText, type Vault } from '../grants/vault.ts';
 import type { AccessToken } from '../provider/provider-calls.ts';
 import type { LockedConnection } from './grant-lock.ts';
@@ -46,15 +49,17 @@ export function readReply(text: Secret): Reply {
   };
 }
 
-const TRIES = 3;
+const TRIES = 6;
+const PAUSE_MS = 250;
 
 /**
  * R20, state `replied`: the sealed answer is committed before any use of it. Tried again at once when the database
- * stumbles, because the answer lives nowhere else: what is lost here costs the grant under strict rotation.
+ * stumbles, because the answer lives nowhere else: what is lost here costs the grant under strict rotation. Where the connection broke
+ * that holds the lock, over others: nobody else touches an attempt that is `intended` before its time is up.
  * @throws the last error of the database or of the key store.
  */
 export async function journalReply(
-  { vault }: { vault: Vault },
+  { vault, db: others }: { vault: Vault; db: Kysely<Schema> },
   db: LockedConnection,
   at: { attempt: string; tenant: string },
   reply: Reply,
@@ -62,7 +67,7 @@ export async function journalReply(
   const sealed = await sealText(vault, { tenant: at.tenant, what: 'reply', id: at.attempt }, writeReply(reply));
   for (let attempt = 1; ; attempt++) {
     try {
-      await db
+      await (attempt === 1 ? db : others)
         .updateTable('refresh_attempts')
         .set({ state: 'replied', sealed_reply: sealed })
         .where('id', '=', at.attempt)
@@ -71,6 +76,7 @@ export async function journalReply(
       return;
     } catch (error) {
       if (attempt === TRIES) throw error;
+      if (attempt > 1) await sleep(PAUSE_MS);
     }
   }
 }

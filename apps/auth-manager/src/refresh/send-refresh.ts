@@ -1,4 +1,6 @@
+import type { Kysely } from 'kysely';
 import { type Now, problem, Secret } from '@postern/runtime';
+import type { Schema } from '../db/schema.ts';
 import type { GrantRow } from '../grants/grant.ts';
 import { sealText } from '../grants/vault.ts';
 import type { AccessToken, ProviderOf, TokenAsk } from '../provider/provider-calls.ts';
@@ -9,7 +11,8 @@ import { journalReply } from './journal-reply.ts';
 import { openAttempt } from './open-attempt.ts';
 import { abandonAttempt, type RequireReauthorization, requireReauthorization } from './settle-attempt.ts';
 
-export type SendRefresh = ApplyReply & RequireReauthorization & { providerOf: ProviderOf; now: Now };
+export type SendRefresh = ApplyReply &
+  RequireReauthorization & { db: Kysely<Schema>; providerOf: ProviderOf; now: Now };
 
 export type Refreshed = { attempt: string; rotated: boolean; access: AccessToken | undefined };
 
