@@ -235,6 +235,75 @@ describe('who may decide', () => {
   });
 });
 
+test('long poll: with Prefer: wait the answer comes when somebody has decided, not when the time is over', async () => {
+  await inForce({});
+  const { body } = await asks();
+  wait(6);
+  const grant = await world.grants.mint({
+    kind: 'grant',
+    audience: 'token-exchange',
+    clientId: 'job',
+    actors: ['job'],
+    scopes: SCOPES,
+    boundTo: job.thumbprint,
+    grantId: 'grant-1',
+    claims: claims(),
+  });
+  const form = new URLSearchParams({
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token: grant,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    audience: 'key-proxy',
+    scope: 'secrets:read',
+  });
+  const polled = (prefer: string) =>
+    job.call('/token', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', prefer },
+      body: form.toString(),
+    });
+  const began = Date.now();
+  const waiting = polled('wait=25');
+  expect(await decide(body['approval_id'], APPROVE)).toMatchObject({ status: 200 });
+  expect(await waiting).toMatchObject({ status: 200, body: { scope: 'secrets:read' } });
+  expect(Date.now() - began).toBeLessThan(20_000);
+
+  // Nobody decides: the answer is the same as without the header, a second later.
+  wait(6);
+  expect((await polled('respond-async, wait=1')).body).toMatchObject({ error: 'authorization_pending' });
+});
+
+test('a request that ended between two polls is told so once', async () => {
+  await inForce({});
+  const { body } = await asks();
+  wait(60);
+  const at = new Date(Date.now() + clock * 1000);
+  await world.query(`update approvals set state = 'expired', ended_at = $2 where id = $1`, [body['approval_id'], at]);
+  wait(6);
+  expect((await asks()).body).toMatchObject({ error: 'expired_token' });
+  expect((await asks()).body).toMatchObject({ error: 'authorization_pending' });
+});
+
+test('the list is searched by audience, scope and person', async () => {
+  await inForce({});
+  const { body } = await asks('secrets:write');
+  const by = await approver();
+  const found = async (query: string) => {
+    const { approvals } = (await by('GET', `/v1/approvals?${query}`)).body as { approvals: { id: string }[] };
+    return approvals.some(({ id }) => id === body['approval_id']);
+  };
+  expect(await found('audience=key-proxy&scope=secrets:write&person=alice&workload=job')).toBe(true);
+  for (const other of [
+    'audience=crypto-store',
+    'scope=secrets:read',
+    'person=bob',
+    'workload=portal',
+    'state=denied',
+  ]) {
+    expect(await found(other)).toBe(false);
+  }
+});
+
 test('a remembered approval serves the same request until its time is over', async () => {
   await inForce({ rememberSeconds: 600 });
   const { body } = await asks();
