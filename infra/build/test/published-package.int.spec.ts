@@ -45,7 +45,9 @@ test("the packed SDK installs in an empty folder and works there under the machi
 test('the packed SDK brings its types, and neither they nor its code import a workspace package', () => {
   const home = join(elsewhere, 'node_modules/@postern/client');
   const files = readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(js|ts)$/.test(file));
-  expect(files).toEqual(expect.arrayContaining(['index.js', 'types/index.d.ts']));
+  expect(files).toEqual(
+    expect.arrayContaining(['index.js', 'testing.js', 'types/index.d.ts', 'types/testing/index.d.ts']),
+  );
   for (const file of files)
     expect(readFileSync(join(home, file), 'utf8')).not.toMatch(/(from|import\() ?['"](@postern\/|.*\.ts['"])/);
 
@@ -74,6 +76,31 @@ test('the packed SDK brings its types, and neither they nor its code import a wo
     'false',
   ];
   expect(at(elsewhere, process.execPath, tsc, ...options, 'caller.ts')).toBe('');
+}, 120_000);
+
+/** The code blocks of the packed README. */
+const examples = () => {
+  const readme = readFileSync(join(elsewhere, 'node_modules/@postern/client/README.md'), 'utf8');
+  return [...readme.matchAll(/^```(?:js|ts)\n([^]*?)^```/gm)].map(([, code = '']) => code);
+};
+
+test('the examples of its README are good TypeScript, and those that bring their own Postern run and print what they say', () => {
+  const written = examples();
+  expect(written.length).toBeGreaterThanOrEqual(6);
+  written.forEach((code, at) => writeFileSync(join(elsewhere, `example-${at}.mts`), code));
+  const names = written.map((_, at) => `example-${at}.mts`);
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const types = join(root, 'node_modules/@types');
+  const options = '--noEmit --strict --module nodenext --target es2023 --types node --typeRoots'.split(' ');
+  expect(at(elsewhere, process.execPath, tsc, ...options, types, '--skipLibCheck', ...names)).toBe('');
+  const runnable = written.filter((code) => code.includes('@postern/client/testing'));
+  expect(runnable.length).toBeGreaterThanOrEqual(4);
+  for (const code of runnable) {
+    writeFileSync(join(elsewhere, 'example.mjs'), code);
+    const said = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
+    expect(said.length).toBeGreaterThan(0);
+    expect(at(elsewhere, machineNode, 'example.mjs').trim().split('\n')).toEqual(said);
+  }
 }, 120_000);
 
 test("the packed command installs and answers under the machine's own Node", () => {

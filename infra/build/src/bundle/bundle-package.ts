@@ -5,14 +5,22 @@ import { writeDeclarations } from './declarations.ts';
 import { firstPartyOnly, refuseDevelopmentParts, thirdPartyOf } from './first-party.ts';
 import { lockedVersions } from './locked-dependencies.ts';
 
-/** `also`: folders beside its own and the libraries whose code may lie in it. */
-type Published = { entry: string; output: string; bin?: string; description: string; also?: string[] };
+/** `also`: folders beside its own and the libraries whose code may lie in it. `subpaths`: further entries, by their names. */
+type Published = {
+  entry: string;
+  output: string;
+  bin?: string;
+  description: string;
+  also?: string[];
+  subpaths?: Record<string, string>;
+};
 
 /** What leaves the repository through a registry: the SDK, and the `postern` command. */
 export const publishedPackages: Record<string, Published> = {
   'libs/client': {
     entry: 'src/index.ts',
     output: 'index.js',
+    subpaths: { testing: 'src/testing/index.ts' },
     description: 'Calls Postern: token exchange, records, grants, secrets and audit receipts over mTLS',
   },
   'infra/cli': {
@@ -37,11 +45,14 @@ const OLDEST_NODE = { target: 'node20.19', range: '>=20.19.0' };
 export async function bundlePackage(project: string, outdir: string): Promise<{ files: string[]; metafile: Metafile }> {
   const published = publishedPackages[project];
   if (!published) throw new Error(`${project} is not a published package`);
-  const { entry, output, bin, description, also = [] } = published;
+  const { entry, output, bin, description, also = [], subpaths = {} } = published;
 
   rmSync(outdir, { recursive: true, force: true });
   const { metafile } = await build({
-    entryPoints: [{ in: `${project}/${entry}`, out: basename(output, '.js') }],
+    entryPoints: [
+      { in: `${project}/${entry}`, out: basename(output, '.js') },
+      ...Object.entries(subpaths).map(([name, path]) => ({ in: `${project}/${path}`, out: name })),
+    ],
     outdir,
     splitting: bin !== undefined,
     chunkNames: 'commands/[name]-[hash]',
@@ -57,7 +68,8 @@ export async function bundlePackage(project: string, outdir: string): Promise<{ 
   refuseDevelopmentParts(metafile, [`${project}/`, 'libs/', ...also]);
 
   if (bin) chmodSync(`${outdir}/${output}`, 0o755);
-  else writeDeclarations(`${project}/${entry}`, outdir);
+  else
+    writeDeclarations([`${project}/${entry}`, ...Object.values(subpaths).map((path) => `${project}/${path}`)], outdir);
   for (const file of [`${project}/README.md`, 'LICENSE']) {
     if (existsSync(file)) copyFileSync(file, `${outdir}/${basename(file)}`);
   }
@@ -69,11 +81,20 @@ export async function bundlePackage(project: string, outdir: string): Promise<{ 
     license,
     type: 'module',
     engines: { node: OLDEST_NODE.range },
-    ...(bin
-      ? { bin: { [bin]: output } }
-      : { exports: { '.': { types: './types/index.d.ts', default: `./${output}` } }, sideEffects: false }),
+    ...(bin ? { bin: { [bin]: output } } : { exports: exportsOf(output, subpaths), sideEffects: false }),
     dependencies: lockedVersions(thirdPartyOf(metafile)),
   };
   writeFileSync(`${outdir}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
   return { files: [output, ...(bin ? [] : ['types/index.d.ts'])], metafile };
 }
+
+/** What may be imported: `@postern/client`, and `@postern/client/testing`, each with its declarations. */
+const exportsOf = (output: string, subpaths: Record<string, string>): Record<string, object> => ({
+  '.': { types: './types/index.d.ts', default: `./${output}` },
+  ...Object.fromEntries(
+    Object.entries(subpaths).map(([name, path]) => [
+      `./${name}`,
+      { types: `./types/${path.replace(/^src\//, '').replace(/\.ts$/, '.d.ts')}`, default: `./${name}.js` },
+    ]),
+  ),
+});

@@ -3,20 +3,23 @@ import { dirname, join, relative, resolve } from 'node:path';
 import ts from 'typescript';
 
 /**
- * Writes the declarations of one entry point and of every first-party file it reaches under `<outdir>/types`, with
+ * Writes the declarations of the entry points and of every first-party file they reach under `<outdir>/types`, with
  * `@postern/*` imports turned into relative ones, so that the published package stands alone.
  *
- * The entry's own folder becomes `types/`, a library reached from it `types/<library>/`.
+ * The first entry's own folder becomes `types/`, a library reached from it `types/<library>/`.
  */
-export function writeDeclarations(entry: string, outdir: string): void {
-  const program = ts.createProgram([resolve(entry)], {
-    ...compilerOptions(),
-    noEmit: false,
-    declaration: true,
-    emitDeclarationOnly: true,
-    outDir: outdir,
-  });
-  const home = dirname(resolve(entry));
+export function writeDeclarations(entries: readonly [string, ...string[]], outdir: string): void {
+  const program = ts.createProgram(
+    entries.map((entry) => resolve(entry)),
+    {
+      ...compilerOptions(),
+      noEmit: false,
+      declaration: true,
+      emitDeclarationOnly: true,
+      outDir: outdir,
+    },
+  );
+  const home = dirname(resolve(entries[0]));
   const placed = (source: string) => join(outdir, 'types', placeOf(source, home));
   for (const file of program.getSourceFiles()) {
     if (file.isDeclarationFile || file.fileName.includes('/node_modules/')) continue;

@@ -11,6 +11,11 @@ test.each<[string, unknown, string[]]>([
     ['mcp:list_files', 'mcp:health_check'],
   ],
   ['quoted', mcp("insufficient_scope: requires scope 'llama:agent_create'."), ['llama:agent_create']],
+  [
+    'joined by and',
+    mcp('Required scopes: mcp:execute_command and mcp:list_files'),
+    ['mcp:execute_command', 'mcp:list_files'],
+  ],
   ['as JSON in its text', mcp('{"error":"insufficient_scope","required_scope":"mcp:list_files"}'), ['mcp:list_files']],
   [
     'as structured content',

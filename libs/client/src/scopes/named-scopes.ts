@@ -82,7 +82,7 @@ function inText(text: string, depth: number): string[] {
   }
   if (!LACKS.test(text)) return [];
   return [...text.matchAll(IN_TEXT)]
-    .flatMap(([, list = '']) => list.split(/[\s,]+|and/))
+    .flatMap(([, list = '']) => list.split(/[\s,]+/).filter((word) => word !== 'and'))
     .map((word) => word.replaceAll(/^["'`[(]+|["'`\]).]+$/g, ''));
 }
 

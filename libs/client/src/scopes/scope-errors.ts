@@ -26,9 +26,17 @@ export const scopeErrorCodes = [
 ] as const;
 export type ScopeErrorCode = (typeof scopeErrorCodes)[number];
 
-/** How Keycloak 26 words what it has only few codes for. */
-const clientWords = /not enabled for the requested client|client is not within the token audience|invalid client/i;
-const audienceWords = /audience/i;
+/**
+ * How Keycloak 26 words what it has only few codes for; Postern has a code for each. An audience is reached by a scope there, so one that is "not
+ * available" says that the scope was dropped: nobody gave it, or the person lacks the role.
+ */
+const keycloakWords: readonly (readonly [RegExp, ScopeErrorCode])[] = [
+  [/is not enabled for the requested client/i, 'client_refused'],
+  [/client is not within the token audience/i, 'subject_refused'],
+  [/requested audience not available/i, 'scope_denied'],
+  [/audience not found/i, 'audience_denied'],
+  [/request was denied/i, 'approval_denied'],
+];
 
 const codes: Record<string, ScopeErrorCode> = {
   invalid_scope: 'scope_denied',
@@ -75,9 +83,6 @@ export function scopeError(service: string, scopes: readonly string[], refused: 
 
 function codeOf(status: number, error: string, description: string): ScopeErrorCode {
   if (status === 429) return 'rate_limited';
-  if (clientWords.test(description))
-    return audienceWords.test(description) && status === 403 ? 'subject_refused' : 'client_refused';
-  if (audienceWords.test(description) && status < 500) return 'audience_denied';
-  if (error === 'access_denied' && /request was denied/i.test(description)) return 'approval_denied';
-  return codes[error] ?? (status === 401 ? 'client_refused' : 'unexpected_answer');
+  const worded = keycloakWords.find(([words]) => words.test(description))?.[1];
+  return worded ?? codes[error] ?? (status === 401 ? 'client_refused' : 'unexpected_answer');
 }
