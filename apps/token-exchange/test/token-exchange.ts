@@ -59,7 +59,7 @@ export async function openWorld({
   realmEntry,
   clientKeys = {},
   env: overrides = {},
-  document = policy,
+  document: given = policy,
   publicPort: wantedPort,
   idTokens = false,
 }: {
@@ -68,7 +68,7 @@ export async function openWorld({
   clientKeys?: Record<string, JWK[]>;
   env?: Record<string, string>;
   /** The policy of the start. */
-  document?: PolicyDocument;
+  document?: PolicyDocument | ((realmIssuer: string) => PolicyDocument);
   /** Of the public listener, where somebody has to know it before. */
   publicPort?: number;
   /** Whether the realm's ID tokens are subjects. */
@@ -117,6 +117,7 @@ export async function openWorld({
   };
   await createLocalRootKeyFile(at('root.key'));
   await writeFile(at('trust.json'), JSON.stringify(trust));
+  const document = typeof given === 'function' ? given(realm.entry.issuer) : given;
   const workloads = document.workloads.map((one) => ({ ...one, clientKeys: clientKeys[one.name] ?? one.clientKeys }));
   await writeFile(at('policy.json'), JSON.stringify({ ...document, workloads }));
   const env = {

@@ -1,4 +1,5 @@
 import { auditProducer } from './cases/audit-producer.ts';
+import { ensureScopeHeld } from './cases/ensure-scope.ts';
 import { envelopeFloors } from './cases/envelope-floors.ts';
 import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
@@ -17,6 +18,7 @@ import { type Case } from './measure.ts';
 export const cases: Case[] = [
   cachedVerification,
   mint,
+  ensureScopeHeld,
   seal,
   open,
   ...envelopeFloors,
