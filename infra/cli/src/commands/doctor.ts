@@ -38,6 +38,9 @@ certificates, lag of the log, publication, root keys, forwarding, versions. With
   },
 });
 
+/** The others have no public routes, and do not listen there. */
+const withPublicRoutes = new Set(['token-exchange', 'auth-manager', 'key-proxy']);
+
 type Examined = { patients: Patient[]; identity: TlsIdentity };
 
 function fromDevelopment(terminal: Terminal): Examined {
@@ -45,7 +48,7 @@ function fromDevelopment(terminal: Terminal): Examined {
   const patients = Object.entries(state.urls).map(([name, { api, public: ownPublic, management }]) => ({
     name,
     management,
-    listeners: [api, ownPublic],
+    listeners: withPublicRoutes.has(name) ? [api, ownPublic] : [api],
   }));
   return { patients, identity: identityOf(state, 'operator') };
 }

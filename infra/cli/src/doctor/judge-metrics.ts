@@ -5,6 +5,8 @@ type Rule = {
   metric: string;
   about: string;
   above: number;
+  /** The metric is a point in Unix time, and its age is judged. */
+  age?: true;
   level: typeof warning;
   says(value: number): string;
   todo: string;
@@ -64,7 +66,8 @@ const rules: readonly Rule[] = [
   {
     metric: 'postern_audit_log_published_seconds',
     about: 'publication',
-    above: 300,
+    above: 600,
+    age: true,
     level: problem,
     says: (seconds) => `no checkpoint was published for ${Math.round(seconds)} s`,
     todo: 'look at POSTERN_AUDIT_PUBLISH_TO: until then relays keep their events (R27)',
@@ -96,11 +99,13 @@ const rules: readonly Rule[] = [
 ];
 
 /** What the figures of one service say. A figure that it does not have is not judged. */
-export function judgeMetrics({ name, metrics }: ServiceView): Finding[] {
+export function judgeMetrics({ name, metrics }: ServiceView, now = new Date()): Finding[] {
   const figures = largest(metrics);
-  return rules.flatMap(({ metric, about, above, level, says, todo }) => {
-    const value = figures.get(metric);
-    if (value === undefined) return [];
+  return rules.flatMap(({ metric, about, above, age, level, says, todo }) => {
+    const figure = figures.get(metric);
+    // A time that never came is 0.
+    if (figure === undefined || (age && figure === 0)) return [];
+    const value = age ? now.getTime() / 1000 - figure : figure;
     return [value > above ? level(name, about, says(value), todo) : fine(name, about, `${metric} is ${value}`)];
   });
 }

@@ -55,6 +55,12 @@ test.each([
   expect(wrong(judgeMetrics(view({ metrics: `# HELP x\n${metrics}\n` })))).toEqual([finding]);
 });
 
+test('a checkpoint that was published long ago is a problem, one that never was is not judged', () => {
+  const at = (seconds: number) =>
+    wrong(judgeMetrics(view({ metrics: `postern_audit_log_published_seconds ${seconds}\n` }), new Date(10_000_000)));
+  expect([at(0), at(9_900), at(9_000)]).toEqual([[], [], ['problem publication']]);
+});
+
 test('services of three releases are named, with who runs which', () => {
   const other = view({ name: 'key-proxy', version: { ...view().version, version: '0.2.0' } });
   expect(judgeTogether([view(), other])[0]).toMatchObject({
