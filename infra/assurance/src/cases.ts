@@ -6,6 +6,7 @@ import { envelopeReuse } from './envelope/reuse.ts';
 import { exchangeCeilings } from './exchange/ceilings.ts';
 import { parallelUses } from './grants/parallel-uses.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
+import { enumeration } from './key-proxy/enumeration.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
@@ -23,6 +24,7 @@ export const cases: Case[] = [
   lyingCache,
   stolenDumps,
   leakage,
+  enumeration,
   kmsCalls,
   exchangeCeilings,
   lokiForwarding,
