@@ -13,6 +13,7 @@ import { passwordFile, writeJson } from './files.ts';
 import { realmFor } from './identity-provider.ts';
 import { services, TRUST_DOMAIN, type Service } from './services.ts';
 import { openHome, root, type Urls } from './state.ts';
+import { policyFor } from './policy.ts';
 import { trustFor } from './trust.ts';
 
 // `npm run compose:files [-- FOLDER]`: what docker/compose.yaml mounts, by default in docker/.files. Keys and passwords
@@ -40,7 +41,11 @@ const urlsOf = (service: Service): Urls => ({
 });
 const urls = Object.fromEntries(services.map((service) => [service, urlsOf(service)])) as Record<Service, Urls>;
 const issuer = `https://${host('identity-provider')}:8443/realms/postern`;
-const { realm, clientKey } = await realmFor(home, urls['auth-manager'], PROFILE);
+const { realm, clientKey } = await realmFor(
+  home,
+  { authManager: urls['auth-manager'], tokenExchange: urls['token-exchange'] },
+  PROFILE,
+);
 const trustedIssuerDn = new X509Certificate(certificates.of['identity-provider'].ca).subject;
 writeJson(home, 'keycloak/realm.json', compileRealm({ realm, profile: profileNamed(PROFILE), trustedIssuerDn }));
 
@@ -55,7 +60,7 @@ for (const service of services) {
   copyFileSync(passwordFile(home, `redis-bus-${service}`).path, home.place(service, 'bus-password'));
 }
 copyFileSync(passwordFile(home, 'redis-cache-crypto-store').path, home.place('crypto-store', 'cache-password'));
-copyFileSync(join(root, 'infra/dev/policy.json'), home.place('token-exchange', 'policy.json'));
+writeJson(home, 'token-exchange/policy.json', policyFor(issuer));
 copyFileSync(clientKey, home.place('auth-manager', 'provider-client.jwk'));
 writePostgresFiles(home);
 writeRedisFiles(home);

@@ -64,7 +64,13 @@ export function environmentOf(service: Service, world: World): Record<string, st
     POSTERN_AUTH_MANAGER_URL: world.urls['auth-manager'].api,
     POSTERN_CRYPTO_STORE_URL: world.urls['crypto-store'].api,
     ...(service === 'audit-sink' ? { POSTERN_AUDIT_PUBLISH_TO: pathToFileURL(world.published).href } : {}),
-    ...(service === 'token-exchange' ? { POSTERN_POLICY_PATH: world.policy } : {}),
+    ...(service === 'token-exchange'
+      ? {
+          POSTERN_POLICY_PATH: world.policy,
+          POSTERN_APPROVALS_CLIENT_ID: 'token-exchange',
+          POSTERN_PROVIDER_ISSUER: world.issuer,
+        }
+      : {}),
     ...(service === 'auth-manager'
       ? {
           POSTERN_OIDC_ISSUER: world.issuer,

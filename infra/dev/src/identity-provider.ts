@@ -19,14 +19,18 @@ export const PORTAL_REDIRECT = 'https://127.0.0.1/callback';
 /** The realm of the development world, with this stack's addresses in it. */
 export async function realmFor(
   home: Home,
-  authManager: Urls,
+  at: { authManager: Urls; tokenExchange: Urls },
   profile: string,
 ): Promise<{ realm: Realm; clientKey: string; users: Record<string, string> }> {
   const { path, publicJwk } = await keyFile(home, 'auth-manager-client.jwk');
   const realm = developmentRealm({
     portalRedirectUris: [PORTAL_REDIRECT],
-    authManagerRedirectUris: [`${authManager.public}/v1/consents/callback`],
-    authManagerLogoutUrl: `${authManager.public}/v1/backchannel-logout`,
+    authManagerRedirectUris: [`${at.authManager.public}/v1/consents/callback`],
+    authManagerLogoutUrl: `${at.authManager.public}/v1/backchannel-logout`,
+    approvalsPages: {
+      redirectUris: [`${at.tokenExchange.public}/approvals/callback`],
+      logoutUrl: `${at.tokenExchange.public}/approvals/backchannel-logout`,
+    },
     authManagerJwks: { keys: [{ ...publicJwk }] },
     rotation: profile === 'fedramp-low' ? { maxReuse: 1 } : 'off',
   });

@@ -1,7 +1,6 @@
 import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { type ProfileName } from '@postern/profile';
 import { asRedisAdmin, type RedisAdminClient } from '@postern/testing';
-import { join } from 'node:path';
 
 import { issueCertificates, type Certificates } from './certificates.ts';
 import { openDatabases } from './databases.ts';
@@ -14,7 +13,8 @@ import { step as printed, StepFailed, type Step } from './progress.ts';
 import { openRedisPair } from './redis.ts';
 import { migrate, ready, startService, type ServiceProcess } from './service-process.ts';
 import { anyPorts, preferredPorts, services, workloads, type Service } from './services.ts';
-import { defaultHome, root, type Home, type State, type Urls } from './state.ts';
+import { defaultHome, type Home, type State, type Urls } from './state.ts';
+import { policyFor } from './policy.ts';
 import { trustFor } from './trust.ts';
 
 export const PROFILE: ProfileName = 'fedramp-moderate';
@@ -93,7 +93,11 @@ async function open(
     closing.push(pair.cache.close, pair.bus.close);
     return pair;
   });
-  const { realm, clientKey, users } = await realmFor(home, urls['auth-manager'], PROFILE);
+  const { realm, clientKey, users } = await realmFor(
+    home,
+    { authManager: urls['auth-manager'], tokenExchange: urls['token-exchange'] },
+    PROFILE,
+  );
   const provider = await step(
     idp === 'keycloak' ? 'identity provider: Keycloak 26' : 'identity provider (development)',
     async () => {
@@ -122,7 +126,7 @@ async function open(
     passwords: redis.passwords,
     trust: each((service) => writeJson(home, `trust/${service}.json`, trustFor(service, { realm: provider, urls }))),
     rootKey,
-    policy: join(root, 'infra/dev/policy.json'),
+    policy: writeJson(home, 'policy.json', policyFor(provider.issuer)),
     issuer: provider.issuer,
     published: home.place('published-log'),
     providerClientKey: clientKey,

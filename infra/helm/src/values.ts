@@ -123,7 +123,7 @@ export const chartValues = z.strictObject({
   redis: z.strictObject({
     cache: redis,
     bus: redis.describe('its own instance: `noeviction`, AOF'),
-    passwordsSecret: secretName.describe('keys `<service>-bus`, `crypto-store-cache`'),
+    passwordsSecret: secretName.describe('keys `<service>-bus`, `crypto-store-cache`, `key-proxy-cache`'),
   }),
   rootKey: z.strictObject({
     kind: z.enum(['aws-kms', 'local']),

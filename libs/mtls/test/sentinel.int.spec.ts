@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asRedisAdmin, developmentCa, fixedTls, startReplicatedRedis, type ReplicatedRedis } from '@postern/testing';
-import { openRedis, redisAddress, type RedisHandle } from '@postern/mtls';
+import { openRedis, redisAddress, type RedisHandle } from '../src/index.ts';
 import { temporaryFolder } from './world.ts';
 
 const user = { name: 'crypto-store', password: 'of-crypto-store', rules: '~* &* +@all -@admin' };

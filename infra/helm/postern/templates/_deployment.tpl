@@ -144,7 +144,7 @@ capabilities: { drop: [ALL] }
     defaultMode: 0440
     items:
       - { key: {{ .service }}-bus, path: {{ .service }}-bus }
-      {{- if eq .service "crypto-store" }}
+      {{- if has .service (list "crypto-store" "key-proxy") }}
       - { key: {{ .service }}-cache, path: {{ .service }}-cache }
       {{- end }}
 - { name: documents, configMap: { name: {{ .service }}-documents } }

@@ -29,7 +29,7 @@ POSTERN_POSTGRES_URL: {{ printf "postgresql://%s@%s:%v/%s" $role $values.postgre
 POSTERN_POSTGRES_POOL_SIZE: {{ $values.postgres.poolSize | quote }}
 POSTERN_BUS_URL: {{ include "postern.redisUrl" (dict "user" .service "redis" $values.redis.bus) | quote }}
 POSTERN_BUS_PASSWORD_FILE: /run/postern/redis/{{ .service }}-bus
-{{- if eq .service "crypto-store" }}
+{{- if has .service (list "crypto-store" "key-proxy") }}
 POSTERN_CACHE_URL: {{ include "postern.redisUrl" (dict "user" .service "redis" $values.redis.cache) | quote }}
 POSTERN_CACHE_PASSWORD_FILE: /run/postern/redis/{{ .service }}-cache
 {{- end }}
@@ -44,6 +44,13 @@ POSTERN_TOKEN_EXCHANGE_URL: {{ include "postern.apiUrl" (dict "root" .root "serv
 {{- end }}
 {{- if eq .service "token-exchange" }}
 POSTERN_POLICY_PATH: /run/postern/documents/policy.json
+POSTERN_PROVIDER_ISSUER: {{ $values.identityProvider.issuer | quote }}
+{{- if (index $values.services "auth-manager").enabled }}
+POSTERN_AUTH_MANAGER_URL: {{ include "postern.apiUrl" (dict "root" .root "service" "auth-manager") | quote }}
+{{- end }}
+{{- if $values.policy.approvals }}
+POSTERN_APPROVALS_CLIENT_ID: token-exchange
+{{- end }}
 {{- end }}
 {{- if eq .service "key-proxy" }}
 POSTERN_CRYPTO_STORE_URL: {{ include "postern.apiUrl" (dict "root" .root "service" "crypto-store") | quote }}

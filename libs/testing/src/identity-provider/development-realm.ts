@@ -13,7 +13,7 @@ const user = (realm: string, username: string, firstName: string, lastName: stri
   roles: [`token-exchange/${role}`, 'offline_access'],
 });
 
-const audienceRoles = ['user', 'auditor', 'admin'];
+const audienceRoles = ['user', 'auditor', 'admin', 'operator'];
 
 type SignIn = Pick<
   RealmClient,
@@ -69,7 +69,7 @@ export type DevelopmentWorld = {
 };
 
 /**
- * The realm of the development world: the tenant acme, its three people, and the four clients that the tour needs.
+ * The realm of the development world: the tenant acme, its four people, and the four clients that the tour needs.
  * `portal` and `job` hold certificate-bound tokens; `auth-manager` holds DPoP-bound ones and users' offline tokens (R9).
  */
 export function developmentRealm(world: DevelopmentWorld): Realm {
@@ -153,6 +153,7 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
       user(name, 'alice', 'Alice', 'Example', 'user'),
       user(name, 'audrey', 'Audrey', 'Example', 'auditor'),
       user(name, 'admin-ada', 'Ada', 'Example', 'admin'),
+      user(name, 'operator-oda', 'Oda', 'Example', 'operator'),
     ],
   };
 }
