@@ -10,6 +10,7 @@ import {
 import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
 import type { Caller } from './caller.ts';
 import { HANDLE, SCOPES } from './consents.ts';
+import { password, personIn, realmWith, type Username } from './keycloak-realm.ts';
 import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
 
 const parts = await realPart('Keycloak 26 and Chromium', async () => {
@@ -18,69 +19,6 @@ const parts = await realPart('Keycloak 26 and Chromium', async () => {
 });
 
 const REALM = 'consents';
-const people = {
-  alice: 'c5221156-0000-4000-8000-000000000001',
-  audrey: 'c5221156-0000-4000-8000-000000000002',
-  ada: 'c5221156-0000-4000-8000-000000000003',
-};
-const password = 'right-Password-2026!';
-
-/** A realm in which this service is a client as its README asks for: its keys by their address, DPoP, PKCE, PAR, consent. */
-const realmWith = (publicUrl: string) => ({
-  realm: REALM,
-  enabled: true,
-  sslRequired: 'all',
-  loginTheme: 'keycloak.v2',
-  clients: [
-    {
-      clientId: 'auth-manager',
-      name: 'Acme grants',
-      enabled: true,
-      publicClient: false,
-      clientAuthenticatorType: 'client-jwt',
-      standardFlowEnabled: true,
-      consentRequired: true,
-      fullScopeAllowed: true,
-      redirectUris: [`${publicUrl}/v1/consents/callback`],
-      attributes: {
-        'use.jwks.url': 'true',
-        'jwks.url': `${publicUrl}/.well-known/provider-client.json`,
-        'token.endpoint.auth.signing.alg': 'ES256',
-        'id.token.signed.response.alg': 'ES256',
-        'authorization.signed.response.alg': 'ES256',
-        'access.token.signed.response.alg': 'ES256',
-        'dpop.bound.access.tokens': 'true',
-        'pkce.code.challenge.method': 'S256',
-        'require.pushed.authorization.requests': 'true',
-        'backchannel.logout.url': `${publicUrl}/v1/backchannel-logout`,
-        'backchannel.logout.session.required': 'true',
-      },
-    },
-    {
-      clientId: 'portal',
-      enabled: true,
-      publicClient: true,
-      redirectUris: [PORTAL_PAGE],
-      attributes: {
-        'id.token.signed.response.alg': 'ES256',
-        'backchannel.logout.url': `${publicUrl}/v1/backchannel-logout`,
-        'backchannel.logout.session.required': 'true',
-      },
-    },
-  ],
-  users: Object.entries(people).map(([username, id]) => ({
-    id,
-    username,
-    firstName: username,
-    lastName: 'Example',
-    email: `${username}@acme.example`,
-    emailVerified: true,
-    enabled: true,
-    realmRoles: [`default-roles-${REALM}`, 'offline_access'],
-    credentials: [{ type: 'password', value: password, temporary: false }],
-  })),
-});
-
 describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: OpenBrowser) => {
   let world: World;
   let keycloak: RunningKeycloak;
@@ -101,7 +39,7 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     });
     [replica, portal, job] = await Promise.all([world.replica(settings), world.caller('portal'), world.caller('job')]);
     const { cert, key, ca } = await world.authority.issue('identity-provider');
-    keycloak = await startKeycloak({ tls: { cert, key, ca }, port, realms: [realmWith(world.publicUrl)] });
+    keycloak = await startKeycloak({ tls: { cert, key, ca }, port, realms: [realmWith(REALM, world.publicUrl)] });
   }, 240_000);
   afterAll(async () => {
     await browser.close();
@@ -109,13 +47,13 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     await keycloak?.close();
   });
 
-  const tokenOf = (username: keyof typeof people, over: object = {}) =>
+  const tokenOf = (username: Username, over: object = {}) =>
     portal.tokenFor('alice', ['grants:read', 'grants:write'], {
-      sub: people[username],
+      sub: personIn(REALM, username),
       subjectIssuer: issuer,
       ...over,
     });
-  type Asked = { username?: keyof typeof people; return_to?: string; purpose?: string };
+  type Asked = { username?: Username; return_to?: string; purpose?: string };
   async function start({ username = 'alice', ...asked }: Asked = {}) {
     const { body } = await portal.send(`${replica.api}/v1/consents`, {
       method: 'POST',
@@ -124,10 +62,10 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     });
     return { id: String(body['id']), link: String(body['consent_url']) };
   }
-  const statusOf = async (id: string, username: keyof typeof people = 'alice') =>
+  const statusOf = async (id: string, username: Username = 'alice') =>
     (await portal.send(`${replica.api}/v1/consents/${id}`, { token: await tokenOf(username) })).body;
 
-  async function logIn(page: Page, username: keyof typeof people) {
+  async function logIn(page: Page, username: Username) {
     await page.locator('#continue').click();
     await page.locator('#username').fill(username);
     await page.locator('#password').fill(password);
@@ -241,27 +179,6 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     expect(await accessibilityViolations(page)).toEqual([]);
     await browser.screenshot(page, 'consent-expired');
     await leave(page);
-  });
-
-  test('R9: our client key is rotated under a live grant: Keycloak reads the new one from our address, no refresh fails', async () => {
-    const { id, link } = await start();
-    const page = await visitor();
-    await page.goto(link);
-    await logIn(page, 'alice');
-    await answer(page, 'accept');
-    await leave(page);
-    const { grant } = await statusOf(id);
-    const before = await world.db.selectFrom('provider_keys').select('number').where('use', '=', 'client').execute();
-    const rotated = await portal.send(`${replica.api}/v1/providers/own/keys`, {
-      method: 'POST',
-      token: await tokenOf('ada', { roles: ['admin'] }),
-      body: { active_after_seconds: 0 },
-    });
-    expect([rotated.status, rotated.body['number']]).toEqual([201, before.length + 1]);
-    await age(grant);
-    expect(await use(grant)).toBe(200);
-    await age(grant);
-    expect(await use(grant)).toBe(200);
   });
 
   test('JARM: in high Keycloak signs its answer, and the grant comes of it', async () => {

@@ -1,0 +1,263 @@
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { describeWith, freePort, openHeadlessBrowser, realPart } from '@postern/testing';
+import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
+import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import type { Caller } from './caller.ts';
+import { password, personIn, realmWith } from './keycloak-realm.ts';
+import { openProviderSide, type ProviderSide } from './provider-side.ts';
+import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
+
+const part = await realPart('Keycloak 26', keycloakDistribution);
+
+const SCOPES = ['files:read', 'mail:read'];
+const HANDLE = { workload: 'job', audiences: ['portal', 'job'], scopes: SCOPES };
+/** Of the realms' access tokens: shorter than what lies between two refreshes here. */
+const LIFE_SECONDS = 2;
+
+/** A scope that puts its audience into a token, and what a realm has of itself where it lists no scopes. */
+const scopeFor = (name: string, audience: string) => ({
+  name,
+  protocol: 'openid-connect',
+  attributes: { 'include.in.token.scope': 'true', 'display.on.consent.screen': 'true' },
+  protocolMappers: [
+    {
+      name: 'audience',
+      protocol: 'openid-connect',
+      protocolMapper: 'oidc-audience-mapper',
+      config: { 'included.client.audience': audience, 'access.token.claim': 'true' },
+    },
+  ],
+});
+const basic = {
+  name: 'basic',
+  protocol: 'openid-connect',
+  attributes: { 'include.in.token.scope': 'false', 'display.on.consent.screen': 'false' },
+  protocolMappers: [
+    {
+      name: 'sub',
+      protocol: 'openid-connect',
+      protocolMapper: 'oidc-sub-mapper',
+      config: { 'access.token.claim': 'true', 'introspection.token.claim': 'true' },
+    },
+  ],
+};
+const offline = {
+  name: 'offline_access',
+  protocol: 'openid-connect',
+  attributes: { 'display.on.consent.screen': 'true', 'consent.screen.text': 'Access while you are away' },
+};
+const scoped = {
+  accessTokenLifespan: LIFE_SECONDS,
+  clientScopes: [basic, offline, scopeFor('files:read', 'portal'), scopeFor('mail:read', 'job')],
+  defaultDefaultClientScopes: ['basic'],
+  defaultOptionalClientScopes: ['offline_access', ...SCOPES],
+};
+const exchanges = { 'standard.token.exchange.enabled': 'true' };
+
+describeWith(part, 'grants at a real Keycloak', () => {
+  let world: World;
+  let keycloak: RunningKeycloak;
+  let replica: Replica;
+  let portal: Caller;
+  let job: Caller;
+  let exchange: Caller;
+  let sealed: ProviderSide;
+  let realm = 'moderate';
+
+  const settings = () => ({
+    POSTERN_OIDC_ISSUER: keycloak.issuer(realm),
+    POSTERN_PROVIDER_CLIENT_KEY_PATH: '',
+    POSTERN_PROVIDER_SCOPES: SCOPES.join(' '),
+  });
+
+  beforeAll(async () => {
+    world = await openWorld();
+    const { cert, key, ca } = await world.authority.issue('identity-provider');
+    keycloak = await startKeycloak({
+      tls: { cert, key, ca },
+      port: await freePort(),
+      realms: [
+        realmWith('moderate', world.publicUrl, { realm: scoped, client: exchanges }),
+        realmWith('low', world.publicUrl, {
+          realm: { ...scoped, revokeRefreshToken: true, refreshTokenMaxReuse: 1 },
+          client: { ...exchanges, 'dpop.bound.access.tokens': 'false' },
+        }),
+      ],
+    });
+    [replica, portal, job, exchange, sealed] = await Promise.all([
+      world.replica(settings()),
+      world.caller('portal'),
+      world.caller('job'),
+      world.caller('token-exchange'),
+      openProviderSide(world),
+    ]);
+  }, 240_000);
+  afterAll(async () => {
+    await sealed?.close();
+    await world?.close();
+    await keycloak?.close();
+  });
+
+  const tokenOf = (username: 'alice' | 'ada', over: object = {}) =>
+    portal.tokenFor('alice', ['grants:read', 'grants:write'], {
+      sub: personIn(realm, username),
+      subjectIssuer: keycloak.issuer(realm),
+      ...over,
+    });
+
+  /** A consent of alice, from the portal's request to the grant. */
+  async function consented(): Promise<string> {
+    const token = await tokenOf('alice');
+    const body = { scopes: SCOPES, handle: HANDLE };
+    const { body: started } = await portal.send(`${replica.api}/v1/consents`, { method: 'POST', token, body });
+    const browser = openHeadlessBrowser({ ca: world.ca });
+    const person = { username: 'alice', password, redirectUri: world.callbackUrl };
+    const callback = await browser.login(String(started['consent_url']), person);
+    await browser.open(callback.href, new URL(PORTAL_PAGE).origin);
+    await browser.close();
+    const status = await portal.send(`${replica.api}/v1/consents/${String(started['id'])}`, { token });
+    expect(status.body).toMatchObject({ state: 'completed' });
+    return String(status.body['grant']);
+  }
+  const age = (grant: string) =>
+    world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
+  const use = async (grant: string, audience = 'token-exchange', scopes?: string[]) =>
+    job.send(`${replica.api}/v1/grants/${grant}/access-token`, {
+      method: 'POST',
+      token: await job.ownToken(['grants:use']),
+      body: { audience, ...(scopes && { scopes }) },
+    });
+  /** A use that needs the provider. */
+  async function refreshed(grant: string) {
+    await age(grant);
+    return (await use(grant)).status;
+  }
+  const attempts = async (grant: string) =>
+    (
+      await world.query<{ state: string }>(
+        'select state from refresh_attempts where grant_id = $1 order by created_at',
+        [grant],
+      )
+    ).map(({ state }) => state);
+
+  test('R9: our client key is rotated under a live grant: Keycloak reads the new one from our address, no refresh fails', async () => {
+    // Keycloak looks for a key that it does not know once in ten seconds at most: a rotation leads by more.
+    const leadSeconds = 11;
+    const grant = await consented();
+    const before = await world.db.selectFrom('provider_keys').select('number').where('use', '=', 'client').execute();
+    const rotated = await portal.send(`${replica.api}/v1/providers/own/keys`, {
+      method: 'POST',
+      token: await tokenOf('ada', { roles: ['admin'] }),
+      body: { active_after_seconds: leadSeconds },
+    });
+    expect([rotated.status, rotated.body['number']]).toEqual([201, before.length + 1]);
+    expect(await refreshed(grant)).toBe(200);
+    await sleep(leadSeconds * 1000);
+    expect([await refreshed(grant), await refreshed(grant)]).toEqual([200, 200]);
+    expect(await attempts(grant)).toEqual(['applied', 'applied', 'applied']);
+  }, 60_000);
+
+  test('R9: our own certificate is rotated under a live grant, in the running service: the grant refreshes as before', async () => {
+    const grant = await consented();
+    expect(await refreshed(grant)).toBe(200);
+    const served = await certificateOf(replica.api, world.ca);
+    await world.authority.issue('auth-manager', { into: dirname(world.env.POSTERN_TLS_CERT_PATH) });
+    for (let looks = 0; looks < 100 && (await certificateOf(replica.api, world.ca)) === served; looks++)
+      await sleep(100);
+    expect(await certificateOf(replica.api, world.ca)).not.toBe(served);
+    expect([await refreshed(grant), await refreshed(grant)]).toEqual([200, 200]);
+  });
+
+  test('a grant outlives many of the access tokens of Keycloak: ten refreshes, each after the token before has died', async () => {
+    const grant = await consented();
+    for (let count = 0; count < 10; count++) {
+      await sleep(LIFE_SECONDS * 1000 + 100);
+      expect(await refreshed(grant)).toBe(200);
+    }
+    expect(await attempts(grant)).toEqual(Array<string>(10).fill('applied'));
+  }, 60_000);
+
+  test("R10: Keycloak's own token for the job's key and one audience, by one proof or two; the grant keeps its other scopes", async () => {
+    const grant = await consented();
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+    const jwk = await exportJWK(publicKey);
+    const proof = () =>
+      new SignJWT({
+        htm: 'POST',
+        htu: `${keycloak.issuer(realm)}/protocol/openid-connect/token`,
+        jti: crypto.randomUUID(),
+      })
+        .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk })
+        .setIssuedAt()
+        .sign(privateKey);
+    const ask = async (audience: string, scope: string, over: object = {}) =>
+      exchange.send(`${replica.api}/v1/grants/provider-exchange`, {
+        method: 'POST',
+        body: {
+          grant_token: (await use(grant)).body['access_token'],
+          exchange_id: crypto.randomUUID(),
+          audience: [audience],
+          scope: [scope],
+          ...over,
+        },
+      });
+    for (const [audience, scope] of [
+      ['portal', 'files:read'],
+      ['job', 'mail:read'],
+    ] as const) {
+      for (const second of [{}, { exchange_dpop: await proof() }]) {
+        const { status, body } = await ask(audience, scope, { dpop: await proof(), ...second });
+        expect([status, body['token_type']]).toEqual([200, 'DPoP']);
+        const claims = decodeJwt(String(body['access_token']));
+        expect(claims).toMatchObject({
+          aud: audience,
+          azp: 'auth-manager',
+          sub: personIn(realm, 'alice'),
+          cnf: { jkt: await calculateJwkThumbprint(jwk) },
+        });
+        expect(String(claims['scope']).split(' ')).toContain(scope);
+        expect(String(claims['scope'])).not.toContain(SCOPES.find((one) => one !== scope));
+      }
+    }
+    expect((await ask('portal', 'files:read')).body['code']).toBe('proof_required');
+    expect((await ask('portal', 'records:read', { dpop: await proof() })).body['code']).toBe('exceeds_grant');
+    expect(await refreshed(grant)).toBe(200);
+  });
+
+  test('R20: in low, with rotation and one reuse: each refresh brings another token, and the newest is kept', async () => {
+    await replica.close();
+    realm = 'low';
+    replica = await world.replica({ ...settings(), POSTERN_PROFILE: 'fedramp-low' });
+    const grant = await consented();
+    const kept = new Set([(await sealed.tokenOf(grant)).reveal()]);
+    for (let count = 1; count <= 5; count++) {
+      expect(await refreshed(grant)).toBe(200);
+      expect(kept.add((await sealed.tokenOf(grant)).reveal()).size).toBe(count + 1);
+    }
+    // The provider's own tokens are had by refreshes too, and live shorter than the pause.
+    for (let count = 0; count < 3; count++) {
+      const { status, body } = await use(grant, 'portal', ['files:read']);
+      expect([status, decodeJwt(String(body['access_token'])).aud]).toEqual([200, 'portal']);
+      kept.add((await sealed.tokenOf(grant)).reveal());
+      await sleep(LIFE_SECONDS * 1000 + 100);
+    }
+    expect(kept.size).toBe(9);
+    expect(await attempts(grant)).toEqual(Array<string>(8).fill('applied'));
+    expect(await refreshed(grant)).toBe(200);
+  }, 60_000);
+});
+
+/** Of the certificate that a listener shows. */
+async function certificateOf(url: string, ca: string): Promise<string> {
+  const { hostname: host, port } = new URL(url);
+  const socket = connect({ host, port: Number(port), ca, servername: 'localhost' });
+  try {
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+    return socket.getPeerCertificate().fingerprint256;
+  } finally {
+    socket.destroy();
+  }
+}
