@@ -57,6 +57,7 @@ export const policy: PolicyDocument = policyDocument.parse(
 /** The service on real Postgres over mTLS, with a realm, auth-manager and key-proxy as issuers. */
 export async function openWorld({
   realmEntry,
+  grantsEntry,
   clientKeys = {},
   env: overrides = {},
   document: given = policy,
@@ -64,6 +65,8 @@ export async function openWorld({
   idTokens = false,
 }: {
   realmEntry?: IssuerEntry;
+  /** Of an auth-manager that runs, in the place of the issuer of `grants`. */
+  grantsEntry?: IssuerEntry;
   /** Keys of workloads that prove themselves by assertions. */
   clientKeys?: Record<string, JWK[]>;
   env?: Record<string, string>;
@@ -101,7 +104,7 @@ export async function openWorld({
     workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
     issuers: [
       realmEntry ?? { ...realm.entry, kinds: [...realm.entry.kinds, ...(idTokens ? (['id-token'] as const) : [])] },
-      grants.entry,
+      grantsEntry ?? grants.entry,
       { ...accounts.entry, tenant: { claim: 'tenant', prefix: 'kp_' } },
       own,
     ],
