@@ -3,7 +3,7 @@ import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import { type Issuer, type RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
 import { accountRoutes, type AccountRoutes } from './routes/account/account-routes.ts';
-import { auditLogs } from './routes/audit-logs.ts';
+import { auditLogReceipt, type AuditLogs, auditLogs } from './routes/audit-logs.ts';
 import { configureKms } from './routes/configure-kms.ts';
 import { createSecretRoute } from './routes/create-secret.ts';
 import { getAllSecrets } from './routes/get-all-secrets.ts';
@@ -41,6 +41,7 @@ export type AppDeps = SignUpDeps &
   ConfigureDeps &
   ReadSecret &
   MoveRoutes &
+  AuditLogs &
   Pick<IssuerRoutes, 'introspection'> & {
     issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
     sequence: RevocationSequence;
@@ -61,6 +62,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
       createSecretRoute(deps),
       getAllSecrets(deps),
       auditLogs(deps),
+      auditLogReceipt(deps),
       ...accountRoutes(deps),
       listProviders(deps),
       putProvider(deps),

@@ -10,6 +10,7 @@ import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
+import { openTenantLog } from './audit-log/tenant-log.ts';
 import { accountPolicy } from './accounts/account-policy.ts';
 import { breachedPasswordsIn, commonPasswords } from './accounts/breached-passwords.ts';
 import { openPasswords } from './accounts/password.ts';
@@ -104,7 +105,11 @@ export async function compose(
     const postern = closing.after(
       createPostern({
         tls: () => tls.current(),
-        urls: { tokenExchange: config.tokenExchangeUrl, cryptoStore: config.cryptoStoreUrl },
+        urls: {
+          tokenExchange: config.tokenExchangeUrl,
+          cryptoStore: config.cryptoStoreUrl,
+          auditSink: config.auditSinkUrl,
+        },
         timeoutMs: config.providerTimeoutSeconds * 1000,
         now,
       }),
@@ -195,6 +200,7 @@ export async function compose(
       cache,
       flights: createSingleFlight(),
       known: createKnownSecrets(),
+      tenantLog: openTenantLog(postern.audit),
       storeToken: async (subjectToken) => {
         const asked = {
           subjectToken: subjectToken.reveal(),

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { listen, type RateLimits } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
@@ -29,6 +30,8 @@ export type WorldOptions = {
   rates?: RateLimits;
   /** token-exchange and crypto-store as processes of their own; without them nobody answers there. */
   others?: boolean;
+  /** audit-sink too, to which this service's relay brings its events. */
+  log?: boolean;
   env?: Record<string, string>;
   /** Where emulators of the clouds answer. */
   endpoints?: CloudEndpoints;
@@ -44,6 +47,7 @@ export async function openWorld({
   now = systemNow,
   rates = unlimited,
   others = false,
+  log = false,
   env: more = {},
   endpoints = {},
 }: WorldOptions = {}) {
@@ -74,6 +78,7 @@ export async function openWorld({
     'key-proxy': [issuer.entry, exchanged, accounts],
     'token-exchange': [issuer.entry, accounts],
     'crypto-store': [exchanged],
+    'audit-sink': [exchanged],
   };
 
   const revoking = {
@@ -134,21 +139,28 @@ export async function openWorld({
     return { env, database, rows };
   }
 
-  const started = async (service: 'token-exchange' | 'crypto-store', port: number) => {
+  const started = async (service: Exclude<keyof typeof trusted, 'key-proxy'>, port: number, more: object = {}) => {
     const { env, rows } = await environmentOf(service, port);
-    const running: ServiceProcess = closing.after(await startService(service, env));
+    const running: ServiceProcess = closing.after(await startService(service, { ...env, ...more }));
     return { ...running, rows };
   };
   const [exchange, store] = others
     ? await Promise.all([started('token-exchange', exchangePort), started('crypto-store', 0)])
     : [];
+  const published = { POSTERN_AUDIT_PUBLISH_TO: pathToFileURL(join(folder, 'published')).href };
+  const sink = log ? await started('audit-sink', 0, { POSTERN_ROLE: 'all', ...published }) : undefined;
+  const addresses = {
+    POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
+    POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
+    POSTERN_AUDIT_SINK_URL: sink?.urls.api ?? NOBODY,
+    ...(log && { POSTERN_ROLE: 'all' }),
+  };
 
   const { env, database, rows } = await environmentOf('key-proxy', publicPort);
   await migrate({ url: database.ownerUrl, tls: database.tls, sets: migrationSets, serviceRole: database.serviceRole });
   const config = readConfig({
     ...env,
-    POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
-    POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
+    ...addresses,
     POSTERN_PROVIDER_TIMEOUT_SECONDS: '2',
     POSTERN_SECOND_FACTOR: 'nobody',
     ...more,
@@ -167,12 +179,12 @@ export async function openWorld({
     service,
     exchange,
     store,
+    sink,
     redis,
     /** What this service was configured with. */
     env: {
       ...env,
-      POSTERN_TOKEN_EXCHANGE_URL: exchange?.urls.api ?? NOBODY,
-      POSTERN_CRYPTO_STORE_URL: store?.urls.api ?? NOBODY,
+      ...addresses,
       ...more,
     },
     /** Holds a table until `until` is over, and says when it does. */

@@ -1,7 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { type Profile } from '@postern/profile';
 import { type Now, type Secret } from '@postern/runtime';
-import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
 import { type Account } from './account.ts';
 import { authenticate, type Known } from './authenticate.ts';
@@ -43,7 +42,6 @@ export async function attemptLogin(
 export async function settleLogin(
   tx: Transaction<Schema>,
   { known: { account, passwordHash }, rehashed }: { known: Known; rehashed: string | null },
-  { issuer, at }: { issuer: string; at: Date },
 ): Promise<void> {
   await clearFailures(tx, account.email);
   if (rehashed !== null) {
@@ -54,26 +52,15 @@ export async function settleLogin(
       .where('password_hash', '=', passwordHash)
       .execute();
   }
-  const person = { tenant: account.tenant, issuer, sub: account.id };
-  await recordActivity(tx, { person, action: 'login', status: 'success', at });
 }
 
-/** The tenant under which failures on unknown addresses stand: no company's. */
-const NOBODYS = 'kp_none';
-
-/**
- * Writes a failure into the activity of the account's company. An unknown address costs the same statement, and stands
- * under no company.
- */
-export async function noteFailure(
-  tx: Transaction<Schema>,
-  { email, issuer, at }: { email: string; issuer: string; at: Date },
-): Promise<{ tenant: string | null }> {
-  const { rows } = await sql<{ tenant: string }>`
-    insert into activity (tenant, person_issuer, person_sub, action, status, at)
-    select coalesce(accounts.tenant, ${NOBODYS}), ${issuer}, coalesce(accounts.id::text, ''), 'login', 'refused', ${at}
-    from (select ${email}::text as email) asked left join accounts on accounts.email = asked.email
-    returning tenant`.execute(tx);
-  const tenant = rows[0]?.tenant ?? NOBODYS;
-  return { tenant: tenant === NOBODYS ? null : tenant };
+/** Whose account an address is, for the event of a failure. An unknown address costs the same statement. */
+export async function accountAt(
+  db: Kysely<Schema>,
+  email: string,
+): Promise<{ tenant: string; id: string } | { tenant: null; id: null }> {
+  const { rows } = await sql<{ tenant: string; id: string } | { tenant: null; id: null }>`
+    select accounts.tenant, accounts.id
+    from (select ${email}::text as email) asked left join accounts on accounts.email = asked.email`.execute(db);
+  return rows[0] ?? { tenant: null, id: null };
 }

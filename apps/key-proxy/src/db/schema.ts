@@ -1,11 +1,10 @@
-import { type ColumnType, type Generated, type GeneratedAlways } from 'kysely';
+import { type ColumnType, type Generated } from 'kysely';
 import { type ProviderKind } from '../providers/provider-kind.ts';
 import { type Verb } from '../secrets/reach-secret.ts';
 import { type UseDefinition } from '../secrets/use/use-definition.ts';
 import { type ValueType } from '../secrets/secret-value.ts';
 
 export type Role = 'admin' | 'user';
-export type Status = 'success' | 'refused' | 'failed';
 export type SecretState = 'creating' | 'live' | 'disabled' | 'deleted';
 export type WriteOperation =
   'create' | 'put' | 'disable' | 'enable' | 'disable_version' | 'enable_version' | 'delete' | 'recover' | 'destroy';
@@ -150,15 +149,5 @@ export type Schema = {
     definition: ColumnType<UseDefinition, string, string>;
     generation: Generated<string>;
     defined_at: Date;
-  };
-  activity: {
-    id: GeneratedAlways<string>;
-    tenant: string;
-    person_issuer: string;
-    person_sub: string;
-    action: string;
-    secret_name: string | null;
-    status: Status;
-    at: Date;
   };
 };

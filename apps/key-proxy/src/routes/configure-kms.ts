@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { recordActivity } from '../activity/record-activity.ts';
 import { setTenantDefault } from '../providers/choose-place.ts';
 import { configurationOf } from '../providers/configuration.ts';
 import { checkConfiguration, keepConfiguration, sealConfiguration } from '../providers/configure-provider.ts';
@@ -28,8 +27,7 @@ export const configureKms = (deps: ConfigureDeps) =>
     answers: { 200: z.strictObject({ status: z.literal('configured'), kms_selection: z.enum(providerKinds) }) },
     problems: [...PROVIDER_PROBLEMS, 'provider_name_taken'],
     async handle({ principal, body }, audit) {
-      const person = ownerOf(principal);
-      const { tenant } = principal;
+      const { tenant } = ownerOf(principal);
       const kind = body.kms_selection;
       refuseCredentials(kind, body.kms_credentials);
       const configuration =
@@ -40,7 +38,6 @@ export const configureKms = (deps: ConfigureDeps) =>
         const at = deps.now();
         if (configuration && kept) await keepConfiguration(tx, { ...kept, tenant, name: kind, configuration }, at);
         await setTenantDefault(tx, { tenant, kind, configuration: kept?.id ?? null }, at);
-        await recordActivity(tx, { person, action: 'configure-kms', status: 'success', at });
         return audit.within(
           tx,
           { resource: { type: 'provider', id: kept?.id ?? kind }, details: { provider: kind, kind } },

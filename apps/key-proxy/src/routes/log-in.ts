@@ -5,7 +5,7 @@ import { problem, Secret } from '@postern/runtime';
 import { type AccountPolicy } from '../accounts/account-policy.ts';
 import { email } from '../accounts/email.ts';
 import { otp, spendCode } from '../accounts/factor.ts';
-import { attemptLogin, type LogIn, noteFailure, settleLogin } from '../accounts/log-in.ts';
+import { accountAt, attemptLogin, type LogIn, settleLogin } from '../accounts/log-in.ts';
 import { type LoginBinding, loginBinding } from '../accounts/login-binding.ts';
 import { mintLoginToken, type MintLoginToken } from '../accounts/login-token.ts';
 import { holderOf, rememberToken, startSession } from '../accounts/sessions.ts';
@@ -37,24 +37,32 @@ export const logIn = (deps: LogInDeps) =>
 
       if (attempt.outcome === 'factor_required') {
         const what = { action: 'login.failed', outcome: 'refused', reason: 'factor_required' } as const;
-        const { tenant } = attempt.account;
-        return audit.released({ ...what, tenant, details: { method } }, refusal('factor_required', request.id));
+        const { tenant, id } = attempt.account;
+        const resource = { type: 'account', id };
+        return audit.released(
+          { ...what, tenant, resource, details: { method } },
+          refusal('factor_required', request.id),
+        );
       }
 
       const refused = (remaining: number) =>
         inTransaction(async (tx) => {
-          const { tenant } = await noteFailure(tx, { email: body.email, issuer: deps.issuerUrl, at: deps.now() });
+          const { tenant, id } = await accountAt(tx, body.email);
+          // Whose password was tried; who tried it is not known.
+          const resource = id === null ? {} : { resource: { type: 'account', id } };
           const details = { method, remaining };
           const what = {
             action: 'login.failed',
             outcome: 'refused',
             reason: 'login_refused',
             tenant,
+            ...resource,
             details,
           } as const;
           if (remaining === 0) {
             const until = new Date(deps.now().getTime() + deps.profile.lockoutMinutes * 60_000).toISOString();
-            const locked = { action: 'account.locked', tenant, details: { cause: 'login_failures', until } } as const;
+            const details = { cause: 'login_failures', until };
+            const locked = { action: 'account.locked', tenant, ...resource, details } as const;
             await audit.itemWithin(tx, locked);
           }
           return audit.within(tx, what, refusal('login_refused', request.id));
@@ -69,7 +77,7 @@ export const logIn = (deps: LogInDeps) =>
         // Of two logins with one code, one is refused (R16).
         if (code && !(await spendCode(tx, account.id, code))) return null;
         const at = deps.now();
-        await settleLogin(tx, { known, rehashed }, { issuer: deps.issuerUrl, at });
+        await settleLogin(tx, { known, rehashed });
         const holder = holderOf(binding, workload);
         const session = await startSession(
           tx,

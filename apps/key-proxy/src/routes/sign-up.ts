@@ -8,7 +8,6 @@ import { email } from '../accounts/email.ts';
 import { assertPasswordAllowed } from '../accounts/password-rules.ts';
 import { type Passwords } from '../accounts/password.ts';
 import { signUp } from '../accounts/sign-up.ts';
-import { recordActivity } from '../activity/record-activity.ts';
 import { type Schema } from '../db/schema.ts';
 import { kms, line, LONGEST_PASSWORD, phoneNumber, refuseCredentials } from './fields.ts';
 
@@ -71,15 +70,8 @@ export const signUpRoute = (deps: SignUpDeps) =>
         provider,
       };
       return deps.db.transaction().execute(async (tx) => {
-        const at = deps.now();
-        const account = await signUp(tx, asked, at);
+        const account = await signUp(tx, asked, deps.now());
         const person = { issuer: deps.issuerUrl, sub: account.id };
-        await recordActivity(tx, {
-          person: { ...person, tenant: account.tenant },
-          action: 'signup',
-          status: 'success',
-          at,
-        });
         return audit.within(
           tx,
           {

@@ -15,6 +15,6 @@ export const keyProxyMigrations: MigrationSet = {
     '0004-grants-and-uses': keyProxy0004,
     '0005-moves': keyProxy0005,
   },
-  // What was done is written once.
+  // Nothing here reads or writes it any more; the release before this one does, so the table goes in the next one.
   privileges: { activity: ['select', 'insert'] },
 };

@@ -1,6 +1,5 @@
 import { Problem } from '@postern/runtime';
 import { type Owner } from '../owner.ts';
-import { recordActivity } from '../../activity/record-activity.ts';
 import { type OnBehalf, type SecretProvider, type Call } from '../../providers/secret-provider.ts';
 import { type HeldSecret } from '../held-secret.ts';
 import { applyWrite, refuseWrite } from './apply-write.ts';
@@ -33,24 +32,14 @@ export async function runWrite(
   const { db, providers, now } = deps;
   const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null };
   const write: Write = { ...nothing, ...asked, secretId: secret.id, tenant: secret.owner.tenant, startedAt: now() };
-  const line = { person: secret.owner, action: `${asked.operation.replace('_', '-')}-secret`, secretName: secret.name };
   await settleAbandoned(deps, secret.id, secret.by);
   await openWrite(db, write);
   try {
     const provider = make ? await providers.at(secret.place) : null;
     const made = provider && make ? await make(provider, providers.call(secret.by)) : undefined;
-    return await db.transaction().execute(async (tx) => {
-      const at = now();
-      const held = await applyWrite(tx, write, made?.version ?? null, at);
-      await recordActivity(tx, { ...line, status: 'success', at });
-      return held;
-    });
+    return await db.transaction().execute((tx) => applyWrite(tx, write, made?.version ?? null, now()));
   } catch (error) {
-    const refused = isRefusal(error);
-    await db.transaction().execute(async (tx) => {
-      if (refused) await refuseWrite(tx, write, now());
-      await recordActivity(tx, { ...line, status: refused ? 'refused' : 'failed', at: now() });
-    });
+    if (isRefusal(error)) await db.transaction().execute((tx) => refuseWrite(tx, write, now()));
     throw error;
   }
 }
