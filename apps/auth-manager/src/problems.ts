@@ -19,6 +19,7 @@ export const problems = {
     title: 'The provider’s own token is not given here: exchange the grant token at token-exchange',
   },
   proof_required: { status: 400, title: 'A DPoP proof of the job for the provider’s token endpoint is needed' },
+  proof_refused: { status: 400, title: 'The provider did not accept the DPoP proof of the job' },
   grant_token_refused: { status: 400, title: 'The grant token is not good here' },
   exceeds_grant: { status: 403, title: 'The grant token does not allow this audience or scope' },
   exchange_repeated: { status: 409, title: 'An exchange of this id was made already' },

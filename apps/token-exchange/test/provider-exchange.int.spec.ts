@@ -88,7 +88,8 @@ describe('R10: a grant, exchanged for an audience outside Postern, by both servi
   const mints = async (token?: string) =>
     (await exchange([], { audience: 'crypto-store', scope: 'records:read', ...(token && { token }) })).status;
   const recorded = async (id: string) =>
-    world.query('select 1 from exchanges where token_id = $1', [id]).then(({ length }) => length);
+    (await world.query('select 1 from exchanges where token_id = $1', [id])).length;
+  const exchanges = async () => (await world.query('select 1 from exchanges')).length;
 
   test('the job gets a token of the realm, bound to its own key, for one audience, with one proof or with two', async () => {
     for (const proofs of [[await key.proof()], [await key.proof(), await key.proof()]]) {
@@ -106,9 +107,11 @@ describe('R10: a grant, exchanged for an audience outside Postern, by both servi
     }
   });
 
-  test('without a proof, with what is none, or with those of two keys there is nothing', async () => {
+  test('without a proof, with what is none, with those of two keys, or with one that was used there is nothing', async () => {
     const other = await clientKey(authManager.tokenEndpoint);
-    for (const proofs of [[], ['a.b.c'], [await key.proof(), await other.proof()]]) {
+    const used = await key.proof();
+    expect((await exchange([used])).status).toBe(200);
+    for (const proofs of [[], ['a.b.c'], [await key.proof(), await other.proof()], [used]]) {
       const { status, body } = await exchange(proofs);
       expect([status, body['error']]).toEqual([400, 'invalid_dpop_proof']);
     }
@@ -116,8 +119,10 @@ describe('R10: a grant, exchanged for an audience outside Postern, by both servi
 
   test('a scope that the realm adds is wider than what was asked: the token is refused, and recorded nowhere', async () => {
     await authManager.restartProvider(adding('files:write'));
+    const before = await exchanges();
     const { status, body } = await exchange([await key.proof()]);
     expect([status, body['error'], body['access_token']]).toEqual([400, 'invalid_scope', undefined]);
+    expect(await exchanges()).toBe(before);
     await authManager.restartProvider();
     expect((await exchange([await key.proof()])).status).toBe(200);
   });

@@ -10,6 +10,7 @@ import type {
   ProviderCalls,
   Redeemed,
   RefreshOutcome,
+  TokenAsk,
 } from './provider-calls.ts';
 import { readSignedResponse } from './signed-responses.ts';
 
@@ -123,13 +124,17 @@ function neverSent(error: unknown): boolean {
 }
 
 /** What a failed refresh means for the token that was sent (R20). */
-function outcomeOf(error: unknown, stopped: boolean): RefreshOutcome {
+function outcomeOf(error: unknown, stopped: boolean, ask?: TokenAsk): RefreshOutcome {
   if (stopped || neverSent(error)) return { kind: 'not_sent' };
   if (!(error instanceof ProviderFailed) || error.kind !== 'refused') return { kind: 'unknown' };
   if (error.error === 'invalid_grant') return { kind: 'refused' };
   // A 5xx with an OAuth body says nothing about what became of the token.
   const { status = 500, retryAfterSeconds } = error;
-  return status < 500 ? { kind: 'rejected', retryAfterSeconds } : { kind: 'unknown' };
+  if (status >= 500) return { kind: 'unknown' };
+  // Keycloak says `invalid_request` of a proof; RFC 9449, section 5, has a code for it.
+  const ofRequest = error.error === 'invalid_request' || error.error === 'invalid_dpop_proof';
+  const proofRefused = ofRequest && typeof ask?.boundTo === 'object';
+  return { kind: 'rejected', retryAfterSeconds, proofRefused };
 }
 
 /**
@@ -225,7 +230,7 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         const rotated = refreshToken && refreshToken.reveal() !== token.reveal() ? refreshToken : undefined;
         return { kind: 'tokens', rotated, idleSeconds, ...(ask && { access: accessOf(tokens) }) };
       } catch (error) {
-        const outcome = outcomeOf(error, stopped);
+        const outcome = outcomeOf(error, stopped, ask);
         const code = error instanceof ProviderFailed ? error.error : undefined;
         logger.warn({ operation: 'refresh', reason: outcome.kind, code }, 'the provider gave no new token');
         return outcome;

@@ -63,14 +63,15 @@ export type Introspected = {
  * What came of a refresh, by what it means for the token that was sent (R20):
  * - `tokens`: the provider answered; `rotated` is the new refresh token if it sent one.
  * - `refused`: `invalid_grant`; the token is dead.
- * - `rejected`: another OAuth error, or turned away (429); the token was not consumed.
+ * - `rejected`: another OAuth error, or turned away (429); the token was not consumed. `proofRefused`: it was sent with the proof
+ *   of somebody else's key, and of what was sent only that can have been wrong.
  * - `not_sent`: no byte of the request left.
  * - `unknown`: it may have been consumed.
  */
 export type RefreshOutcome =
   | { kind: 'tokens'; rotated: Secret | undefined; idleSeconds?: number | undefined; access?: AccessToken }
   | { kind: 'refused' }
-  | { kind: 'rejected'; retryAfterSeconds?: number | undefined }
+  | { kind: 'rejected'; retryAfterSeconds?: number | undefined; proofRefused?: boolean }
   | { kind: 'not_sent' }
   | { kind: 'unknown' };
 

@@ -22,7 +22,8 @@ class DeadlinePassed extends Error {}
  * One refresh at the provider: intent, call, journal, use (R20). The caller holds the grant's lock and has found no
  * open attempt.
  * @returns whether the provider sent a new refresh token, and the access token where one was asked for.
- * @throws Problem `reauthorization_required` when the provider no longer knows the token; `provider_unavailable` when it
+ * @throws Problem `reauthorization_required` when the provider no longer knows the token; `proof_refused` when it did not
+ *   accept the proof of the key that the access token was to be bound to; `provider_unavailable` when it
  *   gave no answer that settles anything. An attempt that may have been received stays open and is settled by the next use.
  */
 export async function sendRefresh(
@@ -54,6 +55,7 @@ export async function sendRefresh(
       throw problem('reauthorization_required');
     case 'rejected':
       await abandonAttempt(db, attempt, now());
+      if (outcome.proofRefused) throw problem('proof_refused');
       throw problem('provider_unavailable', { retryAfterSeconds: Math.ceil(outcome.retryAfterSeconds ?? 5) });
     case 'not_sent':
       await abandonAttempt(db, attempt, now());

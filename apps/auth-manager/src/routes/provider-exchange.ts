@@ -59,6 +59,7 @@ export const providerExchangeRoute = (deps: ProviderExchange) =>
       'exchange_repeated',
       'exceeds_grant',
       'proof_required',
+      'proof_refused',
       'grant_not_found',
       'reauthorization_required',
       'grant_ended',

@@ -50,6 +50,7 @@ export const exchangeGrantAt =
 const reasons: Readonly<Record<string, Reason>> = {
   exceeds_grant: 'above_ceiling',
   proof_required: 'proof_needed',
+  proof_refused: 'proof_needed',
   invalid_input: 'proof_needed',
   provider_refused: 'provider_denied',
   grant_token_refused: 'revoked',
