@@ -31,6 +31,8 @@ export async function readWatermark(
   // Read after the watermark, so that it is no older; an append whose signature a crash prevented is signed here.
   await signNewest(query, key);
   const newest = await newestCheckpoint(query);
+  // Another replica may have made a key and signed with it since this one looked: a key stands before its first signature.
+  await key.refresh();
   const size = newest?.size ?? 0;
   const wanted = (await readWanted(query)).find((one) => one.producer === producer);
   const index = held ? Number(held.index) : null;

@@ -43,8 +43,9 @@ export async function readReceipt(
 ): Promise<EventReceipt> {
   // The sink signs after its commit (R27): whoever asks in between signs the same head.
   await signNewest(query, key);
-  await key.refresh();
   const newest = await newestCheckpoint(query);
+  // After it: a key stands before its first signature, so the key of this one is among those that are there now.
+  await key.refresh();
   const rows = await asTenant(postgres, tenant, (own) =>
     own<{ index: string; event_id: string; subject: string; sealed: Buffer }>(
       `select index, event_id, subject, sealed from log_events
