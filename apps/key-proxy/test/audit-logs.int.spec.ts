@@ -101,13 +101,13 @@ test('a company sees its own events only, and no receipt of another’s; a token
     status: 404,
     body: { code: 'event_not_found' },
   });
-  for (const [roles, scopes] of [
-    [['user'], ['secrets:audit']],
-    [['admin'], ['secrets:read']],
+  for (const [role, scope, code] of [
+    ['user', 'secrets:audit', 'role_missing'],
+    ['admin', 'secrets:read', 'insufficient_scope'],
   ] as const) {
-    const token = await world.token(portal.thumbprint, scopes, { tenant: 'acme', roles });
+    const token = await world.token(portal.thumbprint, [scope], { tenant: 'acme', roles: [role] });
     for (const path of ['/audit-logs', theirLine?.receipt])
-      expect((await portal.send('GET', `${world.url}${path}`, { token })).status).toBe(403);
+      expect(await portal.send('GET', `${world.url}${path}`, { token })).toMatchObject({ status: 403, body: { code } });
   }
 });
 
