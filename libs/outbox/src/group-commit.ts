@@ -18,9 +18,6 @@ export type GroupCommit<Pending> = {
   close(): Promise<void>;
 };
 
-/** Connections of a pool from which on a crowd may have a second one for itself. */
-const WIDE_POOL = 6;
-
 /** Gathers what is under way, writes it by one statement on a connection of its own, halves what fails. */
 export function openGroupCommit<Pending extends PendingEvent>({
   pool,
@@ -29,12 +26,9 @@ export function openGroupCommit<Pending extends PendingEvent>({
   metrics,
   full,
   failed,
-  wide = false,
   ...limits
-}: Omit<GroupLimits, 'beside'> & {
+}: GroupLimits & {
   pool: pg.Pool;
-  /** Whether a crowd may be written over two connections, so that statements of one group run beside those of another. */
-  wide?: boolean;
   statementOf: (group: EventGroup<Pending>) => GroupStatement;
   logger: Logger;
   metrics: ReturnType<typeof auditMetrics>;
@@ -42,12 +36,10 @@ export function openGroupCommit<Pending extends PendingEvent>({
   /** What a caller is told for what Postgres, or the way to it, said. */
   failed: (error: Error) => Error;
 }): GroupCommit<Pending> {
-  const lanes = [openLane(pool, statementOf), openLane(pool, statementOf)] as const;
-  // Never waited for: others may hold what is left of the pool, and wait for this.
-  const beside = () => wide && pool.options.max >= WIDE_POOL && (lanes[1].isOpen() || hasRoom(pool));
-  const flush = async (events: Pending[], lane: number) => {
+  const lane = openLane(pool, statementOf);
+  const flush = async (events: Pending[]) => {
     const started = performance.now();
-    const settled = await bisect(events, lanes[lane === 0 ? 0 : 1].write, isDivisible);
+    const settled = await bisect(events, lane.write, isDivisible);
     const broken = settled.flatMap((one, i) => ('error' in one ? [{ error: one.error, event: events[i] }] : []));
     // One line a group: an outage must not turn into a flood of lines.
     if (broken[0])
@@ -57,16 +49,13 @@ export function openGroupCommit<Pending extends PendingEvent>({
     metrics?.events.inc({ result: 'failed' }, broken.length);
     return settled.map((one) => ('error' in one ? { error: failed(one.error) } : one));
   };
-  const group = createGroup(flush, { ...limits, beside }, full);
+  const group = createGroup(flush, limits, full);
   return {
     write: group.add,
     depth: group.depth,
     async close() {
       await group.close();
-      for (const lane of lanes) lane.close();
+      lane.close();
     },
   };
 }
-
-const hasRoom = ({ totalCount, idleCount, waitingCount, options }: pg.Pool): boolean =>
-  waitingCount === 0 && totalCount - idleCount < options.max - 1;

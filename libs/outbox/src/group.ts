@@ -10,8 +10,6 @@ export type GroupLimits = {
   /** Most items, and most bytes, that may wait; more are refused before memory grows. */
   waiting: number;
   waitingBytes: number;
-  /** Whether a second flush may be under way beside a first. Default: never. */
-  beside?: () => boolean;
 };
 
 export type Group<Item, Result> = {
@@ -29,58 +27,37 @@ export type Group<Item, Result> = {
 
 type Waiter<Item, Result> = { item: Item; bytes: number; resolve(value: Result): void; reject(error: Error): void };
 
-/** Items from which on a flush of their own is worth its price while another is under way. */
-const WORTH_A_FLUSH = 16;
-
 /**
- * Gathers without a timer: an item that finds the lanes idle is flushed at the end of this turn of the event loop; items that
- * come during a flush go into the next one. So a lone caller waits for one flush and a crowd shares few, at any load. Where a
- * second flush may run beside, a crowd is halved: while one half waits for the disk, the other is made ready.
- *
- * @param flush `lane`: 0, or 1 beside it; of one lane there is one flush at a time.
+ * Gathers without a timer: an item that finds the lane idle is flushed at the end of this turn of the event loop; items that
+ * come during a flush go into the next one. So a lone caller waits for one flush and a crowd shares few, at any load.
  */
 export function createGroup<Item, Result>(
-  flush: (items: Item[], lane: number) => Promise<Settled<Result>[]>,
-  { beside = () => false, ...limits }: GroupLimits,
+  flush: (items: Item[]) => Promise<Settled<Result>[]>,
+  limits: GroupLimits,
   full: () => Error,
 ): Group<Item, Result> {
   let waiting: Waiter<Item, Result>[] = [];
   let taken = 0;
   let bytes = 0;
   let closed = false;
-  let gathering: Promise<void> | undefined;
-  const underWay = new Map<number, Promise<void>>();
+  let running: Promise<void> | undefined;
 
-  const flushOn = async (lane: number, group: Waiter<Item, Result>[]) => {
-    const items = group.map(({ item }) => item);
-    const settled = await flush(items, lane).catch((error: Error) => group.map(() => ({ error })));
-    taken -= group.length;
-    group.forEach(({ resolve, reject, bytes: size }, i) => {
-      bytes -= size;
-      const one = settled[i] ?? { error: new Error('a flush settled too few items') };
-      if ('error' in one) reject(one.error);
-      else resolve(one.value);
-    });
-    underWay.delete(lane);
-    if (waiting.length > 0) gathering ??= gather();
-  };
-  const begin = () => {
-    for (const lane of [0, 1]) {
-      const alone = underWay.size === 0;
-      if (underWay.has(lane) || waiting.length === 0) continue;
-      if (!alone && (waiting.length < WORTH_A_FLUSH || !beside())) continue;
-      const halved = alone && waiting.length >= 2 * WORTH_A_FLUSH && beside();
-      const most = halved ? Math.ceil(waiting.length / 2) : waiting.length;
-      const group = waiting.slice(0, sizeOfFlush(waiting, most, limits));
+  const run = async () => {
+    while (waiting.length > 0) {
+      // What this turn of the event loop still brings joins: under load a turn brings many, and a flush has a price of its own.
+      await turn();
+      const group = waiting.slice(0, sizeOfFlush(waiting, limits));
       waiting = waiting.slice(group.length);
-      underWay.set(lane, flushOn(lane, group));
+      const settled = await flush(group.map(({ item }) => item)).catch((error: Error) => group.map(() => ({ error })));
+      taken -= group.length;
+      group.forEach(({ resolve, reject, bytes: size }, i) => {
+        bytes -= size;
+        const one = settled[i] ?? { error: new Error('a flush settled too few items') };
+        if ('error' in one) reject(one.error);
+        else resolve(one.value);
+      });
     }
-  };
-  const gather = async () => {
-    // What this turn of the event loop still brings joins: under load a turn brings many, and a flush has a price of its own.
-    await turn();
-    gathering = undefined;
-    begin();
+    running = undefined;
   };
 
   return {
@@ -91,24 +68,20 @@ export function createGroup<Item, Result>(
       bytes += size;
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
       waiting.push({ item, bytes: size, resolve, reject });
-      if (underWay.size < 2) gathering ??= gather();
+      running ??= run();
       return promise;
     },
     depth: () => taken,
     async close() {
       closed = true;
-      while (gathering || underWay.size > 0) await Promise.all([gathering, ...underWay.values()]);
+      await running;
     },
   };
 }
 
-function sizeOfFlush(
-  waiting: readonly { bytes: number }[],
-  most: number,
-  { perFlush, bytesPerFlush }: GroupLimits,
-): number {
+function sizeOfFlush(waiting: readonly { bytes: number }[], { perFlush, bytesPerFlush }: GroupLimits): number {
   let bytes = 0;
   let size = 0;
-  while (size < Math.min(most, perFlush) && bytes < bytesPerFlush) bytes += waiting[size++]!.bytes;
+  while (size < Math.min(waiting.length, perFlush) && bytes < bytesPerFlush) bytes += waiting[size++]!.bytes;
   return size;
 }

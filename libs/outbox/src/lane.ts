@@ -7,7 +7,6 @@ import { recordedIn, recordedOf, type EventGroup, type GroupStatement } from './
 export type Lane<Pending extends PendingEvent> = {
   /** For each event whether it is recorded; false: its guard no longer holds. Throws what Postgres said. */
   write(events: Pending[]): Promise<boolean[]>;
-  isOpen(): boolean;
   close(): void;
 };
 
@@ -65,7 +64,6 @@ export function openLane<Pending extends PendingEvent>(
         return using((client) => writeAgain(client, group, statementOf(group)));
       }
     },
-    isOpen: () => open !== undefined,
     close: drop,
   };
 }

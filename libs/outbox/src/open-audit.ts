@@ -79,7 +79,7 @@ const SHARES = { refusals: 0.5, reads: 0.8, mutations: 1 };
 const shareOf = ({ action, outcome }: AuditEvent): number =>
   outcome === 'refused' ? SHARES.refusals : isMutation(action) ? SHARES.mutations : SHARES.reads;
 
-/** Opens the audit of a service over its own database, which `outboxMigrations` prepared. Takes a connection of the pool, of a wide one a second for crowds. */
+/** Opens the audit of a service over its own database, which `outboxMigrations` prepared. Takes one connection of the pool. */
 export async function openAudit(options: AuditOptions): Promise<Audit> {
   const { postgres, guards = {}, counts = {}, logger, now = systemNow, limits = {} } = options;
   if (postgres.pool.options.max < 2) throw new Error('the audit needs a connection of its own: a pool of at least 2');
@@ -93,8 +93,6 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     ...common,
     statementOf: groupStatements(guards, counts),
     failed: unavailable,
-    // Counts write rows that groups share: two at once would wait for one another.
-    wide: Object.keys(counts).length === 0,
     bytesPerFlush: BYTES_PER_FLUSH,
     waitingBytes: limits.waitingBytes ?? WAITING_BYTES,
   });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { canonicalBytes, type AuditEvent, type EventDraft } from '@postern/audit';
-import { openPostgres, queryIn } from '@postern/postgres';
+import { queryIn } from '@postern/postgres';
 import { createRegistry, Problem, silentLogger } from '@postern/runtime';
 import { postgresForTests, type TestPostgres } from '@postern/testing';
 import { openAudit, reconcileIntents, type Audit } from '../src/index.ts';
@@ -49,28 +49,6 @@ test('a crowd shares few commits, and each gets its own answer', async () => {
   expect(await Promise.all(events.map((e) => audit.commit(e)))).toEqual(events.map(() => true));
   expect(await stored()).toEqual(events.map(({ id }) => id).sort());
   expect((await commits()) - before).toBeLessThan(20);
-});
-
-test('a crowd is written over two connections beside each other where the pool is wide, over one where it is not', async () => {
-  const lanes = async (poolSize: number) => {
-    const name = `pool of ${poolSize}`;
-    const { url, tls } = at.database;
-    const postgres = await openPostgres({ url, tls, poolSize, applicationName: name });
-    const one = await openAudit({ postgres, producer: 'crypto-store', logger });
-    const events = Array.from({ length: 200 }, () => event());
-    await one.commit(events[0]!);
-    expect(await Promise.all(events.slice(1).map((e) => one.commit(e)))).toEqual(events.slice(1).map(() => true));
-    const rows = await at.postgres.query(
-      `select pid from pg_stat_activity where application_name = $1 and query like '%into audit_groups%'`,
-      [name],
-    );
-    await one.close();
-    await postgres.close();
-    return rows.length;
-  };
-  expect(await lanes(8)).toBe(2);
-  expect(await lanes(4)).toBe(1);
-  expect(await stored()).toHaveLength(400);
 });
 
 async function commits(): Promise<number> {
