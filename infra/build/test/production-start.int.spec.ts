@@ -96,7 +96,7 @@ describe.each(services)('the production tree of %s, outside the repository, as t
     ]);
     // What is loaded on demand lies in parts named by their content.
     const parts = code.filter((file) => /-[A-Z0-9]{8}\.js(\.map)?$/.test(file));
-    const beside = ['THIRD-PARTY-NOTICES.txt', 'package-lock.json', 'package.json', 'scalar.js'];
+    const beside = ['THIRD-PARTY-NOTICES.txt', 'package-lock.json', 'package.json', 'sbom.cdx.json', 'scalar.js'];
     expect(code).toEqual([...built, ...parts, ...beside].sort());
     const installed = readdirSync(packages);
     const development =
