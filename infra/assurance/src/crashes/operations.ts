@@ -21,7 +21,7 @@ export type Operation = {
   action: string;
   /** How many callers do it, each one after the other. */
   callers: number;
-  /** The longest wait between two, in milliseconds, where the route has a rate limit (100 a minute in moderate). */
+  /** The longest wait between two, in milliseconds, where there is a limit: a route's of 100 a minute, a person's of 600 exchanges. */
   pauseMs?: number;
   ask(session: Session, at: { id: string; random: Random; grantId: string; stored: readonly string[] }): Asked;
 };
@@ -70,6 +70,7 @@ export const operations: readonly Operation[] = [
     status: 200,
     action: 'token.exchanged',
     callers: 2,
+    pauseMs: 500,
     ask: ({ grant }) => ({
       method: 'POST',
       path: '/token',
