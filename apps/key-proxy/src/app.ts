@@ -8,6 +8,7 @@ import { configureKms } from './routes/configure-kms.ts';
 import { createSecretRoute } from './routes/create-secret.ts';
 import { getAllSecrets } from './routes/get-all-secrets.ts';
 import { logIn, type LogInDeps } from './routes/log-in.ts';
+import { openIdConfiguration } from './routes/openid-configuration.ts';
 import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
 import {
   checkProvider,
@@ -90,6 +91,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
       copySecret(deps),
       ...moveRoutes(deps),
       ...jobRoutes({ db: deps.db, scopes: { read: 'secrets:read', cancel: 'secrets:configure' } }),
+      openIdConfiguration(deps),
       ...issuerRoutes({
         ...deps,
         revocations: deps.sequence,

@@ -261,3 +261,22 @@ test('R36: a vault without a secret: under an assertion of this very tenant, whi
   });
   expect(await send('GET', '/v1/secrets/f', token)).toMatchObject({ status: 200, body: { value: { text: 'v' } } });
 });
+
+test('R36: a role without a key: STS gives a session for the assertion of this very tenant alone, once for many calls', async () => {
+  const [tenant, other] = [newTenant(), newTenant()];
+  const subject = `${world.issuerUrl}:${tenant}`;
+  const role_arn = await aws.createRole({ role: 'secrets-of-acme', issuer: world.issuerUrl, subject });
+  const keyless = { region: aws.region, role_arn };
+  expect(await configure(await person(other), 'role', 'aws', keyless)).toMatchObject({
+    body: { code: 'provider_forbidden' },
+  });
+  aws.forgetCalls();
+  const token = await person(tenant);
+  expect(await configure(token, 'role', 'aws', keyless)).toMatchObject({ status: 200 });
+  const made = await send('POST', '/v1/secrets/r', token, { value: { text: 'v' }, provider: 'role', cache_seconds: 0 });
+  expect(made).toMatchObject({ status: 201 });
+  for (let n = 0; n < 3; n += 1)
+    expect(await send('GET', '/v1/secrets/r', token)).toMatchObject({ status: 200, body: { value: { text: 'v' } } });
+  // One session is of the check of what was given, one of the configuration as it is used since.
+  expect(aws.calls()).toMatchObject({ AssumeRoleWithWebIdentity: 2, GetSecretValue: 3 });
+});

@@ -52,7 +52,9 @@ const accounts = [
 ];
 
 test('R17: the public listener answers a frozen list of routes: the seed’s, receipts, those of accounts, and the issuer’s keys', () => {
-  const wellKnown = ['GET /.well-known/jwks.json', 'GET /.well-known/oauth-authorization-server'];
+  const wellKnown = ['jwks.json', 'oauth-authorization-server', 'openid-configuration'].map(
+    (name) => `GET /.well-known/${name}`,
+  );
   expect(routesOn(world.service.app, 'public')).toEqual([...wellKnown, ...seed, receipts, ...accounts].toSorted());
 });
 

@@ -1,11 +1,23 @@
 import { randomUUID } from 'node:crypto';
+import { IAMClient } from '@aws-sdk/client-iam';
+import { developmentCa } from '../authority/development-ca.ts';
 import { passOnTo, startHttpsFront, type FrontAnswer, type FrontRequest, type HttpsFront } from '../run/https-front.ts';
 import { startMoto } from './moto.ts';
+import { createServiceRole } from './service-role.ts';
+import { assumable, StsRefusal } from './web-identity.ts';
 
-/** AWS Secrets Manager: moto, behind TLS and what it leaves out of the service's documented behaviour. */
-export type SecretsManager = HttpsFront & { region: string; accessKeyId: string; secretAccessKey: string };
+/** AWS Secrets Manager and STS: moto, behind TLS and what it leaves out of their documented behaviour. */
+export type SecretsManager = HttpsFront & {
+  region: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  /** A role that only this issuer's assertion of this subject takes; returns its ARN. Once an issuer. */
+  createRole(trusted: { role: string; issuer: string; subject: string }): Promise<string>;
+};
 
 const TARGET = 'secretsmanager.';
+const ASSUME = 'AssumeRoleWithWebIdentity';
+const REGION = 'eu-west-1';
 const MOST_BYTES = 65_536;
 const CURRENT = 'AWSCURRENT';
 
@@ -25,13 +37,20 @@ type Body = Record<string, never> & {
  * - it takes values of any length (Quotas: 65,536 bytes) and writes into a deleted secret (PutSecretValue: InvalidRequestException);
  * - it reads by the version that was written last, not by the label AWSCURRENT (GetSecretValue: "returns the AWSCURRENT
  *   version"), so that a label that was moved (UpdateSecretVersionStage) is not seen. Here reads name the label, and a
- *   write moves it.
+ *   write moves it;
+ * - it gives a session for any token. Here STS verifies web identity tokens and keeps trust policies (`web-identity.ts`),
+ *   and only a session that it gave is taken, with its token.
  *
- * Left as it is: no signatures are checked, and nothing is throttled but by a fault.
+ * Left as it is: a role may do everything, no signatures are checked, and nothing is throttled but by a fault.
  */
 export async function startSecretsManager(): Promise<SecretsManager> {
   const moto = await startMoto();
   const forward = passOnTo(moto.endpoint);
+  const sessions = new Map<string, string>();
+  const operator = { accessKeyId: `AKIA${randomUUID().slice(0, 16)}`, secretAccessKey: randomUUID() };
+  const direct = { endpoint: moto.endpoint, region: REGION, operator };
+  const iam = new IAMClient({ endpoint: moto.endpoint, region: REGION, credentials: operator });
+  const ca = await developmentCa().certificate();
   const accessKeyId = `AKIA${randomUUID().slice(0, 12).replaceAll('-', 'X').toUpperCase()}`;
 
   async function send(request: FrontRequest, operation: string, body: object): Promise<FrontAnswer> {
@@ -63,8 +82,28 @@ export async function startSecretsManager(): Promise<SecretsManager> {
     return written;
   }
 
+  async function assumeRole(request: FrontRequest): Promise<FrontAnswer> {
+    const form = new URLSearchParams(request.body.toString());
+    try {
+      await assumable(iam, { roleArn: form.get('RoleArn') ?? '', token: form.get('WebIdentityToken') ?? '', ca });
+    } catch (error) {
+      if (error instanceof StsRefusal) return stsRefusal(error);
+      throw error;
+    }
+    const given = await forward(request);
+    const field = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(String(given.body))?.[1] ?? '';
+    sessions.set(field('AccessKeyId'), field('SessionToken'));
+    return given;
+  }
+
+  const isTaken = ({ headers }: FrontRequest): boolean => {
+    const keyId = /Credential=([^/]+)/.exec(headers['authorization'] ?? '')?.[1] ?? '';
+    return keyId === accessKeyId || (sessions.has(keyId) && sessions.get(keyId) === headers['x-amz-security-token']);
+  };
+
   const front = await startHttpsFront(async (request) => {
-    if (/Credential=([^/]+)/.exec(request.headers['authorization'] ?? '')?.[1] !== accessKeyId)
+    if (operationOf(request) === ASSUME) return assumeRole(request);
+    if (!isTaken(request))
       return refusal('UnrecognizedClientException', 'The security token included in the request is invalid.');
     const operation = operationOf(request);
     const body = JSON.parse(request.body.toString() || '{}') as Body;
@@ -82,18 +121,27 @@ export async function startSecretsManager(): Promise<SecretsManager> {
 
   return {
     ...front,
-    region: 'eu-west-1',
+    region: REGION,
     accessKeyId,
     secretAccessKey: randomUUID(),
+    createRole: (trusted) => createServiceRole(direct, { ...trusted, keyArns: [] }),
     async close() {
+      iam.destroy();
       await front.close();
       await moto.close();
     },
   };
 }
 
-const operationOf = ({ headers }: FrontRequest): string =>
-  (headers['x-amz-target'] ?? '').slice(TARGET.length) || 'other';
+/** The target of a JSON call, or the action of a form (STS). */
+const operationOf = ({ headers, body }: FrontRequest): string =>
+  headers['x-amz-target']?.slice(TARGET.length) ?? new URLSearchParams(body.toString()).get('Action') ?? 'other';
+
+const stsRefusal = ({ code, message }: StsRefusal): FrontAnswer => ({
+  status: code === 'AccessDenied' ? 403 : 400,
+  headers: { 'content-type': 'text/xml' },
+  body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error><RequestId>x</RequestId></ErrorResponse>`,
+});
 
 const refusal = (type: string, message: string): FrontAnswer => ({
   status: 400,

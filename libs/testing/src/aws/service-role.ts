@@ -21,7 +21,7 @@ const ACTIONS = [
  * token of that subject takes, with all that a root key needs of these KMS keys. Returns the role's ARN.
  */
 export async function createServiceRole(
-  { endpoint, region, operator }: Aws,
+  { endpoint, region, operator }: Pick<Aws, 'endpoint' | 'region' | 'operator'>,
   { role, issuer, subject, keyArns }: { role: string; issuer: string; subject: string; keyArns: readonly string[] },
 ): Promise<string> {
   const iam = new IAMClient({ region, endpoint, credentials: operator });
@@ -38,7 +38,8 @@ export async function createServiceRole(
   const policy = keyArns.flatMap((Resource) =>
     ACTIONS.map((action) => ({ Effect: 'Allow', Action: `kms:${action}`, Resource })),
   );
-  await iam.send(new PutRolePolicyCommand({ RoleName: role, PolicyName: 'keys', PolicyDocument: document(policy) }));
+  if (policy.length > 0)
+    await iam.send(new PutRolePolicyCommand({ RoleName: role, PolicyName: 'keys', PolicyDocument: document(policy) }));
   iam.destroy();
   return `arn:aws:iam::123456789012:role/${role}`;
 }

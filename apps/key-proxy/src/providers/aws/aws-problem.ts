@@ -30,6 +30,9 @@ export function awsProblem(cause: unknown): Problem | null {
     case 'AccessDeniedException':
     case 'AccessDenied':
       return problem('provider_forbidden', { cause });
+    case 'IDPCommunicationError':
+      // STS did not get the keys of this service: "often a transient error ... retry the request".
+      return problem('provider_unreachable', { cause, retryAfterSeconds: wait ?? 2 });
     case 'ResourceNotFoundException':
       // "Secrets Manager can't find the specified secret value for VersionId: ..."
       return /secret value for/i.test(message)
