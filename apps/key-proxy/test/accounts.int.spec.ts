@@ -83,10 +83,31 @@ test('R16: attempts at the same time do not get past the limit', async () => {
   expect(statuses).toEqual([401, 401, 401, 429, 429, 429, 429, 429]);
 });
 
-test('a sign-up that cannot be kept creates nothing: a taken address, a short password, a provider that is not there', async () => {
-  await signUp('taken@foods.example');
+test('a sign-up for an address that has an account is answered as any other, makes nothing, and stands in the log as that account’s', async () => {
+  const first = await signUp('taken@foods.example');
+  const counted = `select (select count(*) from accounts) a, (select count(*) from companies) c, (select count(*) from providers) p`;
+  const before = await world.rows(counted);
+  const again = await signUp('TAKEN@foods.example', { password: 'another long password' });
+  expect(again).toMatchObject({ status: 201, body: { status: 'created', role: 'admin' } });
+  const shape = (value: unknown) => JSON.stringify(value).replace(/[0-9a-f]/g, '0');
+  expect(shape(again.body)).toBe(shape(first.body));
+  expect(Object.keys(again.headers).sort()).toEqual(Object.keys(first.headers).sort());
+  expect(again.body['company_id']).not.toBe(first.body['company_id']);
+  expect(await world.rows(counted)).toEqual(before);
+  expect((await logIn('taken@foods.example', 'another long password')).status).toBe(401);
+  const [refused] = await world.rows<{ event: string }>(
+    `select convert_from(canonical, 'utf8') as event from audit_outbox where action = 'account.created' order by id desc limit 1`,
+  );
+  expect(JSON.parse(refused?.event ?? '{}')).toMatchObject({
+    outcome: 'refused',
+    reason: 'account_exists',
+    tenant: first.body['company_id'],
+    resource: { id: first.body['account_id'] },
+  });
+});
+
+test('a sign-up that cannot be kept creates nothing: a short password, a provider that is not there', async () => {
   const before = await world.rows<{ count: string }>('select count(*) from companies');
-  expect(await signUp('TAKEN@foods.example')).toMatchObject({ status: 409, body: { code: 'account_exists' } });
   expect(await signUp('short@foods.example', { password: 'elevenchars' })).toMatchObject({ status: 400 });
   const aws = { kms_selection: 'aws', kms_credentials: { access_key: 'a', secret_key: 'b' } };
   expect(await signUp('cloud@foods.example', aws)).toMatchObject({

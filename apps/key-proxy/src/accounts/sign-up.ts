@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { type Transaction } from 'kysely';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { sql, type Transaction } from 'kysely';
 import { type Schema } from '../db/schema.ts';
-import { setTenantDefault } from '../providers/choose-place.ts';
 import { type ProviderKind } from '../providers/provider-kind.ts';
-import { type Account, createAccount } from './account.ts';
+import { type Account } from './account.ts';
 
 export type SignUp = {
   company: string;
@@ -19,16 +18,30 @@ const newTenantId = (): string => `kp_${randomBytes(16).toString('hex')}`;
 
 /**
  * Creates a company with its first account, who is its administrator. Two companies of one name are two tenants.
- * @throws Problem `account_exists` when the address has an account already
+ *
+ * Where the address has an account already, nothing is made, by the same statement: `account` is then of nobody, and
+ * `takenBy` whose the address is, as far as the statement saw it.
  */
 export async function signUp(
   tx: Transaction<Schema>,
-  { company, provider, ...first }: SignUp,
+  asked: SignUp,
   now: Date,
-): Promise<Account> {
-  const tenant = newTenantId();
-  await tx.insertInto('companies').values({ tenant, name: company, created_at: now }).execute();
-  const account = await createAccount(tx, { ...first, tenant, role: 'admin' }, now);
-  await setTenantDefault(tx, { tenant, kind: provider, configuration: null }, now);
-  return account;
+): Promise<{ account: Account; created: boolean; takenBy: { tenant: string; id: string } | null }> {
+  const account: Account = { id: randomUUID(), tenant: newTenantId(), email: asked.email, role: 'admin' };
+  const { rows } = await sql<{ created: boolean; taken_by: { tenant: string; id: string } | null }>`
+    with account as (
+      insert into accounts (id, tenant, email, role, contact_name, phone_number, password_hash, created_at)
+      values (${account.id}, ${account.tenant}, ${account.email}, ${account.role}, ${asked.contactName},
+        ${asked.phoneNumber}, ${asked.passwordHash}, ${now})
+      on conflict (email) do nothing returning tenant),
+    company as (
+      insert into companies (tenant, name, created_at) select tenant, ${asked.company}, ${now} from account),
+    provider as (
+      insert into providers (tenant, kind, configured_at) select tenant, ${asked.provider}, ${now} from account)
+    select exists (select from account) as created,
+      (select json_build_object('tenant', tenant, 'id', id) from accounts where email = ${account.email}) as taken_by`.execute(
+    tx,
+  );
+  const { created = false, taken_by: takenBy = null } = rows[0] ?? {};
+  return { account, created, takenBy };
 }

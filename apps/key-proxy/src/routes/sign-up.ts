@@ -23,7 +23,12 @@ export type SignUpDeps = {
   now: Now;
 };
 
-/** Seed route: a new company with its first account, its administrator. */
+const TAKEN = { outcome: 'refused', reason: 'account_exists' } as const;
+
+/**
+ * Seed route: a new company with its first account, its administrator. Where the address has an account already the answer
+ * and the work are the same, and nothing is made (ADR 48): the log has the refusal, of whose account it was.
+ */
 export const signUpRoute = (deps: SignUpDeps) =>
   route({
     method: 'POST',
@@ -49,7 +54,7 @@ export const signUpRoute = (deps: SignUpDeps) =>
         role: z.string(),
       }),
     },
-    problems: ['accounts_off', 'sign_up_closed', 'account_exists', 'provider_unavailable'],
+    problems: ['accounts_off', 'sign_up_closed', 'provider_unavailable'],
     async handle({ body }, audit) {
       if (!deps.policy.accounts) throw problem('accounts_off');
       if (!deps.signUpOpen) throw problem('sign_up_closed');
@@ -70,14 +75,14 @@ export const signUpRoute = (deps: SignUpDeps) =>
         provider,
       };
       return deps.db.transaction().execute(async (tx) => {
-        const account = await signUp(tx, asked, deps.now());
-        const person = { issuer: deps.issuerUrl, sub: account.id };
+        const { account, created, takenBy } = await signUp(tx, asked, deps.now());
+        const { tenant, id } = created ? account : (takenBy ?? { tenant: null, id: null });
         return audit.within(
           tx,
           {
-            tenant: account.tenant,
-            actor: { person },
-            resource: { type: 'account', id: account.id },
+            tenant,
+            ...(created ? { actor: { person: { issuer: deps.issuerUrl, sub: account.id } } } : TAKEN),
+            ...(id === null ? {} : { resource: { type: 'account', id } }),
             details: { method: 'password' },
           },
           {

@@ -22,46 +22,63 @@ import { type Case } from '../assess.ts';
 
 const app = fileURLToPath(new URL('../../../../apps/key-proxy/src/', import.meta.url));
 const READY_WITHIN_MS = 60_000;
-/** One address of loopback makes as many logins a minute as its rate allows. */
-const LOGINS_AN_ADDRESS = 8;
+/** One address of loopback makes as many a minute as its rate allows. */
+const REQUESTS_AN_ADDRESS = 8;
 /** Below this (two in 16,000 runs) a rank sum is chance. */
 const MOST_Z = 4;
 
-/** Wrong passwords for accounts that are there and for addresses that are not, in turns: what time tells about which is which. */
+type Kind = 'known' | 'unknown';
+type Times = Record<Kind, number[]>;
+
+/**
+ * Wrong passwords, and sign-ups, for addresses that have an account and for others, in turns: what time and answer tell about
+ * which is which.
+ */
 export const enumeration: Case = {
   name: 'key-proxy/enumeration',
-  guarantee: 'the time of a refused login does not tell whether there is such an account',
+  guarantee: 'neither answer nor time of a refused login, or of a sign-up, tells whether there is such an account',
   async run({ scale, say }) {
     const rounds = scale === 'small' ? 6 : scale === 'default' ? 16 : 100;
     const service = await startKeyProxy();
     try {
-      const times = { known: [] as number[], unknown: [] as number[] };
+      const [logins, signUps]: [Times, Times] = [
+        { known: [], unknown: [] },
+        { known: [], unknown: [] },
+      ];
       const failed: string[] = [];
+      const timed = async (
+        times: Times,
+        kind: Kind,
+        answer: Promise<{ status: number; ms: number }>,
+        wanted: number,
+      ) => {
+        const { status, ms } = await answer;
+        if (status !== wanted) failed.push(`for an address that is ${kind}: ${status}`);
+        times[kind].push(ms);
+      };
       for (let round = 0; round < rounds; round += 1) {
-        const caller = service.from(`127.0.${1 + Math.floor(round / 200)}.${2 + (round % 200)}`);
+        const [network, host] = [1 + Math.floor(round / 200), 2 + (round % 200)];
+        const [caller, joining] = [service.from(`127.0.${network}.${host}`), service.from(`127.1.${network}.${host}`)];
         const email = `known-${round}@foods.example`;
-        const signedUp = await caller('/signup', signUp(email));
-        if (signedUp.status !== 201) failed.push(`a sign-up was answered ${signedUp.status}`);
-        const kinds = Array.from({ length: LOGINS_AN_ADDRESS }, (_, at): 'known' | 'unknown' =>
-          (at + round) % 2 ? 'known' : 'unknown',
-        );
-        for (const kind of kinds) {
-          const body = {
-            email: kind === 'known' ? email : `nobody-${round}@foods.example`,
-            password: 'a wrong password',
-          };
-          const { status, ms } = await caller('/login', body);
-          if (status !== 401) failed.push(`a login was answered ${status}`);
-          times[kind].push(ms);
+        const first = await caller('/signup', signUp(email));
+        if (first.status !== 201) failed.push(`a sign-up was answered ${first.status}`);
+        for (let at = 0; at < REQUESTS_AN_ADDRESS; at += 1) {
+          const kind = (at + round) % 2 ? 'known' : 'unknown';
+          const tried = kind === 'known' ? email : `nobody-${round}@foods.example`;
+          await timed(logins, kind, caller('/login', { email: tried, password: 'a wrong password' }), 401);
+          const wanted = kind === 'known' ? email : `new-${round}-${at}@foods.example`;
+          await timed(signUps, kind, joining('/signup', signUp(wanted)), 201);
         }
       }
-      const z = rankSumZ(times.known, times.unknown);
-      const [known, unknown] = [median(times.known), median(times.unknown)];
-      say(
-        `${times.known.length} + ${times.unknown.length} logins: ${known.toFixed(1)} ms known, ${unknown.toFixed(1)} ms unknown, z ${z.toFixed(2)}`,
-      );
-      if (Math.abs(z) > MOST_Z) failed.push(`the times differ: z ${z.toFixed(2)}`);
-      return { tried: times.known.length + times.unknown.length, failed, lost: [] };
+      for (const [what, times] of Object.entries({ logins, 'sign-ups': signUps })) {
+        const z = rankSumZ(times.known, times.unknown);
+        const [known, unknown] = [median(times.known), median(times.unknown)];
+        say(
+          `${times.known.length} + ${times.unknown.length} ${what}: ${known.toFixed(1)} ms known, ${unknown.toFixed(1)} ms unknown, z ${z.toFixed(2)}`,
+        );
+        if (Math.abs(z) > MOST_Z) failed.push(`the times of ${what} differ: z ${z.toFixed(2)}`);
+      }
+      return { tried: 2 * rounds * REQUESTS_AN_ADDRESS, failed, lost: [] };
     } finally {
       await service.close();
     }
