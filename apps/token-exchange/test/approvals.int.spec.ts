@@ -65,8 +65,8 @@ const approver = (sub = 'carol', roles = ['admin'], over = {}) =>
   signedIn(sub, roles, 'approvals:read approvals:decide', portal, over);
 
 /** A fresh grant token of the same person and grant, as each poll brings it. */
-const asks = async (scope = 'secrets:read', more: Record<string, string> = {}, over: object = {}) => {
-  const grant = await world.grants.mint({
+const grantOf = (over: object = {}) =>
+  world.grants.mint({
     kind: 'grant',
     audience: 'token-exchange',
     clientId: 'job',
@@ -77,8 +77,8 @@ const asks = async (scope = 'secrets:read', more: Record<string, string> = {}, o
     claims: claims(),
     ...over,
   });
-  return job.exchange(grant, 'key-proxy', scope, more);
-};
+const asks = async (scope = 'secrets:read', more: Record<string, string> = {}, over: object = {}) =>
+  job.exchange(await grantOf(over), 'key-proxy', scope, more);
 const decide = async (id: unknown, verdict: object, by = approver()) =>
   (await by)('POST', `/v1/approvals/${String(id)}/decision`, verdict);
 const APPROVE = { decision: 'approved' };
@@ -158,6 +158,35 @@ describe('R19: an exchange that needs a person', () => {
     expect((await decide(id, { ...APPROVE, scopes: ['records:read'] })).body['code']).toBe('scopes_not_asked');
     expect((await decide(id, { ...APPROVE, scopes: ['secrets:read'] })).body['scopes']).toEqual(['secrets:read']);
     expect(await asks('secrets:read secrets:write')).toMatchObject({ status: 200, body: { scope: 'secrets:read' } });
+  });
+
+  test('for several audiences: asked together, and an audience of which nothing was approved is none of the token’s', async () => {
+    await inForce({});
+    const scope = 'secrets:read records:read';
+    const wanted = new URLSearchParams([
+      ['grant_type', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      ['subject_token_type', 'urn:ietf:params:oauth:token-type:access_token'],
+      ['audience', 'key-proxy'],
+      ['audience', 'crypto-store'],
+      ['scope', scope],
+    ]);
+    const asksBoth = async () => {
+      wanted.set('subject_token', await grantOf({ scopes: scope.split(' ') }));
+      return job.post(wanted.toString());
+    };
+    const { body } = await asksBoth();
+    const id = String(body['approval_id']);
+    const by = await approver();
+    expect((await by('GET', `/v1/approvals/${id}`)).body['audiences']).toEqual(['key-proxy', 'crypto-store']);
+    const listed = async (query: string) => JSON.stringify((await by('GET', `/v1/approvals?${query}`)).body);
+    expect(await listed('audience=crypto-store')).toContain(id);
+    expect(await listed('audience=audit-sink')).not.toContain(id);
+    await decide(id, { ...APPROVE, scopes: ['secrets:read'] });
+    // For one of the two alone it is another request.
+    expect((await asks()).body).toMatchObject({ error: 'authorization_pending' });
+    const minted = await asksBoth();
+    expect(minted).toMatchObject({ status: 200, body: { scope: 'secrets:read' } });
+    expect(decodeJwt(String(minted.body['access_token'])).aud).toBe('key-proxy');
   });
 
   test.each<[string, object | undefined, string]>([

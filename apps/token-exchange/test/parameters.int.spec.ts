@@ -60,7 +60,7 @@ function form(fields: Record<string, string | string[]>): string {
 const asking = async (fields: Record<string, string | string[]>) =>
   portal.post(form({ subject_token: await alice(), subject_token_type: ACCESS_TOKEN, ...fields }));
 
-describe('audience and resource (RFC 8693, RFC 8707): one target, however it is named', () => {
+describe('audience and resource (RFC 8693, RFC 8707): one target is one, however it is named', () => {
   const at = 'https://grants.example.internal';
   test.each<[string, Record<string, string | string[]>, string]>([
     ['by its address', { resource: at, scope: 'grants:read' }, '200 minted'],
@@ -72,12 +72,18 @@ describe('audience and resource (RFC 8693, RFC 8707): one target, however it is 
     ['by its scopes alone', { scope: 'grants:read grants:write' }, '200 minted'],
     ['scopes of two targets', { scope: 'grants:read records:read' }, '400 invalid_target'],
     ['no name at all', {}, '400 invalid_target'],
-    ['two audiences', { audience: ['auth-manager', 'crypto-store'], scope: 'grants:read' }, '400 invalid_target'],
+    ['names that are one', { audience: 'auth-manager crypto-store', scope: 'grants:read' }, '400 invalid_target'],
     [
-      'an address of another target',
-      { resource: at, audience: 'crypto-store', scope: 'grants:read' },
-      '400 invalid_target',
+      'a target of which nothing is asked',
+      { audience: ['auth-manager', 'crypto-store'], scope: 'grants:read' },
+      '400 invalid_scope',
     ],
+    [
+      'an address of such a target',
+      { resource: at, audience: 'crypto-store', scope: 'records:read' },
+      '400 invalid_scope',
+    ],
+    ['an unknown one beside', { audience: ['auth-manager', 'nowhere'], scope: 'grants:read' }, '400 invalid_target'],
     ['an unknown address', { resource: 'https://elsewhere.example/', scope: 'grants:read' }, '400 invalid_target'],
     ['a relative address', { resource: '/grants', scope: 'grants:read' }, '400 invalid_target'],
     ['an address with a fragment', { resource: `${at}/#a`, scope: 'grants:read' }, '400 invalid_target'],

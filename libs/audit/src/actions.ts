@@ -114,6 +114,8 @@ export const actions = {
   'tenant.resumed': z.strictObject({}),
   'token.exchanged': z.strictObject({
     audience: text,
+    /** All of them, where there are several. */
+    audiences: list.optional(),
     scopes,
     requested: scopes.optional(),
     refused: scopes.optional(),
@@ -137,7 +139,12 @@ export const actions = {
   'workload.trusted': z.strictObject({ workload: text }),
   'workload.log_closed': z.strictObject({ workload: text, producer: z.boolean().optional() }),
   'exchange.read': z.strictObject({}),
-  'approval.requested': z.strictObject({ audience: text, scopes, expiresAt: text.optional() }),
+  'approval.requested': z.strictObject({
+    audience: text,
+    audiences: list.optional(),
+    scopes,
+    expiresAt: text.optional(),
+  }),
   'tenant.created': z.strictObject({}),
   'tenant.suspended': z.strictObject({ cause: code.optional() }),
   'tenant.offboarded': z.strictObject({}),

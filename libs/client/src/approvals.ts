@@ -11,7 +11,9 @@ export type Approval = {
   /** Everyone who would act, the caller first. */
   actors: string[];
   workload: string;
+  /** The first that was named; `audiences` has all. */
   audience: string;
+  audiences: string[];
   scopes: string[];
   approvedScopes: string[] | null;
   /** The workload's own words: text, never markup. */

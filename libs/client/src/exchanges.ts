@@ -9,7 +9,9 @@ export type MintedToken = {
   person: { issuer: string; sub: string } | null;
   workload: string;
   actors: string[];
+  /** The first that was named; `audiences` has all. */
   audience: string;
+  audiences: string[];
   scopes: string[];
   decision: { rule: string; policyVersion: string; heldBy: string };
   createdAt: string;

@@ -15,8 +15,15 @@ export const mintedClaims = z.strictObject({
   sub: text,
   /** Who first named the person (R3); absent where there is no person. */
   subject_issuer: text.optional(),
-  /** One audience. */
-  aud: text,
+  /** One audience; several only in a token that is bound to a key, each named once. */
+  aud: z.union([
+    text,
+    z
+      .array(text)
+      .min(2)
+      .max(32)
+      .refine((names) => new Set(names).size === names.length, 'stands twice'),
+  ]),
   tenant: tenantId,
   client_id: text,
   /** Separated by spaces. */

@@ -28,8 +28,8 @@ export type Minted = { token: string; expiresAt: Date; tokenId: string };
 export type Issuer = {
   issuer: string;
   /**
-   * Signs a token. @throws RangeError for an unbound token where the profile requires a binding, for a DPoP-bound one
-   * where it wants certificates, and for a kind this issuer does not mint; ZodError for claims that are no such claims
+   * Signs a token. @throws RangeError for an unbound token where the profile requires a binding or several audiences are
+   * named, for a DPoP-bound one where it wants certificates, and for a kind this issuer does not mint; ZodError for claims that are no such claims
    */
   mint(kind: MintedType, claims: MintedClaims, options: MintOptions): Promise<Minted>;
   /**
@@ -86,6 +86,9 @@ export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
       if (!kinds.includes(kind)) throw new RangeError(`this issuer does not mint ${kind}`);
       const parsed = mintedClaims.parse(claims);
       const cnf = confirmationOf(profile, kind, binding);
+      if (Array.isArray(parsed.aud) && (cnf === null || kind !== 'at+jwt')) {
+        throw new RangeError('several audiences are for a bound access token');
+      }
       if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < 1) throw new RangeError('no life is left to give');
       const iat = seconds();
       const exp = iat + Math.min(lifetimeSeconds, longestLifeSeconds);

@@ -162,6 +162,18 @@ describe('what is not minted', () => {
     await expect(issued.mint('at+jwt', claims, { ...bound, lifetimeSeconds: 0 })).rejects.toThrow(RangeError);
   });
 
+  test('several audiences only in an access token that is bound, each once', async () => {
+    const low = await replica({ profile: profileNamed('fedramp-low'), kinds: ['at+jwt', 'grant+jwt'] });
+    const several = { ...claims, aud: ['crypto-store', 'audit-sink'] };
+    const { token } = await low.mint('at+jwt', several, bound);
+    expect(decodeJwt(token).aud).toEqual(several.aud);
+    await expect(low.mint('at+jwt', several, { ...bound, binding: { kind: 'none' } })).rejects.toThrow(RangeError);
+    await expect(low.mint('grant+jwt', several, bound)).rejects.toThrow(RangeError);
+    for (const aud of [[], ['crypto-store'], ['crypto-store', 'crypto-store']]) {
+      await expect(low.mint('at+jwt', { ...claims, aud }, bound)).rejects.toThrow('aud');
+    }
+  });
+
   test('more life than the profile’s', async () => {
     const { token } = await (await replica()).mint('at+jwt', claims, { ...bound, lifetimeSeconds: 86_400 });
     const { exp = 0, iat = 0 } = decodeJwt(token);

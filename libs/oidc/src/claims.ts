@@ -34,7 +34,6 @@ const providerClaims = common.extend({
 
 /** What every Postern token carries beside the common claims: the tenant and, for a person, who first named them (R3). */
 const posternClaims = common.extend({
-  aud: text,
   jti: text.max(256),
   client_id: text,
   tenant: tenantId,
@@ -44,7 +43,7 @@ const posternClaims = common.extend({
   act: z.unknown().optional(),
 });
 
-const grantClaims = posternClaims.extend({ grant_id: text.max(256), cnf });
+const grantClaims = posternClaims.extend({ aud: text, grant_id: text.max(256), cnf });
 
 /** The parts of a principal that the claims decide, once for all uses of the token. */
 export type Judged = {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { subjectKinds, type PolicyDocument } from './document.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluateTogether } from './evaluate-together.ts';
 
 const name = z.string().min(1).max(128);
 
@@ -13,7 +13,7 @@ const check = z.strictObject({
     workload: name,
     subjectClient: name,
     subjectKind: z.enum(subjectKinds),
-    audience: name,
+    audience: z.union([name, z.array(name).min(1).max(16)]).describe('several: for one token that all of them accept'),
     scopes: z.array(name),
     ceiling: z.array(name).optional(),
     login: z.strictObject({ acr: name.optional(), ageSeconds: z.int().nonnegative().optional() }).optional(),
@@ -33,9 +33,10 @@ export type CheckResult = { name: string; holds: boolean; expected: string; deci
 /** Holds a policy to its expectations, in their order. Pure. */
 export function checkPolicy(policy: PolicyDocument, { checks }: PolicyChecks): CheckResult[] {
   return checks.map(({ name: called, when, expect }) => {
-    const { scopes, roles, ceiling, login, ...asked } = when;
-    const { granted, longestLifeSeconds, decidedBy } = evaluate(policy, {
+    const { audience, scopes, roles, ceiling, login, ...asked } = when;
+    const { granted, longestLifeSeconds, decidedBy } = evaluateTogether(policy, {
       ...asked,
+      audiences: [audience].flat(),
       roles: new Set(roles),
       requestedScopes: scopes,
       ...(ceiling && { ceiling: new Set(ceiling) }),

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { evaluate, policyDocument, policyJsonSchema, type Request } from './index.ts';
+import {
+  evaluate,
+  evaluateTogether,
+  policyDocument,
+  policyJsonSchema,
+  type JointRequest,
+  type Request,
+} from './index.ts';
 
 const read = (path: string): unknown => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
 const development = policyDocument.parse(read('../../../infra/dev/policy.json'));
@@ -190,6 +197,62 @@ describe('a scope that wants a stronger login', () => {
   test('a compromised workload gets nothing', () => {
     const workloads = development.workloads.map((one) => ({ ...one, state: 'compromised' as const }));
     expect(evaluate({ ...development, workloads }, asked({})).decidedBy).toBe('workload_compromised');
+  });
+});
+
+describe('one token for several audiences', () => {
+  const both = ['auth-manager', 'crypto-store'];
+  const of = (over: Partial<JointRequest> = {}, policy = development) =>
+    evaluateTogether(policy, {
+      ...asked({}),
+      audiences: both,
+      requestedScopes: ['grants:read', 'records:write'],
+      ...over,
+    });
+
+  test('each allows its own scopes, the shortest life counts, and both permissions are named', () => {
+    expect(of()).toEqual({
+      policyVersion: development.version,
+      granted: ['grants:read', 'records:write'],
+      refused: [],
+      decidedBy: 'workloads.portal.asks.0 workloads.portal.asks.1',
+      longestLifeSeconds: 300,
+      minter: 'postern',
+    });
+  });
+
+  test('one audience, also named twice, is decided as ever', () => {
+    const request = asked({ requestedScopes: ['grants:read', 'records:write'] });
+    const named = { audiences: ['auth-manager', 'auth-manager'], requestedScopes: request.requestedScopes };
+    expect(of(named)).toEqual(evaluate(development, request));
+    expect(of({ audiences: [] }).denied).toBe('target_unknown');
+  });
+
+  test.each<[string, Partial<JointRequest>]>([
+    ['target_unknown', { audiences: [...both, 'elsewhere'] }],
+    ['no_ask', { subjectClient: 'job', subjectKind: 'grant' }],
+    ['no_scope_asked', { requestedScopes: ['grants:read'] }],
+    ['scope_unknown', { requestedScopes: ['grants:read', 'records:write', 'audit:read'] }],
+    ['scope_not_asked_for', { requestedScopes: ['grants:use', 'records:write'] }],
+    ['role_missing', { roles: new Set() }],
+    ['above_ceiling', { ceiling: new Set(['grants:read']) }],
+  ])('%s: what one of them refuses is refused', (rule, over) => {
+    expect(of(over)).toMatchObject({ granted: [], decidedBy: rule, longestLifeSeconds: 0, minter: null });
+  });
+
+  test('the login that is asked for satisfies both', () => {
+    const scopes = development.scopes.map((scope) => {
+      if (scope.name === 'grants:read') return { ...scope, acr: ['mfa', 'hwk'], maxAgeSeconds: 300 };
+      return scope.name === 'records:write' ? { ...scope, acr: ['hwk'], maxAgeSeconds: 60 } : scope;
+    });
+    expect(of({}, { ...development, scopes }).loginNeeded).toEqual({ acrValues: ['hwk'], maxAgeSeconds: 60 });
+  });
+
+  test('with one that the identity provider mints for there is none', () => {
+    const targets = development.targets.map((one) =>
+      one.audience === 'crypto-store' ? { ...one, minter: 'provider' as const } : one,
+    );
+    expect(of({}, { ...development, targets }).denied).toBe('several_at_provider');
   });
 });
 

@@ -28,6 +28,7 @@ export type Rule =
   | 'workload_unknown'
   | 'workload_compromised'
   | 'target_unknown'
+  | 'several_at_provider'
   | 'no_ask'
   | 'no_scope_asked'
   | 'scope_unknown'
@@ -48,7 +49,7 @@ export type Decision = {
   refused: readonly Refusal[];
   /** Set where the whole request is refused whatever its scopes are. */
   denied?: Rule;
-  /** Where the permission stands: `workloads.job.asks.1`; for a refusal, its rule. */
+  /** Where the permission stands: `workloads.job.asks.1`, one for each audience; for a refusal, its rule. */
   decidedBy: string;
   /** Where a stronger or newer login would do: what all refused scopes accept (RFC 9470). */
   loginNeeded?: { acrValues: readonly string[]; maxAgeSeconds?: number };
@@ -89,7 +90,7 @@ export function evaluate(policy: PolicyDocument, request: Request): Decision {
 }
 
 /** Nobody is sent to log in again for what would be refused all the same. */
-function loginFor({ scopes }: PolicyDocument, refused: readonly Refusal[]): Pick<Decision, 'loginNeeded'> {
+export function loginFor({ scopes }: PolicyDocument, refused: readonly Refusal[]): Pick<Decision, 'loginNeeded'> {
   const curable = new Set<Rule>(['login_too_weak', 'login_too_old', 'approval_needed']);
   const wanting = scopes.filter(({ name }) =>
     refused.some(({ scope, rule }) => scope === name && rule !== 'approval_needed'),
@@ -101,7 +102,7 @@ function loginFor({ scopes }: PolicyDocument, refused: readonly Refusal[]): Pick
   return { loginNeeded: { acrValues, ...(ages.length > 0 && { maxAgeSeconds: Math.min(...ages) }) } };
 }
 
-function nothing({ version }: PolicyDocument, rule: Rule): Decision {
+export function nothing({ version }: PolicyDocument, rule: Rule): Decision {
   return { policyVersion: version, granted: [], refused: [], decidedBy: rule, longestLifeSeconds: 0, minter: null };
 }
 

@@ -10,4 +10,5 @@ export {
 } from './document.ts';
 export { checkPolicy, policyChecks, type CheckResult, type PolicyChecks } from './check-policy.ts';
 export { evaluate, hasRole, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';
+export { evaluateTogether, type JointRequest } from './evaluate-together.ts';
 export { hashClientSecret, openClientSecrets, type ClientSecrets } from './client-secret.ts';

@@ -70,7 +70,7 @@ const endedEvent = ({ tenant, person, actors, workload }: ApprovalRequest, id: s
   );
 
 const requestedEvent = (
-  { tenant, person, actors, workload, audience, scopes }: ApprovalRequest,
+  { tenant, person, actors, workload, audiences, scopes }: ApprovalRequest,
   { id, expiresAt }: { id: string; expiresAt: Date },
   now: Date,
 ): AuditEvent =>
@@ -81,7 +81,12 @@ const requestedEvent = (
       tenant,
       actor: { person, workload, acts: [...actors] },
       resource: { type: 'approval', id },
-      details: { audience, scopes: [...scopes], expiresAt: expiresAt.toISOString() },
+      details: {
+        audience: audiences[0],
+        ...(audiences.length > 1 && { audiences: [...audiences] }),
+        scopes: [...scopes],
+        expiresAt: expiresAt.toISOString(),
+      },
     },
     now,
   );

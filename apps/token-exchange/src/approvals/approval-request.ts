@@ -4,6 +4,7 @@ import { risks, type PolicyDocument } from '@postern/policy';
 import { actorsAfter } from '../exchanges/actor-chain.ts';
 import { clientOf } from '../exchanges/client-of.ts';
 import type { Asked, Caller, Subject } from '../exchanges/plan-exchange.ts';
+import type { Targets } from '../exchanges/targets-of.ts';
 
 /** What an approval is asked for, and good for (R19). */
 export type ApprovalRequest = {
@@ -13,20 +14,20 @@ export type ApprovalRequest = {
   /** Everyone who would act in the token, the caller first. */
   actors: readonly string[];
   workload: string;
-  audience: string;
+  audiences: Targets;
   scopes: readonly string[];
   policyVersion: string;
   personsNeeded: 1 | 2;
 };
 
 /**
- * The request of this exchange, bound to person, grant or session, the whole actor chain, workload, audience, exact scopes
+ * The request of this exchange, bound to person, grant or session, the whole actor chain, workload, audiences, exact scopes
  * and policy version: another of any of these is another request. `null` where no person is acted for, or nobody approves.
  */
 export function approvalRequest(
   policy: PolicyDocument,
   { principal, acting }: Subject,
-  { audience, scopes }: Asked,
+  { audiences, scopes }: Asked,
   { workload }: Caller,
 ): ApprovalRequest | null {
   const { person, tenant } = principal;
@@ -40,7 +41,8 @@ export function approvalRequest(
     rootOf(principal),
     actors,
     workload,
-    audience,
+    // A request of one audience has the binding that it always had.
+    audiences.length > 1 ? audiences.toSorted() : audiences[0],
     wanted,
     policy.version,
   ];
@@ -50,7 +52,7 @@ export function approvalRequest(
     person,
     actors,
     workload,
-    audience,
+    audiences,
     scopes: wanted,
     policyVersion: policy.version,
     personsNeeded: personsNeeded(policy, wanted),

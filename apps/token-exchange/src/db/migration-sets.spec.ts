@@ -20,6 +20,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'exchanges/0003-approvals',
     'exchanges/0004-origins',
     'exchanges/0005-compromised-workloads',
+    'exchanges/0006-several-audiences',
     'web/0001-web-sessions',
   ]);
 });

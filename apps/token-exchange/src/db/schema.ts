@@ -10,7 +10,9 @@ export type Schema = {
     person_sub: string;
     actors: string[];
     workload: string;
+    /** The first that was named; the others stand in `more_audiences`. */
     audience: string;
+    more_audiences: string[];
     scopes: string[];
     policy_version: string;
     justification: string | null;
@@ -52,6 +54,7 @@ export type Schema = {
     workload: string;
     actors: string[];
     audience: string;
+    more_audiences: string[];
     scopes: string[];
     held_by: string;
     policy_version: string;

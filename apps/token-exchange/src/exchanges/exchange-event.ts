@@ -59,11 +59,13 @@ function actorOf({ subject, caller: { workload } }: Attempt): Pick<Event, 'tenan
 }
 
 function subjectOf(policy: PolicyDocument, { asked, subject }: Attempt) {
-  const audience = policy.targets.find((target) => target.audience === asked?.audience)?.audience ?? 'unknown';
-  if (!subject) return { audience, policyVersion: policy.version };
+  const named = asked?.audiences.filter((one) => policy.targets.some(({ audience }) => audience === one)) ?? [];
+  const [audience = 'unknown', ...more] = named;
+  const targets = { audience, ...(more.length > 0 && { audiences: named }) };
+  if (!subject) return { ...targets, policyVersion: policy.version };
   const { kind, issuer, tokenId, clientId } = subject.principal;
   return {
-    audience,
+    ...targets,
     policyVersion: policy.version,
     subjectKind: kind,
     subjectIssuer: issuer,

@@ -45,7 +45,7 @@ export async function mintToken(
 /** R3: tenant, original issuer and sub; what the login was worth goes with it, and who may act stays what it was. */
 function claimsOf(
   { principal }: Pick<Subject, 'principal'>,
-  { audience, scopes }: Asked,
+  { audiences, scopes }: Asked,
   client: string,
   actors: readonly string[],
 ): MintedClaims {
@@ -56,7 +56,7 @@ function claimsOf(
   return {
     sub: person?.sub ?? principal.clientId,
     ...(person && { subject_issuer: person.issuer }),
-    aud: audience,
+    aud: audiences.length > 1 ? [...audiences] : audiences[0],
     tenant,
     client_id: client,
     scope: [...new Set(scopes)].join(' '),

@@ -1,11 +1,12 @@
 import type { Issuer } from '@postern/issuer';
 import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
-import { evaluate, type Decision, type PolicyDocument } from '@postern/policy';
+import { evaluateTogether, type Decision, type PolicyDocument } from '@postern/policy';
 import { actorsAfter, assertMayAct } from './actor-chain.ts';
 import type { ActingParty } from './acting-party.ts';
 import { audiencesOf, ceilingOf } from './ceiling.ts';
 import { clientOf } from './client-of.ts';
 import { ExchangeRefused } from './refusal.ts';
+import type { Targets } from './targets-of.ts';
 
 export type PlanExchange = {
   policy: PolicyDocument;
@@ -17,7 +18,7 @@ export type PlanExchange = {
 /** The workload that asks, as its certificate or its assertion shows it; the minted token is bound to what it holds. */
 export type Caller = { workload: string; binding: Binding };
 export type Asked = {
-  audience: string;
+  audiences: Targets;
   scopes: readonly string[];
   /** Those of the scopes that were approved for this request (R19). */
   approved?: readonly string[];
@@ -34,16 +35,19 @@ export type Plan = {
 };
 
 /**
- * Decides what the caller may have for a verified subject: policy ∩ ceiling, one audience, no longer than the subject, the
- * actor and the policy allow, with everyone who acts named.
+ * Decides what the caller may have for a verified subject: policy ∩ ceiling of every audience, no longer than the subject,
+ * the actor and the policy allow, with everyone who acts named. What one of several audiences learns must be of no use at
+ * another, so such a token is bound to the caller's key.
  * @throws ExchangeRefused
  */
-export function planExchange(deps: PlanExchange, subject: Subject, asked: Asked, { workload }: Caller): Plan {
+export function planExchange(deps: PlanExchange, subject: Subject, asked: Asked, caller: Caller): Plan {
   const { principal, acting } = subject;
+  const { workload, binding } = caller;
   const client = clientOf(deps.policy, workload);
   assertMayAct(principal, { workload, client }, acting);
   const actors = actorsAfter(principal, { workload, client }, acting);
-  const decision = decide(deps, principal, asked, workload);
+  if (asked.audiences.length > 1 && binding.kind === 'none') throw new ExchangeRefused('several_unbound');
+  const decision = decide(deps, subject, asked, workload);
   const ends = Math.min(principal.expiresAt.getTime(), acting?.expiresAt.getTime() ?? Infinity);
   const lifetimeSeconds = Math.min(decision.longestLifeSeconds, Math.floor((ends - deps.now().getTime()) / 1000));
   if (lifetimeSeconds < 1) throw new ExchangeRefused('no_life_left');
@@ -51,23 +55,19 @@ export function planExchange(deps: PlanExchange, subject: Subject, asked: Asked,
 }
 
 /** @throws ExchangeRefused with the rule that decided */
-function decide(
-  { policy, issuers, now }: PlanExchange,
-  principal: Principal,
-  asked: Asked,
-  workload: string,
-): Decision {
+function decide({ policy, issuers, now }: PlanExchange, subject: Subject, asked: Asked, workload: string): Decision {
+  const { principal } = subject;
   const entry = issuers.find(({ issuer }) => issuer === principal.issuer);
   if (!entry) throw new TypeError('a verified subject comes from an issuer of the table');
-  const ceiling = ceilingOf(principal, entry);
-  const decision = evaluate(policy, {
+  const ceiling = ceilingOf(subject, entry, policy, workload);
+  const decision = evaluateTogether(policy, {
     tenant: principal.tenant,
     person: principal.person,
     roles: principal.roles,
     workload,
     subjectClient: principal.clientId,
     subjectKind: principal.kind,
-    audience: asked.audience,
+    audiences: asked.audiences,
     requestedScopes: asked.scopes,
     login: loginOf(principal, now()),
     ...(ceiling && { ceiling }),
@@ -75,7 +75,8 @@ function decide(
   });
   const refusal = refusalOf(decision);
   if (refusal) throw refusal;
-  if (audiencesOf(principal)?.includes(asked.audience) === false) throw new ExchangeRefused('grant_audience');
+  const allowed = audiencesOf(subject);
+  if (allowed && !asked.audiences.every((one) => allowed.includes(one))) throw new ExchangeRefused('grant_audience');
   return decision;
 }
 

@@ -21,7 +21,7 @@ export type OAuthError =
 /** Why an exchange was refused: the rule of policy, or what was wrong with the request or the subject. */
 export type Reason =
   | Rule
-  | 'several_audiences'
+  | 'several_unbound'
   | 'no_target'
   | 'resource_malformed'
   | 'actor_incomplete'
@@ -70,7 +70,8 @@ const entries: Record<Reason, Entry> = {
   provider_audience: target('The identity provider does not give out tokens for that audience'),
   provider_narrower: insufficient('The identity provider gave less than was asked'),
   provider_wider: scope('The identity provider gave more than was asked'),
-  several_audiences: target('One audience a token'),
+  several_unbound: target('A token for several audiences is bound to a key of the caller'),
+  several_at_provider: target('The identity provider gives out tokens for one audience each'),
   no_target: target('Name the audience'),
   resource_malformed: target('A resource is an absolute address without a fragment'),
   no_scope_asked: scope('Name the scopes that are needed'),

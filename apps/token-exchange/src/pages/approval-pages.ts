@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { decideApproval, whyNotApprover, whyNotReader } from '../approvals/decide-approval.ts';
 import type { Schema } from '../db/schema.ts';
 import type { PolicyStore } from '../policy/policy-store.ts';
-import { decisionForm, described, listed, signedInAs } from './approval-view.ts';
+import { decisionForm, described, listed, signedInAs, targetsIn } from './approval-view.ts';
 
 export type ApprovalPages = { db: Kysely<Schema>; policies: PolicyStore; web: Web; now: () => Date };
 
@@ -212,7 +212,7 @@ async function viewOf(
     ${described(row, decisions)}
     ${open && (why === null ? decisionForm(web.home, policy, session, row) : notice(web.home, policy, session, row.id, why))}
     ${row.state === 'pending' && !open && html`<p class="note">This request no longer waits: it has expired, or the policy has changed.</p>`}`;
-  const title = `${row.workload} asks for ${row.audience}`;
+  const title = `${row.workload} asks for ${targetsIn(row)}`;
   return page({ title, home: web.home, who: signedInAs(web.home, session), main });
 }
 

@@ -20,7 +20,7 @@ export const signedInAs = (home: string, session: WebSession): Html =>
 export const listed = (home: string, policy: PolicyDocument, row: ApprovalRow): Html =>
   html`<li>
     <a class="item card" href="${home}/${row.id}">
-      <h2>${row.workload} asks for ${row.audience}</h2>
+      <h2>${row.workload} asks for ${targetsIn(row)}</h2>
       <p class="row">${row.scopes.map((name) => html`<code>${name}</code> ${riskOf(policy, name)}`)}</p>
       <p>For <span class="name">${row.person_sub}</span>, by ${chainOf(row)}</p>
       ${row.justification !== null && html`<blockquote>${row.justification}</blockquote>`}
@@ -38,7 +38,7 @@ export const described = (row: ApprovalRow, decisions: readonly DecisionRow[]): 
       <dt>Workload</dt>
       <dd><span class="name">${row.workload}</span></dd>
       <dt>Wants to call</dt>
-      <dd><span class="name">${row.audience}</span></dd>
+      <dd><span class="name">${targetsIn(row)}</span></dd>
       <dt>In the name of</dt>
       <dd><span class="name">${row.person_sub}</span><br /><span class="quiet">of ${row.person_issuer}</span></dd>
       <dt>Who would act</dt>
@@ -115,6 +115,8 @@ function riskOf({ scopes }: PolicyDocument, name: string): Html | null {
   const risk = scopes.find((scope) => scope.name === name)?.risk;
   return risk === undefined ? null : html`<span class="tag ${risk}">${risk} risk</span>`;
 }
+
+export const targetsIn = ({ audience, more_audiences: more }: ApprovalRow): string => [audience, ...more].join(' and ');
 
 const chainOf = ({ actors }: ApprovalRow): Html =>
   html`${actors.map((actor, at) => html`${at > 0 && ', on behalf of '}<span class="name">${actor}</span>`)}`;

@@ -16,7 +16,7 @@ const policy = policyDocument.parse({
   workloads: [],
 });
 const subject = { tenant: 'acme', person: { issuer: 'https://realm.example', sub: 'alice' } } as Principal;
-const asked = { audience: 'billing', scopes: ['billing:read'] };
+const asked = { audiences: ['billing'] as const, scopes: ['billing:read'] };
 const plan = { decision: { longestLifeSeconds: 300 } } as Plan;
 const granted = (claims: object = {}, over: Partial<Principal> = {}) =>
   ({

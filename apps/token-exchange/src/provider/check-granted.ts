@@ -26,14 +26,16 @@ export function assertGrantedAsAsked(
   if (missing.length > 0) throw new ExchangeRefused('provider_narrower', missing);
 
   const others = [...scopes].filter((scope) => !asked.scopes.includes(scope) && !IDENTITY.has(scope));
+  // Policy has refused several.
+  const [only] = asked.audiences;
   const audiences = [claims.aud ?? []].flat();
   const roles = Object.keys((claims['resource_access'] ?? {}) as object);
   const life = (claims.exp ?? Infinity) - (claims.iat ?? 0);
   const holds =
     others.length === 0 &&
     audiences.length === 1 &&
-    audiences[0] === asked.audience &&
-    roles.every((client) => client === asked.audience) &&
+    audiences[0] === only &&
+    roles.every((client) => client === only) &&
     life <= longestLifeOf(policy, asked, decision.longestLifeSeconds) + SKEW_SECONDS &&
     person?.sub === subject.person?.sub &&
     tenant === subject.tenant &&
@@ -42,5 +44,5 @@ export function assertGrantedAsAsked(
 }
 
 /** The decision's own, never another policy's. */
-const longestLifeOf = (policy: PolicyDocument, { audience }: Asked, decided: number): number =>
-  Math.min(decided, policy.targets.find((target) => target.audience === audience)?.longestLifeSeconds ?? 0);
+const longestLifeOf = (policy: PolicyDocument, { audiences: [only] }: Asked, decided: number): number =>
+  Math.min(decided, policy.targets.find(({ audience }) => audience === only)?.longestLifeSeconds ?? 0);

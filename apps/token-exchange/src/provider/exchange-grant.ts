@@ -16,11 +16,11 @@ const MAX_ANSWER_BYTES = 65_536;
 /** @param url origin of auth-manager's api listener; @param dispatcher mutual TLS with this service's certificate */
 export const exchangeGrantAt =
   ({ url, dispatcher }: { url: string; dispatcher: Dispatcher }): ExchangeGrant =>
-  async ({ token }, { id, audience, scopes, proofs: [refresh, exchange] }) => {
+  async ({ token }, { id, audiences, scopes, proofs: [refresh, exchange] }) => {
     const body = {
       grant_token: token.reveal(),
       exchange_id: id,
-      audience: [audience],
+      audience: audiences,
       scope: scopes,
       ...(refresh !== undefined && { dpop: refresh }),
       ...(exchange !== undefined && { exchange_dpop: exchange }),

@@ -36,10 +36,10 @@ export const providerExchange =
     if (subject.kind !== 'provider-access' || !provider) throw new ExchangeRefused('provider_target');
     if (subject.binding.kind !== 'none') throw new ExchangeRefused('provider_bound');
     try {
-      const { audience, scopes } = asked;
+      const { audiences, scopes } = asked;
       const at = await provider();
       if (at.issuer !== subject.issuer) throw new ExchangeRefused('provider_target');
-      return (await at.exchange(subject.token, { audiences: [audience], scopes })).accessToken;
+      return (await at.exchange(subject.token, { audiences: [...audiences], scopes })).accessToken;
     } catch (error) {
       throw refusalOf(error);
     }

@@ -1,6 +1,7 @@
 import type { Released, RouteAudit } from '@postern/http';
 import type { RevocationSequence } from '@postern/issuer';
 import { TokenRefused, type Presented, type TokenVerifier } from '@postern/oidc';
+import type { PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
@@ -138,13 +139,22 @@ async function once(deps: AnswerExchange, given: Once, audit: ExchangeAudit) {
   }
 
   async function give(approved?: Approved): Promise<Released | undefined> {
-    const allowed = approved ? { ...asked, scopes: approved.scopes, approved: approved.scopes } : asked;
+    const allowed = approved ? narrowedTo(policy.document, asked, approved.scopes) : asked;
     const plan = planExchange({ ...deps, policy: policy.document }, subject, allowed, known.caller);
     const decided: Decided = { ...given, caller: known.caller, asked: allowed, approved };
     if (plan.decision.minter === 'provider') return releaseFromProvider(deps, decided, plan, audit);
     const exchange = await mintToken(deps, subject, allowed, known.caller, plan);
     return releaseMinted(deps, decided, exchange, audit);
   }
+}
+
+/** What was approved: an audience of which nothing was approved is none of the token's. */
+function narrowedTo({ scopes: known }: PolicyDocument, asked: Asked, approved: readonly string[]): Asked {
+  const left = asked.audiences.filter((one) =>
+    known.some(({ name, audience }) => audience === one && approved.includes(name)),
+  );
+  const [first = asked.audiences[0], ...more] = left;
+  return { audiences: [first, ...more], scopes: approved, approved };
 }
 
 /** @throws TokenRefused `wrong_kind` where the token is not of the type that the form says */

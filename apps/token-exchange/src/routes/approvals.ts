@@ -19,7 +19,9 @@ const approval = z.strictObject({
   /** Everyone who would act, the caller first. */
   actors: z.array(z.string()),
   workload: z.string(),
+  /** The first that was named. */
   audience: z.string(),
+  audiences: z.array(z.string()),
   scopes: z.array(z.string()),
   approvedScopes: z.array(z.string()).nullable(),
   /** The caller's own words; shown as text, never as markup. */
@@ -56,7 +58,9 @@ const listApprovals = ({ db, now }: ApprovalRoutes) =>
         .where('state', '=', state)
         .$if(state === 'pending', (query) => query.where('expires_at', '>', now()))
         .$if(workload !== undefined, (query) => query.where('workload', '=', workload ?? ''))
-        .$if(audience !== undefined, (query) => query.where('audience', '=', audience ?? ''))
+        .$if(audience !== undefined, (query) =>
+          query.where(sql<boolean>`${audience ?? ''} = any(audience || more_audiences)`),
+        )
         .$if(scope !== undefined, (query) => query.where(sql<boolean>`${scope ?? ''} = any(scopes)`))
         .$if(person !== undefined, (query) => query.where('person_sub', '=', person ?? ''))
         // Ids are in the order of time.
@@ -138,6 +142,7 @@ const answerOf = (row: Schema['approvals']): z.output<typeof approval> => ({
   actors: row.actors,
   workload: row.workload,
   audience: row.audience,
+  audiences: [row.audience, ...row.more_audiences],
   scopes: row.scopes,
   approvedScopes: row.approved_scopes,
   justification: row.justification,

@@ -2,7 +2,7 @@ import type { PolicyDocument } from '@postern/policy';
 import { z } from 'zod';
 import type { Asked } from '../exchanges/plan-exchange.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
-import { targetOf } from '../exchanges/target-of.ts';
+import { targetsOf } from '../exchanges/targets-of.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -38,14 +38,14 @@ export const exchangeForm = z.strictObject({
 export type ExchangeForm = z.output<typeof exchangeForm>;
 
 /**
- * Audience and scopes as the policy reads them.
- * @throws ExchangeRefused `several_audiences`, `several_values`, and what {@link targetOf} refuses
+ * Audiences and scopes as the policy reads them.
+ * @throws ExchangeRefused `several_values`, and what {@link targetsOf} refuses
  */
 export function askedFor({ audience, resource, scope = '' }: ExchangeForm, policy: PolicyDocument): Asked {
   if (typeof scope !== 'string') throw new ExchangeRefused('several_values');
   const scopes = scope.split(' ').filter((name) => name !== '');
   const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
-  return { audience: targetOf(policy, { audience: list(audience), resource: list(resource), scopes }), scopes };
+  return { audiences: targetsOf(policy, { audience: list(audience), resource: list(resource), scopes }), scopes };
 }
 
 export const providerProofsOf = ({ provider_proof: proofs }: ExchangeForm): string[] =>

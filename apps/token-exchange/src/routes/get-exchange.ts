@@ -13,7 +13,9 @@ const exchange = z.strictObject({
   person: z.strictObject({ issuer: z.string(), sub: z.string() }).nullable(),
   workload: z.string(),
   actors: z.array(z.string()),
+  /** The first that was named. */
   audience: z.string(),
+  audiences: z.array(z.string()),
   scopes: z.array(z.string()),
   decision: z.strictObject({ rule: z.string(), policyVersion: z.string(), heldBy: z.string() }),
   createdAt: z.iso.datetime(),
@@ -58,6 +60,7 @@ const answerOf = (row: Schema['exchanges']): z.output<typeof exchange> => ({
   workload: row.workload,
   actors: row.actors,
   audience: row.audience,
+  audiences: [row.audience, ...row.more_audiences],
   scopes: row.scopes,
   decision: { rule: row.decided_by, policyVersion: row.policy_version, heldBy: row.held_by },
   createdAt: row.created_at.toISOString(),

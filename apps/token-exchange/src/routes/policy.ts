@@ -1,6 +1,6 @@
 import { route } from '@postern/http';
 import type { TrustTable } from '@postern/oidc';
-import { evaluate, policyDocument, subjectKinds, type Rule } from '@postern/policy';
+import { evaluateTogether, policyDocument, subjectKinds, type Rule } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
@@ -85,7 +85,7 @@ const request = z.strictObject({
   workload: name,
   subjectClient: name,
   subjectKind: z.enum(subjectKinds),
-  audience: name,
+  audience: z.union([name, z.array(name).min(1).max(16)]).describe('several: for one token that all of them accept'),
   scopes: z.array(name).max(64),
   ceiling: z.array(name).max(256).optional(),
   login: z.strictObject({ acr: name.optional(), ageSeconds: z.int().nonnegative().optional() }).optional(),
@@ -119,10 +119,11 @@ const evaluatePolicy = ({ policies }: PolicyRoutes) =>
         minter: z.enum(['postern', 'provider']).nullable(),
       }),
     },
-    async handle({ body: { scopes, roles, ceiling, login, ...asked } }, audit) {
+    async handle({ body: { audience, scopes, roles, ceiling, login, ...asked } }, audit) {
       const { document } = await policies.current();
-      const { policyVersion, granted, refused, denied, loginNeeded, ...rest } = evaluate(document, {
+      const { policyVersion, granted, refused, denied, loginNeeded, ...rest } = evaluateTogether(document, {
         ...asked,
+        audiences: [audience].flat(),
         roles: new Set(roles),
         requestedScopes: scopes,
         ...(ceiling && { ceiling: new Set(ceiling) }),

@@ -4,6 +4,7 @@ import { exchanges0002 } from './0002-policies.ts';
 import { exchanges0003 } from './0003-approvals.ts';
 import { exchanges0004 } from './0004-origins.ts';
 import { exchanges0005 } from './0005-compromised-workloads.ts';
+import { exchanges0006 } from './0006-several-audiences.ts';
 
 /** A step that has run somewhere is never edited, only followed. An exchange is written once: no update, no delete. */
 export const exchangeMigrations: MigrationSet = {
@@ -14,6 +15,7 @@ export const exchangeMigrations: MigrationSet = {
     '0003-approvals': exchanges0003,
     '0004-origins': exchanges0004,
     '0005-compromised-workloads': exchanges0005,
+    '0006-several-audiences': exchanges0006,
   },
   privileges: {
     exchanges: ['select', 'insert'],

@@ -4,12 +4,15 @@ import { ExchangeRefused } from './refusal.ts';
 /** As the form has it: each name may stand several times (RFC 8693 section 2.1, RFC 8707 section 2). */
 export type Named = { audience: readonly string[]; resource: readonly string[]; scopes: readonly string[] };
 
+/** At least one, each once, in the order in which they were named. */
+export type Targets = readonly [string, ...string[]];
+
 /**
- * The one target that a request names: by audience, by address, or by its scopes alone, each of which belongs to one target.
- * A token has one audience, so all of them must mean the same.
- * @throws ExchangeRefused `several_audiences`, `target_unknown`, `resource_malformed`, `no_target`
+ * The targets that a request names: by audience, by address, or by its scopes alone, which then belong to one target. Several
+ * are named one by one, so nobody gets a token for more places than they said.
+ * @throws ExchangeRefused `target_unknown`, `resource_malformed`, `no_target`
  */
-export function targetOf({ targets, scopes }: PolicyDocument, named: Named): string {
+export function targetsOf({ targets, scopes }: PolicyDocument, named: Named): Targets {
   const { audience, resource } = named;
   if (audience.length + resource.length === 0) {
     const meant = new Set(
@@ -19,12 +22,11 @@ export function targetOf({ targets, scopes }: PolicyDocument, named: Named): str
     );
     const [only] = meant;
     if (only === undefined || meant.size > 1) throw new ExchangeRefused('no_target');
-    return only;
+    return [only];
   }
-  const meant = new Set([...audience, ...resource.map(audienceAt)]);
-  const [only = ''] = meant;
-  if (meant.size > 1 || only.includes(' ')) throw new ExchangeRefused('several_audiences');
-  return only;
+  const [first, ...more] = new Set([...audience, ...resource.map(audienceAt)]);
+  if (first === undefined) throw new ExchangeRefused('no_target');
+  return [first, ...more];
 
   function audienceAt(uri: string): string {
     // RFC 8707 section 2: absolute, without a fragment.
