@@ -35,7 +35,7 @@ const formOf = (subject: string, audiences: string[], scope: string) =>
     ['grant_type', TOKEN_EXCHANGE],
     ['subject_token', subject],
     ['subject_token_type', ACCESS_TOKEN],
-    ...audiences.map((audience) => ['audience', audience]),
+    ...audiences.map((audience): [string, string] => ['audience', audience]),
     ['scope', scope],
   ]).toString();
 
