@@ -13,7 +13,7 @@ import { type Config } from './config.ts';
 import { createConsumer } from './intake/consume.ts';
 import { createAppender } from './log/appender.ts';
 import { followCheckpointKey } from './log/checkpoint-key.ts';
-import { signNewest } from './log/checkpoints.ts';
+import { signHead, signNewest } from './log/checkpoints.ts';
 import { createLogMetrics } from './log/log-metrics.ts';
 import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
@@ -54,7 +54,9 @@ export async function compose(
   try {
     const metrics = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
-    const postgres = closing.after(await openPostgres({ ...config.postgres, tls, applicationName: SERVICE }));
+    const postgres = closing.after(
+      await openPostgres({ ...config.postgres, tls, applicationName: SERVICE, pipelined: true }),
+    );
     const { query } = postgres;
     const audit = closing.after(
       await openAudit({
@@ -118,7 +120,7 @@ export async function compose(
         subjects,
         pseudonymOf,
         forget: subjects.forget,
-        sign: () => signNewest(query, key),
+        sign: (head) => signHead(query, key, head),
         logger,
       });
       const intake = { query, append, tls, workloads: trust, audit };

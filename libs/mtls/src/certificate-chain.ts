@@ -26,10 +26,30 @@ export class ChainRefused extends Error {
  * @throws ChainRefused
  */
 export function verifyChain(x5c: readonly string[], anchors: string, now: Date): X509Certificate {
+  if (anchors !== verified.anchors) verified = { anchors, chains: new Map() };
+  const name = x5c.join('.');
+  const known = verified.chains.get(name);
+  if (known?.every((certificate) => validAt(certificate, now))) return known[0]!;
+  const chain = verifiedAnew(x5c, anchors, now);
+  if (verified.chains.size >= REMEMBERED) verified.chains.clear();
+  // Text that no chain needs is not kept: whoever sends it has shown no key yet.
+  if (name.length <= REMEMBERED_CHARACTERS) verified.chains.set(name, chain);
+  return chain[0]!;
+}
+
+const REMEMBERED = 64;
+const REMEMBERED_CHARACTERS = 16_384;
+
+/** Chains that the anchors of now vouch for, each with its anchor: reading one and its signatures costs more than what it signs. */
+let verified = { anchors: '', chains: new Map<string, readonly X509Certificate[]>() };
+
+/** The chain, leaf first, and the anchor that vouches for it. */
+function verifiedAnew(x5c: readonly string[], anchors: string, now: Date): readonly X509Certificate[] {
   if (x5c.length === 0 || x5c.length > MOST) throw new ChainRefused('chain_length');
   const chain = x5c.map(parse);
   const roots = certificatesOf(anchors);
   const leaf = chain[0]!;
+  let anchor: X509Certificate | undefined;
   for (const [i, certificate] of chain.entries()) {
     if (!validAt(certificate, now)) throw new ChainRefused('certificate_not_valid_now');
     if (i > 0 && !certificate.ca) throw new ChainRefused('issuer_is_no_authority');
@@ -37,13 +57,12 @@ export function verifyChain(x5c: readonly string[], anchors: string, now: Date):
     const issuers = next ? [next] : roots.filter((root) => validAt(root, now));
     // A chain may end in the anchor itself.
     const isAnchor = !next && i > 0 && roots.some((root) => root.raw.equals(certificate.raw));
-    if (!isAnchor && !issuers.some((issuer) => issuedBy(certificate, issuer))) {
-      throw new ChainRefused('certificate_untrusted');
-    }
+    anchor = isAnchor ? certificate : issuers.find((issuer) => issuedBy(certificate, issuer));
+    if (!anchor) throw new ChainRefused('certificate_untrusted');
   }
   if (leaf.ca) throw new ChainRefused('leaf_is_an_authority');
   if (!leaf.keyUsage?.includes(CLIENT_AUTH)) throw new ChainRefused('certificate_usage');
-  return leaf;
+  return [...chain, anchor!];
 }
 
 function parse(base64: string): X509Certificate {
@@ -58,4 +77,4 @@ const issuedBy = (certificate: X509Certificate, issuer: X509Certificate): boolea
   issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 
 const validAt = (certificate: X509Certificate, at: Date): boolean =>
-  new Date(certificate.validFrom) <= at && at < new Date(certificate.validTo);
+  certificate.validFromDate <= at && at < certificate.validToDate;

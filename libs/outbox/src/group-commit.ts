@@ -4,6 +4,7 @@ import { bisect } from './bisect.ts';
 import { createGroup, type GroupLimits } from './group.ts';
 import { isDivisible, openLane } from './lane.ts';
 import type { auditMetrics } from './metrics.ts';
+import { tellOfEvents } from './new-events.ts';
 import type { PendingEvent } from './pending.ts';
 import type { EventGroup, GroupStatement } from './write-group.ts';
 
@@ -40,6 +41,7 @@ export function openGroupCommit<Pending extends PendingEvent>({
   const flush = async (events: Pending[]) => {
     const started = performance.now();
     const settled = await bisect(events, lane.write, isDivisible);
+    tellOfEvents(pool);
     const broken = settled.flatMap((one, i) => ('error' in one ? [{ error: one.error, event: events[i] }] : []));
     // One line a group: an outage must not turn into a flood of lines.
     if (broken[0])

@@ -14,6 +14,7 @@ import {
 } from './joined-changes.ts';
 import { isOneRowsFault } from './lane.ts';
 import { auditMetrics } from './metrics.ts';
+import { tellOfEventSoon } from './new-events.ts';
 import { pendingEvent, type PendingEvent } from './pending.ts';
 import { createRefusals } from './refusals.ts';
 import { groupStatements } from './write-group.ts';
@@ -123,6 +124,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         throw unavailable(error);
       }
       metrics?.events.inc({ result: 'within' });
+      tellOfEventSoon(pool);
     },
     changes<Change>(statement: ChangeStatement<Change>): Changes<Change> {
       const changing = openGroupCommit<PendingChange<Change>>({

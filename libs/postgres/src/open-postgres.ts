@@ -22,6 +22,8 @@ export type PostgresOptions = {
   applicationName: string;
   /** The name the server's certificate must carry. Default: the host of the URL. */
   servername?: string;
+  /** Statements that are sent on one connection do not wait for the answer to the one before; they are run one after the other. */
+  pipelined?: boolean;
   /** Told about an idle connection that broke; the pool replaces it. */
   failed?: (error: Error) => void;
 };
@@ -38,10 +40,11 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
  * @throws Error when the database cannot be reached or refuses the login.
  */
 export async function openPostgres<Schema = unknown>(options: PostgresOptions): Promise<Postgres<Schema>> {
-  const { poolSize = 10, failed = () => {} } = options;
+  const { poolSize = 10, pipelined = false, failed = () => {} } = options;
   const pool = new pg.Pool({
     ...connectionOf(options),
     max: poolSize,
+    pipeline: pipelined,
     maxLifetimeSeconds: CONNECTION_MAX_AGE_SECONDS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,

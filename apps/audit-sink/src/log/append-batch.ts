@@ -33,25 +33,42 @@ export const RUN_MAX_LEAVES = BATCH_MAX_ENTRIES + 1;
 type Place = { epoch: number; seq: number; hash: Buffer };
 type Held = Place & { closed: number | null; certificates_before: Date | null };
 
+/** A tree that was committed and has no signature yet. */
+export type Head = { size: number; root: Buffer };
+
+// A replica that stands still in its append (a stopped process, a cut network) is ended by Postgres, so that it holds up the
+// others for seconds and not for good; one that waits longer than that lets its job be tried again.
+const BEGIN = `begin; set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '5s'`;
+
 /**
  * Appends what is new of prepared batches, one after the other: leaves, events, tiles, head, watermarks and unsigned checkpoints,
- * in the transaction of `client` (R27). The head's row is locked first, so appends of all replicas follow one another.
+ * in one transaction (R27). The head's row is locked first, so appends of all replicas follow one another. What needs no answer
+ * in between is sent together: the way to Postgres is gone twice.
  *
- * @returns what became of each.
+ * @param client of a pipelined pool, in no transaction. After a failure it may be in one that failed.
+ * @returns what became of each, and the new head; null where nothing was appended.
  * @throws SubjectErased, NotYetRestored
  */
-export async function appendBatches(client: pg.ClientBase, batches: readonly PreparedBatch[]): Promise<Appended[]> {
-  // Two statements: the watermarks must be read after the lock was given.
-  const head = await client.query<{ size: string; edge: Buffer }>({
-    name: 'sink-lock',
-    text: 'select size, edge from log_head for update',
-  });
-  let edge: Edge = edgeOf(head.rows[0]);
-  const { held, restoring } = await readHeld(client, [...new Set(batches.map(({ signed }) => signed.batch.producer))]);
+export async function appendBatches(
+  client: pg.ClientBase,
+  batches: readonly PreparedBatch[],
+): Promise<{ appended: Appended[]; head: Head | null }> {
+  const producers = [...new Set(batches.map(({ signed }) => signed.batch.producer))];
+  const subjects = batches.flatMap(({ entries }) => entries.flatMap(({ event }) => (event ? [event.subject] : [])));
+  // One after the other all the same: the watermarks must be read after the lock was given.
+  const [, locked, { held, restoring }] = await Promise.all([
+    client.query(BEGIN),
+    lockHead(client),
+    readHeld(client, producers),
+    lockSubjects(client, [...new Set(subjects)]),
+  ]);
+  let edge = locked;
+  let head: Head | null = null;
   let unwritten: AddedRun[] = [];
-  const write = async () => {
-    await writeRuns(client, unwritten);
+  const write = () => {
+    const writing = writeRuns(client, unwritten);
     unwritten = [];
+    return Promise.all(writing);
   };
   const appended: Appended[] = [];
   for (const prepared of batches) {
@@ -67,22 +84,28 @@ export async function appendBatches(client: pg.ClientBase, batches: readonly Pre
     const added = addRun(edge, prepared, fresh);
     unwritten.push(added);
     ({ grown: edge } = added.run);
+    head = { size: edge.size, root: added.run.root };
     held.set(producer, { ...at, epoch: added.run.epoch, seq: added.run.seqs.last, hash: added.run.chain });
     appended.push({ result: 'appended', entries: fresh.length, opaque: added.opaque.length, size: edge.size });
   }
-  await write();
-  return appended;
+  // A commit after a statement that failed is a rollback, and the failure is told.
+  await Promise.all([write(), client.query('commit')]);
+  return { appended, head };
 }
 
-async function writeRuns(client: pg.ClientBase, added: readonly AddedRun[]): Promise<void> {
+async function lockHead(client: pg.ClientBase): Promise<Edge> {
+  const { rows } = await client.query<{ size: string; edge: Buffer }>({
+    name: 'sink-lock',
+    text: 'select size, edge from log_head for update',
+  });
+  return edgeOf(rows[0]);
+}
+
+/** Sends what writes the runs, in their order. */
+function writeRuns(client: pg.ClientBase, added: readonly AddedRun[]): Promise<void>[] {
   const events = added.flatMap((one) => one.events);
-  await lockSubjects(client, [...new Set(events.map(({ subject }) => subject))]);
-  await writeEvents(
-    client,
-    events,
-    added.flatMap(({ opaque }) => opaque),
-  );
-  for (const { run } of added) await writeRun(client, run);
+  const opaque = added.flatMap((one) => one.opaque);
+  return [writeEvents(client, events, opaque), ...added.map(({ run }) => writeRun(client, run))];
 }
 
 type Fresh = PreparedBatch['entries'];

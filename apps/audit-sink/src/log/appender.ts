@@ -3,14 +3,10 @@ import type { Postgres } from '@postern/postgres';
 import { prepareBatch, type PrepareDeps, type PreparedBatch } from '../intake/prepare-batch.ts';
 import type { SignedBatch } from '../intake/verify-batch.ts';
 import { NotYetRestored } from './wanted.ts';
-import { appendBatches, SubjectErased, type Appended } from './append-batch.ts';
+import { appendBatches, SubjectErased, type Appended, type Head } from './append-batch.ts';
 
 /** Appends signed batches to the log. */
 export type Appender = (signed: SignedBatch, received: Date) => Promise<Appended>;
-
-// A replica that stands still in its append (a stopped process, a cut network) is ended by Postgres, so that it holds up the
-// others for seconds and not for good; one that waits longer than that lets its job be tried again.
-const BEGIN = `begin; set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '5s'`;
 
 /** Batches that one transaction takes at most. */
 const TOGETHER = 16;
@@ -28,27 +24,25 @@ type Waiting = { prepared: Promise<PreparedBatch>; resolve(appended: Appended): 
  * of the pool; the head's row orders the appends of all replicas. Reading and sealing is done before, beside an append that is under
  * way. A transaction that fails is tried again batch by batch, so that each gets its own answer.
  *
- * @param deps `sign`: signs the newest checkpoint, once the transaction is committed (R27).
+ * @param deps `postgres`: pipelined. `sign`: signs the checkpoint of what was appended, or the newest where nothing was, once the
+ *   transaction is committed (R27).
  */
 export function createAppender(
   deps: PrepareDeps & {
     postgres: Pick<Postgres<unknown>, 'pool'>;
     forget: (subjects: string[]) => void;
-    sign: () => Promise<void>;
+    sign: (head: Head | null) => Promise<void>;
     logger: Logger;
   },
 ): Appender {
   const waiting: Waiting[] = [];
   let running = false;
 
-  const inTransaction = async (batches: readonly PreparedBatch[]): Promise<Appended[]> => {
+  const inTransaction = async (batches: readonly PreparedBatch[]) => {
     const client = await deps.postgres.pool.connect();
     let broken = false;
     try {
-      await client.query(BEGIN);
-      const appended = await appendBatches(client, batches);
-      await client.query('commit');
-      return appended;
+      return await appendBatches(client, batches);
     } catch (error) {
       await client.query('rollback').catch(() => (broken = true));
       if (error instanceof SubjectErased) {
@@ -62,20 +56,20 @@ export function createAppender(
       client.release(broken);
     }
   };
-  const alone = async (prepared: PreparedBatch): Promise<Appended> => {
+  const alone = async (prepared: PreparedBatch) => {
     try {
-      return (await inTransaction([prepared]))[0]!;
+      return await inTransaction([prepared]);
     } catch (error) {
       if (!(error instanceof SubjectErased)) throw error;
       // The second time the erased subject has a key of its own again.
-      return (await inTransaction([await prepareBatch(deps, prepared.signed, prepared.received)]))[0]!;
+      return inTransaction([await prepareBatch(deps, prepared.signed, prepared.received)]);
     }
   };
   const settle = async (taken: { prepared: PreparedBatch; one: Waiting }[]) => {
     const together = taken.map(({ prepared }) => prepared);
     try {
-      const appended = taken.length > 1 ? await inTransaction(together) : [await alone(together[0]!)];
-      await deps.sign();
+      const { appended, head } = taken.length > 1 ? await inTransaction(together) : await alone(together[0]!);
+      await deps.sign(head);
       taken.forEach(({ one }, i) => one.resolve(appended[i]!));
     } catch (error) {
       if (taken.length > 1 && isOneBatchesFault(error)) for (const one of taken) await settle([one]);

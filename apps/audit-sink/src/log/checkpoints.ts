@@ -1,6 +1,7 @@
 import type { Query } from '@postern/postgres';
 import { rootHash, signCheckpoint } from '@postern/transparency';
 import type { LogKeys } from './checkpoint-key.ts';
+import type { Head } from './append-batch.ts';
 import { readNodes } from './nodes.ts';
 
 export type SignedCheckpoint = { size: number; note: string };
@@ -25,15 +26,31 @@ export async function signNewest(query: Query, key: LogKeys): Promise<void> {
   );
   if (!row || row.note !== null) return;
   if (row.generation > key.keys.length) await key.refresh();
-  const { origin, signer } = key;
-  const note = signCheckpoint({ origin, size: Number(row.size), root: row.root }, signer);
-  // Whoever signs first wins: there is one checkpoint for a size. Not waited for on the disk: what it signs is there, and a
-  // signature that a crash takes is made again.
-  await query(
+  await keepNote(query, key, { size: Number(row.size), root: row.root });
+}
+
+/** Signs the checkpoint of a head that this process has just committed, or the newest one where that has been done already. */
+export async function signHead(query: Query, key: LogKeys, head: Head | null): Promise<void> {
+  if (!head || !(await keepNote(query, key, head))) await signNewest(query, key);
+}
+
+/**
+ * Whoever signs first wins: there is one checkpoint for a size. A key that is not the newest any more signs nothing. Not waited
+ * for on the disk: what it signs is there, and a signature that a crash takes is made again.
+ *
+ * @returns false where nothing was signed.
+ */
+async function keepNote(query: Query, key: LogKeys, head: Head): Promise<boolean> {
+  const { origin, signer, keys } = key;
+  const note = signCheckpoint({ origin, ...head }, signer);
+  const signed = await query(
     `with soon as materialized (select set_config('synchronous_commit', 'off', true) as off)
-     update log_checkpoints set note = $2 from soon where tree_size = $1 and note is null and soon.off = 'off'`,
-    [row.size, note],
+     update log_checkpoints set note = $2 from soon where tree_size = $1 and note is null and soon.off = 'off'
+       and (select max(generation) from log_keys where name = $3) = $4
+     returning 1`,
+    [head.size, note, origin, keys.length],
   );
+  return signed.length > 0;
 }
 
 /** The root that the nodes of the first `size` entries give now. */

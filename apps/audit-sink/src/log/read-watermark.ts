@@ -2,10 +2,7 @@ import type { Watermark } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import { signerOf, type LogKeys } from './checkpoint-key.ts';
-import { newestCheckpoint, signNewest } from './checkpoints.ts';
-import { readClosings } from './close-producer.ts';
-import { publishedSize } from '../publication/publish.ts';
-import { readWanted } from './wanted.ts';
+import { newestCheckpoint, signNewest, type SignedCheckpoint } from './checkpoints.ts';
 import { consistencyProof, inclusionProof } from './proofs.ts';
 
 /** A watermark that a process ahead of the signer would see; it is asked for again. */
@@ -23,36 +20,77 @@ export async function readWatermark(
   key: LogKeys,
   { producer, from }: { producer: string; from: number },
 ): Promise<Watermark> {
-  const [held] = await query<{ epoch: number; seq: string; hash: Buffer; index: string }>(
-    'select epoch, seq, hash, index from log_watermarks where producer = $1',
-    [producer],
+  const { hash, index, published, wanted_epoch, wanted_seq, closed_epoch, closed_seq, ...at } = await readState(
+    query,
+    producer,
+    key.origin,
   );
-  const closing = (await readClosings(query)).get(producer);
-  // Read after the watermark, so that it is no older; an append whose signature a crash prevented is signed here.
-  await signNewest(query, key);
-  const newest = await newestCheckpoint(query);
   // Another replica may have made a key and signed with it since this one looked: a key stands before its first signature.
-  await key.refresh();
-  const size = newest?.size ?? 0;
-  const wanted = (await readWanted(query)).find((one) => one.producer === producer);
-  const index = held ? Number(held.index) : null;
-  if (index !== null && index >= size) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
-  const signedBy = signerOf(newest?.note, key);
+  if (at.generation > key.keys.length) await key.refresh();
+  const newest =
+    at.size !== null && at.note === null ? await signed(query, key) : { size: Number(at.size), note: at.note };
+  const { size, note } = newest ?? { size: 0, note: null };
+  if (index !== null && Number(index) >= size) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  const [inclusion, consistency] = await Promise.all([
+    index === null ? [] : inclusionProof(query, Number(index), size),
+    from <= size ? consistencyProof(query, from, size) : [],
+  ]);
   return {
     producer,
-    epoch: held?.epoch ?? 0,
-    seq: Number(held?.seq ?? 0),
-    hash: held?.hash.toString('base64url') ?? null,
-    index,
-    inclusion: index === null ? [] : text(await inclusionProof(query, index, size)),
-    checkpoint: newest?.note ?? null,
-    consistency: from <= size ? text(await consistencyProof(query, from, size)) : [],
-    key: signedBy.verifier,
-    published: await publishedSize(query),
-    resend: wanted ? { epoch: wanted.epoch, seq: wanted.seq } : null,
+    epoch: at.epoch ?? 0,
+    seq: Number(at.seq ?? 0),
+    hash: hash?.toString('base64url') ?? null,
+    index: index === null ? null : Number(index),
+    inclusion: text(inclusion),
+    checkpoint: note,
+    consistency: text(consistency),
+    key: signerOf(note ?? undefined, key).verifier,
+    published: published === null ? null : Number(published),
+    resend: wanted_epoch === null ? null : { epoch: wanted_epoch, seq: Number(wanted_seq) },
     ...(key.keys.length > 1 ? { keys: [...key.keys] } : {}),
-    ...(closing ? { closed: { epoch: closing.epoch, seq: closing.seq } } : {}),
+    ...(closed_epoch === null ? {} : { closed: { epoch: closed_epoch, seq: Number(closed_seq) } }),
   };
+}
+
+/** Null where there is none: of the producer's last entry, its closing, what is wanted of it, the checkpoint, the publication. */
+type State = {
+  epoch: number | null;
+  seq: string | null;
+  hash: Buffer | null;
+  index: string | null;
+  closed_epoch: number | null;
+  closed_seq: string | null;
+  wanted_epoch: number | null;
+  wanted_seq: string | null;
+  size: string | null;
+  note: string | null;
+  published: string | null;
+  generation: number;
+};
+
+/** All that a watermark says, as of one moment: the newest checkpoint, signed or not, is no older than the watermark. */
+async function readState(query: Query, producer: string, origin: string): Promise<State> {
+  const [row] = await query<State>(
+    `select w.epoch, w.seq, w.hash, w.index, c.epoch as closed_epoch, c.seq as closed_seq,
+       l.epoch as wanted_epoch, l.seq as wanted_seq, k.tree_size as size, k.note,
+       (select size from log_publication) as published,
+       (select coalesce(max(generation), 0) from log_keys where name = $2) as generation
+     from (select 1) as one
+       left join log_watermarks w on w.producer = $1
+       left join log_closings c on c.producer = $1
+       left join lateral (select epoch, seq from log_wanted where producer = $1 order by epoch, seq limit 1) l on true
+       left join lateral (select tree_size, note from log_checkpoints order by tree_size desc limit 1) k on true`,
+    [producer, origin],
+  );
+  return row!;
+}
+
+/** Signs what was appended meanwhile, or what a crash left unsigned. */
+async function signed(query: Query, key: LogKeys): Promise<SignedCheckpoint | null> {
+  await signNewest(query, key);
+  const newest = await newestCheckpoint(query);
+  await key.refresh();
+  return newest;
 }
 
 const text = (hashes: Buffer[]): string[] => hashes.map((hash) => hash.toString('base64url'));

@@ -95,8 +95,13 @@ export async function writeEvents(
   events: readonly EventRow[],
   opaque: readonly OpaqueRow[],
 ): Promise<void> {
-  if (opaque.length > 0) await writeOpaque(client, opaque);
-  if (events.length === 0) return;
+  await Promise.all([
+    ...(opaque.length > 0 ? [writeOpaque(client, opaque)] : []),
+    ...(events.length > 0 ? [writeSearched(client, events)] : []),
+  ]);
+}
+
+async function writeSearched(client: pg.ClientBase, events: readonly EventRow[]): Promise<void> {
   const packed = pack(events.map(({ sealed }) => sealed));
   await client.query({
     name: 'sink-events',

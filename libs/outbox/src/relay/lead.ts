@@ -7,14 +7,19 @@ import { clusterOf, findProducer, openEpoch, type EpochCause } from './epochs.ts
 import { fetchWatermark } from './fetch-watermark.ts';
 import { createKeptMarks } from './kept-marks.ts';
 import { hasUnnumbered, numberEvents, type ProducerState } from './number-events.ts';
+import type { NewEvents } from '../new-events.ts';
 import { relayMetrics, waitingEvents } from './relay-metrics.ts';
 import { sendAgain, sendOutstanding, type Place } from './send-batches.ts';
 import type { RelayOptions } from './start-relay.ts';
 import { judgeWatermark, treeSizeOf, WitnessAlarm, type Witness } from './witness.ts';
 import { forgetHeld, keepWitness, readWitness } from './witness-row.ts';
 
-/** Between two looks at the outbox. What comes meanwhile shares one number transaction, signature, job and append. */
-const GATHER_MS = 500;
+/**
+ * Between two looks at the outbox, for events of other processes. Those of this one are told and taken at once, but not so soon
+ * after a batch: what comes meanwhile shares one number transaction, signature, job and append. Where many come, more of them do.
+ */
+const LOOK_MS = 500;
+const GATHER_MS = { least: 200, anEvent: 1, most: LOOK_MS };
 /** How often the log is asked while it holds less than was sent, and while it holds everything. */
 const ASK_BUSY_MS = 500;
 const ASK_IDLE_MS = 30_000;
@@ -25,7 +30,12 @@ const RESEND_MS = 3_000;
 const RESEND_MAX_MS = 60_000;
 
 /** The work of the one relay of a producer, until its term is over. */
-export async function lead(options: RelayOptions, term: Term, stop: AbortSignal): Promise<void> {
+export async function lead(
+  options: RelayOptions,
+  term: Term,
+  events: Pick<NewEvents, 'next'>,
+  stop: AbortSignal,
+): Promise<void> {
   const { producer, bus, tls, sink, logger, metrics: registry, now = systemNow, keepForSeconds = 3_600 } = options;
   const { client } = term;
   const sending = { client, producer, bus, tls };
@@ -40,6 +50,7 @@ export async function lead(options: RelayOptions, term: Term, stop: AbortSignal)
   const marks = createKeptMarks();
   let again: Place | null = null;
   let resentAt = 0;
+  let told = false;
   const metrics = relayMetrics(registry);
 
   const startEpoch = async (held: { epoch: number; seq: number; hash: string | null }, cause: EpochCause) => {
@@ -141,9 +152,15 @@ export async function lead(options: RelayOptions, term: Term, stop: AbortSignal)
     }
     metrics?.outstanding.set(state.seq - heldSeq());
     metrics?.stalled.set(outstanding ? (Date.now() - progressAt) / 1_000 : 0);
-    if (!numbered?.more && !again) await pause(GATHER_MS, stop);
+    if (numbered?.more || again) continue;
+    const gathering = numbered?.made ? gatherMs(numbered.made) : told ? GATHER_MS.least : 0;
+    await pause(gathering, stop);
+    told = await events.next(LOOK_MS - gathering, stop);
   }
 }
+
+const gatherMs = ({ first, last }: NumberedBatch): number =>
+  Math.min(Math.max((last - first + 1) * GATHER_MS.anEvent, GATHER_MS.least), GATHER_MS.most);
 
 /** Waits, or returns early when the relay stops. */
 export const pause = (ms: number, stop: AbortSignal): Promise<void> =>

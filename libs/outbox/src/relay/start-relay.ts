@@ -2,6 +2,7 @@ import type { Bus } from '@postern/bus';
 import type { TlsMaterial } from '@postern/mtls';
 import { withLease } from '@postern/postgres';
 import { startRounds, type Logger, type Now, type Registry } from '@postern/runtime';
+import { hearOfEvents } from '../new-events.ts';
 import type { OutboxPostgres } from '../open-audit.ts';
 import type { Sink } from './fetch-watermark.ts';
 import { reconcileIntents, type Reconcilers } from './reconcile-intents.ts';
@@ -44,11 +45,12 @@ const RECONCILE_EVERY_SECONDS = 60;
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { postgres, producer, logger } = options;
   const stop = new AbortController();
+  const events = hearOfEvents(postgres.pool);
 
   const run = async () => {
     while (!stop.signal.aborted) {
       try {
-        await withLease(postgres.pool, `audit relay ${producer}`, (term) => lead(options, term, stop.signal));
+        await withLease(postgres.pool, `audit relay ${producer}`, (term) => lead(options, term, events, stop.signal));
       } catch (err) {
         if (!stop.signal.aborted) logger.warn({ err, producer }, 'the audit relay starts again');
       }
@@ -64,6 +66,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     async close() {
       stop.abort();
       await Promise.all([running, reconciling.close()]);
+      events.close();
     },
   };
 }
