@@ -22,3 +22,14 @@ export const readRules = (): Rule[] =>
   ruleFiles().flatMap((file) =>
     (parse(readFileSync(place(file), 'utf8')) as RuleFile).groups.flatMap(({ rules }) => rules),
   );
+
+type TestFile = { tests: { alert_rule_test?: { alertname: string; exp_alerts: unknown[] }[] }[] };
+
+/** The alerts that the tests of promtool see fire. */
+export const firedInTests = (): string[] =>
+  readdirSync(place('prometheus/tests')).flatMap((name) =>
+    (parse(readFileSync(place(`prometheus/tests/${name}`), 'utf8')) as TestFile).tests.flatMap(
+      ({ alert_rule_test: looks = [] }) =>
+        looks.filter(({ exp_alerts: fired }) => fired.length > 0).map(({ alertname }) => alertname),
+    ),
+  );

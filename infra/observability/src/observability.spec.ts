@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { grafanaJson } from './dashboard.ts';
 import { dashboards } from './dashboards/index.ts';
-import { place, readRules } from './files.ts';
+import { firedInTests, place, readRules } from './files.ts';
 import { knownMetrics, metricsIn } from './metrics.ts';
 
 const rules = readRules();
@@ -19,12 +19,14 @@ test('every metric that a rule or a dashboard reads is one that a service has', 
 });
 
 describe('each alert', () => {
+  const fired = firedInTests();
   const runbook = readFileSync(place('runbook.md'), 'utf8');
   test.each(alerts.map((rule) => [rule.alert ?? '', rule] as const))('%s', (alert, rule) => {
     expect(['page', 'ticket']).toContain(rule.labels?.['severity']);
     expect(rule.annotations?.['summary']).toBeTruthy();
     expect(rule.annotations?.['runbook']).toBe(`runbook.md#${alert.toLowerCase()}`);
     expect(runbook).toContain(`\n## ${alert}\n`);
+    expect(fired).toContain(alert);
   });
   test('and no other is in the runbook', () => {
     const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
