@@ -17,14 +17,15 @@ export type Counts = Readonly<Record<string, string>>;
 const GUARD_NAME = /^[a-z][a-z0-9-]{0,40}$/;
 
 /**
- * All guards as one boolean expression over `e`; `e.guard` says which one shall hold for the row.
+ * All guards as one boolean expression over `e`; `e.guard` says which one shall hold for the row. Each is a query of its own:
+ * as a bare `exists` Postgres may choose to look through the whole table once for a group, instead of up one row for an event.
  *
  * @throws TypeError for a name that could not be written into SQL as it is.
  */
 export function guardExpression(guards: Guards): string {
   const arms = Object.entries(guards).map(([name, predicate]) => {
     if (!GUARD_NAME.test(name)) throw new TypeError(`${name} is no name of a guard`);
-    return `when '${name}' then (${predicate})`;
+    return `when '${name}' then (select ${predicate})`;
   });
   if (arms.length === 0) return 'false';
   return `case e.guard ${arms.join(' ')} else false end`;

@@ -5,7 +5,9 @@ import { queryIn } from '@postern/postgres';
 import { createRegistry, Problem, silentLogger } from '@postern/runtime';
 import { postgresForTests, type TestPostgres } from '@postern/testing';
 import { openAudit, reconcileIntents, type Audit } from '../src/index.ts';
+import { pendingEvent } from '../src/pending.ts';
 import { createRefusals } from '../src/refusals.ts';
+import { groupStatements } from '../src/write-group.ts';
 import { event, guards, outboxDatabase } from './fixture.ts';
 
 let server: TestPostgres;
@@ -70,6 +72,18 @@ test('a guard that no longer holds answers false and records nothing; one that h
   expect(await stored()).toEqual([fresh.id]);
   await at.postgres.query('delete from records where id = $1', [id]);
   expect(await audit.commit(event(), { name: 'record-live', k1: id, n: 3 })).toBe(false);
+});
+
+test('a guard looks up the rows of its events, and never the whole table', async () => {
+  await at.postgres.query('insert into records select gen_random_uuid(), 1 from generate_series(1, 2000)');
+  const statement = groupStatements(guards)({
+    id: randomUUID(),
+    events: [{ ...pendingEvent(event()), guard: { name: 'record-live', k1: randomUUID(), n: 1 } }],
+  });
+  const plan = await at.postgres.query<Record<string, string>>(`explain (generic_plan) ${statement.text}`);
+  const lines = plan.map((row) => row['QUERY PLAN'] ?? '');
+  expect(lines.join('\n')).toContain('SubPlan');
+  expect(lines.filter((line) => /hashed SubPlan|Seq Scan on records/.test(line))).toEqual([]);
 });
 
 test('what a guard counts is counted in the statement that records it: for each recorded event once, for a stale one never', async () => {
