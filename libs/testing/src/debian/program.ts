@@ -14,8 +14,7 @@ const cacheDirectory = join(dirname(fileURLToPath(import.meta.url)), '../../../.
  * @throws Error where there is neither the program nor `apt-get`, or the package cannot be had
  */
 export async function debianProgram(program: string, { of: name }: { of: string }): Promise<string> {
-  const installed = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, program));
-  const found = installed.find((path) => existsSync(path));
+  const found = onPath(program);
   if (found !== undefined) return found;
   const home = join(cacheDirectory, `debian-${name}`);
   const path = join(home, 'usr/bin', program);
@@ -40,3 +39,32 @@ export async function debianProgram(program: string, { of: name }: { of: string 
   }
   return path;
 }
+
+/**
+ * A program of a Debian package that needs what the package depends on: the installed one, or else installed now, where this
+ * process may.
+ * @throws Error where there is no such program and it cannot be installed
+ */
+export async function installedProgram(program: string, { of: name }: { of: string }): Promise<string> {
+  const found = onPath(program);
+  if (found !== undefined) return found;
+  if (process.getuid?.() !== 0) throw new Error(`${program} is not on PATH (Debian: apt-get install ${name})`);
+  const apt = (...args: string[]) =>
+    run('apt-get', ['-o', 'DPkg::Lock::Timeout=120', '-qq', ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
+  const install = () => apt('install', '-y', '--no-install-recommends', name);
+  await install().catch(async () => {
+    await apt('update');
+    await install();
+  });
+  const installed = onPath(program);
+  if (installed === undefined) throw new Error(`the Debian package ${name} has no ${program}`);
+  return installed;
+}
+
+const onPath = (program: string): string | undefined =>
+  (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, program))
+    .find((path) => existsSync(path));

@@ -1,0 +1,49 @@
+# Section 7.1: what is renewed, and when. Certificates and a dynamic database role are the agent's (vault.nix); the rest are commands of `postern`.
+{ config, lib, ... }:
+let
+  cfg = config.postern.keycloak;
+  inherit (cfg) rotation;
+  recipients = builtins.concatStringsSep " " (map (one: "--recipient ${one}") rotation.recipients);
+  secretClients = builtins.filter (client: client.clientSecretFile != null) (builtins.attrValues cfg.clients);
+  renew = what: command: calendar: {
+    services."keycloak-rotate-${what}" = {
+      description = "New ${what} of Keycloak";
+      after = [ "keycloak.service" "network-online.target" ];
+      wants = [ "network-online.target" ];
+      environment = lib.optionalAttrs (rotation.identityFile != null) { SOPS_AGE_KEY_FILE = rotation.identityFile; };
+      serviceConfig = {
+        Type = "oneshot";
+        WorkingDirectory = rotation.documentDirectory;
+        ReadWritePaths = [ rotation.documentDirectory ];
+        ProtectSystem = "strict";
+        NoNewPrivileges = true;
+        UMask = "0077";
+      };
+      script = command;
+    };
+    timers."keycloak-rotate-${what}" = {
+      wantedBy = [ "timers.target" ];
+      timerConfig = { OnCalendar = calendar; RandomizedDelaySec = "1h"; Persistent = true; };
+    };
+  };
+in
+{
+  config = lib.mkIf (cfg.enable && rotation.enable && rotation.documentDirectory != null) {
+    assertions = [
+      {
+        assertion = secretClients == [ ] || rotation.recipients != [ ];
+        message = "postern.keycloak.rotation.recipients: age keys that may open the new secrets";
+      }
+    ];
+    # Daily: each command does what is due by the age that it finds, and nothing else; a machine that was off misses nothing.
+    systemd = lib.mkMerge (
+      [ (renew "keys" "postern keycloak keys rotate --when-older-than 365" "05:10") ]
+      ++ lib.optionals (secretClients != [ ]) [
+        (renew "secrets" "postern keycloak secrets rotate --when-older-than 90 ${recipients}" "05:20")
+      ]
+      ++ lib.optionals (cfg.database.usernameFile == null && rotation.recipients != [ ]) [
+        (renew "database-password" "postern keycloak database rotate-password --when-older-than 90 ${recipients}" "05:30")
+      ]
+    );
+  };
+}

@@ -1,0 +1,327 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { profileNames, profiles } from '@postern/profile';
+import { describeWith, realPart } from '@postern/testing';
+import { installedProgram } from '@postern/testing/debian';
+import { keycloakDistribution } from '@postern/testing/keycloak';
+
+import { outputs, readDocument } from '../src/index.ts';
+
+const SERVER_MS = 180_000;
+const run = promisify(execFile);
+const modules = join(import.meta.dirname, '../nix');
+const examples = join(import.meta.dirname, '../examples');
+
+const nix = await realPart('Nix', () => installedProgram('nix-instantiate', { of: 'nix-bin' }));
+const distribution = await realPart('Keycloak 26', keycloakDistribution);
+
+/** Section 3.2 of the deployment design: its options and their defaults. */
+const designed: Record<string, unknown> = {
+  enable: false,
+  profile: 'fedramp-moderate',
+  fipsMode: true,
+  deploymentMode: 'dedicated',
+  hostname: undefined,
+  listenAddress: '0.0.0.0',
+  port: 8443,
+  'database.host': 'localhost',
+  'database.port': 5432,
+  'database.name': 'keycloak',
+  'database.username': 'keycloak',
+  'database.passwordFile': undefined,
+  'database.requireSSL': true,
+  'database.clientCertificateFile': null,
+  'tls.certificateFile': undefined,
+  'tls.keyFile': undefined,
+  'tls.caFile': undefined,
+  'tls.enableMTLS': true,
+  'realms.x.name': undefined,
+  'realms.x.displayName': undefined,
+  'realms.x.sessionIdleTimeout': null,
+  'realms.x.sessionMaxLifespan': null,
+  'realms.x.accessTokenLifespan': 10,
+  'realms.x.passwordMinLength': null,
+  'realms.x.passwordRequireUppercase': true,
+  'realms.x.passwordRequireDigit': true,
+  'realms.x.passwordRequireSpecialChar': true,
+  'realms.x.passwordHistoryCount': 24,
+  'realms.x.bruteForceEnabled': true,
+  'realms.x.bruteForceMaxAttempts': null,
+  'realms.x.bruteForceLockoutDuration': null,
+  'realms.x.requireMFA': null,
+  'realms.x.mfaMethods': ['totp', 'webauthn'],
+  'clients.x.realm': undefined,
+  'clients.x.clientId': undefined,
+  'clients.x.name': '',
+  'clients.x.type': 'confidential',
+  'clients.x.enableFAPI': true,
+  'clients.x.requirePKCE': true,
+  'clients.x.requirePAR': true,
+  'clients.x.requireMTLS': true,
+  'clients.x.certificateBoundTokens': true,
+  'clients.x.redirectUris': [],
+  'clients.x.webOrigins': [],
+  'clients.x.clientSecretFile': null,
+  'adminUser.username': 'admin',
+  'adminUser.passwordFile': undefined,
+  'observability.enable': true,
+  'observability.lokiEndpoint': null,
+  'observability.otlpEndpoint': null,
+  'observability.auditEvents': [
+    'LOGIN',
+    'LOGIN_ERROR',
+    'LOGOUT',
+    'REGISTER',
+    'UPDATE_PASSWORD',
+    'UPDATE_PROFILE',
+    'FEDERATED_IDENTITY_LINK',
+    'REMOVE_FEDERATED_IDENTITY',
+  ],
+  'resources.heapSize': '2g',
+  'resources.maxConnections': 100,
+};
+
+type Machine = {
+  failed: string[];
+  config: {
+    services: Record<string, any>;
+    systemd: { services: Record<string, any>; timers: Record<string, any> };
+    networking: { firewall: { allowedTCPPorts: number[] }; nftables: { tables: Record<string, { content: string }> } };
+    boot: { kernel: { sysctl: Record<string, number> }; kernelParams?: string[] };
+    age?: { secrets: Record<string, { file: string; mode: string }> };
+    sops?: { secrets: Record<string, { sopsFile: string; key: string }> };
+  };
+};
+
+describeWith(nix, 'the NixOS modules, evaluated', (program) => {
+  let folder: string;
+
+  /** Evaluates without a store: nothing is built or fetched. @throws Error with what Nix says */
+  async function evaluated<T>(expression: string): Promise<T> {
+    const options = ['--store', 'dummy://', '--eval', '--strict', '--json', '--expr', expression];
+    const { stdout } = await run(program, options, { maxBuffer: 32 * 1024 * 1024 });
+    return JSON.parse(stdout) as T;
+  }
+  // A path shown as itself: JSON would ask for it in a store, and here is none.
+  const shown = (machine: string) => `(
+    let
+      m = ${machine};
+      plain = value:
+        if builtins.isPath value then toString value
+        else if builtins.isList value then map plain value
+        else if builtins.isAttrs value then builtins.mapAttrs (_: plain) value
+        else value;
+    in plain { inherit (m) failed config; })`;
+  const machineOf = (settings: string) =>
+    evaluated<Machine>(
+      shown(
+        `import ${modules}/check/evaluate.nix [ ${modules} { postern.keycloak = { enable = true; hostname = "a.example"; backup.enable = false;
+          database.passwordFile = "/run/secrets/d"; adminUser.passwordFile = "/run/secrets/a";
+          tls = { certificateFile = "/c.pem"; keyFile = "/k.pem"; caFile = "/ca.pem"; };
+          realms.x = { name = "x"; displayName = "X"; }; }; } { postern.keycloak = ${settings}; } ]`,
+      ),
+    );
+  /** The generated folder of an example, beside its flake. */
+  function generated(example: string): string {
+    const at = join(folder, example);
+    const text = readFileSync(join(examples, example, 'postern.toml'), 'utf8');
+    const document = readDocument(text, { file: 'postern.toml', now: new Date() });
+    for (const file of outputs.nix(document)) {
+      const path = join(at, 'generated', file.path);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, file.text);
+    }
+    writeFileSync(join(at, 'flake.nix'), readFileSync(join(examples, example, 'flake.nix')));
+    return at;
+  }
+  const machinesOf = (example: string) => `(import ${modules}/check/machines.nix ${generated(example)})`;
+  const machine = (example: string, name: string) =>
+    evaluated<Machine>(shown(`${machinesOf(example)}.nixosConfigurations.${name}`));
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'postern-nix-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('each option of section 3.2 is there with its default, and none takes a value of another type', async () => {
+    const { options, accepted } = await evaluated<{
+      options: { name: string; default?: unknown }[];
+      accepted: string[];
+    }>(`import ${modules}/check/options.nix`);
+    const there = Object.fromEntries(options.map((option) => [option.name, option.default]));
+    expect(there).toMatchObject(designed);
+    expect(Object.keys(designed).filter((name) => !(name in there))).toEqual([]);
+    expect(accepted).toEqual([]);
+  });
+
+  test('the figures of the profiles are those of libs/profile', async () => {
+    for (const name of profileNames) {
+      const profile = profiles[name];
+      expect(await evaluated(`import ${modules}/realms/${name}.nix`)).toEqual({
+        sessionIdleTimeout: profile.sessionIdleMinutes,
+        sessionMaxLifespan: profile.sessionMaxMinutes,
+        accessTokenLifespan: profile.accessTokenMinutes,
+        passwordMinLength: profile.passwordMinLength,
+        bruteForceMaxAttempts: profile.lockoutAttempts,
+        bruteForceLockoutDuration: profile.lockoutMinutes,
+        requireMFA: profile.requireMfa,
+      });
+    }
+  });
+
+  test('an option that there is not, a realm weaker than its profile, a client of no realm: none of them builds', async () => {
+    await expect(machineOf('{ hostnames = "x"; }')).rejects.toThrow(
+      'postern.keycloak.hostnames: there is no such option',
+    );
+    await expect(machineOf('{ tls.keyFile = /etc/key.pem; }')).rejects.toThrow('postern.keycloak.tls.keyFile');
+    const weak = await machineOf('{ realms.x.passwordMinLength = 8; clients.c = { realm = "y"; clientId = "c"; }; }');
+    expect(weak.failed).toEqual([
+      'postern.keycloak.realms.x.passwordMinLength: fedramp-moderate asks for at least 12',
+      'postern.keycloak.clients.c.realm: there is no realm y',
+    ]);
+    const waived = await machineOf('{ realms.x.passwordMinLength = 8; waivers = [ "x.passwordMinLength" ]; }');
+    expect(waived.failed).toEqual([]);
+    expect((await machineOf('{ security.provider = "aws-lc-fips"; }')).failed).toHaveLength(1);
+    expect((await machineOf('{ database.host = "db.example"; }')).failed).toEqual([
+      expect.stringContaining('firewall.egress'),
+    ]);
+  });
+
+  test('embedded: one machine, its database behind TLS, nothing open but 443', async () => {
+    const { failed, config } = await machine('fedramp-low', 'myapp');
+    expect(failed).toEqual([]);
+    expect(config.networking.firewall.allowedTCPPorts).toEqual([443]);
+    expect(config.services['postgresql']).toMatchObject({ enable: true, settings: { ssl: true } });
+    expect(config.services['postgresql'].authentication).toContain('host keycloak all all reject');
+    expect(config.systemd.timers).toHaveProperty('keycloak-backup.timerConfig.OnCalendar');
+    expect(config.boot.kernelParams).toBeUndefined();
+    expect(Object.keys(config.age?.secrets ?? {}).sort()).toEqual([
+      'keycloak-admin-password',
+      'keycloak-db-password',
+      'myapp-web-client-secret',
+    ]);
+    expect(config.age?.secrets['myapp-web-client-secret']).toMatchObject({
+      file: join(folder, 'fedramp-low/secrets/myapp-web.age'),
+      mode: '0400',
+    });
+  });
+
+  test('dedicated, high: FIPS, the database by client certificate, roles and certificates by the agent, timers', async () => {
+    const { failed, config } = await machine('keycloak-standalone', 'keycloak');
+    expect(failed).toEqual([]);
+    expect(config.boot.kernelParams).toEqual(['fips=1']);
+    expect(config.sops?.secrets['keycloak-db-password']?.key).toBe('keycloak_db');
+    expect(config.services['keycloak'].settings).toMatchObject({ 'fips-mode': 'strict', features: 'fips' });
+    expect(config.services['keycloak'].plugins).toHaveLength(4);
+    expect(config.services['postgresql'].authentication).toContain('clientcert=verify-full');
+    expect(config.services['vault-agent'].instances.keycloak.settings.template[0].contents).toContain('pkiCert');
+    expect(Object.keys(config.systemd.timers).sort()).toEqual([
+      'keycloak-backup',
+      'keycloak-health',
+      'keycloak-rotate-keys',
+    ]);
+    expect(config.services['nginx'].virtualHosts['auth.myorg.example'].locations['/admin/'].extraConfig).toContain(
+      'allow 10.0.9.0/24;\n',
+    );
+  });
+
+  test('cluster: three machines, no database of their own, links between them and to the database alone', async () => {
+    for (const name of ['keycloak-1', 'keycloak-2', 'keycloak-3']) {
+      const { failed, config } = await machine('keycloak-ha', name);
+      expect(failed).toEqual([]);
+      expect(config.services).not.toHaveProperty('postgresql.enable');
+      expect(config.services['keycloak'].settings).toMatchObject({
+        cache: 'ispn',
+        'cache-embedded-mtls-enabled': true,
+        'spi-cache-embedded--default--sessions-owners': 2,
+        'db-url': expect.stringMatching(/sslmode=verify-full&sslrootcert=.*&sslcert=.*&sslkey=/),
+      });
+      const egress = config.networking.nftables.tables['postern-egress']?.content ?? '';
+      expect(egress).toContain('ip daddr 10.0.5.10 tcp dport 5432 accept');
+      expect(egress.trim().split('\n').at(-2)?.trim()).toBe('log prefix "postern-egress " counter drop');
+    }
+  });
+
+  test('a compiled realm and the options beside it say the same, or nothing builds', async () => {
+    const at = generated('keycloak-ha');
+    const file = join(at, 'generated', 'keycloak.nix');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('sessionIdleTimeout = 10', 'sessionIdleTimeout = 9'));
+    const { failed } = await evaluated<Machine>(
+      shown(`(import ${modules}/check/machines.nix ${at}).nixosConfigurations.keycloak-1`),
+    );
+    expect(failed).toEqual(['postern.keycloak.realms.myorg.sessionIdleTimeout: is not what its compiled realm says']);
+  });
+
+  test('the server is sandboxed, listens on the loopback only, and a client cannot say which certificate it showed', async () => {
+    const { config } = await machineOf('{ }');
+    expect(config.systemd.services['keycloak'].serviceConfig).toMatchObject({
+      NoNewPrivileges: true,
+      ProtectSystem: 'strict',
+      CapabilityBoundingSet: '',
+      PrivateDevices: true,
+      RestrictNamespaces: true,
+      DynamicUser: false,
+    });
+    expect(config.services['keycloak'].settings).toMatchObject({ 'http-host': '127.0.0.1', 'http-enabled': false });
+    const { locations } = config.services['nginx'].virtualHosts['a.example'];
+    for (const [path, { extraConfig }] of Object.entries<{ extraConfig?: string }>(locations))
+      if (path !== '/') expect(extraConfig).toContain('proxy_set_header ssl-client-cert $ssl_client_escaped_cert;');
+    const without = await machineOf('{ tls.enableMTLS = false; }');
+    expect(without.config.services['nginx'].virtualHosts['a.example'].locations['/realms/'].extraConfig).toContain(
+      'proxy_set_header ssl-client-cert "";',
+    );
+    expect(config.boot.kernel.sysctl).toMatchObject({ 'kernel.randomize_va_space': 2, 'fs.suid_dumpable': 0 });
+  });
+
+  test('hostile texts come out of Nix as they went in: nothing is interpolated, read or run', async () => {
+    const texts = [
+      '${builtins.readFile /etc/passwd}',
+      "'' ''${x} ${throw \"no\"}",
+      '"; enable = false; x = "',
+      '\\${x} \\" \\n $${y} $',
+      '# /* */ ; { } [ ]',
+      'ünïcode \u2028 🗝️ \u202e',
+    ];
+    for (const text of texts) {
+      const document = readDocument(
+        `[app]\nname = "myapp"\nprofile = "fedramp-low"\n[keycloak]\nhostname = "a.example"\nfips_mode = false\n[keycloak.realm.myapp]\ndisplay_name = ${JSON.stringify(text)}\n[keycloak.client.web]\ntype = "public"\nname = ${JSON.stringify(text)}\nredirect_uris = ["https://a.example/c"]\n`,
+        { file: 'postern.toml', now: new Date() },
+      );
+      const [module] = outputs.nix(document);
+      const file = join(folder, 'hostile.nix');
+      writeFileSync(file, module?.text ?? '');
+      expect(
+        await evaluated(
+          `let k = (import ${modules}/check/evaluate.nix [ ${modules} ${file} ]).config.postern.keycloak; in [ k.realms.myapp.displayName k.clients.web.name k.enable ]`,
+        ),
+      ).toEqual([text, text, true]);
+    }
+  });
+
+  test.each(['flake.nix', 'tests/keycloak-test.nix'])('%s, which needs nixpkgs, is Nix', async (file) => {
+    await expect(run(program, ['--parse', join(modules, file)])).resolves.toBeDefined();
+  });
+
+  describeWith(distribution, 'and the real server', (home) => {
+    test(
+      'each setting is an option that it has',
+      async () => {
+        const dedicated = await machine('keycloak-standalone', 'keycloak');
+        const cluster = await machine('keycloak-ha', 'keycloak-1');
+        const { stdout } = await run(join(home, 'bin/kc.sh'), ['start', '--help-all'], {
+          env: { ...process.env, JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1' },
+        });
+        const known = new Set([...stdout.matchAll(/--([a-z][a-z-]+)/g)].map(([, name]) => name));
+        const names = [dedicated, cluster].flatMap(({ config }) => Object.keys(config.services['keycloak'].settings));
+        expect(names.filter((name) => !name.startsWith('spi-') && !known.has(name))).toEqual([]);
+      },
+      SERVER_MS,
+    );
+  });
+});
