@@ -5,7 +5,7 @@ import { KEYCLOAK_VERSION } from '../realm/server-ids.ts';
 import { type Assessed } from './assess.ts';
 import { controls, oscalId } from './controls.ts';
 
-const OSCAL_VERSION = '1.1.3';
+const OSCAL_VERSION = '1.2.3';
 const CATALOG =
   'https://raw.githubusercontent.com/usnistgov/oscal-content/main/nist.gov/SP800-53/rev5/json/NIST_SP-800-53_rev5_catalog.json';
 
