@@ -89,8 +89,13 @@ const designed: Record<string, unknown> = {
 type Machine = {
   failed: string[];
   config: {
-    services: Record<string, any>;
-    systemd: { services: Record<string, any>; timers: Record<string, any> };
+    services: {
+      keycloak: { settings: Record<string, unknown>; plugins?: unknown[] };
+      nginx: { virtualHosts: Record<string, { locations: Record<string, { extraConfig?: string }> }> };
+      postgresql?: { authentication: string };
+      'vault-agent'?: { instances: { keycloak: { settings: { template: { contents: string }[] } } } };
+    };
+    systemd: { services: Record<string, { serviceConfig?: object }>; timers: Record<string, unknown> };
     networking: { firewall: { allowedTCPPorts: number[] }; nftables: { tables: Record<string, { content: string }> } };
     boot: { kernel: { sysctl: Record<string, number> }; kernelParams?: string[] };
     age?: { secrets: Record<string, { file: string; mode: string }> };
@@ -196,8 +201,8 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     const { failed, config } = await machine('fedramp-low', 'myapp');
     expect(failed).toEqual([]);
     expect(config.networking.firewall.allowedTCPPorts).toEqual([443]);
-    expect(config.services['postgresql']).toMatchObject({ enable: true, settings: { ssl: true } });
-    expect(config.services['postgresql'].authentication).toContain('host keycloak all all reject');
+    expect(config.services.postgresql).toMatchObject({ enable: true, settings: { ssl: true } });
+    expect(config.services.postgresql?.authentication).toContain('host keycloak all all reject');
     expect(config.systemd.timers).toHaveProperty('keycloak-backup.timerConfig.OnCalendar');
     expect(config.boot.kernelParams).toBeUndefined();
     expect(Object.keys(config.age?.secrets ?? {}).sort()).toEqual([
@@ -216,16 +221,16 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     expect(failed).toEqual([]);
     expect(config.boot.kernelParams).toEqual(['fips=1']);
     expect(config.sops?.secrets['keycloak-db-password']?.key).toBe('keycloak_db');
-    expect(config.services['keycloak'].settings).toMatchObject({ 'fips-mode': 'strict', features: 'fips' });
-    expect(config.services['keycloak'].plugins).toHaveLength(4);
-    expect(config.services['postgresql'].authentication).toContain('clientcert=verify-full');
-    expect(config.services['vault-agent'].instances.keycloak.settings.template[0].contents).toContain('pkiCert');
+    expect(config.services.keycloak.settings).toMatchObject({ 'fips-mode': 'strict', features: 'fips' });
+    expect(config.services.keycloak.plugins).toHaveLength(4);
+    expect(config.services.postgresql?.authentication).toContain('clientcert=verify-full');
+    expect(config.services['vault-agent']?.instances.keycloak.settings.template[0]?.contents).toContain('pkiCert');
     expect(Object.keys(config.systemd.timers).sort()).toEqual([
       'keycloak-backup',
       'keycloak-health',
       'keycloak-rotate-keys',
     ]);
-    expect(config.services['nginx'].virtualHosts['auth.myorg.example'].locations['/admin/'].extraConfig).toContain(
+    expect(config.services.nginx.virtualHosts['auth.myorg.example']?.locations['/admin/']?.extraConfig).toContain(
       'allow 10.0.9.0/24;\n',
     );
   });
@@ -235,7 +240,7 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
       const { failed, config } = await machine('keycloak-ha', name);
       expect(failed).toEqual([]);
       expect(config.services).not.toHaveProperty('postgresql.enable');
-      expect(config.services['keycloak'].settings).toMatchObject({
+      expect(config.services.keycloak.settings).toMatchObject({
         cache: 'ispn',
         'cache-embedded-mtls-enabled': true,
         'spi-cache-embedded--default--sessions-owners': 2,
@@ -260,7 +265,7 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
 
   test('the server is sandboxed, listens on the loopback only, and a client cannot say which certificate it showed', async () => {
     const { config } = await machineOf('{ }');
-    expect(config.systemd.services['keycloak'].serviceConfig).toMatchObject({
+    expect(config.systemd.services['keycloak']?.serviceConfig).toMatchObject({
       NoNewPrivileges: true,
       ProtectSystem: 'strict',
       CapabilityBoundingSet: '',
@@ -268,12 +273,12 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
       RestrictNamespaces: true,
       DynamicUser: false,
     });
-    expect(config.services['keycloak'].settings).toMatchObject({ 'http-host': '127.0.0.1', 'http-enabled': false });
-    const { locations } = config.services['nginx'].virtualHosts['a.example'];
-    for (const [path, { extraConfig }] of Object.entries<{ extraConfig?: string }>(locations))
+    expect(config.services.keycloak.settings).toMatchObject({ 'http-host': '127.0.0.1', 'http-enabled': false });
+    const locations = config.services.nginx.virtualHosts['a.example']?.locations ?? {};
+    for (const [path, { extraConfig }] of Object.entries(locations))
       if (path !== '/') expect(extraConfig).toContain('proxy_set_header ssl-client-cert $ssl_client_escaped_cert;');
     const without = await machineOf('{ tls.enableMTLS = false; }');
-    expect(without.config.services['nginx'].virtualHosts['a.example'].locations['/realms/'].extraConfig).toContain(
+    expect(without.config.services.nginx.virtualHosts['a.example']?.locations['/realms/']?.extraConfig).toContain(
       'proxy_set_header ssl-client-cert "";',
     );
     expect(config.boot.kernel.sysctl).toMatchObject({ 'kernel.randomize_va_space': 2, 'fs.suid_dumpable': 0 });
@@ -318,7 +323,7 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
           env: { ...process.env, JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1' },
         });
         const known = new Set([...stdout.matchAll(/--([a-z][a-z-]+)/g)].map(([, name]) => name));
-        const names = [dedicated, cluster].flatMap(({ config }) => Object.keys(config.services['keycloak'].settings));
+        const names = [dedicated, cluster].flatMap(({ config }) => Object.keys(config.services.keycloak.settings));
         expect(names.filter((name) => !name.startsWith('spi-') && !known.has(name))).toEqual([]);
       },
       SERVER_MS,

@@ -7,6 +7,7 @@ import { nixFiles } from './nix.ts';
 import { type OutputFile } from './output.ts';
 import { testScriptFiles } from './test-script.ts';
 import { typescriptFiles } from './typescript.ts';
+import { vaultFiles } from './vault.ts';
 
 /** What `postern generate` can write, each from the document alone. */
 export const outputs = {
@@ -17,6 +18,7 @@ export const outputs = {
   nix: nixFiles,
   helm: helmFiles,
   compose: composeFiles,
+  vault: vaultFiles,
 } as const satisfies Record<string, (document: PosternDocument) => OutputFile[]>;
 
 export type OutputKind = keyof typeof outputs;
