@@ -49,4 +49,5 @@ export {
   type ProviderTokens,
   type TokenHint,
 } from './provider/open-provider.ts';
+export { checkLogoutToken, type LogoutTokenCheck, type VerifiedLogout } from './logout-token.ts';
 export { ASSERTION_LIFE_SECONDS, checkClientAssertion, type ClientAssertionCheck } from './client-assertion.ts';

@@ -5,12 +5,12 @@ import type { Profile } from '@postern/profile';
 import type { Now } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import type { Dispatcher } from 'undici';
+import { logoutKeys } from './logout-keys.ts';
 import { assertOwnForm } from './own-forms.ts';
 import { providerAtNeed } from './provider.ts';
 import { openSessions, type Sessions, type WebSession } from './sessions.ts';
 import { finishSignIn, startSignIn } from './sign-in-routes.ts';
 import { backchannelLogout, signOut } from './sign-out-routes.ts';
-import { logoutKeys } from './verify-logout-token.ts';
 
 export type WebSpec<Schema> = {
   db: Kysely<Schema>;
@@ -52,7 +52,7 @@ export function openWeb<Schema>(spec: WebSpec<Schema>): Web {
   const once = (kind: string, value: string, expiresAt: Date) => useOnce(query, kind, value, expiresAt);
   const signingIn = { db, sessions, provider, verifier, audience, callbackUrl, home, useOnce: once, now };
   const keys = logoutKeys(provider, dispatcher);
-  const logout = { issuer, clientId, algorithms: profile.verifyAlgs, keys, now };
+  const logout = { issuer, audiences: [clientId], algorithms: profile.verifyAlgs, keys, now };
   const signingOut = { db, sessions, provider, logout, home, origin };
   return {
     routes: [startSignIn(signingIn), finishSignIn(signingIn), signOut(signingOut), backchannelLogout(signingOut)],

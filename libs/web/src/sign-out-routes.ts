@@ -1,5 +1,5 @@
 import { noContent, route } from '@postern/http';
-import type { Provider } from '@postern/oidc';
+import { checkLogoutToken, type LogoutTokenCheck, type Provider } from '@postern/oidc';
 import { queryIn, useOnce } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
@@ -9,13 +9,13 @@ import { html } from './html.ts';
 import { assertOwnForm, formFields, formHeaders } from './own-forms.ts';
 import { page } from './page.ts';
 import type { Sessions } from './sessions.ts';
-import { verifyLogoutToken, type VerifyLogout } from './verify-logout-token.ts';
 
 export type SignOutRoutes<Schema> = {
   db: Kysely<Schema>;
   sessions: Sessions;
   provider: () => Promise<Provider>;
-  logout: VerifyLogout;
+  /** This client's alone are taken here. */
+  logout: LogoutTokenCheck;
   home: string;
   /** The origin of the pages. */
   origin: string;
@@ -79,7 +79,7 @@ export const backchannelLogout = <Schema>({ db, sessions, logout, home }: SignOu
     answers: { 200: noContent },
     problems: ['logout_refused', 'provider_unavailable'],
     async handle({ body }, audit) {
-      const verified = await verifyLogoutToken(logout, body.logout_token);
+      const verified = await checkLogoutToken(logout, body.logout_token);
       const { issuer, sub, tokenId, expiresAt } = verified;
       return db.transaction().execute(async (tx) => {
         const query = queryIn(tx);

@@ -1,8 +1,8 @@
+import { checkLogoutToken, type VerifiedLogout } from '@postern/oidc';
 import { decodeJwt } from 'jose';
 import { type Now, problem } from '@postern/runtime';
 import type { Providers } from '../provider/open-providers.ts';
 import type { Logout } from './end-sessions.ts';
-import { type VerifiedLogout, verifyLogoutToken } from './verify-logout-token.ts';
 
 export type ReadLogout = {
   providers: Pick<Providers, 'at' | 'keysOf'>;
@@ -37,7 +37,7 @@ export async function readLogout(
   const clients = registered.filter(({ tenant }) => tenant !== null).map(({ clientId }) => clientId);
   const keys = providers.keysOf({ tenant: first.tenant ?? '', provider: issuer });
   const taken = [...(own ? audiences : []), ...clients];
-  const verified = await verifyLogoutToken({ issuer, audiences: taken, algorithms, keys, now }, token);
+  const verified = await checkLogoutToken({ issuer, audiences: taken, algorithms, keys, now }, token);
   const all = own && verified.audiences.some((audience) => audiences.includes(audience));
   const tenants = registered.flatMap(({ tenant, clientId }) =>
     tenant !== null && verified.audiences.includes(clientId) ? [tenant] : [],

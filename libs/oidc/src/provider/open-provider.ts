@@ -6,7 +6,9 @@ import { ProviderFailed, providerFailed } from './provider-failed.ts';
 
 /** How this client proves itself. A certificate is the dispatcher's; an assertion is signed for the issuer (FAPI 2.0 5.3.3). */
 export type ClientAuthentication =
-  { method: 'private_key_jwt'; key: CryptoKey; kid?: string } | { method: 'tls_client_auth' };
+  | { method: 'private_key_jwt'; key: CryptoKey; kid?: string }
+  | { method: 'tls_client_auth' }
+  | { method: 'client_secret_basic'; secret: Secret };
 
 export type ProviderSpec = {
   issuer: string;
@@ -199,6 +201,7 @@ const hinted = (hint: TokenHint | undefined): Record<string, string> => (hint ? 
 
 function authenticationOf(authentication: ClientAuthentication): client.ClientAuth {
   if (authentication.method === 'tls_client_auth') return client.TlsClientAuth();
+  if (authentication.method === 'client_secret_basic') return client.ClientSecretBasic(authentication.secret.reveal());
   const { key, kid } = authentication;
   return client.PrivateKeyJwt(kid === undefined ? key : { key, kid });
 }
