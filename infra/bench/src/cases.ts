@@ -3,7 +3,7 @@ import { ensureScopeHeld } from './cases/ensure-scope.ts';
 import { envelopeFloors } from './cases/envelope-floors.ts';
 import { addLatency, append } from './cases/append.ts';
 import { open, seal } from './cases/envelope.ts';
-import { grantToken, keepAlive } from './cases/grants.ts';
+import { grantToken, keepAlive, offlineRefresh } from './cases/grants.ts';
 import { compile, plan } from './cases/keycloak.ts';
 import { mint } from './cases/mint.ts';
 import { keyProxy } from './cases/key-proxy.ts';
@@ -24,6 +24,7 @@ export const cases: Case[] = [
   ...envelopeFloors,
   retrieve,
   grantToken,
+  offlineRefresh,
   keepAlive,
   append,
   addLatency,

@@ -9,11 +9,50 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { costOf } from '../crypto-store-world.ts';
+import { openKeycloakPeer } from '../keycloak-peer.ts';
 import { type Target } from '../load.ts';
 import { type Case } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/express-redis.ts', import.meta.url));
 const keeping = fileURLToPath(new URL('../../../../apps/auth-manager/test/keep-alive-process.ts', import.meta.url));
+
+/** The stack, strict audit on, and alice's grant in it, which the job uses. */
+async function openOurs() {
+  const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
+  const stack = await startStack({ home, step: quietly, idp: 'development' });
+  const { state, certificates } = stack;
+  const cast = openCast(state, certificates);
+  const { cert, key, ca } = certificates.of.job;
+  const tls = { cert, key, ca };
+  const { grant } = await consent(state, cast, ca, async (_row, run) => (await run()).value);
+  return {
+    home,
+    stack,
+    tls,
+    /** Uses of the grant by a job whose token lives for ten minutes: a new one for each measurement. */
+    async measure(): Promise<number> {
+      const w = await workloadToken({ issuer: state.issuer, clientId: 'job', postern: cast.job });
+      const asked = { subjectToken: w, audience: 'auth-manager', scopes: ['grants:use'] };
+      const { accessToken } = await cast.job.exchange(asked);
+      const headers = { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' };
+      const body = JSON.stringify({ audience: 'token-exchange' });
+      const path = `/v1/grants/${grant}/access-token`;
+      const target: Target = {
+        url: state.urls['auth-manager'].api,
+        tls,
+        call: () => ({ method: 'POST', path, headers, body }),
+      };
+      const pids = stack.pids();
+      const all = [pids['auth-manager'], pids.postgres, pids['redis-bus'], pids['audit-sink']];
+      return (await costOf(target, all)).perCpuSecond;
+    },
+    async close() {
+      await cast.close();
+      await stack.close();
+      rmSync(home.dir, { recursive: true, force: true });
+    },
+  };
+}
 
 /**
  * The token of a grant that needs no call to the provider, over mutual TLS, each use counted and recorded before it is
@@ -25,32 +64,8 @@ export const grantToken: Case = {
   against: 'bare Express + Redis GET over the same mutual TLS',
   goal: { atLeast: 0.4 },
   async prepare() {
-    const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
-    const stack = await startStack({ home, step: quietly, idp: 'development' });
-    const { state, certificates } = stack;
-    const cast = openCast(state, certificates);
-    const { cert, key, ca } = certificates.of.job;
-    const tls = { cert, key, ca };
-    const { grant } = await consent(state, cast, ca, async (_row, run) => (await run()).value);
-
-    // The job's token lives for ten minutes: a new one for each measurement.
-    const ours = async () => {
-      const w = await workloadToken({ issuer: state.issuer, clientId: 'job', postern: cast.job });
-      const asked = { subjectToken: w, audience: 'auth-manager', scopes: ['grants:use'] };
-      const { accessToken } = await cast.job.exchange(asked);
-      const pids = stack.pids();
-      const headers = { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' };
-      const body = JSON.stringify({ audience: 'token-exchange' });
-      const path = `/v1/grants/${grant}/access-token`;
-      const target: Target = {
-        url: state.urls['auth-manager'].api,
-        tls,
-        call: () => ({ method: 'POST', path, headers, body }),
-      };
-      const all = [pids['auth-manager'], pids.postgres, pids['redis-bus'], pids['audit-sink']];
-      return (await costOf(target, all)).perCpuSecond;
-    };
-
+    const { home, stack, tls, measure, close } = await openOurs();
+    const { state } = stack;
     const port = await freePort();
     const redis = {
       port: state.ports['redis-cache'] ?? 0,
@@ -70,20 +85,43 @@ export const grantToken: Case = {
       call: () => ({ method: 'GET', path: '/value/crypto-store:floor' }),
     };
     return {
-      ours,
+      ours: measure,
       peer: async () => (await costOf(theirs, [peer.pid, stack.pids()['redis-cache']])).perCpuSecond,
       async close() {
         await peer.stop();
-        await cast.close();
-        await stack.close();
-        rmSync(home.dir, { recursive: true, force: true });
+        await close();
+      },
+    };
+  },
+};
+
+/** The same beside what a job without Postern does at each use: Keycloak's own refresh of an offline token. */
+export const offlineRefresh: Case = {
+  name: 'auth-manager/offline-refresh',
+  unit: 'requests per CPU second of all processes',
+  against:
+    "Keycloak 26's own refresh of an offline token over mutual TLS: default JIT, warmed, on its embedded database",
+  goal: { atLeast: 4 },
+  async prepare() {
+    const [ours, peer] = [
+      await openOurs(),
+      await openKeycloakPeer('openid offline_access records:read', ({ refresh_token: token = '' }) =>
+        new URLSearchParams({ grant_type: 'refresh_token', client_id: 'portal', refresh_token: token }).toString(),
+      ),
+    ];
+    return {
+      ours: ours.measure,
+      peer: async () => (await costOf(peer.target, peer.pids)).perCpuSecond,
+      async close() {
+        await peer.close();
+        await ours.close();
       },
     };
   },
 };
 
 const GRANTS = 10_000;
-const PROCESS_MS = 900_000;
+const PROCESS_MS = 3_600_000;
 
 type Kept = { most: number; mean: number; grewMiB: number };
 

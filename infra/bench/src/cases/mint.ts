@@ -1,21 +1,16 @@
 import { logInAs } from '@postern/cli';
 import { openCast, openHome, quietly, startStack } from '@postern/dev';
-import { developmentCa } from '@postern/testing';
-import { startKeycloak } from '@postern/testing/keycloak';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Agent, request } from 'undici';
 
 import { costOf } from '../crypto-store-world.ts';
-import { load, type Target } from '../load.ts';
+import { openKeycloakPeer } from '../keycloak-peer.ts';
+import { type Target } from '../load.ts';
 import { type Case } from '../measure.ts';
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
-const PASSWORD = 'development-only-2026!';
-/** So long that the server's second compiler has seen the path of an exchange often. */
-const PEER_WARM_UP_MS = 20_000;
 
 const formOf = (subjectToken: string) =>
   new URLSearchParams({
@@ -58,87 +53,6 @@ async function openOurs() {
   };
 }
 
-const mapper = (name: string, protocolMapper: string, config: Record<string, string>) => ({
-  name,
-  protocol: 'openid-connect',
-  protocolMapper,
-  config: { 'access.token.claim': 'true', ...config },
-});
-
-/** The same person, client, audience and scope; the client proves itself by its certificate, as at our side. */
-const realm = {
-  realm: 'bench',
-  enabled: true,
-  accessTokenLifespan: 3_600,
-  clientScopes: [
-    {
-      name: 'records:read',
-      protocol: 'openid-connect',
-      attributes: { 'include.in.token.scope': 'true' },
-      protocolMappers: [
-        mapper('aud', 'oidc-audience-mapper', { 'included.client.audience': 'crypto-store' }),
-        mapper('sub', 'oidc-sub-mapper', {}),
-      ],
-    },
-  ],
-  clients: [
-    {
-      clientId: 'portal',
-      enabled: true,
-      publicClient: false,
-      clientAuthenticatorType: 'client-x509',
-      directAccessGrantsEnabled: true,
-      attributes: {
-        'standard.token.exchange.enabled': 'true',
-        'x509.subjectdn': 'CN=portal',
-        'x509.allow.regex.pattern.comparison': 'false',
-      },
-      optionalClientScopes: ['records:read'],
-      protocolMappers: [mapper('sub', 'oidc-sub-mapper', {})],
-    },
-    { clientId: 'crypto-store', enabled: true, bearerOnly: true },
-  ],
-  users: [
-    {
-      username: 'alice',
-      firstName: 'Alice',
-      lastName: 'Example',
-      email: 'alice@acme.example',
-      emailVerified: true,
-      enabled: true,
-      credentials: [{ type: 'password', value: PASSWORD, temporary: false }],
-    },
-  ],
-};
-
-async function openPeer() {
-  const authority = developmentCa();
-  const [server, { cert, key, ca }] = await Promise.all([
-    authority.issue('identity-provider'),
-    authority.issue('portal'),
-  ]);
-  const keycloak = await startKeycloak({ tls: server, realms: [realm], compiler: 'default' });
-  const tls = { cert, key, ca };
-  const path = '/realms/bench/protocol/openid-connect/token';
-  const agent = new Agent({ connect: tls });
-  const answer = await request(`${keycloak.url}${path}`, {
-    dispatcher: agent,
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({
-      grant_type: 'password',
-      client_id: 'portal',
-      username: 'alice',
-      password: PASSWORD,
-    }).toString(),
-  });
-  const { access_token: subject = '' } = (await answer.body.json()) as { access_token?: string };
-  await agent.close();
-  const target = targetOf(keycloak.url, path, tls, subject);
-  await load(target, { ms: PEER_WARM_UP_MS });
-  return { target, pids: [keycloak.pid], close: keycloak.close };
-}
-
 /** A minting exchange, recorded before its token leaves, beside Keycloak's standard exchange. */
 export const mint: Case = {
   name: 'token-exchange/mint',
@@ -146,7 +60,10 @@ export const mint: Case = {
   against: "Keycloak 26's standard exchange: default JIT, warmed, on its embedded database",
   goal: { atLeast: 3 },
   async prepare() {
-    const [ours, peer] = [await openOurs(), await openPeer()];
+    const [ours, peer] = [
+      await openOurs(),
+      await openKeycloakPeer('openid', ({ access_token: subject = '' }) => formOf(subject)),
+    ];
     return {
       // A login lives for minutes: each measurement begins with a new one.
       ours: async () =>
