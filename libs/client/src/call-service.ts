@@ -22,9 +22,14 @@ export type CallService = (call: ServiceCall, as: CallAs) => Promise<unknown>;
 /** The same, with status, headers and bytes of the answer. */
 export type CallForAnswer = (call: ServiceCall, as: CallAs) => Promise<Answer>;
 
-/** A body of any length, and the pieces of the answer to it. */
+/** A POST with a body of any length, a GET without one, and the pieces of the answer to it. */
 export type CallStream = (
-  call: { path: string; headers: Record<string, string>; body: AsyncIterable<Uint8Array>; scopes: readonly string[] },
+  call: {
+    path: string;
+    headers: Record<string, string>;
+    body?: AsyncIterable<Uint8Array>;
+    scopes: readonly string[];
+  },
   as: CallAs,
 ) => Promise<AsyncIterable<Uint8Array>>;
 

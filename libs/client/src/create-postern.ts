@@ -5,6 +5,8 @@ import { ensureScope } from './ensure-scope.ts';
 import { refusal } from './errors.ts';
 import { createExchange, type Exchange, type ExchangeRequest } from './exchange.ts';
 import { createExchanges, type Exchanges } from './exchanges.ts';
+import { type Consents, createConsents } from './consents.ts';
+import { createGrantImports, type GrantImports } from './grant-imports.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { openIdentities } from './identities.ts';
 import { createJobs, type Jobs } from './jobs.ts';
@@ -15,6 +17,7 @@ import { createRecords, type Records } from './records.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
 import { type Answer, type Outgoing, send } from './send.ts';
 import { traceHeader } from './traceparent.ts';
+import { createSessions, type Sessions } from './sessions.ts';
 import { createTransit, type Transit } from './transit.ts';
 
 export type RawRequest = CallOptions & Pick<Outgoing, 'method' | 'headers' | 'token' | 'body'>;
@@ -25,6 +28,12 @@ export type Postern = {
   ensureScope<T>(asked: ExchangeRequest, work: (token: string) => Promise<T>): Promise<T>;
   records: Records;
   grants: Grants;
+  /** Consents under way: to wait for one, or to follow its steps. */
+  consents: Consents;
+  /** A person's sessions at their providers. */
+  sessions: Sessions;
+  /** Tokens of an older vault, taken over by auth-manager. */
+  grantImports: GrantImports;
   secrets: Secrets;
   /** Bytes that crypto-store seals and opens, and the caller keeps. */
   transit: Transit;
@@ -96,6 +105,8 @@ export function createPostern({
     return body;
   }
 
+  const authManager = calls('auth-manager', urls.authManager);
+  const authManagerStream = createCallStream(calling('auth-manager', urls.authManager));
   const cryptoStore = calls('crypto-store', urls.cryptoStore);
   const localEnvelope = createLocalEnvelope(cryptoStore, { ttlMs, most, now });
 
@@ -103,7 +114,10 @@ export function createPostern({
     exchange,
     ensureScope: (asked, work) => ensureScope(exchange, asked, work),
     records: createRecords(createCallForAnswer(calling('crypto-store', urls.cryptoStore))),
-    grants: createGrants(calls('auth-manager', urls.authManager)),
+    grants: createGrants(authManager),
+    consents: createConsents(authManager, authManagerStream),
+    sessions: createSessions(authManager),
+    grantImports: createGrantImports(authManagerStream),
     secrets: createSecrets(calls('key-proxy', urls.keyProxy)),
     transit: createTransit(cryptoStore, createCallStream(calling('crypto-store', urls.cryptoStore))),
     localEnvelope,

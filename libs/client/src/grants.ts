@@ -8,12 +8,24 @@ export type ConsentRequest = {
   /** What the person is asked for at their provider. */
   scopes: readonly string[];
   handle: Handle;
+  /** What it is for, as the person is shown it. */
+  purpose?: string;
   /** A page of this client, as auth-manager's operator has listed it, where the browser ends. */
   returnTo?: string;
 };
 
 export type StartedConsent = { id: string; consent_url: string; expires_at: string };
-export type Consent = { id: string; state: string; reason: string | null; grant: string | null; expires_at: string };
+export type Consent = {
+  id: string;
+  /** `pending`, `started`; then `completed`, `denied`, `failed` or `expired`. */
+  state: string;
+  reason: string | null;
+  grant: string | null;
+  purpose: string | null;
+  scopes: string[];
+  handle: Handle;
+  expires_at: string;
+};
 export type Grant = { id: string; state: string; scopes: string[] };
 
 /** A subject token for exchanges: give it with `subjectTokenType: issued_token_type`. */
@@ -70,8 +82,8 @@ export type Grants = {
 const handlesOf = (grant: string) => `/v1/grants/${encodeURIComponent(grant)}/handles`;
 
 export const createGrants = (call: CallService): Grants => ({
-  async startConsent({ scopes, handle, returnTo }, as) {
-    const body = { scopes, handle, return_to: returnTo };
+  async startConsent({ scopes, handle, purpose, returnTo }, as) {
+    const body = { scopes, handle, purpose, return_to: returnTo };
     const answer = await call({ method: 'POST', path: '/v1/consents', body, scopes: ['grants:write'] }, as);
     return shaped<StartedConsent>('auth-manager', answer, 'id', 'consent_url');
   },

@@ -2,7 +2,15 @@ export { type Approval, type ApprovalQuery, type Approvals, type ApprovalState, 
 export { type Audit, type EventPage, type EventQuery } from './audit.ts';
 export { createPostern, type Postern, type RawRequest } from './create-postern.ts';
 export { PosternError, type PosternErrorDetails } from './errors.ts';
+export { type ConsentStep, type Consents } from './consents.ts';
 export { type Exchange, type ExchangeRequest } from './exchange.ts';
+export {
+  type GrantImports,
+  type ImportCounts,
+  type ImportedRow,
+  type ImportLine,
+  type VaultHeader,
+} from './grant-imports.ts';
 export {
   type Consent,
   type ConsentRequest,
@@ -59,6 +67,7 @@ export {
   type SecretVersion,
 } from './secrets.ts';
 export { type Answer } from './send.ts';
+export { type EndedSessions, type PersonSession, type Sessions, type SessionGrant } from './sessions.ts';
 export { type ExchangedToken } from './token-cache.ts';
 export { ExportRefused, verifyExport, type VerifiedExport } from './verify-export.ts';
 export { type SealedFor, type Transit, type TransitItem, type TransitResult } from './transit.ts';

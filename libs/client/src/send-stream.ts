@@ -9,12 +9,13 @@ export type OutgoingStream = {
   url: URL;
   headers: Record<string, string>;
   token: string;
-  body: AsyncIterable<Uint8Array>;
+  /** None: a GET, whose answer is a stream. */
+  body?: AsyncIterable<Uint8Array> | undefined;
   signal?: AbortSignal | undefined;
 };
 
 /**
- * Sends a body of any length while the answer to it comes in; each waits for the other, so read the answer.
+ * Sends a body of any length, or none, while the answer to it comes in; each waits for the other, so read the answer.
  * The pieces end only where the service ended them: an answer that breaks off throws, and what came before is to be
  * thrown away.
  * @throws PosternError of the service's own code; `unreachable`, `aborted`, and while reading `broken_off`
@@ -29,9 +30,13 @@ export async function sendStream(identity: Identity, outgoing: OutgoingStream): 
   try {
     answer = await request(url, {
       dispatcher: identity.agentFor(url.origin),
-      method: 'POST',
-      headers: { ...headers, authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' },
-      body: Readable.from(body),
+      method: body ? 'POST' : 'GET',
+      headers: {
+        ...headers,
+        authorization: `Bearer ${token}`,
+        ...(body ? { 'content-type': 'application/octet-stream' } : {}),
+      },
+      ...(body ? { body: Readable.from(body) } : {}),
       ...(signal === undefined ? {} : { signal }),
     });
     if (answer.statusCode !== 200) {

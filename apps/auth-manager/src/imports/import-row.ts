@@ -23,6 +23,7 @@ export type ImportOf = {
 
 export type RowResult =
   | { outcome: 'imported' | 'already'; row: string; grant: string }
+  | { outcome: 'importable'; row: string }
   | { outcome: 'refused'; row: string | null; reason: RowRefusal };
 
 const kinds = { OFFLINE: 'offline', REFRESH: 'refresh' } as const;
@@ -39,7 +40,8 @@ function judge(said: Introspected, row: VaultRow, at: { issuer: string; client: 
 /**
  * Takes one row of the old store: opened with its key, asked about at the provider (our client, active, the same person,
  * R18), not bound to a certificate (R9), and stored like any other grant, with its event in the same transaction. A grant
- * of the same session that is active already is left alone: its token is newer than an export.
+ * of the same session that is active already is left alone: its token is newer than an export. A dry run does all of that
+ * but the storing.
  */
 export async function importRow(deps: ImportRow, of: ImportOf, line: string): Promise<RowResult> {
   const row = readRow(line);
@@ -67,6 +69,7 @@ export async function importRow(deps: ImportRow, of: ImportOf, line: string): Pr
         .executeTakeFirst();
       if (held?.state === 'active') return { outcome: 'already' as const, row: row.id, grant: held.id };
       if (held?.state === 'revoking') return refused('being_revoked');
+      if (header.dry_run) return { outcome: 'importable' as const, row: row.id };
       const { scopes, handle } = header;
       const grant = { ...judged, owner, provider: provider.issuer, client, session, scopes, handle, token };
       const { id } = await storeGrant(deps, tx, { ...grant, now: deps.now() });

@@ -35,6 +35,8 @@ export const importHeader = z.strictObject({
   /** What the persons are taken to have consented to. */
   scopes: z.array(scope).min(1).max(64),
   handle,
+  /** Everything is looked at, also at the provider, and nothing is stored. */
+  dry_run: z.boolean().default(false),
 });
 export type ImportHeader = z.output<typeof importHeader>;
 

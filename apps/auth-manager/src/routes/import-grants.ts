@@ -1,7 +1,7 @@
 import { byteStream, route } from '@postern/http';
 import type { Principal } from '@postern/oidc';
 import { problem } from '@postern/runtime';
-import { type ImportOf, importRow, type ImportRow } from '../imports/import-row.ts';
+import { type ImportOf, importRow, type ImportRow, type RowResult } from '../imports/import-row.ts';
 import { linesOf } from '../imports/lines.ts';
 import { type ImportHeader, importHeader } from '../imports/vault-row.ts';
 import { ownerOf } from '../grants/owner-of.ts';
@@ -18,7 +18,8 @@ const MOST_ROWS = 100_000;
 
 /**
  * Takes over the tokens of an `auth_vault` table. The body is lines of JSON: a header, then a row each. The answer is
- * lines too, one for each row as it is done, and a last one with the counts. Sent again, what was taken is `already`.
+ * lines too, one for each row as it is done, and a last one with the counts. Sent again, what was taken is `already`; with
+ * `dry_run` in the header nothing is stored.
  */
 export const importGrantsRoute = (deps: ImportGrants) =>
   route({
@@ -37,12 +38,12 @@ export const importGrantsRoute = (deps: ImportGrants) =>
     async handle({ principal, body }, audit) {
       const lines = linesOf(body);
       const of = await importOf(deps, principal, await lines.next());
-      const counts = { imported: 0, already: 0, refused: 0 };
-      const about = () => ({
-        details: { provider: of.provider.issuer, imported: counts.imported, refused: counts.refused },
-      });
+      const counts = { imported: 0, importable: 0, already: 0, refused: 0 };
+      const provider = of.provider.issuer;
+      const reason = of.header.dry_run ? { reason: 'dry_run' } : {};
+      const about = () => ({ ...reason, details: { provider, imported: counts.imported, refused: counts.refused } });
       const source = { source: report(deps, of, lines, counts), contentType: 'application/x-ndjson' };
-      const released = await audit.streamed({ details: { provider: of.provider.issuer } }, source, about);
+      const released = await audit.streamed({ ...reason, details: { provider } }, source, about);
       if (released === null) throw problem('audit_unavailable');
       return released;
     },
@@ -83,7 +84,7 @@ async function* report(
   deps: ImportGrants,
   of: ImportOf,
   lines: AsyncGenerator<string, void>,
-  counts: { imported: number; already: number; refused: number },
+  counts: Record<RowResult['outcome'], number>,
 ): AsyncGenerator<string> {
   let rows = 0;
   for await (const line of lines) {

@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createPostern, PosternError, type CallAs, type Postern } from '@postern/client';
-import { readDevelopmentState } from '../development-state.ts';
+import { PosternError } from '@postern/client';
+import { destination } from '../destination.ts';
 import { importSecret, type NotTaken } from '../kv/import-secret.ts';
 import { openKvSource } from '../kv/kv-source.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
-import { openPostern, subjectOf, subjectToken } from '../subject.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 export const command = defineCommand({
   about:
@@ -51,7 +50,7 @@ export const command = defineCommand({
       ...(ca === undefined ? {} : { ca }),
     };
     const source = openKvSource(at);
-    const { postern, as } = await destination(values, file, terminal);
+    const { postern, as } = await destination(values, 'cryptoStore', terminal);
     const dryRun = values['dry-run'] === true;
     const to = { records: postern.records, as, keyOf: (path: string) => `${values.prefix}${path}`, dryRun };
     const report = { mount, dryRun, paths: 0, written: 0, already: 0, notTaken: [] as NotTaken[] };
@@ -84,36 +83,4 @@ function show({ dryRun, paths, written, already, notTaken }: Report, { out }: Te
   out(
     `${paths} secrets: ${written} versions ${dryRun ? 'would be written' : 'written'}, ${already} were there already`,
   );
-}
-
-type Values = Partial<Record<'as' | 'to' | 'cert' | 'key' | 'ca' | 'token', string | undefined>>;
-
-async function destination(
-  values: Values,
-  file: (path: string | undefined) => string | undefined,
-  terminal: Terminal,
-): Promise<{ postern: Postern; as: CallAs }> {
-  if (values.to !== undefined) {
-    const [cert, key, ca, token] = [file(values.cert), file(values.key), file(values.ca), file(values.token)?.trim()];
-    if (cert === undefined || key === undefined || ca === undefined || token === undefined)
-      throw new CommandFailed(exitCodes.usage, '--to comes with --cert, --key, --ca and --token');
-    return {
-      postern: createPostern({ tls: () => ({ cert, key, ca }), urls: { cryptoStore: values.to } }),
-      as: { token },
-    };
-  }
-  if (values.as === undefined) throw new CommandFailed(exitCodes.usage, '--as or --to is needed');
-  const state = readDevelopmentState(terminal.folder);
-  const subject = subjectOf(values.as, state);
-  const postern = openPostern(state, subject.workload);
-  const held = await subjectToken(state, subject, postern);
-  return { postern, as: { subjectToken: held } };
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new CommandFailed(exitCodes.usage, `${path} cannot be read`);
-  }
 }

@@ -18,6 +18,11 @@ export const commands: readonly Entry[] = [
     () => import('../commands/aws-bootstrap.ts'),
   ),
   entry('doctor', 'what is wrong with the services, and what to do', () => import('../commands/doctor.ts')),
+  entry(
+    'import auth-vault',
+    'tokens of an auth_vault table into auth-manager',
+    () => import('../commands/import-auth-vault.ts'),
+  ),
   entry('import kv', 'a KV v2 mount of Vault or OpenBao into crypto-store', () => import('../commands/import-kv.ts')),
   entry(
     'secrets run',
