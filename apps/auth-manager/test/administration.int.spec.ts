@@ -1,9 +1,13 @@
-import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { namedKey } from '@postern/envelope';
+import { Secret } from '@postern/runtime';
+import { sealText } from '../src/grants/vault.ts';
+import { rewrapServiceKeys } from '../src/provider/rewrap-service-keys.ts';
+import { writeReply } from '../src/refresh/journal-reply.ts';
 import type { Caller } from './caller.ts';
-import { consented, HANDLE, SCOPES } from './consents.ts';
+import { consented, HANDLE, SCOPES, startConsent, visit } from './consents.ts';
+import { oldVault } from './old-vault.ts';
 import { openProviderSide, type ProviderSide } from './provider-side.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
@@ -117,52 +121,86 @@ test('R14: a bulk revocation goes on where the provider does not answer, and say
   expect(rows).toEqual([{ state: 'revoking' }]);
 });
 
-test('R31: a rewrap seals every token of the tenant anew under the active version, and a grant refreshes after it', async () => {
+/** The versions that the rows of this service name, by table and column; every column of sealed bytes in the database. */
+async function namedVersions(): Promise<Record<string, string[]>> {
+  const columns = await world.query<{ table: string; column: string }>(
+    `select table_name as table, column_name as column from information_schema.columns
+      where table_schema = 'public' and data_type = 'bytea' and column_name like 'sealed%' order by 1, 2`,
+  );
+  const named: Record<string, string[]> = {};
+  for (const { table, column } of columns) {
+    const rows = await world.query<{ version: string }>(
+      `select distinct sealed_key_version(${column})::text as version from ${table} where ${column} is not null`,
+    );
+    named[`${table}.${column}`] = rows.map(({ version }) => version);
+  }
+  return named;
+}
+const activeVersions = async () =>
+  (await world.query<{ version: string }>("select version::text from branch_key_versions where state = 'active'")).map(
+    ({ version }) => version,
+  );
+
+test('R31: after a rewrap no row names an older version: tokens, journalled replies, flows under way, provider tokens, client secrets, our keys', async () => {
   const grant = await consented(world, portal, replica, { username: 'audrey' });
-  const version = async () => {
-    const rows = await world.query<{ sealed_token: Buffer }>('select sealed_token from grants where id = $1', [grant]);
-    return namedKey(rows[0]?.sealed_token ?? Buffer.alloc(0)).version;
-  };
-  const before = await version();
+  // A consent that waits at the provider, a reply that nobody has applied, a token of the provider's.
+  const waiting = await startConsent(portal, replica, { username: 'audrey' });
+  const { browser } = await visit(world, String(waiting.body['consent_url']), { username: 'audrey' });
+  const reply = { rotated: undefined, repliedAt: new Date() };
+  const [attempt, asked] = [crypto.randomUUID(), randomBytes(32)];
+  const at = { tenant: 'acme' };
+  await world.query(
+    `insert into refresh_attempts (id, grant_id, generation, token_fingerprint, deadline, state, sealed_reply, created_at)
+     select $1, id, generation, token_fingerprint, now(), 'replied', $2, now() from grants where id = $3`,
+    [attempt, await sealText(side.vault, { ...at, what: 'reply', id: attempt }, writeReply(reply)), grant],
+  );
+  await world.query(
+    `insert into provider_tokens (grant_id, asked, family, scopes, sealed_token, renew_at, expires_at)
+     values ($1, $2, 1, '{}', $3, now(), now() + interval '1 hour')`,
+    [grant, asked, await sealText(side.vault, { ...at, what: 'access', id: grant }, new Secret('a token'))],
+  );
+  const provider = crypto.randomUUID();
+  await world.query(
+    `insert into providers (id, tenant, issuer, client_id, name, scopes, created_at, updated_at, sealed_secret)
+     values ($1, 'acme', 'https://idp.other.example', 'us', 'Other', '{}', now(), now(), $2)`,
+    [provider, await sealText(side.vault, { ...at, what: 'client-secret', id: provider }, new Secret('a secret'))],
+  );
+  const before = await namedVersions();
+  expect(Object.entries(before).filter(([, versions]) => versions.length === 0)).toEqual([]);
+
   await side.rotateKey('acme');
+  await side.rotateServiceKey();
   const started = await ask('/v1/admin/rewrap', {});
   expect(started.status).toBe(202);
   const end = await ended(started.body['job']);
   expect(end).toMatchObject({ state: 'done', result: { unreadable: 0 } });
-  expect((end['result'] as { rewrapped: number }).rewrapped).toBeGreaterThan(0);
-  expect(await version()).not.toBe(before);
+  expect((end['result'] as { rewrapped: number }).rewrapped).toBeGreaterThanOrEqual(5);
+  await rewrapServiceKeys({ db: world.db, vault: side.vault });
+
+  const [after, active] = [await namedVersions(), await activeVersions()];
+  expect(Object.keys(after)).toEqual(Object.keys(before));
+  for (const [place, versions] of Object.entries(after)) {
+    expect({ place, old: versions.filter((version) => !active.includes(version)) }).toEqual({ place, old: [] });
+    expect(versions.filter((version) => before[place]?.includes(version))).toEqual([]);
+  }
+  // What was rewrapped opens: the reply is applied by the next use, and the grant refreshes.
   await world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
   const token = await job.ownToken(['grants:use']);
   const use = { method: 'POST', token, body: { audience: 'token-exchange' } };
   expect((await job.send(`${replica.api}/v1/grants/${grant}/access-token`, use)).status).toBe(200);
+  const [applied] = await world.query<{ state: string }>('select state from refresh_attempts where id = $1', [attempt]);
+  expect(applied?.state).toBe('applied');
+  await browser.close();
 });
 
-/** Rows of the old store, sealed as it did. */
-const oldKey = randomBytes(32);
-function oldRow(id: number, sub: string, token: string, over: object = {}) {
-  const iv = randomBytes(16);
-  const cipher = createCipheriv('aes-256-cbc', oldKey, iv);
-  const sealed = Buffer.concat([cipher.update(token), cipher.final()]);
-  return {
-    id: String(id),
-    user_id: sub,
-    token_type: 'OFFLINE',
-    encrypted_token: sealed.toString('hex'),
-    iv: iv.toString('hex'),
-    token_hash: createHash('sha256').update(token).digest('hex'),
-    attributes: {},
-    session_state_id: null,
-    created_at: '2025-01-01T00:00:00Z',
-    ...over,
-  };
-}
+const { key: oldKey, row: oldRow } = oldVault();
 
 test('R9, R18: an import takes what the provider confirms as ours and the same person’s, and says why not of each other row', async () => {
   const [alice, audrey] = [world.subOf('alice'), world.subOf('audrey')];
   const fresh = () => side.offlineToken('alice');
   const [good, dead] = [await fresh(), await fresh()];
   await side.revoke(dead);
-  const header = { format: 'auth_vault', key: oldKey.toString('hex'), scopes: SCOPES, handle: HANDLE };
+  const header = { format: 'auth_vault', key: oldKey, scopes: SCOPES, handle: HANDLE };
   const rows = [
     oldRow(1, alice, good),
     oldRow(2, audrey, await fresh()),
@@ -178,6 +216,13 @@ test('R9, R18: an import takes what the provider confirms as ours and the same p
       token: token ?? (await admin()),
       body: [first, ...lines].map((line) => JSON.stringify(line)).join('\n'),
     });
+  const many = async () => (await world.query('select id from grants')).length;
+  const before = await many();
+  const dry = await send({ ...header, dry_run: true }, rows);
+  expect(dry.text.split('\n')[0]).toBe('{"outcome":"importable","row":"1"}');
+  expect(dry.text).toContain('{"summary":{"imported":0,"importable":1,"already":0,"refused":7}}');
+  expect(await many()).toBe(before);
+
   const report = await send(header, rows);
   expect(report.status).toBe(200);
   const lines = report.text
@@ -195,7 +240,7 @@ test('R9, R18: an import takes what the provider confirms as ours and the same p
     ['7', 'refused', expect.stringMatching(/undecryptable|not_active/)],
     [null, 'refused', 'malformed'],
   ]);
-  expect(lines.at(-1)).toEqual({ summary: { imported: 1, already: 0, refused: 7 } });
+  expect(lines.at(-1)).toEqual({ summary: { imported: 1, importable: 0, already: 0, refused: 7 } });
 
   // It is a grant like any other: sealed, and good for its handle.
   const grant = String(lines[0]?.['grant']);
@@ -214,5 +259,5 @@ test('R9, R18: an import takes what the provider confirms as ours and the same p
   expect(wrong.text).not.toContain('canary');
   expect((await send(header, [], await admin('alice', ['user']))).status).toBe(403);
   const logged = world.logged.join('\n');
-  for (const secret of [oldKey.toString('hex'), good, dead]) expect(logged.includes(secret)).toBe(false);
+  for (const secret of [oldKey, good, dead]) expect(logged.includes(secret)).toBe(false);
 });

@@ -10,6 +10,7 @@ export {
   type MintOptions,
 } from './open-issuer.ts';
 export type { MintedType, Query, Seal } from './ports.ts';
+export { rewrapSigningKeys } from './rewrap-keys.ts';
 export { ownKeysFirst } from './own-keys-first.ts';
 export { openIntrospection, type Introspection } from './introspect.ts';
 export { openRevocations, type RevocationSequence } from './revocations/open-revocations.ts';

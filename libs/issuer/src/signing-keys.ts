@@ -54,6 +54,9 @@ type Row = {
   signs_from: Date;
 };
 
+/** A private key's place in its envelope. */
+export const contextOfKey = (kind: string, kid: string): Record<string, string> => ({ kind, kid });
+
 /**
  * The issuer's keys, as Postgres holds them. Nobody decides alone: a key exists once its row does, and of replicas that
  * make number n of a kind at once the first row stands and all use it. Each kind has keys of its own (R7).
@@ -63,8 +66,6 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
   let keys: SigningKey[] = [];
   let readAt = -Infinity;
   let reading: Promise<void> | null = null;
-
-  const contextOf = (kind: string, kid: string) => ({ kind, kid });
 
   async function load() {
     const rows = await query<Row>(
@@ -79,7 +80,7 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
 
   async function opened(row: Row): Promise<SigningKey> {
     const { kind, number, kid } = row;
-    const pem = Buffer.from(await seal.open(row.sealed_private, contextOf(kind, kid)));
+    const pem = Buffer.from(await seal.open(row.sealed_private, contextOfKey(kind, kid)));
     const privateKey = await importPKCS8(pem.toString('utf8'), row.alg);
     pem.fill(0);
     const publicJwk = JSON.parse(row.public_jwk) as JWK;
@@ -91,7 +92,7 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     const publicJwk = await exportJWK(pair.publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
     const pem = Buffer.from(await exportPKCS8(pair.privateKey));
-    const sealed = Buffer.from(await seal.seal(pem, contextOf(kind, kid)));
+    const sealed = Buffer.from(await seal.seal(pem, contextOfKey(kind, kid)));
     pem.fill(0);
     await within(
       `insert into issuer_keys (kind, number, kid, alg, public_jwk, sealed_private, signs_from, created_at)
