@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { generateKeyPair, type CryptoKey } from 'jose';
+import { generateKeyPair, UnsecuredJWT, type CryptoKey } from 'jose';
 import { Agent, request } from 'undici';
 import type { Caller } from './caller.ts';
 import { startConsent, visit } from './consents.ts';
@@ -151,4 +151,63 @@ test('R15: no forged, altered or misdirected logout token ends a grant, and a go
   report('logout token replayed at once', { tried: replays.length, accepted: counted });
   expect(counted).toBe(1);
   expect(await state()).toBe('ended');
+});
+
+test('R9: a refresh token that is bound to a certificate is not stored, whoever holds that certificate', async () => {
+  const { thumbprint: others } = await world.authority.issue('job');
+  const { thumbprint: ours } = await world.authority.issue('auth-manager');
+  const bound = { cnf: {} as object };
+  // Read by nobody but the provider, who says what it is bound to; and one that says so itself.
+  const provider = await startWrittenProvider(world, {}, { introspect: () => said() });
+  closes.push(provider.close);
+  const { issuer } = provider;
+  const alice = world.subOf('alice');
+  const said = () => ({
+    ...{ active: true, client_id: 'auth-manager', iss: issuer, sub: alice, sid: 's', typ: 'Offline' },
+    ...bound,
+  });
+  const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_OIDC_ISSUER: issuer });
+  const token = await portal.tokenFor('alice', ['grants:write'], { subjectIssuer: issuer });
+  const before = await stored();
+  const store = async (refresh: string, cnf: object) => {
+    bound.cnf = cnf;
+    const body = { refresh_token: refresh, scopes: ['records:read'] };
+    const { status, body: answer } = await portal.send(`${other.api}/v1/grants`, { method: 'POST', token, body });
+    return [status, answer['code'] ?? null];
+  };
+  const readable = new UnsecuredJWT({ cnf: { 'x5t#S256': others } }).encode();
+  const attacks = [
+    ['an-opaque-refresh-token', { 'x5t#S256': others }],
+    ['an-opaque-refresh-token', { 'x5t#S256': ours }],
+    ['an-opaque-refresh-token', { 'x5t#S256': others, jkt: 'x' }],
+    [readable, {}],
+  ] as const;
+  const answers: unknown[] = [];
+  for (const [refresh, cnf] of attacks) answers.push(await store(refresh, cnf));
+  report('certificate-bound refresh token stored', { tried: attacks.length, accepted: (await stored()) - before });
+  expect(answers).toEqual(attacks.map(() => [400, 'certificate_bound_token']));
+  expect(await stored()).toBe(before);
+  // Bound to a key, or to nothing, it is taken: the refusal was for the certificate alone.
+  expect(await store('an-opaque-refresh-token', { jkt: 'x' })).toEqual([201, null]);
+});
+
+test('a token that is bound to one certificate opens nothing over the connection of another', async () => {
+  const job = await world.caller('job');
+  const before = await stored();
+  const asPortal = await portal.tokenFor('alice', ['grants:read', 'grants:write', 'grants:use']);
+  const asJob = await job.ownToken(['grants:use']);
+  const body = { audience: 'token-exchange' };
+  const use = `${replica.api}/v1/grants/${crypto.randomUUID()}/access-token`;
+  const answers = [
+    await job.send(`${replica.api}/v1/grants`, { token: asPortal }),
+    await job.send(use, { method: 'POST', token: asPortal, body }),
+    await portal.send(use, { method: 'POST', token: asJob, body }),
+    await job.send(`${replica.api}/v1/grants`, { method: 'POST', token: asPortal, body: { refresh_token: 'x' } }),
+  ];
+  const accepted = answers.filter(({ status }) => status !== 401).length;
+  report('token over another certificate', { tried: answers.length, accepted });
+  expect(answers.map(({ status, body: said }) => [status, said['code']])).toEqual(
+    answers.map(() => [401, 'invalid_token']),
+  );
+  expect(await stored()).toBe(before);
 });

@@ -5,14 +5,23 @@ import type { World } from './world.ts';
 
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 
-/** A provider of which only metadata and keys answer; what it says of logouts is the test's to write. */
-export async function startWrittenProvider(world: World, metadata: object = {}) {
+/**
+ * A provider of which only metadata and keys answer; what it says of logouts is the test's to write, and what it answers at
+ * a path of its own (`introspect`, ...).
+ */
+export async function startWrittenProvider(
+  world: World,
+  metadata: object = {},
+  says: Readonly<Record<string, () => object>> = {},
+) {
   const { cert, key } = await world.authority.issue('identity-provider');
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
   const server = createServer({ cert, key }, (incoming, response) => {
     response.setHeader('content-type', 'application/json');
     if (incoming.url === '/keys') return response.end(JSON.stringify({ keys: [jwk] }));
+    const said = says[(incoming.url ?? '').slice(1)];
+    if (said) return response.end(JSON.stringify(said()));
     const at = (path: string) => `${issuer}/${path}`;
     return response.end(
       JSON.stringify({
