@@ -5,6 +5,7 @@ import type { OpenConsent } from './consents/open-consent.ts';
 import type { RevokeGrant } from './grants/revoke-grant.ts';
 import { problems } from './problems.ts';
 import type { Providers } from './provider/open-providers.ts';
+import type { ProviderRegistry } from './provider/registry.ts';
 import { adminGrantRoutes, type AdminGrants } from './routes/admin-grants.ts';
 import { backchannelLogoutRoute, type BackchannelLogout } from './routes/backchannel-logout.ts';
 import { consentCallbackRoute, type ConsentCallback } from './routes/consent-callback.ts';
@@ -20,9 +21,15 @@ import { getGrantRoute } from './routes/get-grant.ts';
 import { changeKeepAliveRoute, readKeepAliveRoute } from './routes/keep-alive.ts';
 import { listGrantsRoute } from './routes/list-grants.ts';
 import { listHandlesRoute } from './routes/list-handles.ts';
-import { providerRoutes, type ProviderRoutes } from './routes/providers.ts';
 import { providerClientRoute } from './routes/provider-client.ts';
 import { providerExchangeRoute, type ProviderExchange } from './routes/provider-exchange.ts';
+import { changeProviderRoute } from './routes/change-provider.ts';
+import { deleteProviderRoute } from './routes/delete-provider.ts';
+import { getProviderRoute } from './routes/get-provider.ts';
+import { listProvidersRoute } from './routes/list-providers.ts';
+import { providerJwksRoute } from './routes/provider-jwks.ts';
+import { registerProviderRoute } from './routes/register-provider.ts';
+import { rotateProviderKeyRoute } from './routes/rotate-provider-key.ts';
 import { sessionRoutes, type SessionRoutes } from './routes/sessions.ts';
 import { startConsentRoute } from './routes/start-consent.ts';
 import { storeGrantRoute, type StoreGrantRoute } from './routes/store-grant.ts';
@@ -40,7 +47,7 @@ export type AppDeps = CreateConsent &
   SessionRoutes &
   AdminGrants &
   ImportGrants &
-  ProviderRoutes &
+  ProviderRegistry &
   Pick<IssuerRoutes, 'introspection'> &
   StoreGrantRoute &
   ProviderExchange &
@@ -77,7 +84,13 @@ export function createApp({ http, ...deps }: AppDeps): App {
     ...sessionRoutes(deps),
     ...adminGrantRoutes(deps),
     importGrantsRoute(deps),
-    ...providerRoutes(deps),
+    registerProviderRoute(deps),
+    listProvidersRoute(deps),
+    getProviderRoute(deps),
+    changeProviderRoute(deps),
+    deleteProviderRoute(deps),
+    rotateProviderKeyRoute(deps),
+    providerJwksRoute(deps),
     ...jobRoutes({ db: deps.db, scopes: { read: 'grants:read', cancel: 'grants:write' } }),
     backchannelLogoutRoute(deps),
     providerClientRoute(deps),

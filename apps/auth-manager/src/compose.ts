@@ -29,6 +29,7 @@ import { startKeepAlive } from './keep-alive/start-keep-alive.ts';
 import { introspectTokens } from './provider/introspect-tokens.ts';
 import { openProviders } from './provider/open-providers.ts';
 import { providerAuthorities } from './provider/provider-authorities.ts';
+import { rewrapServiceKeys } from './provider/rewrap-service-keys.ts';
 import { recordLoss, recordRefresh } from './refresh/record-refresh.ts';
 import { openRefreshing } from './refresh/confirm-grant.ts';
 import { openGrantLocks } from './refresh/grant-lock.ts';
@@ -175,6 +176,7 @@ export async function compose(
         { name: 'discard_ended', run: () => discardEnded(finishing) },
         { name: 'forget_finished', run: () => forgetFinished({ db, now }) },
         { name: 'forget_revocations', run: sequence.forget },
+        { name: 'rewrap_service_keys', run: () => rewrapServiceKeys({ db, vault }) },
       ];
       const { keep } = refreshing;
       closing.after(startKeepAlive(postgres, { db, keep, metrics: keepAliveMetrics(metrics), logger, now }));

@@ -13,6 +13,7 @@ export const problems = {
     status: 400,
     title: 'The refresh token is not a living one of this service’s client for this person',
   },
+  no_client_secret: { status: 409, title: 'This service proves itself there by its key, not by a secret' },
   certificate_bound_token: { status: 400, title: 'The refresh token is bound to a certificate and would die with it' },
   provider_token_refused: {
     status: 403,

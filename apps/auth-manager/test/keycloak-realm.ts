@@ -9,13 +9,13 @@ export const personIn = (realm: string, username: Username): string => stableId(
 
 export const password = 'right-Password-2026!';
 
-type Differs = { realm?: object; client?: Record<string, string> };
+type Differs = { realm?: object; client?: Record<string, string>; secret?: string };
 
 /**
  * A realm in which this service is a client as its README asks for: its keys by their address, DPoP, PKCE, PAR, consent.
- * @param differs what a test has otherwise: of the realm, and of this service's client
+ * @param differs what a test has otherwise: of the realm, and of this service's client; or that it is known by a secret
  */
-export const realmWith = (name: string, publicUrl: string, { realm = {}, client = {} }: Differs = {}) => ({
+export const realmWith = (name: string, publicUrl: string, { realm = {}, client = {}, secret }: Differs = {}) => ({
   realm: name,
   enabled: true,
   sslRequired: 'all',
@@ -26,7 +26,8 @@ export const realmWith = (name: string, publicUrl: string, { realm = {}, client 
       name: 'Acme grants',
       enabled: true,
       publicClient: false,
-      clientAuthenticatorType: 'client-jwt',
+      clientAuthenticatorType: secret === undefined ? 'client-jwt' : 'client-secret',
+      ...(secret === undefined ? {} : { secret }),
       standardFlowEnabled: true,
       consentRequired: true,
       fullScopeAllowed: true,

@@ -16,6 +16,8 @@ const SCOPES = ['files:read', 'mail:read'];
 const HANDLE = { workload: 'job', audiences: ['portal', 'job'], scopes: SCOPES };
 /** Of the realms' access tokens: shorter than what lies between two refreshes here. */
 const LIFE_SECONDS = 2;
+/** By which one realm knows this service. */
+const SECRET = 'canary-of-a-client-secret';
 
 /** A scope that puts its audience into a token, and what a realm has of itself where it lists no scopes. */
 const scopeFor = (name: string, audience: string) => ({
@@ -84,6 +86,11 @@ describeWith(part, 'grants at a real Keycloak', () => {
         realmWith('low', world.publicUrl, {
           realm: { ...scoped, revokeRefreshToken: true, refreshTokenMaxReuse: 1 },
           client: { ...exchanges, 'dpop.bound.access.tokens': 'false' },
+        }),
+        realmWith('secretive', world.publicUrl, {
+          realm: scoped,
+          client: { 'dpop.bound.access.tokens': 'false', 'require.pushed.authorization.requests': 'false' },
+          secret: SECRET,
         }),
       ],
     });
@@ -159,6 +166,19 @@ describeWith(part, 'grants at a real Keycloak', () => {
     expect([await refreshed(grant), await refreshed(grant)]).toEqual([200, 200]);
     expect(await attempts(grant)).toEqual(['applied', 'applied', 'applied']);
   }, 60_000);
+
+  test('R9: our DPoP key is rotated under a live grant: Keycloak binds no refresh token of ours to it (RFC 9449, 5)', async () => {
+    const grant = await consented();
+    expect(await refreshed(grant)).toBe(200);
+    const rotated = await portal.send(`${replica.api}/v1/providers/own/keys`, {
+      method: 'POST',
+      token: await tokenOf('ada', { roles: ['admin'] }),
+      body: { use: 'dpop', active_after_seconds: 0 },
+    });
+    expect([rotated.status, rotated.body['number']]).toEqual([201, 2]);
+    expect([await refreshed(grant), await refreshed(grant)]).toEqual([200, 200]);
+    expect(await attempts(grant)).toEqual(['applied', 'applied', 'applied']);
+  });
 
   test('R9: our own certificate is rotated under a live grant, in the running service: the grant refreshes as before', async () => {
     const grant = await consented();
@@ -254,6 +274,43 @@ describeWith(part, 'grants at a real Keycloak', () => {
     expect(kept.size).toBe(9);
     expect(await attempts(grant)).toEqual(Array<string>(8).fill('applied'));
     expect(await refreshed(grant)).toBe(200);
+  }, 60_000);
+
+  test('in low a tenant registers a realm that knows us by a secret: consents and refreshes by it, and it is replaced under a live grant', async () => {
+    await replica.close();
+    const hosts = new URL(keycloak.issuer(realm)).host;
+    replica = await world.replica({
+      ...settings(),
+      POSTERN_PROFILE: 'fedramp-low',
+      POSTERN_PROVIDER_HOSTS: hosts,
+    });
+    realm = 'secretive';
+    const admins = () => tokenOf('ada', { roles: ['admin'] });
+    const providers = `${replica.api}/v1/providers`;
+    const issuer = keycloak.issuer(realm);
+    const body = { issuer, client_id: 'auth-manager', name: 'Acme', scopes: SCOPES, client_secret: SECRET };
+    const made = await portal.send(providers, { method: 'POST', token: await admins(), body });
+    expect(made.body).toMatchObject({ register: { token_endpoint_auth_method: 'client_secret_basic' } });
+
+    const grant = await consented();
+    expect(await refreshed(grant)).toBe(200);
+    const replace = async (secret: string) =>
+      portal.send(`${providers}/${String(made.body['id'])}`, {
+        method: 'PATCH',
+        token: await admins(),
+        body: { client_secret: secret },
+      });
+    expect((await replace('not-the-secret-there')).status).toBe(200);
+    // The provider does not know us: nothing is taken for dead.
+    expect(await refreshed(grant)).toBe(503);
+    expect((await replace(SECRET)).status).toBe(200);
+    expect(await refreshed(grant)).toBe(200);
+    const revoked = await portal.send(`${replica.api}/v1/grants/${grant}`, {
+      method: 'DELETE',
+      token: await tokenOf('alice'),
+    });
+    expect(revoked.status).toBe(204);
+    expect(`${JSON.stringify(made.body)}${world.logged.join('')}`).not.toContain(SECRET);
   }, 60_000);
 });
 

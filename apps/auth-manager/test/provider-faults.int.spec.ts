@@ -64,7 +64,12 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const jwk = async () => exportJWK((await generateKeyPair('ES256', { extractable: true })).privateKey);
-  const identity = { clientId: 'auth-manager', clientKey: await jwk(), dpopKey: await jwk(), generation: '1' };
+  const identity = {
+    clientId: 'auth-manager',
+    proof: { clientKey: await jwk() },
+    dpopKey: await jwk(),
+    generation: '1',
+  };
   const egress = openEgress({
     allow: [new URL(issuer).host],
     publicAddresses: false,

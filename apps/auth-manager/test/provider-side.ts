@@ -6,7 +6,7 @@ import { developmentPassword, openHeadlessBrowser } from '@postern/testing';
 import { importJWK, type CryptoKey, type JWK } from 'jose';
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'undici';
-import { openText, openVault } from '../src/grants/vault.ts';
+import { openText, openVault, SERVICE_SECRETS } from '../src/grants/vault.ts';
 import { heldKeys } from '../src/provider/service-keys.ts';
 import type { Replica, World } from './world.ts';
 
@@ -81,6 +81,12 @@ export async function openProviderSide(world: World) {
     async rotateKey(tenant: string): Promise<void> {
       await keys.rotate(await keys.idFor(tenant, 'grants'));
     },
+    /** Rotates the key under which the service's own keys are sealed. */
+    async rotateServiceKey(): Promise<void> {
+      await keys.rotate(await keys.idFor(SERVICE_SECRETS.tenant, SERVICE_SECRETS.purpose));
+    },
+    /** Seals as the service does. */
+    vault,
     /** RFC 7662 as a workload asks it over its certificate. */
     async introspect(workload: string, { api }: Replica, token: string): Promise<Record<string, unknown>> {
       const { paths } = await world.authority.issue(workload);

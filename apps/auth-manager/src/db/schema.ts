@@ -118,6 +118,8 @@ export type ProvidersTable = {
   state: Generated<'active' | 'disabled'>;
   created_at: Date;
   updated_at: Date;
+  /** Null where this service proves itself by `private_key_jwt`. */
+  sealed_secret: Uint8Array | null;
 };
 
 export type RevocationPlansTable = {

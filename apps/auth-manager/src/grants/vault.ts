@@ -5,13 +5,30 @@ import { problem, Secret } from '@postern/runtime';
 export type Vault = { grantsOf(tenant: string): Sealer; service: Sealer };
 
 /** What a sealed text is, and the opaque id it belongs to: its encryption context, in clear in the message (R29). */
-export type SealedText = { tenant: string; what: 'token' | 'reply' | 'flow' | 'access'; id: string };
+export type SealedText = { tenant: string; what: 'token' | 'reply' | 'flow' | 'access' | 'client-secret'; id: string };
+
+/** Under which the service's own keys are sealed. No tenant's: they outlive every one of them. */
+export const SERVICE_SECRETS = { tenant: 'postern', purpose: 'service-secrets' };
 
 /** A vault over the service's branch keys. */
 export const openVault = (branchKeys: BranchKeys): Vault => ({
-  grantsOf: (tenant) => sealerFor(branchKeys, { tenant, purpose: 'grants' }),
-  // No tenant's: its keys outlive every one of them.
-  service: sealerFor(branchKeys, { tenant: 'postern', purpose: 'service-secrets' }),
+  grantsOf: (tenant) => underActive(sealerFor(branchKeys, { tenant, purpose: 'grants' })),
+  service: underActive(sealerFor(branchKeys, SERVICE_SECRETS)),
+});
+
+/**
+ * Seals under the version that Postgres says is active, not the one that this replica has held for minutes: so a rewrap
+ * ends (R31). It costs one look, before work that takes many. Where Postgres cannot be asked, the held one serves: a
+ * provider's reply must be sealed whatever happens, and is rewrapped later.
+ */
+const underActive = (sealer: Sealer): Sealer => ({
+  ...sealer,
+  async seal(plaintext, context) {
+    await sealer.recheck().catch((error: unknown) => {
+      if (!(error instanceof KeysUnavailable)) throw error;
+    });
+    return sealer.seal(plaintext, context);
+  },
 });
 
 /** Seals UTF-8 text. @throws Problem `keys_unavailable`. */

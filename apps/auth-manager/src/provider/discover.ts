@@ -13,12 +13,13 @@ const metadata = z.looseObject({
   authorization_endpoint: endpoint,
   token_endpoint: endpoint,
   jwks_uri: endpoint,
-  introspection_endpoint: endpoint,
-  revocation_endpoint: endpoint,
+  introspection_endpoint: endpoint.optional(),
+  revocation_endpoint: endpoint.optional(),
   pushed_authorization_request_endpoint: endpoint.optional(),
   end_session_endpoint: endpoint.optional(),
   code_challenge_methods_supported: names,
-  token_endpoint_auth_methods_supported: names,
+  // What is left out means `client_secret_basic` (Discovery 1.0, section 3).
+  token_endpoint_auth_methods_supported: names.default(['client_secret_basic']),
   response_modes_supported: names.optional(),
   backchannel_logout_supported: z.boolean().optional(),
   authorization_response_iss_parameter_supported: z.boolean().optional(),
@@ -31,23 +32,31 @@ export type Offers = {
   issuer_in_responses: boolean;
   backchannel_logout: boolean;
   end_session: boolean;
+  /** Without it a token lives on there after it was forgotten here. Needed above low (R18). */
+  revocation: boolean;
+  /** Without it nobody can ask what became of a token (R18, R20). Needed above low. */
+  introspection: boolean;
 };
+
+export type ClientMethod = 'private_key_jwt' | 'client_secret_basic';
 
 const LIMIT_BYTES = 256 * 1024;
 
 /**
  * Reads the metadata of a provider that somebody named, through the guarded way out (R35).
  * @throws Problem `provider_unfit` naming the first member that is missing or wrong: another issuer, no PKCE S256, no
- *   `private_key_jwt`, no revocation (R18) or introspection (R11); under FAPI 2.0 no pushed requests; in high no JARM.
+ *   the client's method; under FAPI 2.0 a client secret, no pushed requests, no revocation (R18) or introspection (R11); in
+ *   high no JARM.
  *   `provider_unavailable` where it cannot be reached, `address_refused` where it must not be.
  */
 export async function discover(
   egress: Egress,
   issuer: string,
   profile: Pick<Profile, 'fapi' | 'signedAuthorizationResponses'>,
+  by: ClientMethod,
 ): Promise<Offers> {
+  if (profile.fapi && by !== 'private_key_jwt') throw unfit('client_secret', 'not_in_profile');
   const said = await fetchMetadata(egress, issuer);
-  const unfit = (field: string, rule: string) => problem('provider_unfit', { fields: [{ field, rule }] });
   const parsed = metadata.safeParse(said);
   if (!parsed.success) throw unfit(String(parsed.error.issues[0]?.path[0] ?? 'metadata'), 'missing_or_wrong');
   const found = parsed.data;
@@ -55,21 +64,26 @@ export async function discover(
   if (!found.code_challenge_methods_supported.includes('S256')) {
     throw unfit('code_challenge_methods_supported', 'no_s256');
   }
-  if (!found.token_endpoint_auth_methods_supported.includes('private_key_jwt')) {
-    throw unfit('token_endpoint_auth_methods_supported', 'no_private_key_jwt');
+  if (!found.token_endpoint_auth_methods_supported.includes(by)) {
+    throw unfit('token_endpoint_auth_methods_supported', `no_${by}`);
   }
-  const pushes = found.pushed_authorization_request_endpoint !== undefined;
-  if (profile.fapi && !pushes) throw unfit('pushed_authorization_request_endpoint', 'missing');
+  const needed = ['pushed_authorization_request_endpoint', 'introspection_endpoint', 'revocation_endpoint'] as const;
+  const missing = needed.find((name) => found[name] === undefined);
+  if (profile.fapi && missing) throw unfit(missing, 'missing');
   const signs = found.response_modes_supported?.includes('jwt') ?? false;
   if (profile.signedAuthorizationResponses && !signs) throw unfit('response_modes_supported', 'no_jwt');
   return {
-    pushed_requests: pushes,
+    pushed_requests: found.pushed_authorization_request_endpoint !== undefined,
     signed_responses: signs,
     issuer_in_responses: found.authorization_response_iss_parameter_supported ?? false,
     backchannel_logout: found.backchannel_logout_supported ?? false,
     end_session: found.end_session_endpoint !== undefined,
+    revocation: found.revocation_endpoint !== undefined,
+    introspection: found.introspection_endpoint !== undefined,
   };
 }
+
+const unfit = (field: string, rule: string) => problem('provider_unfit', { fields: [{ field, rule }] });
 
 async function fetchMetadata(egress: Egress, issuer: string): Promise<unknown> {
   try {

@@ -1,7 +1,7 @@
 import { beforeWriting, type Egress, EgressRefused } from '@postern/egress';
 import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type ProviderTokens } from '@postern/oidc';
 import type { Profile } from '@postern/profile';
-import { type Logger, type Now, problem } from '@postern/runtime';
+import { type Logger, type Now, problem, type Secret } from '@postern/runtime';
 import { type CryptoKey, importJWK, type JWK, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type {
   AccessToken,
@@ -17,8 +17,9 @@ import { readSignedResponse } from './signed-responses.ts';
 /** Who this service is at a provider. Another `generation`: from here on it is somebody else, with another key. */
 export type ClientIdentity = {
   clientId: string;
-  /** Private P-256 JWKs: of the client's assertions, and of its DPoP proofs (R9). */
-  clientKey: JWK;
+  /** Private P-256 JWK of the client's assertions (R9); or, in low at a tenant's provider, a secret. */
+  proof: { clientKey: JWK } | { clientSecret: Secret };
+  /** Private P-256 JWK of its DPoP proofs. */
   dpopKey: JWK;
   generation: string;
 };
@@ -43,6 +44,13 @@ async function keyPair(jwk: JWK) {
   const { kty, crv, x, y } = jwk;
   const publicKey = (await importJWK({ kty, crv, x, y } as JWK, 'ES256', { extractable: true })) as CryptoKey;
   return { privateKey: await signingKey(jwk), publicKey };
+}
+
+async function authenticationBy(proof: ClientIdentity['proof']): Promise<ProviderSpec['authentication']> {
+  if ('clientSecret' in proof) return { method: 'client_secret_basic', secret: proof.clientSecret };
+  const { clientKey } = proof;
+  const named = clientKey.kid === undefined ? {} : { kid: clientKey.kid };
+  return { method: 'private_key_jwt', key: await signingKey(clientKey), ...named };
 }
 
 const seconds = (value: unknown): Date | undefined => (typeof value === 'number' ? new Date(value * 1000) : undefined);
@@ -114,6 +122,9 @@ function inspectedOf(answer: Awaited<ReturnType<Provider['introspect']>>): Inspe
   };
 }
 
+/** Whether the provider can be asked about a token; where it cannot, nothing is known to be active. */
+const asks = ({ metadata }: Provider): boolean => metadata.introspection_endpoint !== undefined;
+
 /** Whether some layer below says for certain that no byte of the request left. */
 function neverSent(error: unknown): boolean {
   for (let next = error, depth = 0; next instanceof Error && depth < 8; next = next.cause, depth++) {
@@ -138,19 +149,15 @@ function outcomeOf(error: unknown, stopped: boolean, ask?: TokenAsk): RefreshOut
 }
 
 /**
- * The provider's calls for this service: `private_key_jwt`, DPoP-bound tokens, everything through the guarded way out.
+ * The provider's calls for this service: its client's proof, DPoP-bound tokens, everything through the guarded way out.
  * Its metadata are read at the first call, and again until that succeeds, so that this service starts without it.
  */
 export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
   const { issuer, egress, logger, profile } = spec;
   let opening: { generation: string; provider: Promise<Provider> } | undefined;
 
-  async function open({ clientId, clientKey, dpopKey }: ClientIdentity): Promise<Provider> {
-    const authentication: ProviderSpec['authentication'] = {
-      method: 'private_key_jwt',
-      key: await signingKey(clientKey),
-      ...(clientKey.kid === undefined ? {} : { kid: clientKey.kid }),
-    };
+  async function open({ clientId, proof, dpopKey }: ClientIdentity): Promise<Provider> {
+    const authentication = await authenticationBy(proof);
     const { dispatcher } = egress;
     const pushedRequests = profile.fapi ? 'required' : 'when_offered';
     const dpop = await keyPair(dpopKey);
@@ -238,11 +245,23 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
     },
     exchange: (subject, ask) => call('exchange', async (opened) => accessOf(await opened.exchange(subject, ask))),
     introspect: (token) =>
-      call('introspect', async (opened) => introspectedOf(await opened.introspect(token, { hint: 'refresh_token' }))),
+      call('introspect', async (opened) =>
+        asks(opened)
+          ? introspectedOf(await opened.introspect(token, { hint: 'refresh_token' }))
+          : introspectedOf({ active: false }),
+      ),
     isActive: (token) =>
-      call('introspect', async (opened) => (await opened.introspect(token, { hint: 'refresh_token' })).active),
+      call(
+        'introspect',
+        async (opened) => asks(opened) && (await opened.introspect(token, { hint: 'refresh_token' })).active,
+      ),
     inspect: (token, hint) =>
-      call('introspect', async (opened) => inspectedOf(await opened.introspect(token, { hint }))),
-    revoke: (token) => call('revoke', (opened) => opened.revoke(token, { hint: 'refresh_token' })),
+      call('introspect', async (opened) =>
+        asks(opened) ? inspectedOf(await opened.introspect(token, { hint })) : { active: false },
+      ),
+    revoke: (token) =>
+      call('revoke', async (opened) => {
+        if (opened.metadata.revocation_endpoint !== undefined) await opened.revoke(token, { hint: 'refresh_token' });
+      }),
   };
 }

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import type { Profile } from '@postern/profile';
 import type { Egress } from '@postern/egress';
 import { type Logger, problem } from '@postern/runtime';
 import { createRemoteJWKSet, customFetch, type JWK, type JWTVerifyGetKey } from 'jose';
 import type { ProvidersTable } from '../db/schema.ts';
+import { openText } from '../grants/vault.ts';
 import { readClientKey } from './client-key.ts';
 import { type ClientIdentity, openProviderCalls } from './open-provider-calls.ts';
 import type { ProviderCalls, ProviderOf } from './provider-calls.ts';
@@ -77,7 +79,7 @@ function reading<T>(read: () => Promise<T>): Reading<T> {
 
 /** Opens the providers of this service. Nothing is fetched before the first call to one of them. */
 export function openProviders(deps: OpenProviders): Providers {
-  const { config, db, egress, tenantEgress, logger, profile, now } = deps;
+  const { config, db, vault, egress, tenantEgress, logger, profile, now } = deps;
   const fileKey = config.clientKeyPath === undefined ? undefined : readClientKey(config.clientKeyPath);
   const kept = new Map<string, Kept>();
 
@@ -85,7 +87,9 @@ export function openProviders(deps: OpenProviders): Providers {
     const at = { tenant: '', provider: config.issuer };
     const client = fileKey ? { signs: fileKey, number: 0 } : await heldKeys(deps, at, 'client');
     const dpop = await heldKeys(deps, at, 'dpop');
-    return { clientId: config.clientId, clientKey: client.signs, dpopKey: dpop.signs, generation: `${client.number}` };
+    const proof = { clientKey: client.signs };
+    const generation = `${client.number} ${dpop.number}`;
+    return { clientId: config.clientId, proof, dpopKey: dpop.signs, generation };
   }
   const row = (tenant: string, issuer: string) =>
     db
@@ -101,8 +105,14 @@ export function openProviders(deps: OpenProviders): Providers {
       await heldKeys(deps, { tenant, provider }, 'client'),
       await heldKeys(deps, { tenant, provider }, 'dpop'),
     ];
-    const generation = `${held.id} ${held.client_id} ${client.number}`;
-    return { clientId: held.client_id, clientKey: client.signs, dpopKey: dpop.signs, generation };
+    const { id, client_id: clientId, sealed_secret: sealed } = held;
+    const proof = sealed
+      ? { clientSecret: await openText(vault, { tenant, what: 'client-secret', id }, sealed) }
+      : { clientKey: client.signs };
+    // A secret that was replaced was sealed anew.
+    const sealing = sealed ? createHash('sha256').update(sealed).digest('hex') : '';
+    const generation = [id, clientId, client.number, dpop.number, sealing].join(' ');
+    return { clientId, proof, dpopKey: dpop.signs, generation };
   }
 
   const isOwn = (provider: string) => provider === config.issuer;

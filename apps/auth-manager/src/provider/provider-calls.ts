@@ -119,13 +119,16 @@ export type ProviderCalls = {
    * RFC 8693 with one of our own access tokens: a narrower one. @throws Problem `provider_unavailable`, `provider_refused`.
    */
   exchange(subject: Secret, ask: TokenAsk & { audiences: readonly string[] }): Promise<AccessToken>;
-  /** What the provider says of a refresh token; a look that consumes nothing. @throws Problem `provider_unavailable`. */
+  /**
+   * What the provider says of a refresh token; a look that consumes nothing. Here and in the two below: one that cannot be
+   * asked (it has no introspection endpoint, in low) says of no token that it is active. @throws Problem `provider_unavailable`.
+   */
   introspect(token: Secret): Promise<Introspected>;
   /** Whether a refresh token of ours lives; a look that consumes nothing. @throws Problem `provider_unavailable`. */
   isActive(token: Secret): Promise<boolean>;
   /** What the provider says of a token; a look that consumes nothing. @throws Problem `provider_unavailable`, `provider_refused`. */
   inspect(token: Secret, hint: 'access_token' | 'refresh_token'): Promise<Inspected>;
-  /** RFC 7009; a token that is dead already is a success. @throws Problem `provider_unavailable`. */
+  /** RFC 7009; a token that is dead already is a success, as is a provider without such an endpoint (in low). @throws Problem `provider_unavailable`. */
   revoke(token: Secret): Promise<void>;
   /** Where a browser ends its session there (OpenID Connect RP-Initiated Logout 1.0); null where it has no such page. @throws Problem `provider_unavailable`. */
   endSessionUrl(): Promise<string | null>;

@@ -20,7 +20,7 @@ const PUBLISHED_AFTER_MS = 15 * 60_000;
  * A key's place in its envelope (R29): the very first of the operator's provider has none, as it was before there were
  * others.
  */
-function contextOf({ tenant, provider }: KeysAt, use: ProviderKeyUse, number: number): Record<string, string> {
+export function keyContext({ tenant, provider }: KeysAt, use: ProviderKeyUse, number: number): Record<string, string> {
   if (tenant === '' && number === 1) return { what: 'provider-key', use };
   const at = createHash('sha256').update(`${tenant}\n${provider}`).digest('hex').slice(0, 32);
   return { what: 'provider-key', use, at, number: String(number) };
@@ -45,7 +45,7 @@ async function insertKey(
       ...at,
       use,
       number,
-      sealed_key: await vault.service.seal(bytes, contextOf(at, use, number)),
+      sealed_key: await vault.service.seal(bytes, keyContext(at, use, number)),
       created_at: now(),
       ...(activeFrom && { active_from: activeFrom }),
     })
@@ -57,7 +57,7 @@ async function insertKey(
 /**
  * The keys of this service for one provider and use: `client` signs assertions (`private_key_jwt`), `dpop` signs proofs.
  * The first is made when it is first needed, by any replica, and sealed in Postgres; every replica then has the same one,
- * which DPoP-bound refresh tokens need (R9).
+ * so that what one obtained another may use (R9).
  */
 export async function heldKeys(deps: ServiceKeys, at: KeysAt, use: ProviderKeyUse): Promise<HeldKeys> {
   const { db, vault, now } = deps;
@@ -77,7 +77,7 @@ export async function heldKeys(deps: ServiceKeys, at: KeysAt, use: ProviderKeyUs
   }
   const keys: { number: number; key: JWK; active: boolean }[] = [];
   for (const { number, sealed_key, active_from } of rows) {
-    const bytes = await vault.service.open(sealed_key, contextOf(at, use, number));
+    const bytes = await vault.service.open(sealed_key, keyContext(at, use, number));
     keys.push({ number, key: JSON.parse(bytes.toString('utf8')) as JWK, active: active_from <= now() });
     bytes.fill(0);
   }
@@ -87,17 +87,17 @@ export async function heldKeys(deps: ServiceKeys, at: KeysAt, use: ProviderKeyUs
 }
 
 /**
- * Makes the next client key, in the caller's transaction. It is published at once and signs from `activeFrom`, so that the
- * provider has read it before it meets it (R13); the one before it stays published a while after.
+ * Makes the next key of a use, in the caller's transaction. It signs from `activeFrom`. A client key is published at once, so
+ * that the provider has read it before it meets it (R13), and the one before it stays published a while after; a DPoP key is
+ * nobody's to know beforehand, since every proof carries it.
  * @returns the number of the new key.
  */
 export async function makeNextKey(
   tx: Transaction<Schema>,
   deps: Pick<ServiceKeys, 'vault' | 'now'>,
   at: KeysAt,
-  activeFrom: Date,
+  { use, activeFrom }: { use: ProviderKeyUse; activeFrom: Date },
 ): Promise<number> {
-  const use = 'client';
   const rows = await tx
     .selectFrom('provider_keys')
     .select(['number'])
