@@ -1,6 +1,5 @@
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { ImportCounts, VaultHeader } from '@postern/client';
 import { destination } from '../destination.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
@@ -35,24 +34,24 @@ export const command = defineCommand({
   },
   async run({ values, positionals }, terminal) {
     const header = headerOf(values, terminal);
-    const input = createReadStream(resolve(terminal.folder, positionals[0] ?? ''));
-    const lines = createInterface({ input, crlfDelay: Infinity });
-    const { postern, as } = await destination(values, 'authManager', terminal);
+    const path = resolve(terminal.folder, positionals[0] ?? '');
+    const file = await open(path).catch(() => {
+      throw new CommandFailed(exitCodes.usage, `${path} cannot be read`);
+    });
+    const { postern, as } = await destination(values, 'authManager', terminal).catch(async (error: unknown) => {
+      await file.close();
+      throw error;
+    });
     let counts: ImportCounts = { imported: 0, importable: 0, already: 0, refused: 0 };
     try {
-      for await (const line of postern.grantImports.authVault(header, rowsOf(lines), as)) {
+      for await (const line of postern.grantImports.authVault(header, rowsOf(file.readLines()), as)) {
         if (values.json) terminal.out(JSON.stringify(line));
         if ('summary' in line) counts = line.summary;
         else if (line.outcome === 'refused' && !values.json)
           terminal.out(`not taken  ${line.row ?? 'a line'}: ${line.reason}`);
       }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new CommandFailed(exitCodes.usage, `${positionals[0]} cannot be read`);
     } finally {
-      lines.close();
-      input.destroy();
-      await postern.close();
+      await Promise.all([file.close(), postern.close()]);
     }
     if (!values.json) show(counts, terminal);
     return counts.refused > 0 ? exitCodes.refused : exitCodes.done;
