@@ -1,4 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, type Bus } from '@postern/bus';
 import { AUDIT_QUEUE } from '@postern/audit';
 import { type App } from '@postern/http';
@@ -27,6 +28,7 @@ import { watchRestore } from './publication/watch-restore.ts';
 import { startRetention } from './retention/retention.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
+import { eraseLateEvents, eraseTenant } from './tenants/end-tenant.ts';
 import { createPseudonyms } from './subjects/pseudonyms.ts';
 import { sealEarlier } from './subjects/seal-earlier.ts';
 import { createSubjects, NO_TENANT } from './subjects/subjects.ts';
@@ -69,9 +71,11 @@ export async function compose(
       }),
     );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
+    const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
     );
+    const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const sealer = sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' });
     const subjects = createSubjects(query, keys, now);
     const pseudonymOf = createPseudonyms(sealer);
@@ -86,7 +90,7 @@ export async function compose(
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
         fetchJwks,
-        revocations,
+        revocations: endedTenants.over(revocations),
         useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
         now,
       }),
@@ -146,7 +150,25 @@ export async function compose(
       );
       const transaction = recordedTransactions({ db: postgres.db, audit, producer: SERVICE, now });
       const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
-      closing.after(startRounds(ofKeys, { logger, everySeconds: 60 }));
+      const late = { name: 'erase_late_events', run: () => eraseLateEvents(postgres.db, subjects) };
+      closing.after(startRounds([...ofKeys, late], { logger, everySeconds: 60 }));
+      closing.after(
+        followDestructions({
+          db: postgres.db,
+          audit,
+          bus,
+          tls,
+          workloads: trust,
+          service: SERVICE,
+          list: endedTenants.list,
+          waitMs: cacheTtlMs,
+          remove: (tx, tenant) => eraseTenant(tx, subjects, tenant),
+          keys: 'kept',
+          logger,
+          metrics,
+          now,
+        }),
+      );
       if (forwarders) {
         const options = {
           ...config.postgres,

@@ -11,8 +11,11 @@ import {
   postgresConfig,
   postgresSettings,
   readDocument,
+  branchKeyConfig,
+  branchKeySettings,
   rootKeyConfig,
   rootKeySettings,
+  type BranchKeyConfig,
   setting,
   type BaseConfig,
   type BusConfig,
@@ -34,6 +37,7 @@ export const settings = {
   ...postgresSettings,
   ...busSettings,
   ...rootKeySettings,
+  ...branchKeySettings,
   POSTERN_AUDIT_PRODUCERS: setting(producers, 'Services whose events the log takes, separated by commas.', {
     default: 'audit-sink,auth-manager,crypto-store,key-proxy,token-exchange',
   }),
@@ -87,6 +91,7 @@ export type Config = {
   readonly postgres: PostgresConfig;
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
+  readonly branchKeys: BranchKeyConfig;
   readonly producers: readonly string[];
   readonly origin: string;
   readonly publishTo: PublishTo | null;
@@ -123,6 +128,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     postgres: postgresConfig(read),
     bus: busConfig(read),
     rootKey,
+    branchKeys: branchKeyConfig(read),
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
     publishTo: publishTo(base, rootKey, read.POSTERN_AUDIT_PUBLISH_TO),
     acceptLoss: read.POSTERN_AUDIT_ACCEPT_LOSS ?? null,

@@ -1,4 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey } from '@postern/branch-keys';
+import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { openEgress } from '@postern/egress';
 import type { App, Check } from '@postern/http';
@@ -35,6 +36,7 @@ import { openRefreshing } from './refresh/confirm-grant.ts';
 import { openGrantLocks } from './refresh/grant-lock.ts';
 import { noteRestore } from './refresh/restores.ts';
 import { discardEnded } from './sessions/discard-ended.ts';
+import { denyGrants, removeGrants, revokeAtProviders } from './tenants/end-tenant.ts';
 
 /** Calls under way at all providers, and at any one of them: a hanging one leaves the others their share (R20). */
 const REFRESHES = { atOnce: 12, perProvider: 4 };
@@ -67,9 +69,11 @@ export async function compose(
       }),
     );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
+    const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
     );
+    const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const vault = openVault(keys);
     const issuer = closing.after(
       await openIssuer({ query, seal: vault.service, issuer: publicUrl, kinds: ['grant+jwt'], profile, now }),
@@ -96,9 +100,10 @@ export async function compose(
     const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
     const own = { issuer: issuer.issuer, page: sequence.page };
     const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
+    const living = endedTenants.over(revocations);
     const ownProviders = trust.issuers.find(({ issuer: listed }) => listed === config.provider.issuer)?.tenant;
     const introspection = introspectTokens({
-      own: openIntrospection({ issuer, kind: 'grant', profile, revocations, now }),
+      own: openIntrospection({ issuer, kind: 'grant', profile, revocations: living, now }),
       sequence,
       provider: providers.operator,
       tenant: ownProviders && 'fixed' in ownProviders ? ownProviders.fixed : undefined,
@@ -111,7 +116,7 @@ export async function compose(
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
         fetchJwks,
-        revocations,
+        revocations: living,
         useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
         now,
       }),
@@ -187,6 +192,25 @@ export async function compose(
       const ended = recordJobEnd({ audit, now });
       closing.after(runJobs({ db, bus, kinds, ended, logger, metrics }));
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 30 }));
+      closing.after(
+        followDestructions({
+          db,
+          audit,
+          bus,
+          tls,
+          workloads: trust,
+          service: SERVICE,
+          list: endedTenants.list,
+          waitMs: cacheTtlMs,
+          deny: (tx, tenant) => denyGrants(tx, { now }, tenant),
+          leave: (tenant) => revokeAtProviders(finishing, tenant),
+          remove: removeGrants,
+          keys: 'destroyed',
+          logger,
+          metrics,
+          now,
+        }),
+      );
     }
     const app = createApp({
       db,

@@ -11,8 +11,11 @@ import {
   postgresConfig,
   postgresSettings,
   readDocument,
+  branchKeyConfig,
+  branchKeySettings,
   rootKeyConfig,
   rootKeySettings,
+  type BranchKeyConfig,
   setting,
   type BaseConfig,
   type BusConfig,
@@ -48,6 +51,7 @@ export const settings = {
   ...postgresSettings,
   ...busSettings,
   ...rootKeySettings,
+  ...branchKeySettings,
   POSTERN_AUDIT_SINK_URL: setting(https, 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
@@ -97,6 +101,7 @@ export type Config = {
   readonly postgres: PostgresConfig;
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
+  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   readonly provider: {
     readonly issuer: string;
@@ -133,6 +138,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     postgres: postgresConfig(read),
     bus: busConfig(read),
     rootKey,
+    branchKeys: branchKeyConfig(read),
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     provider: {
       issuer: read.POSTERN_OIDC_ISSUER,

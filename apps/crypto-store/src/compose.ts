@@ -1,11 +1,5 @@
-import {
-  applyDestroyed,
-  keyRounds,
-  openBranchKeys,
-  openDestroyedList,
-  openRootKey,
-  sealerFor,
-} from '@postern/branch-keys';
+import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
@@ -17,7 +11,7 @@ import { type App } from '@postern/http';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
-import { destructionRounds } from './keys/destruction-rounds.ts';
+import { startDestructions } from './keys/start-destructions.ts';
 import { REWRAP, rewrapRecords } from './keys/rewrap-records.ts';
 import { gather } from './records/gather.ts';
 import { createRecordCache } from './records/record-cache.ts';
@@ -33,9 +27,6 @@ import { keyGuards } from './transit/key-guard.ts';
 import { TRANSIT } from './transit/purposes.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
-
-/** Longest time that a branch key stays in memory. */
-const KEY_CACHE_TTL_MS = 300_000;
 
 /** Tenants' keys that are loaded at the start, two calls to the root key each. */
 const WARM_KEYS = 100;
@@ -68,6 +59,7 @@ export async function compose(
     );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
+    const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
       await openBranchKeys({
         query,
@@ -75,15 +67,10 @@ export async function compose(
         environment: base.environment,
         service: SERVICE,
         now,
-        cacheTtlMs: KEY_CACHE_TTL_MS,
+        cacheTtlMs,
       }),
     );
-    const { destroyedKeysPath: path } = config;
-    const list = path === undefined ? null : await openDestroyedList({ path });
-    // A database that was restored may have brought destroyed keys back: they go before anything is served (R33).
-    const returned = list === null ? 0 : await applyDestroyed({ query, list }, now());
-    if (returned > 0)
-      logger.warn({ count: returned }, 'destroyed keys had come back with a restore; they are gone again');
+    const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     void keys.warmUp(WARM_KEYS).catch((err: unknown) => logger.warn({ err }, 'no keys were loaded ahead'));
     const sealerOf = (tenant: string) => sealerFor(keys, { tenant, purpose: RECORDS });
     const redis = closing.after(
@@ -105,7 +92,7 @@ export async function compose(
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
         fetchJwks,
-        revocations,
+        revocations: endedTenants.over(revocations),
         useOnce: (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt),
         now,
       }),
@@ -134,20 +121,25 @@ export async function compose(
       closing.after(startSweep({ db, audit, service: SERVICE, deletedDays, logger, now }));
       const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
       const rounds = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
-      const { backupDays } = config;
-      const destruction =
-        list === null
-          ? []
-          : destructionRounds({
-              query,
-              transaction,
-              list,
-              cacheTtlMs: KEY_CACHE_TTL_MS,
-              backupDays,
-              service: SERVICE,
-              now,
-            });
-      closing.after(startRounds([...rounds, ...destruction], { logger, everySeconds: 60 }));
+      closing.after(startRounds(rounds, { logger, everySeconds: 60 }));
+      closing.after(
+        startDestructions({
+          db,
+          query,
+          audit,
+          transaction,
+          bus,
+          tls,
+          workloads: trust,
+          service: SERVICE,
+          list: endedTenants.list,
+          cacheTtlMs,
+          backupDays: config.backupDays,
+          logger,
+          metrics,
+          now,
+        }),
+      );
       const kinds = { [REWRAP]: rewrapRecords({ db, audit, sealerOf, tls, service: SERVICE, now }) };
       closing.after(runJobs({ db, bus, kinds, logger, metrics }));
     }
@@ -165,8 +157,8 @@ export async function compose(
       transitOf: (tenant) => sealerFor(keys, { tenant, purpose: TRANSIT }),
       keys,
       profile,
-      keyCacheTtlMs: KEY_CACHE_TTL_MS,
-      destructionWaitHours: list === null ? null : config.destructionWaitHours,
+      keyCacheTtlMs: cacheTtlMs,
+      destructionWaitHours: endedTenants.list === null ? null : config.destructionWaitHours,
       now,
       http: {
         verifier,

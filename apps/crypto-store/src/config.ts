@@ -11,8 +11,11 @@ import {
   postgresConfig,
   postgresSettings,
   readDocument,
+  branchKeyConfig,
+  branchKeySettings,
   rootKeyConfig,
   rootKeySettings,
+  type BranchKeyConfig,
   setting,
   type BaseConfig,
   type BusConfig,
@@ -32,6 +35,7 @@ export const settings = {
   ...cacheSettings,
   ...busSettings,
   ...rootKeySettings,
+  ...branchKeySettings,
   POSTERN_AUDIT_SINK_URL: setting(z.url({ protocol: /^https$/ }), 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
@@ -40,11 +44,6 @@ export const settings = {
     'How long a sealed record stays in the cache.',
     { default: 300 },
   ),
-  POSTERN_DESTROYED_KEYS_PATH: setting(
-    z.string().min(1).max(4096).optional(),
-    'List of destroyed keys, on a volume that is not restored with the database; without it no keys are destroyed (R33).',
-    { example: '/var/lib/postern/destroyed-keys.jsonl' },
-  ),
   POSTERN_DESTRUCTION_WAIT_HOURS: setting(
     z.coerce.number().int().min(0).max(8_760),
     "Between the second administrator's approval and the end of a tenant's keys. In production at least 24.",
@@ -52,7 +51,7 @@ export const settings = {
   ),
   POSTERN_BACKUP_DAYS: setting(
     z.coerce.number().int().min(0).max(3_650),
-    'How long backups of the database are kept: a destruction is complete when the last of them has expired.',
+    "How long backups of any service's database are kept: a destruction is complete when the last of them has expired.",
     { default: 35 },
   ),
   POSTERN_RECORD_VERSIONS: setting(
@@ -74,9 +73,9 @@ export type Config = {
   readonly cache: { readonly url: string; readonly password: Secret | undefined; readonly ttlSeconds: number };
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
+  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   readonly keepVersions: number;
-  readonly destroyedKeysPath: string | undefined;
   readonly destructionWaitHours: number;
   readonly backupDays: number;
   readonly deletedDays: number;
@@ -108,9 +107,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     },
     bus: busConfig(read),
     rootKey,
+    branchKeys: branchKeyConfig(read),
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     keepVersions: read.POSTERN_RECORD_VERSIONS,
-    destroyedKeysPath: read.POSTERN_DESTROYED_KEYS_PATH,
     destructionWaitHours: read.POSTERN_DESTRUCTION_WAIT_HOURS,
     backupDays: read.POSTERN_BACKUP_DAYS,
     deletedDays: read.POSTERN_RECORD_DELETED_DAYS,

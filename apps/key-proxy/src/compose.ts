@@ -1,4 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { openEgress } from '@postern/egress';
@@ -21,6 +22,7 @@ import { cryptoStoreProvider } from './providers/crypto-store.ts';
 import { createBudgets } from './providers/budget/within-budget.ts';
 import { type CloudEndpoints } from './providers/load-provider.ts';
 import { openProviderPool } from './providers/provider-pool.ts';
+import { denyAccounts, removeSecrets } from './tenants/end-tenant.ts';
 import { jobEnded } from './moves/job-ended.ts';
 import { moveReconcilers, MOVE, runMove } from './moves/run-move.ts';
 import { rounds } from './rounds.ts';
@@ -69,9 +71,11 @@ export async function compose(
     );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
+    const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const branchKeys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
     );
+    const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const issuer = closing.after(
       await openIssuer({
         query,
@@ -89,7 +93,8 @@ export async function compose(
     const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
     const own = { issuer: issuer.issuer, page: sequence.page };
     const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
-    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations, now });
+    const living = endedTenants.over(revocations);
+    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations: living, now });
     const verifier = closing.after(
       createTokenVerifier({
         issuers: trust.issuers,
@@ -97,7 +102,7 @@ export async function compose(
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
         profile,
         fetchJwks,
-        revocations,
+        revocations: living,
         useOnce: once,
         now,
       }),
@@ -164,6 +169,24 @@ export async function compose(
       const forgetRevocations = { name: 'forget_revocations', run: sequence.forget };
       const all = [...rounds({ db, query, profile, registry, now, settling }), forgetRevocations, ...ofKeys];
       closing.after(startRounds(all, { logger, everySeconds: 60 }));
+      closing.after(
+        followDestructions({
+          db,
+          audit,
+          bus,
+          tls,
+          workloads: trust,
+          service: SERVICE,
+          list: endedTenants.list,
+          waitMs: cacheTtlMs,
+          deny: denyAccounts,
+          remove: removeSecrets,
+          keys: 'destroyed',
+          logger,
+          metrics: registry,
+          now,
+        }),
+      );
       closing.after(
         runJobs({
           db,

@@ -12,8 +12,11 @@ import {
   postgresConfig,
   postgresSettings,
   readDocument,
+  branchKeyConfig,
+  branchKeySettings,
   rootKeyConfig,
   rootKeySettings,
+  type BranchKeyConfig,
   setting,
   type BaseConfig,
   type BusConfig,
@@ -38,6 +41,7 @@ export const settings = {
   ...postgresSettings,
   ...busSettings,
   ...rootKeySettings,
+  ...branchKeySettings,
   POSTERN_PUBLIC_URL: setting(
     httpsUrl,
     'Origin under which others reach this service; the issuer of the tokens of its own accounts (R2).',
@@ -122,6 +126,7 @@ export type Config = {
   readonly postgres: PostgresConfig;
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
+  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   readonly tokenExchangeUrl: string;
   readonly cryptoStoreUrl: string;
@@ -162,6 +167,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     postgres: postgresConfig(read),
     bus: busConfig(read),
     rootKey,
+    branchKeys: branchKeyConfig(read),
     auditSinkUrl: POSTERN_AUDIT_SINK_URL,
     tokenExchangeUrl: POSTERN_TOKEN_EXCHANGE_URL,
     cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,

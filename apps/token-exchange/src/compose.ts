@@ -1,4 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus } from '@postern/bus';
 import { createRateLimits, type App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
@@ -20,6 +21,7 @@ import { openPolicyStore } from './policy/policy-store.ts';
 import { exchangeGrantAt } from './provider/exchange-grant.ts';
 import { openProviderOnce } from './provider/open-provider-once.ts';
 import { providerExchange } from './provider/provider-exchange.ts';
+import { offboardEnded, removeExchanges } from './tenants/end-tenant.ts';
 import { closeLog, closeLogs, type CloseLogs } from './workloads/close-logs.ts';
 
 export type Service = { app: App; tls: TlsMaterial; issuer: Issuer; close(): Promise<void> };
@@ -51,9 +53,11 @@ export async function compose(
     );
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { query, db } = postgres;
+    const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now }),
+      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
     );
+    const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const issuer = closing.after(
       await openIssuer({
         query,
@@ -76,8 +80,17 @@ export async function compose(
     const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
     const own = { issuer: issuer.issuer, page: sequence.page };
     const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
-    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations, now });
-    const common = { issuers: trust.issuers, audience: SERVICE, profile, fetchJwks, useOnce: once, revocations, now };
+    const living = endedTenants.over(revocations);
+    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations: living, now });
+    const common = {
+      issuers: trust.issuers,
+      audience: SERVICE,
+      profile,
+      fetchJwks,
+      useOnce: once,
+      revocations: living,
+      now,
+    };
     // What may be exchanged; the routes of this service take only what it minted for itself.
     const subjects = closing.after(
       createTokenVerifier({
@@ -110,7 +123,7 @@ export async function compose(
             verifier: subjects,
             audience: SERVICE,
             profile,
-            revocations,
+            revocations: living,
             now,
           });
     if (clientId !== undefined && web === null) logger.warn('no page for approvals: the policy names no approvers');
@@ -154,6 +167,24 @@ export async function compose(
         ...(web === null ? [] : [{ name: 'forget_web_sessions', run: web.forget }]),
       ];
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 60 }));
+      closing.after(
+        followDestructions({
+          db,
+          audit,
+          bus,
+          tls,
+          workloads: trust,
+          service: SERVICE,
+          list: endedTenants.list,
+          waitMs: cacheTtlMs,
+          deny: (tx, tenant) => offboardEnded(tx, { policies, sequence, now }, tenant),
+          remove: removeExchanges,
+          keys: 'destroyed',
+          logger,
+          metrics: registry,
+          now,
+        }),
+      );
     }
     const attempts = createRateLimits({ profile });
     const app = createApp({

@@ -12,8 +12,11 @@ import {
   postgresConfig,
   postgresSettings,
   readDocument,
+  branchKeyConfig,
+  branchKeySettings,
   rootKeyConfig,
   rootKeySettings,
+  type BranchKeyConfig,
   setting,
   type BaseConfig,
   type BusConfig,
@@ -34,6 +37,7 @@ export const settings = {
   ...postgresSettings,
   ...busSettings,
   ...rootKeySettings,
+  ...branchKeySettings,
   POSTERN_AUDIT_SINK_URL: setting(z.url({ protocol: /^https$/ }), 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
@@ -79,6 +83,7 @@ export type Config = {
   readonly postgres: PostgresConfig;
   readonly bus: BusConfig;
   readonly rootKey: RootKeyConfig;
+  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   /** Client of the pages' sign-in. */
   readonly approvalsClientId: string | undefined;
@@ -120,6 +125,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     postgres: postgresConfig(read),
     bus: busConfig(read),
     rootKey,
+    branchKeys: branchKeyConfig(read),
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     approvalsClientId: read.POSTERN_APPROVALS_CLIENT_ID,
     providerIssuer: read.POSTERN_PROVIDER_ISSUER,

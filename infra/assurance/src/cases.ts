@@ -12,6 +12,7 @@ import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
 import { lyingCache } from './store/lying-cache.ts';
 import { stolenDumps } from './store/stolen-dumps.ts';
+import { tenantDestruction } from './tenant/destruction.ts';
 
 /** Every case, in the order of the table. */
 export const cases: Case[] = [
@@ -24,6 +25,7 @@ export const cases: Case[] = [
   lyingCache,
   stolenDumps,
   leakage,
+  tenantDestruction,
   enumeration,
   kmsCalls,
   exchangeCeilings,

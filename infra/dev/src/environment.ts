@@ -18,6 +18,8 @@ export type World = {
   passwords: Record<Service, { cache: string; bus: string }>;
   trust: Record<Service, string>;
   rootKey: string;
+  /** Lists of destroyed keys and tenants, kept outside the databases (R33). */
+  destroyed: Record<Service, string>;
   policy: string;
   issuer: string;
   /** The folder that the log is published to. */
@@ -59,6 +61,7 @@ export function environmentOf(service: Service, world: World): Record<string, st
     POSTERN_BUS_TLS_CA_PATH: busTls.ca,
     POSTERN_ROOT_KEY: 'local',
     POSTERN_ROOT_KEY_PATH: world.rootKey,
+    POSTERN_DESTROYED_KEYS_PATH: world.destroyed[service],
     POSTERN_AUDIT_SINK_URL: world.urls['audit-sink'].api,
     POSTERN_TOKEN_EXCHANGE_URL: world.urls['token-exchange'].api,
     POSTERN_AUTH_MANAGER_URL: world.urls['auth-manager'].api,

@@ -126,6 +126,7 @@ async function open(
     passwords: redis.passwords,
     trust: each((service) => writeJson(home, `trust/${service}.json`, trustFor(service, { realm: provider, urls }))),
     rootKey,
+    destroyed: each((service) => home.place('destroyed', `${service}.jsonl`)),
     policy: writeJson(home, 'policy.json', policyFor(provider.issuer)),
     issuer: provider.issuer,
     published: home.place('published-log'),

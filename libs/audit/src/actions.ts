@@ -148,6 +148,9 @@ export const actions = {
   'tenant.created': z.strictObject({}),
   'tenant.suspended': z.strictObject({ cause: code.optional() }),
   'tenant.offboarded': z.strictObject({}),
+  // A destruction (R33), as each service records its part: it takes nothing of the tenant's any more; nothing of it is left.
+  'tenant.denied': z.strictObject({ destruction: text }),
+  'tenant.destroyed': z.strictObject({ destruction: text.optional(), rows: count, keys: count, listed: z.boolean() }),
 
   // key-proxy
   'account.changed': z.strictObject({ fields: list }),

@@ -18,10 +18,13 @@ export async function denyVersion(
   return denied.length === 1;
 }
 
-/** Denies all branch keys of a tenant with all their versions, to be destroyed at `after`. Returns their ids. */
+/**
+ * Denies all branch keys of a tenant with all their versions, to be destroyed at `after`; null where that is not known yet
+ * (`destroyTenantAfter`). Returns their ids.
+ */
 export async function denyTenant(
   query: Query,
-  { tenant, after, now }: { tenant: string; after: Date; now: Date },
+  { tenant, after, now }: { tenant: string; after: Date | null; now: Date },
 ): Promise<string[]> {
   const denied = await query<{ branch_key_id: string }>(
     `with owner as (
@@ -35,6 +38,19 @@ export async function denyTenant(
     [tenant, after, now],
   );
   return denied.map(({ branch_key_id }) => branch_key_id);
+}
+
+/** Sets when the denied branch keys of a tenant are destroyed. */
+export async function destroyTenantAfter(
+  query: Query,
+  { tenant, after }: { tenant: string; after: Date },
+): Promise<void> {
+  await query(
+    `update branch_key_versions v set destroy_after = $2 from branch_key_owners o
+      where o.branch_key_id = v.branch_key_id and o.tenant = $1 and o.state = 'destroying'
+        and v.state = 'disabled' and v.destroy_after is distinct from $2`,
+    [tenant, after],
+  );
 }
 
 type Due = { branch_key_id: string; tenant: string; purpose: string; whole: boolean; versions: string[] };

@@ -69,5 +69,20 @@ export const branchKeyMigrations = {
       alter table branch_key_versions add column destroy_after timestamptz;
       create index branch_key_versions_to_destroy on branch_key_versions (destroy_after) where state = 'disabled';
     `,
+    // Tenants that are denied for ever (R33), and what became of what the service held of them.
+    '0005-ended-tenants': `
+      create table ended_tenants (
+        tenant text primary key,
+        -- Null where only the list outside the database has told of it, after a restore.
+        destruction uuid,
+        denied_at timestamptz not null,
+        -- No replica serves from memory what it knew of the tenant any more.
+        remove_after timestamptz not null,
+        -- Rows removed so far, by table.
+        removed json not null default '{}',
+        keys integer not null default 0,
+        destroyed_at timestamptz
+      );
+    `,
   },
 };

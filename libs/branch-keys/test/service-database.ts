@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
-import { migrate, openPostgres, queryIn, type Postgres } from '@postern/postgres';
+import { migrate, openPostgres, queryIn, type MigrationSet, type Postgres } from '@postern/postgres';
 import { type TestPostgres } from '@postern/testing';
 import {
   branchKeyMigrations,
@@ -13,10 +13,13 @@ import {
 } from '../src/index.ts';
 
 /** A migrated database of a service, opened as its role. */
-export async function serviceDatabase(server: TestPostgres): Promise<Postgres<unknown>> {
+export async function serviceDatabase(
+  server: TestPostgres,
+  also: readonly MigrationSet[] = [],
+): Promise<Postgres<unknown>> {
   const database = await server.createDatabase({ service: 'crypto-store' });
   const { tls, serviceRole } = database;
-  await migrate({ url: database.ownerUrl, tls, sets: [branchKeyMigrations], serviceRole });
+  await migrate({ url: database.ownerUrl, tls, sets: [branchKeyMigrations, ...also], serviceRole });
   const postgres = await openPostgres({ url: database.url, tls, applicationName: 'branch-keys' });
   return {
     ...postgres,

@@ -24,6 +24,9 @@ export {
   postgresSettings,
   rootKeyConfig,
   rootKeySettings,
+  branchKeyConfig,
+  branchKeySettings,
+  type BranchKeyConfig,
   type BaseConfig,
   type RootKeyConfig,
 } from './base-settings.ts';

@@ -1,4 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
+import { signalMigrations } from '@postern/bus';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
 import { forwarderMigrations } from './migrations/forwarders.ts';
@@ -13,6 +14,7 @@ export const migrationSets: readonly MigrationSet[] = [
   logMigrations,
   sourceMigrations,
   forwarderMigrations,
+  signalMigrations,
 ];
 
 export const SERVICE_ROLE = 'audit_sink';

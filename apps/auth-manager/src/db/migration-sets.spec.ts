@@ -13,6 +13,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
     'branch-keys/0004-destruction',
+    'branch-keys/0005-ended-tenants',
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'grants/0001-grants',
@@ -20,5 +21,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'administration/0001-administration',
     'administration/0002-client-secrets',
     'background-jobs/0001-background-jobs',
+    'signals/0001-signals',
   ]);
 });

@@ -1,5 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
-import { jobMigrations } from '@postern/bus';
+import { jobMigrations, signalMigrations } from '@postern/bus';
 import { issuerMigrations } from '@postern/issuer';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
@@ -15,6 +15,7 @@ export const migrationSets: readonly MigrationSet[] = [
   grantMigrations,
   administrationMigrations,
   jobMigrations,
+  signalMigrations,
 ];
 
 export const SERVICE_ROLE = 'auth_manager';

@@ -13,10 +13,13 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
     'branch-keys/0004-destruction',
+    'branch-keys/0005-ended-tenants',
     'records/0001-records',
     'keys/0001-record-key-version',
     'keys/0002-certificates-and-destructions',
+    'keys/0003-destruction-services',
     'record-versions/0001-record-versions',
     'background-jobs/0001-background-jobs',
+    'signals/0001-signals',
   ]);
 });

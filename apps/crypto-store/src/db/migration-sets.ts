@@ -1,5 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
-import { jobMigrations } from '@postern/bus';
+import { jobMigrations, signalMigrations } from '@postern/bus';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
 import { keyMigrations } from './migrations/keys.ts';
@@ -14,6 +14,7 @@ export const migrationSets: readonly MigrationSet[] = [
   keyMigrations,
   recordVersionMigrations,
   jobMigrations,
+  signalMigrations,
 ];
 
 export const SERVICE_ROLE = 'crypto_store';

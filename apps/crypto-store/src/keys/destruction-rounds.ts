@@ -1,7 +1,14 @@
-import { destroyDue, type DestroyedList, type Query, type RecordedTransaction } from '@postern/branch-keys';
+import {
+  destroyDue,
+  destroyTenantAfter,
+  type DestroyedList,
+  type Query,
+  type RecordedTransaction,
+} from '@postern/branch-keys';
 import { type OwnDeed } from '@postern/outbox';
-import { type Now } from '@postern/runtime';
-import { beginDue, completeDue } from './destruction.ts';
+import { type Now, type Round } from '@postern/runtime';
+import { readParts, tellAgain, type ServicePart } from './destruction-services.ts';
+import { allAnswered, beginDue, completeDue } from './destruction.ts';
 
 type Transaction = <T>(work: (query: Query, record: (deed: OwnDeed) => Promise<void>) => Promise<T>) => Promise<T>;
 
@@ -12,32 +19,35 @@ export type DestructionRounds = {
   /** Longest time that a key stays in a replica's memory. */
   cacheTtlMs: number;
   backupDays: number;
-  service: string;
   now: Now;
 };
 
 const DAY_MS = 86_400_000;
 
-/** Denies, waits, destroys and reports: each a transaction with its event, and each safe to repeat. */
+/**
+ * Denies, tells the other services, waits for their answers, destroys the keys here and gives the receipt: each a transaction
+ * with its event, and each safe to repeat. What this service itself removes is `removeEnded`'s.
+ */
 export function destructionRounds({
   query,
   transaction,
   list,
   cacheTtlMs,
   backupDays,
-  service,
   now,
-}: DestructionRounds) {
+}: DestructionRounds): Round[] {
   return [
     {
-      name: 'destroy keys',
+      name: 'destroy tenants',
       run: async () => {
         const at = now();
         const deniedUntil = new Date(at.getTime() + cacheTtlMs);
         while (await transaction((within, record) => begin(within, record, { now: at, deniedUntil })));
+        await transaction((within) => tellAgain(within, at));
+        for (const { tenant } of await allAnswered(query)) await destroyTenantAfter(query, { tenant, after: at });
         await destroyDue({ query, transaction: transaction satisfies RecordedTransaction, list }, at);
         const completeAfter = new Date(at.getTime() + backupDays * DAY_MS);
-        while (await transaction((within, record) => complete(within, record, { now: at, completeAfter, service })));
+        while (await transaction((within, record) => complete(within, record, { now: at, completeAfter })));
       },
     },
   ];
@@ -51,15 +61,24 @@ async function begin(query: Query, record: (deed: OwnDeed) => Promise<void>, at:
   return true;
 }
 
+/** The event is the receipt. */
 async function complete(
   query: Query,
   record: (deed: OwnDeed) => Promise<void>,
-  { now, completeAfter, service }: { now: Date; completeAfter: Date; service: string },
+  at: { now: Date; completeAfter: Date },
 ) {
-  const done = await completeDue(query, { now, completeAfter });
+  const done = await completeDue(query, at);
   if (done === null) return false;
-  const { tenant, keys } = done;
-  const details = { keys, services: [service], completeAfter: completeAfter.toISOString() };
-  await record({ action: 'destruction.completed', tenant, details });
+  const { tenant, keys, destruction } = done;
+  const services = (await readParts(query, destruction)).map(lineOf);
+  const details = { keys, services, completeAfter: at.completeAfter.toISOString() };
+  const resource = { type: 'destruction', id: destruction };
+  await record({ action: 'destruction.completed', tenant, resource, details });
   return true;
+}
+
+function lineOf({ service, deniedAt, destroyedAt, removed, keys, listed }: ServicePart): string {
+  const rows = Object.values(removed ?? {}).reduce((sum, some) => sum + some, 0);
+  const [denied, destroyed] = [deniedAt, destroyedAt].map((at) => at?.toISOString() ?? 'never');
+  return `${service}: denied ${denied}, ${rows} rows and ${keys ?? 0} keys destroyed ${destroyed}${listed ? '' : ', not on a list'}`;
 }

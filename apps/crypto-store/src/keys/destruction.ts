@@ -1,19 +1,22 @@
 import { denyTenant } from '@postern/branch-keys';
+import { denyEnded } from '@postern/branch-keys/destruction';
 import { type Principal } from '@postern/oidc';
 import { type Query } from '@postern/postgres';
 import { problem, uuidv7 } from '@postern/runtime';
+import { noteOwnKeys, tellServices } from './destruction-services.ts';
 
 export type DestructionState = 'requested' | 'approved' | 'denied' | 'destroyed' | 'cancelled';
 
-/** The destruction of all keys of a tenant in this service (R33). */
+/** The destruction of a tenant: of what every service holds of it, and at last of its keys here (R33). */
 export type Destruction = {
   id: string;
   tenant: string;
   state: DestructionState;
   requestedAt: Date;
   approvedAt: Date | null;
-  /** The keys are denied from then on; until then it can be cancelled. */
+  /** The tenant is denied from then on; until then it can be cancelled. */
   notBefore: Date | null;
+  /** When nothing was left in any service. */
   destroyedAt: Date | null;
   /** When the last backup with wrapped keys has expired: only then it is complete. */
   completeAfter: Date | null;
@@ -88,32 +91,48 @@ export async function cancelDestruction(query: Query, tenant: string): Promise<D
   return row;
 }
 
-/** Denies the keys of one tenant whose waiting time is over. Null where there is none. */
+/**
+ * Denies one tenant whose waiting time is over, here and by a signal at the other services. Its keys here stay, denied, until
+ * all have answered. Null where there is none.
+ */
 export async function beginDue(
   query: Query,
   { now, deniedUntil }: { now: Date; deniedUntil: Date },
-): Promise<{ tenant: string; keys: string[] } | null> {
-  const [row] = await query<{ tenant: string }>(
+): Promise<{ tenant: string; destruction: string; keys: string[] } | null> {
+  const [row] = await query<{ id: string; tenant: string }>(
     `update key_destructions set state = 'denied', denied_until = $2
       where id = (select id from key_destructions where state = 'approved' and not_before <= $1
-                   order by not_before limit 1 for update skip locked) returning tenant`,
+                   order by not_before limit 1 for update skip locked) returning id, tenant`,
     [now, deniedUntil],
   );
   if (row === undefined) return null;
-  return { tenant: row.tenant, keys: await denyTenant(query, { tenant: row.tenant, after: deniedUntil, now }) };
+  const { id: destruction, tenant } = row;
+  await denyEnded(query, { tenant, destruction, now, removeAfter: deniedUntil });
+  await tellServices(query, { destruction, tenant }, now);
+  return { tenant, destruction, keys: await denyTenant(query, { tenant, after: null, now }) };
 }
 
-/** Ends one destruction all of whose keys are gone. Null where there is none. */
+/** Destructions that wait for nobody: every service has answered, and only this one's keys are left. */
+export const allAnswered = (query: Query): Promise<{ tenant: string }[]> =>
+  query(
+    `select tenant from key_destructions d where state = 'denied' and ${ANSWERED}
+      and exists (select from branch_key_owners o where o.tenant = d.tenant and o.state <> 'destroyed')`,
+  );
+
+const ANSWERED = `exists (select from destruction_services s where s.destruction = d.id)
+      and not exists (select from destruction_services s where s.destruction = d.id and s.answered_at is null)`;
+
+/** Ends one destruction of which nothing is left in any service. Null where there is none. */
 export async function completeDue(
   query: Query,
   { now, completeAfter }: { now: Date; completeAfter: Date },
-): Promise<{ tenant: string; keys: string[] } | null> {
-  const [row] = await query<{ tenant: string }>(
+): Promise<{ tenant: string; destruction: string; keys: string[] } | null> {
+  const [row] = await query<{ id: string; tenant: string }>(
     `update key_destructions set state = 'destroyed', destroyed_at = $1, complete_after = $2
       where id = (select d.id from key_destructions d
-                   where d.state = 'denied' and d.denied_until <= $1
+                   where d.state = 'denied' and d.denied_until <= $1 and ${ANSWERED}
                      and not exists (select from branch_key_owners o where o.tenant = d.tenant and o.state <> 'destroyed')
-                   limit 1 for update skip locked) returning tenant`,
+                   limit 1 for update skip locked) returning id, tenant`,
     [now, completeAfter],
   );
   if (row === undefined) return null;
@@ -121,5 +140,6 @@ export async function completeDue(
     'select branch_key_id from branch_key_owners where tenant = $1 order by branch_key_id',
     [row.tenant],
   );
-  return { tenant: row.tenant, keys: keys.map(({ branch_key_id }) => branch_key_id) };
+  await noteOwnKeys(query, row.id, { now, keys: keys.length });
+  return { tenant: row.tenant, destruction: row.id, keys: keys.map(({ branch_key_id }) => branch_key_id) };
 }

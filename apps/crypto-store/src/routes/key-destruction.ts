@@ -4,6 +4,7 @@ import { problem, type Now } from '@postern/runtime';
 import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { type Schema } from '../db/schema.ts';
+import { readParts, type ServicePart } from '../keys/destruction-services.ts';
 import {
   approveDestruction,
   cancelDestruction,
@@ -28,10 +29,24 @@ const destructionAnswer = z.strictObject({
   approved_at: time,
   not_before: time,
   destroyed_at: time,
-  complete_after: time,
+  complete_after: time.describe('when no backup holds anything of it any more'),
+  services: z
+    .array(
+      z.strictObject({
+        service: z.string(),
+        state: z.enum(['pending', 'destroyed']),
+        told_at: z.iso.datetime(),
+        denied_at: time,
+        destroyed_at: time,
+        removed: z.record(z.string(), z.int()).nullable().describe('rows, by table'),
+        keys: z.int().nullable().describe('branch keys destroyed'),
+        listed: z.boolean().nullable().describe('whether a restored database is told of it by a list outside'),
+      }),
+    )
+    .describe('the receipt: what each service did; none before the tenant is denied'),
 });
 
-const answerOf = (one: Destruction) => ({
+const answerOf = (one: Destruction, parts: readonly ServicePart[] = []) => ({
   id: one.id,
   state: one.state,
   requested_at: one.requestedAt.toISOString(),
@@ -39,32 +54,68 @@ const answerOf = (one: Destruction) => ({
   not_before: one.notBefore?.toISOString() ?? null,
   destroyed_at: one.destroyedAt?.toISOString() ?? null,
   complete_after: one.completeAfter?.toISOString() ?? null,
+  services: parts.map(({ service, state, toldAt, deniedAt, destroyedAt, removed, keys, listed }) => ({
+    service,
+    state,
+    told_at: toldAt.toISOString(),
+    denied_at: deniedAt?.toISOString() ?? null,
+    destroyed_at: destroyedAt?.toISOString() ?? null,
+    removed,
+    keys,
+    listed,
+  })),
 });
 const resourceOf = ({ id }: Destruction) => ({ type: 'destruction', id });
 
 const asAdministrator = { listener: 'api', scope: 'keys:destroy', role: 'admin' } as const;
 
-/** Destroying all keys of the tenant in this service: two persons and a waiting time (R33). It ends what they protect. */
+async function find(db: Kysely<Schema>, tenant: string) {
+  const query = queryIn(db);
+  const found = await readDestruction(query, tenant);
+  if (found === null) throw problem('destruction_not_found');
+  return { found, body: answerOf(found, await readParts(query, found.id)) };
+}
+
+/** A denied tenant's own administrators are denied too: what became of it is an operator's to see. */
+const asOperator = { listener: 'api', scope: 'keys:operate', role: 'operator' } as const;
+
+/**
+ * Destroying a tenant: two persons and a waiting time, then every service denies it and removes what it holds, and its keys
+ * here go last (R33).
+ */
 export const keyDestructionRoutes = ({ db, destructionWaitHours, now }: KeyDestructionRoutes): Route[] => [
   route({
     ...asAdministrator,
     method: 'GET',
     path: '/v1/key-destruction',
-    summary: 'The destruction of the tenant’s keys, if one was asked for',
+    summary: 'The destruction of the tenant, if one was asked for',
     audit: 'destruction.read',
     answers: { 200: destructionAnswer },
     problems: ['destruction_not_found'],
     async handle({ principal }, audit) {
-      const found = await readDestruction(queryIn(db), principal.tenant);
-      if (found === null) throw problem('destruction_not_found');
-      return audit.released({ resource: resourceOf(found), details: {} }, { status: 200, body: answerOf(found) });
+      const { found, body } = await find(db, principal.tenant);
+      return audit.released({ resource: resourceOf(found), details: {} }, { status: 200, body });
+    },
+  }),
+  route({
+    ...asOperator,
+    method: 'GET',
+    path: '/v1/key-destructions/:tenant',
+    summary: 'The newest destruction of a tenant, with the receipt of each service',
+    audit: 'destruction.read',
+    params: z.strictObject({ tenant: z.string().min(1).max(64) }),
+    answers: { 200: destructionAnswer },
+    problems: ['destruction_not_found'],
+    async handle({ params: { tenant } }, audit) {
+      const { found, body } = await find(db, tenant);
+      return audit.released({ resource: resourceOf(found), details: {} }, { status: 200, body });
     },
   }),
   route({
     ...asAdministrator,
     method: 'POST',
     path: '/v1/key-destruction',
-    summary: 'Ask for the destruction of all keys of the tenant',
+    summary: 'Ask for the destruction of the tenant: of all that every service holds of it',
     audit: 'destruction.requested',
     body: z.strictObject({ tenant: z.string().min(1).max(64).describe('the tenant’s id, written out') }),
     answers: { 202: destructionAnswer },

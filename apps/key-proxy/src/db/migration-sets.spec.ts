@@ -13,6 +13,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
     'branch-keys/0004-destruction',
+    'branch-keys/0005-ended-tenants',
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'background-jobs/0001-background-jobs',
@@ -21,5 +22,6 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'key-proxy/0003-accounts',
     'key-proxy/0004-grants-and-uses',
     'key-proxy/0005-moves',
+    'signals/0001-signals',
   ]);
 });

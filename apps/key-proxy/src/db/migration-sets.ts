@@ -1,5 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
-import { jobMigrations } from '@postern/bus';
+import { jobMigrations, signalMigrations } from '@postern/bus';
 import { issuerMigrations } from '@postern/issuer';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
@@ -13,6 +13,7 @@ export const migrationSets: readonly MigrationSet[] = [
   issuerMigrations,
   jobMigrations,
   keyProxyMigrations,
+  signalMigrations,
 ];
 
 export const SERVICE_ROLE = 'key_proxy';

@@ -13,6 +13,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'branch-keys/0002-key-states',
     'branch-keys/0003-sealed-key-version',
     'branch-keys/0004-destruction',
+    'branch-keys/0005-ended-tenants',
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'exchanges/0001-exchanges',
@@ -21,6 +22,8 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'exchanges/0004-origins',
     'exchanges/0005-compromised-workloads',
     'exchanges/0006-several-audiences',
+    'exchanges/0007-ended-tenants',
     'web/0001-web-sessions',
+    'signals/0001-signals',
   ]);
 });

@@ -1,4 +1,5 @@
 import { branchKeyMigrations } from '@postern/branch-keys';
+import { signalMigrations } from '@postern/bus';
 import { issuerMigrations } from '@postern/issuer';
 import { outboxMigrations } from '@postern/outbox';
 import { singleUseMigrations, type MigrationSet } from '@postern/postgres';
@@ -13,6 +14,7 @@ export const migrationSets: readonly MigrationSet[] = [
   issuerMigrations,
   exchangeMigrations,
   webMigrations,
+  signalMigrations,
 ];
 
 export const SERVICE_ROLE = 'token_exchange';

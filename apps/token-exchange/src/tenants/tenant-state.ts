@@ -44,13 +44,43 @@ export async function setTenantState(
   const named = written.tenants.find((one) => ('id' in one ? one.id === id : id.startsWith(one.prefix)));
   if (!row && !named) throw problem('tenant_not_found');
   const issuer = row?.issuer ?? (named && 'issuer' in named ? (named.issuer ?? null) : null);
-  await within(
+  await writeState(within, { id, issuer, state, madeBy, now: now() });
+  if (state === 'active') return { id, issuer, state };
+  return { id, issuer, state, revokedBefore: await revokeTenant(within, { sequence, now }, id) };
+}
+
+/** Offboards a tenant that is known here or not, in a change of the policy; done twice it does the same. */
+export async function offboard(
+  within: Query,
+  { sequence, now }: { sequence: Pick<RevocationSequence, 'revoke'>; now: () => Date },
+  { id, madeBy }: { id: string; madeBy: string },
+): Promise<void> {
+  await writeState(within, { id, issuer: null, state: 'offboarded', madeBy, now: now() });
+  await revokeTenant(within, { sequence, now }, id);
+}
+
+const writeState = (
+  within: Query,
+  {
+    id,
+    issuer,
+    state,
+    madeBy,
+    now,
+  }: { id: string; issuer: string | null; state: TenantState; madeBy: string; now: Date },
+) =>
+  within(
     `insert into tenants (id, issuer, state, made_by, created_at, changed_at) values ($1, $2, $3, $4, $5, $5)
      on conflict (id) do update set state = excluded.state, made_by = excluded.made_by, changed_at = excluded.changed_at`,
-    [id, issuer, state, madeBy, now()],
+    [id, issuer, state, madeBy, now],
   );
-  if (state === 'active') return { id, issuer, state };
+
+async function revokeTenant(
+  within: Query,
+  { sequence, now }: { sequence: Pick<RevocationSequence, 'revoke'>; now: () => Date },
+  tenant: string,
+): Promise<Date> {
   const before = Math.floor(now().getTime() / 1000) + SKEW_SECONDS;
-  await sequence.revoke(within, [{ kind: 'tenant', tenant: id, before }]);
-  return { id, issuer, state, revokedBefore: new Date(before * 1000) };
+  await sequence.revoke(within, [{ kind: 'tenant', tenant, before }]);
+  return new Date(before * 1000);
 }

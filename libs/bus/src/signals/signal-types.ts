@@ -4,6 +4,8 @@ import { z } from 'zod';
 export type SignalType = { from: readonly string[]; versions: Readonly<Record<number, z.ZodType>> };
 export type SignalTypes = Readonly<Record<string, SignalType>>;
 
+const tenant = z.string().min(1).max(256);
+
 /**
  * Every signal between Postern's services. To add one, add an entry; to change one, add a version: receivers learn it one
  * release before senders use it. Signals come at least once and in no order, so a body names the generation it speaks of.
@@ -14,9 +16,29 @@ export const signalTypes = {
     from: ['token-exchange'],
     versions: {
       1: z.strictObject({
-        tenant: z.string().min(1).max(256),
+        tenant,
         state: z.enum(['active', 'suspended', 'offboarded']),
         generation: z.int().min(1),
+      }),
+    },
+  },
+  /** A tenant's destruction has begun (R33): deny it, and remove what is held of it when no memory holds it any more. */
+  'tenant.destroying': {
+    from: ['crypto-store'],
+    versions: { 1: z.strictObject({ destruction: z.uuid(), tenant }) },
+  },
+  /** Nothing of it is left with the sender but what it says here: rows removed by table, branch keys destroyed. */
+  'tenant.destroyed': {
+    from: ['auth-manager', 'key-proxy', 'token-exchange', 'audit-sink'],
+    versions: {
+      1: z.strictObject({
+        destruction: z.uuid(),
+        tenant,
+        deniedAt: z.iso.datetime(),
+        destroyedAt: z.iso.datetime(),
+        removed: z.record(z.string().max(64), z.int().min(0)),
+        keys: z.int().min(0),
+        listed: z.boolean(),
       }),
     },
   },

@@ -153,6 +153,7 @@ export function developmentRealm(world: DevelopmentWorld): Realm {
       user(name, 'alice', 'Alice', 'Example', 'user'),
       user(name, 'audrey', 'Audrey', 'Example', 'auditor'),
       user(name, 'admin-ada', 'Ada', 'Example', 'admin'),
+      user(name, 'admin-bob', 'Bob', 'Example', 'admin'),
       user(name, 'operator-oda', 'Oda', 'Example', 'operator'),
     ],
   };

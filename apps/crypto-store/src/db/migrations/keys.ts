@@ -34,5 +34,26 @@ export const keyMigrations: MigrationSet = {
       );
       create unique index key_destructions_open on key_destructions (tenant) where state in ('requested', 'approved', 'denied');
     `,
+    // What each of the five services said of a destruction (R33); nothing until `answered_at`.
+    '0003-destruction-services': `
+      create table destruction_services (
+        destruction uuid not null references key_destructions,
+        service text not null,
+        told_at timestamptz not null,
+        answered_at timestamptz,
+        denied_at timestamptz,
+        destroyed_at timestamptz,
+        removed json,
+        keys integer,
+        listed boolean,
+        primary key (destruction, service)
+      );
+      create index destruction_services_silent on destruction_services (told_at) where answered_at is null;
+      -- Destructions that an earlier release began reached this service alone, and wait for this service alone.
+      insert into destruction_services (destruction, service, told_at)
+        select id, 'crypto-store', approved_at from key_destructions where state = 'denied';
+      insert into ended_tenants (tenant, destruction, denied_at, remove_after)
+        select tenant, id, now(), denied_until from key_destructions where state = 'denied' on conflict do nothing;
+    `,
   },
 };

@@ -15,6 +15,7 @@ export const keyProxyMigrations: MigrationSet = {
     '0004-grants-and-uses': keyProxy0004,
     '0005-moves': keyProxy0005,
   },
-  // Nothing here reads or writes it any more; the release before this one does, so the table goes in the next one.
-  privileges: { activity: ['select', 'insert'] },
+  // Nothing here reads or writes it any more; the release before this one does, so the table goes in the next one. A tenant
+  // that ended is deleted from it (R33).
+  privileges: { activity: ['select', 'insert', 'delete'] },
 };

@@ -5,8 +5,9 @@ import { exchanges0003 } from './0003-approvals.ts';
 import { exchanges0004 } from './0004-origins.ts';
 import { exchanges0005 } from './0005-compromised-workloads.ts';
 import { exchanges0006 } from './0006-several-audiences.ts';
+import { exchanges0007 } from './0007-ended-tenants.ts';
 
-/** A step that has run somewhere is never edited, only followed. An exchange is written once: no update, no delete. */
+/** A step that has run somewhere is never edited, only followed. An exchange is written once: no update, and no delete but of a tenant that ended. */
 export const exchangeMigrations: MigrationSet = {
   set: 'exchanges',
   steps: {
@@ -16,6 +17,7 @@ export const exchangeMigrations: MigrationSet = {
     '0004-origins': exchanges0004,
     '0005-compromised-workloads': exchanges0005,
     '0006-several-audiences': exchanges0006,
+    '0007-ended-tenants': exchanges0007,
   },
   privileges: {
     exchanges: ['select', 'insert'],
