@@ -18,7 +18,7 @@ import { openPasswords } from './accounts/password.ts';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
-import { cryptoStoreProvider } from './providers/crypto-store.ts';
+import { cryptoStoreProvider, storeTokens } from './providers/crypto-store.ts';
 import { createBudgets } from './providers/budget/within-budget.ts';
 import { type CloudEndpoints } from './providers/load-provider.ts';
 import { openProviderPool } from './providers/provider-pool.ts';
@@ -224,14 +224,7 @@ export async function compose(
       flights: createSingleFlight(),
       known: createKnownSecrets(),
       tenantLog: openTenantLog(postern.audit),
-      storeToken: async (subjectToken) => {
-        const asked = {
-          subjectToken: subjectToken.reveal(),
-          audience: 'crypto-store',
-          scopes: ['records:read', 'records:write'],
-        };
-        return (await postern.exchange(asked)).accessToken;
-      },
+      storeToken: storeTokens(postern),
       profile,
       issuer,
       sequence,

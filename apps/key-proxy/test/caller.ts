@@ -11,7 +11,7 @@ export type Caller = {
   send(
     method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     url: string,
-    options?: { body?: unknown; token?: string },
+    options?: { body?: unknown; token?: string; headers?: Record<string, string> },
   ): Promise<Reply>;
 };
 
@@ -19,11 +19,12 @@ export type Caller = {
 export const callerOver = (dispatcher: MtlsAgent): Caller => ({
   thumbprint: dispatcher.thumbprint(),
   dispatcher,
-  async send(method, url, { body, token } = {}) {
+  async send(method, url, { body, token, headers = {} } = {}) {
     const answer = await request(url, {
       dispatcher,
       method,
       headers: {
+        ...headers,
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },

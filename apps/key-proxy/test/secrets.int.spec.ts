@@ -6,6 +6,7 @@ import { type AuditEvent } from '@postern/audit';
 import { request } from 'undici';
 import { parseAllDocuments } from 'yaml';
 import { type Caller } from './caller.ts';
+import { startService } from './service-process.ts';
 import { openWorld, signUpBody, type World } from './world.ts';
 
 let world: World;
@@ -176,6 +177,67 @@ test('while the store does not answer nothing is claimed: 503, an open name, and
   const settled = answer.status === 201 ? answer : await create(token, 'lost', 'v');
   expect(settled).toMatchObject({ status: 201 });
 }, 60_000);
+
+test('R5, R23: the worker finds out at crypto-store what became of a write, with the reading token that is noted with it', async () => {
+  const token = await aliceOf(newTenant());
+  world.store?.pause();
+  expect(await create(token, 'open', 'v')).toMatchObject({ status: 503 });
+  world.store?.resume();
+  const open = () =>
+    world.rows<{ token: Buffer | null }>(`select sealed_token as token from provider_writes where outcome is null`);
+  const [write] = await open();
+  expect(write?.token?.toString('latin1')).not.toContain('eyJ');
+  await world.rows(`update provider_writes set started_at = started_at - interval '10 minutes' where outcome is null`);
+  const worker = await startService('key-proxy', { ...world.env, POSTERN_ROLE: 'all', POSTERN_PUBLIC_PORT: '0' });
+  for (let n = 0; n < 100 && (await open()).length > 0; n += 1)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  await worker.close();
+  expect(await open()).toEqual([]);
+  expect(await world.rows(`select 1 from provider_writes where sealed_token is not null`)).toEqual([]);
+  const [{ outcome } = { outcome: '' }] = await world.rows<{ outcome: string }>(
+    `select outcome from provider_writes order by started_at limit 1`,
+  );
+  // Whether the store took it when it went on is its own affair; what is said here agrees with it.
+  expect((await list(token, '?values=true')).body).toMatchObject({
+    secrets: outcome === 'done' ? [{ name: 'open', value: 'v' }] : [],
+  });
+}, 90_000);
+
+test('a create that is repeated under its Idempotency-Key is answered again; the key is of one request, and tells nobody the value', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  const under = (key: string, name: string, text: string, by = token) =>
+    job.send('POST', `${world.url}/v1/secrets/${name}`, {
+      token: by,
+      body: { value: { text } },
+      headers: { 'idempotency-key': key },
+    });
+  const made = await under('k1', 'repeated', 'canary-41aa');
+  expect(made.status).toBe(201);
+  expect(await under('k1', 'repeated', 'canary-41aa')).toMatchObject({ status: 201, body: made.body });
+  for (const [name, text] of [
+    ['repeated', 'another'],
+    ['elsewhere', 'canary-41aa'],
+  ] as const)
+    expect(await under('k1', name, text)).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
+  expect(await under('k2', 'repeated', 'canary-41aa')).toMatchObject({ status: 409, body: { code: 'secret_exists' } });
+  const other = await world.token(job.thumbprint, both, { tenant, sub: 'bob' });
+  expect((await under('k1', 'repeated', 'canary-41aa', other)).body['id']).not.toBe(made.body['id']);
+  const rows = await world.rows<{ request: Buffer }>(
+    `select idempotency_request as request from secrets where tenant = $1 and name = 'repeated'`,
+    [tenant],
+  );
+  expect(new Set(rows.map(({ request }) => request.toString('hex'))).size).toBe(2);
+  const generated = () =>
+    job.send('POST', `${world.url}/v1/secrets/pair`, {
+      token,
+      body: { generate: { kind: 'key_pair', algorithm: 'ed25519' } },
+      headers: { 'idempotency-key': 'k3' },
+    });
+  const pair = await generated();
+  expect(pair).toMatchObject({ status: 201, body: { public_key: expect.stringContaining('PUBLIC KEY') } });
+  expect((await generated()).body).toEqual(pair.body);
+});
 
 test('pages follow each other by name', async () => {
   const token = await aliceOf(newTenant());

@@ -59,7 +59,8 @@ for (const service of services) {
   writeJson(home, `${service}/trust.json`, trust);
   copyFileSync(passwordFile(home, `redis-bus-${service}`).path, home.place(service, 'bus-password'));
 }
-copyFileSync(passwordFile(home, 'redis-cache-crypto-store').path, home.place('crypto-store', 'cache-password'));
+for (const service of ['crypto-store', 'key-proxy'] as const)
+  copyFileSync(passwordFile(home, `redis-cache-${service}`).path, home.place(service, 'cache-password'));
 writeJson(home, 'token-exchange/policy.json', policyFor(issuer));
 copyFileSync(clientKey, home.place('auth-manager', 'provider-client.jwk'));
 writePostgresFiles(home);

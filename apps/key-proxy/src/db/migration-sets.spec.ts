@@ -22,6 +22,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'key-proxy/0003-accounts',
     'key-proxy/0004-grants-and-uses',
     'key-proxy/0005-moves',
+    'key-proxy/0006-repeats-and-tokens',
     'signals/0001-signals',
   ]);
 });

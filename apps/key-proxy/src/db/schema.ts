@@ -92,6 +92,8 @@ export type Schema = {
     cache_seconds: Generated<number>;
     stale_seconds: Generated<number>;
     deleted_at: Date | null;
+    idempotency_key: string | null;
+    idempotency_request: Buffer | null;
     created_at: Date;
     updated_at: Date;
   };
@@ -140,6 +142,7 @@ export type Schema = {
     bytes: number | null;
     public_key: string | null;
     started_at: Date;
+    sealed_token: Buffer | null;
     outcome: 'done' | 'refused' | null;
     settled_at: Date | null;
   };

@@ -1,9 +1,10 @@
 import { jobKind } from '@postern/bus';
-import { type BranchKeys, sealerFor } from '@postern/branch-keys';
+import { type BranchKeys } from '@postern/branch-keys';
 import { type Reconcilers } from '@postern/outbox';
-import { problem, Secret } from '@postern/runtime';
+import { problem } from '@postern/runtime';
 import { z } from 'zod';
 import { type Schema } from '../db/schema.ts';
+import { openToken } from '../providers/sealed-token.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
 import { findMove, type Move, type MoveDeps, type MoveItem } from './move.ts';
 import { ended, moveItem, type Settle } from './move-item.ts';
@@ -108,18 +109,10 @@ export async function states({ db }: Pick<MoveDeps, 'db'>, { id }: Pick<Move, 'i
   return Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)]));
 }
 
-const PURPOSE = 'move-tokens';
-
-/** A token for crypto-store, for as long as it lives: a job has no caller of its own (R5). */
-export async function sealToken(branchKeys: BranchKeys, tenant: string, token: string): Promise<Buffer> {
-  return sealerFor(branchKeys, { tenant, purpose: PURPOSE }).seal(Buffer.from(token), {});
-}
-
 async function tokenOf(branchKeys: BranchKeys, { tenant, sealedToken, from, to }: Move): Promise<OnBehalf | null> {
   if (from.kind !== 'crypto-store' && to.kind !== 'crypto-store') return null;
   if (sealedToken === null) throw problem('provider_forbidden');
-  const opened = await sealerFor(branchKeys, { tenant, purpose: PURPOSE }).open(sealedToken, {});
-  return { token: new Secret(opened.toString()) };
+  return openToken(branchKeys, { tenant, purpose: 'move-tokens' }, sealedToken);
 }
 
 /** The switch of a secret closes its intent in its own transaction: one that is open led to none. */

@@ -1,11 +1,20 @@
 import { type Postern, PosternError, type RecordValue } from '@postern/client';
-import { problem, type Problem } from '@postern/runtime';
+import { problem, type Problem, Secret } from '@postern/runtime';
 import { bytesOf, valueOf, type SecretValue } from '../secrets/secret-value.ts';
+import { type StoreTokens } from './sealed-token.ts';
 import { type Call, type Read, type SecretProvider } from './secret-provider.ts';
 
 type Records = Postern['records'];
 
 const BATCH = 100;
+
+/** A caller's token for crypto-store, as it is exchanged for them (R5). @throws Problem of the provider port */
+export const storeTokens =
+  (postern: Pick<Postern, 'exchange'>): StoreTokens['storeToken'] =>
+  async (subjectToken, scopes) => {
+    const asked = { subjectToken: subjectToken.reveal(), audience: 'crypto-store', scopes };
+    return new Secret((await translated(postern.exchange(asked))).accessToken);
+  };
 
 /**
  * Postern's own store. crypto-store trusts this service for no tenant (R5): each call carries a token that token-exchange

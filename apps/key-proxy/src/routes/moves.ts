@@ -4,24 +4,19 @@ import { startJob } from '@postern/bus';
 import { type BranchKeys } from '@postern/branch-keys';
 import { route, type Route } from '@postern/http';
 import { queryIn } from '@postern/postgres';
-import { type Now, problem, type Secret } from '@postern/runtime';
+import { type Now, problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
 import { findMove } from '../moves/move.ts';
 import { planMove } from '../moves/plan-move.ts';
-import { MOVE, moveInput, sealToken, states } from '../moves/run-move.ts';
+import { MOVE, moveInput, states } from '../moves/run-move.ts';
 import { placeNamed } from '../providers/choose-place.ts';
 import { type Place } from '../providers/open-providers.ts';
+import { sealToken, type StoreTokens } from '../providers/sealed-token.ts';
 import { ownerOf } from '../secrets/owner.ts';
 import { PROVIDER_PROBLEMS } from './provider-problems.ts';
 import { providerName } from './providers/configure.ts';
 
-export type MoveRoutes = {
-  db: Kysely<Schema>;
-  branchKeys: BranchKeys;
-  /** A token for crypto-store on behalf of whoever starts the move (R5). */
-  storeToken: (subjectToken: Secret) => Promise<string>;
-  now: Now;
-};
+export type MoveRoutes = StoreTokens & { db: Kysely<Schema>; branchKeys: BranchKeys; now: Now };
 
 const admin = { listener: 'api', scope: 'secrets:configure', role: 'admin' } as const;
 const params = z.strictObject({ id: z.uuid() });
@@ -119,8 +114,9 @@ const startRoute = (
       const { tenant } = principal;
       const { from, to } = await findMove(deps.db, tenant, id);
       const atStore = ({ kind }: Place) => kind === 'crypto-store';
-      const token = atStore(from) || atStore(to) ? await deps.storeToken(principal.token) : null;
-      const sealed = token === null ? null : await sealToken(deps.branchKeys, tenant, token);
+      const token =
+        atStore(from) || atStore(to) ? await deps.storeToken(principal.token, ['records:read', 'records:write']) : null;
+      const sealed = token && (await sealToken(deps.branchKeys, { tenant, purpose: 'move-tokens' }, token));
       return deps.db.transaction().execute(async (tx) => {
         await tx.updateTable('secret_moves').set({ sealed_token: sealed }).where('id', '=', id).execute();
         const input = { move: id, mode };

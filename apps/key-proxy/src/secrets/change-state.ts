@@ -4,7 +4,7 @@ import { type OnBehalf } from '../providers/secret-provider.ts';
 import { type HeldSecret } from './held-secret.ts';
 import { type Owner } from './owner.ts';
 import { runWrite } from './writes/run-write.ts';
-import { type SettleWrites } from './writes/settle-write.ts';
+import { type RunWrites } from './writes/run-write.ts';
 
 type Change = { owner: Owner; by: OnBehalf };
 
@@ -15,7 +15,7 @@ type Change = { owner: Owner; by: OnBehalf };
  * @throws Problem `secret_deleted`, `version_not_found`, `secret_busy`; Problem of the provider port
  */
 export async function setEnabled(
-  deps: SettleWrites,
+  deps: RunWrites,
   secret: HeldSecret,
   { owner, by, enabled, version }: Change & { enabled: boolean; version?: number | undefined },
   attempt: string,
@@ -42,7 +42,7 @@ export async function setEnabled(
 
 /** Deletes a secret so that it can be recovered. @throws Problem `secret_deleted`, `secret_busy`; of the provider port */
 export async function deleteSecret(
-  deps: SettleWrites,
+  deps: RunWrites,
   secret: HeldSecret,
   { owner, by }: Change,
   attempt: string,
@@ -54,7 +54,7 @@ export async function deleteSecret(
 
 /** Takes a deletion back. @throws Problem `secret_not_deleted`, `secret_busy`; of the provider port */
 export async function recoverSecret(
-  deps: SettleWrites,
+  deps: RunWrites,
   secret: HeldSecret,
   { owner, by }: Change,
   attempt: string,
@@ -66,7 +66,7 @@ export async function recoverSecret(
 
 /** Destroys a secret with all versions, for good, here and at its provider. @throws Problem `secret_busy`; of the provider port */
 export async function destroySecret(
-  deps: SettleWrites,
+  deps: RunWrites,
   secret: HeldSecret,
   { owner, by }: Change,
   attempt: string,

@@ -8,9 +8,9 @@ import { type Owner } from './owner.ts';
 import { releaseReservation, type Reservation } from './reserve-secret.ts';
 import { lengthOf, type SecretValue } from './secret-value.ts';
 import { runWrite, settleAbandoned, type NewWrite } from './writes/run-write.ts';
-import { type SettleWrites } from './writes/settle-write.ts';
+import { type RunWrites } from './writes/run-write.ts';
 
-export type CreateSecret = SettleWrites;
+export type CreateSecret = RunWrites;
 
 export type NewSecret = {
   owner: Owner;

@@ -5,7 +5,7 @@ import { type HeldSecret } from './held-secret.ts';
 import { type Owner } from './owner.ts';
 import { lengthOf, type SecretValue } from './secret-value.ts';
 import { runWrite, settleAbandoned } from './writes/run-write.ts';
-import { type SettleWrites } from './writes/settle-write.ts';
+import { type RunWrites } from './writes/run-write.ts';
 
 /**
  * Writes a secret's next version. With `ifVersion` only over that one, at the provider too: there it may be that somebody
@@ -14,7 +14,7 @@ import { type SettleWrites } from './writes/settle-write.ts';
  * @throws Problem `version_conflict`, `secret_deleted`, `secret_busy`; Problem of the provider port
  */
 export async function putVersion(
-  deps: SettleWrites,
+  deps: RunWrites,
   secret: HeldSecret,
   asked: { owner: Owner; by: OnBehalf; value: SecretValue; ifVersion?: number | undefined; publicKey?: string | null },
   attempt: string,

@@ -5,6 +5,7 @@ import { type Schema } from '../db/schema.ts';
 import { type Place } from '../providers/open-providers.ts';
 import { referenceOf } from '../providers/reference.ts';
 import { type Owner } from './owner.ts';
+import { type CreateKey } from './repeated-create.ts';
 import { ABANDONED_AFTER_MS } from './writes/open-write.ts';
 
 export type Reservation = {
@@ -16,6 +17,8 @@ export type Reservation = {
   takenOver: boolean;
 };
 
+type NewReservation = { owner: Owner; name: string; place: Place; createKey: CreateKey | null; now: Date };
+
 /**
  * Takes the name for a secret whose write is about to begin, so that two creates of one name do not both write. An
  * attempt that was abandoned midway is taken over with its id and reference, and nothing is orphaned.
@@ -25,9 +28,10 @@ export type Reservation = {
  */
 export async function reserveSecret(
   db: Kysely<Schema>,
-  { owner, name, place, now }: { owner: Owner; name: string; place: Place; now: Date },
+  { owner, name, place, createKey, now }: NewReservation,
 ): Promise<Reservation> {
   const id = randomUUID();
+  const repeats = { idempotency_key: createKey?.key ?? null, idempotency_request: createKey?.request ?? null };
   const abandonedBefore = new Date(now.getTime() - ABANDONED_AFTER_MS);
   const row = await db
     .insertInto('secrets')
@@ -40,13 +44,14 @@ export async function reserveSecret(
       provider: place.kind,
       configuration: place.configuration,
       reference: referenceOf(place.kind, { id, name }),
+      ...repeats,
       created_at: now,
       updated_at: now,
     })
     .onConflict((conflict) =>
       conflict
         .columns(['tenant', 'owner_issuer', 'owner_sub', 'name'])
-        .doUpdateSet({ updated_at: now })
+        .doUpdateSet({ updated_at: now, ...repeats })
         .where('secrets.state', '=', 'creating')
         .where('secrets.updated_at', '<', abandonedBefore),
     )

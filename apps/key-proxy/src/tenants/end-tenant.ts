@@ -23,7 +23,6 @@ export const removeSecrets = (tx: Transaction<Schema>, tenant: string): Promise<
     ['provider_defaults', BY_TENANT],
     ['providers', BY_TENANT],
     ['provider_configurations', BY_TENANT],
-    ['activity', BY_TENANT],
     ['background_jobs', BY_TENANT],
     ['invitations', BY_TENANT],
     ['accounts', BY_TENANT],

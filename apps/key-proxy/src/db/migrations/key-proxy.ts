@@ -4,6 +4,7 @@ import { keyProxy0002 } from './0002-secrets.ts';
 import { keyProxy0003 } from './0003-accounts.ts';
 import { keyProxy0004 } from './0004-grants-and-uses.ts';
 import { keyProxy0005 } from './0005-moves.ts';
+import { keyProxy0006 } from './0006-repeats-and-tokens.ts';
 
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
 export const keyProxyMigrations: MigrationSet = {
@@ -14,8 +15,6 @@ export const keyProxyMigrations: MigrationSet = {
     '0003-accounts': keyProxy0003,
     '0004-grants-and-uses': keyProxy0004,
     '0005-moves': keyProxy0005,
+    '0006-repeats-and-tokens': keyProxy0006,
   },
-  // Nothing here reads or writes it any more; the release before this one does, so the table goes in the next one. A tenant
-  // that ended is deleted from it (R33).
-  privileges: { activity: ['select', 'insert', 'delete'] },
 };

@@ -6,6 +6,7 @@ import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts'
 import { ofOwner, reachSecret } from '../../secrets/reach-secret.ts';
 import { ownerOf } from '../../secrets/owner.ts';
 import { readSecret, type ReadSecret } from '../../secrets/read-secret.ts';
+import { createdBefore, createKeyOf } from '../../secrets/repeated-create.ts';
 import { reserveSecret } from '../../secrets/reserve-secret.ts';
 import { secretName } from '../fields.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
@@ -19,6 +20,7 @@ export const copySecret = (deps: CreateSecret & ReadSecret) =>
     listener: 'api',
     scope: 'secrets:write',
     audit: 'secret.copied',
+    idempotency: 'accepted',
     summary: 'Copy a secret under another name',
     params: named,
     query: z.strictObject(ofOwner),
@@ -36,14 +38,22 @@ export const copySecret = (deps: CreateSecret & ReadSecret) =>
       'name_too_long',
       'value_too_large',
     ],
-    async handle({ principal, params, query, body }, audit) {
+    async handle({ principal, params, query, body, idempotency }, audit) {
       const owner = ownerOf(principal);
       const by = { subjectToken: principal.token };
       const source = await reachSecret(deps.db, principal, { name: params.name, ...query }, 'read');
+      const createKey = await createKeyOf(deps.branchKeys, owner, idempotency);
+      const before = await createdBefore(deps.db, owner, createKey);
+      if (before) {
+        const { id, name, place } = before.secret;
+        const details = { from: source.place.kind, to: place.kind, name };
+        const what = { reason: 'repeated', resource: { type: 'secret', id }, details };
+        return audit.released(what, { status: 201, body: viewOf(before.secret) });
+      }
       const place = body.provider === undefined ? source.place : await choosePlace(deps.db, owner, body.provider);
       const { value } = await readSecret(deps, source, {}, by, { fresh: true });
       assertFits(place.kind, value);
-      const reserved = await reserveSecret(deps.db, { owner, name: body.name, place, now: deps.now() });
+      const reserved = await reserveSecret(deps.db, { owner, name: body.name, place, createKey, now: deps.now() });
       const resource = { type: 'secret', id: reserved.id };
       const details = { from: source.place.kind, to: place.kind, name: body.name };
       return audit.effect({ resource, details }, async (attempt) => {

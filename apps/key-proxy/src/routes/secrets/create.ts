@@ -6,6 +6,7 @@ import { assertFits, assertTagsFit } from '../../secrets/assert-fits.ts';
 import { changeSettings } from '../../secrets/change-settings.ts';
 import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts';
 import { ownerOf } from '../../secrets/owner.ts';
+import { createdBefore, createKeyOf } from '../../secrets/repeated-create.ts';
 import { reserveSecret } from '../../secrets/reserve-secret.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
 import { newValue, oneOfBoth, valueFrom } from './new-value.ts';
@@ -20,6 +21,7 @@ export const createSecretAt = (deps: CreateSecret) =>
     listener: 'api',
     scope: 'secrets:write',
     audit: 'secret.created',
+    idempotency: 'accepted',
     summary: 'Create a secret',
     params: named,
     bodyLimit: BODY_LIMIT,
@@ -38,16 +40,24 @@ export const createSecretAt = (deps: CreateSecret) =>
       'too_many_tags',
       'rules_contradict',
     ],
-    async handle({ principal, params: { name }, body }, audit) {
+    async handle({ principal, params: { name }, body, idempotency }, audit) {
       const owner = ownerOf(principal);
       const { value: given, generate, provider, ...rest } = body;
       const wanted = settingsOf(rest);
+      const createKey = await createKeyOf(deps.branchKeys, owner, idempotency);
+      const before = await createdBefore(deps.db, owner, createKey);
+      if (before) {
+        const answer = { status: 201, body: { ...viewOf(before.secret), public_key: before.publicKey } } as const;
+        const { id, place } = before.secret;
+        const what = { reason: 'repeated', resource: { type: 'secret', id }, details: { provider: place.kind, name } };
+        return audit.released(what, answer);
+      }
       const place = await choosePlace(deps.db, owner, provider);
       const { value: created, publicKey } = valueFrom({ value: given, generate });
       assertReachable(deps.providers, place.kind);
       assertFits(place.kind, created);
       assertTagsFit(place.kind, wanted.tags ?? {});
-      const reserved = await reserveSecret(deps.db, { owner, name, place, now: deps.now() });
+      const reserved = await reserveSecret(deps.db, { owner, name, place, createKey, now: deps.now() });
       const resource = { type: 'secret', id: reserved.id };
       const details = { provider: reserved.place.kind, name };
       return audit.effect({ resource, details }, async (attempt) => {

@@ -4,7 +4,7 @@ import { problem } from '@postern/runtime';
 import { deleteSecret, destroySecret, recoverSecret, setEnabled } from '../../secrets/change-state.ts';
 import { ofOwner, reachSecret } from '../../secrets/reach-secret.ts';
 import { ownerOf } from '../../secrets/owner.ts';
-import { type SettleWrites } from '../../secrets/writes/settle-write.ts';
+import { type RunWrites } from '../../secrets/writes/run-write.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
 import { named, secretView, viewOf } from './secret-view.ts';
 
@@ -40,7 +40,7 @@ const changes = {
 type Change = Parameters<typeof deleteSecret>;
 
 /** `POST /v1/secrets/:name/enable`, `/disable` and `/recover`. */
-export const secretStates = (deps: SettleWrites) =>
+export const secretStates = (deps: RunWrites) =>
   (Object.keys(changes) as (keyof typeof changes)[]).map((change) =>
     route({
       method: 'POST',
@@ -68,7 +68,7 @@ export const secretStates = (deps: SettleWrites) =>
   );
 
 /** Deletes a secret so that it can be recovered. */
-export const deleteSecretRoute = (deps: SettleWrites) =>
+export const deleteSecretRoute = (deps: RunWrites) =>
   route({
     method: 'DELETE',
     path: '/v1/secrets/:name',
@@ -94,7 +94,7 @@ export const deleteSecretRoute = (deps: SettleWrites) =>
   });
 
 /** Destroys a secret for good. Its name is said again, so that no wrong path does it. */
-export const destroySecretRoute = (deps: SettleWrites) =>
+export const destroySecretRoute = (deps: RunWrites) =>
   route({
     method: 'POST',
     path: '/v1/secrets/:name/destroy',

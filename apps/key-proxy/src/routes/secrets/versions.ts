@@ -7,7 +7,7 @@ import { listVersions } from '../../secrets/list-versions.ts';
 import { ownerOf } from '../../secrets/owner.ts';
 import { putVersion } from '../../secrets/put-version.ts';
 import { valueTypes } from '../../secrets/secret-value.ts';
-import { type SettleWrites } from '../../secrets/writes/settle-write.ts';
+import { type RunWrites } from '../../secrets/writes/run-write.ts';
 import { secretName } from '../fields.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
 import { newValue, oneOfBoth, valueFrom } from './new-value.ts';
@@ -18,7 +18,7 @@ const versionNumber = z.coerce.number().int().min(1).max(2_147_483_647);
 const WRITE_PROBLEMS = [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'secret_busy'] as const;
 
 /** The next version of a secret, given or generated; with `if_version` only over that one. */
-export const putVersionRoute = (deps: SettleWrites) =>
+export const putVersionRoute = (deps: RunWrites) =>
   route({
     method: 'POST',
     path: '/v1/secrets/:name/versions',
@@ -54,7 +54,7 @@ export const putVersionRoute = (deps: SettleWrites) =>
   });
 
 /** The versions of a secret, newest first, without their values. */
-export const listVersionsRoute = (deps: Pick<SettleWrites, 'db'>) =>
+export const listVersionsRoute = (deps: Pick<RunWrites, 'db'>) =>
   route({
     method: 'GET',
     path: '/v1/secrets/:name/versions',
@@ -103,7 +103,7 @@ export const listVersionsRoute = (deps: Pick<SettleWrites, 'db'>) =>
   });
 
 /** Disables or enables one version. */
-const setVersionEnabled = (deps: SettleWrites, enabled: boolean) =>
+const setVersionEnabled = (deps: RunWrites, enabled: boolean) =>
   route({
     method: 'POST',
     path: `/v1/secrets/:name/versions/:version/${enabled ? 'enable' : 'disable'}`,
@@ -128,4 +128,4 @@ const setVersionEnabled = (deps: SettleWrites, enabled: boolean) =>
     },
   });
 
-export const versionStates = (deps: SettleWrites) => [setVersionEnabled(deps, true), setVersionEnabled(deps, false)];
+export const versionStates = (deps: RunWrites) => [setVersionEnabled(deps, true), setVersionEnabled(deps, false)];

@@ -28,7 +28,7 @@ export async function refuseWrite(tx: Transaction<Schema>, write: Write, now: Da
 async function settled(tx: Transaction<Schema>, { id }: Write, outcome: 'done' | 'refused', at: Date) {
   const row = await tx
     .updateTable('provider_writes')
-    .set({ outcome, settled_at: at })
+    .set({ outcome, settled_at: at, sealed_token: null })
     .where('id', '=', id)
     .where('outcome', 'is', null)
     .returning('id')

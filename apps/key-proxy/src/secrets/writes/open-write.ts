@@ -17,6 +17,8 @@ export type Write = {
   bytes: number | null;
   /** Of a generated key pair. */
   publicKey: string | null;
+  /** Of a write at crypto-store: by it the worker settles what is left open. */
+  sealedToken: Buffer | null;
   startedAt: Date;
 };
 
@@ -25,7 +27,8 @@ export const ABANDONED_AFTER_MS = 60_000;
 
 /** Notes that a write begins. One at a time of a secret: @throws Problem `secret_busy` */
 export async function openWrite(db: Kysely<Schema>, write: Write): Promise<void> {
-  const { id, secretId, tenant, operation, version, fingerprint, type, bytes, publicKey, startedAt } = write;
+  const { id, secretId, tenant, operation, version, fingerprint, type, bytes, publicKey, sealedToken, startedAt } =
+    write;
   const opened = await db
     .insertInto('provider_writes')
     .values({
@@ -38,6 +41,7 @@ export async function openWrite(db: Kysely<Schema>, write: Write): Promise<void>
       type,
       bytes,
       public_key: publicKey,
+      sealed_token: sealedToken,
       started_at: startedAt,
     })
     .onConflict((conflict) => conflict.column('secret_id').where('outcome', 'is', null).doNothing())
@@ -56,6 +60,7 @@ const columns = [
   'type',
   'bytes',
   'public_key',
+  'sealed_token',
   'started_at',
   'outcome',
 ] as const;
@@ -70,6 +75,6 @@ export async function findWrite(
     'id' in by ? query.where('id', '=', by.id) : query.where('secret_id', '=', by.secretId).where('outcome', 'is', null)
   ).executeTakeFirst();
   if (!row) return null;
-  const { secret_id, public_key, started_at, ...rest } = row;
-  return { ...rest, secretId: secret_id, publicKey: public_key, startedAt: started_at };
+  const { secret_id, public_key, sealed_token, started_at, ...rest } = row;
+  return { ...rest, secretId: secret_id, publicKey: public_key, sealedToken: sealed_token, startedAt: started_at };
 }

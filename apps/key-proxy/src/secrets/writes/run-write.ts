@@ -5,6 +5,9 @@ import { type HeldSecret } from '../held-secret.ts';
 import { applyWrite, refuseWrite } from './apply-write.ts';
 import { ABANDONED_AFTER_MS, findWrite, openWrite, type Write } from './open-write.ts';
 import { settleWrite, type SettleWrites } from './settle-write.ts';
+import { sealToken, type StoreTokens } from '../../providers/sealed-token.ts';
+
+export type RunWrites = SettleWrites & StoreTokens;
 
 /** Which secret is written, where it lies, and for whom. */
 export type Written = Pick<HeldSecret, 'id' | 'name' | 'place' | 'reference'> & { owner: Owner; by: OnBehalf };
@@ -17,22 +20,25 @@ type Made = { version: string } | void;
 
 /**
  * One write at a provider: noted before, its outcome after (R23). After a refusal nothing has changed; where the outcome is
- * not known the write stays open, and the worker, or the owner's next write, settles it.
+ * not known the write stays open, and the worker, or the owner's next write, settles it. At crypto-store the
+ * worker does so with a token that only reads, noted with the write: it has no other one (R5).
  *
  * @param make calls the provider; null where nothing is to be done there
  * @returns the secret as it is then; null once it is destroyed
  * @throws Problem `secret_busy` while another write of this secret is open; Problem of the provider port
  */
 export async function runWrite(
-  deps: SettleWrites,
+  deps: RunWrites,
   secret: Written,
   asked: NewWrite,
   make: ((provider: SecretProvider, call: Call) => Promise<Made>) | null,
 ): Promise<HeldSecret | null> {
   const { db, providers, now } = deps;
-  const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null };
-  const write: Write = { ...nothing, ...asked, secretId: secret.id, tenant: secret.owner.tenant, startedAt: now() };
   await settleAbandoned(deps, secret.id, secret.by);
+  const { tenant } = secret.owner;
+  const sealedToken = make && secret.place.kind === 'crypto-store' ? await settlingToken(deps, secret) : null;
+  const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null };
+  const write: Write = { ...nothing, ...asked, secretId: secret.id, tenant, sealedToken, startedAt: now() };
   await openWrite(db, write);
   try {
     const provider = make ? await providers.at(secret.place) : null;
@@ -41,6 +47,16 @@ export async function runWrite(
   } catch (error) {
     if (isRefusal(error)) await db.transaction().execute((tx) => refuseWrite(tx, write, now()));
     throw error;
+  }
+}
+
+/** Null where no token is given for reading: then a write that is left open waits for its owner's next one. */
+async function settlingToken({ storeToken, branchKeys }: RunWrites, { owner, by }: Written): Promise<Buffer | null> {
+  try {
+    const token = 'token' in by ? by.token : await storeToken(by.subjectToken, ['records:read']);
+    return await sealToken(branchKeys, { tenant: owner.tenant, purpose: 'write-tokens' }, token);
+  } catch {
+    return null;
   }
 }
 

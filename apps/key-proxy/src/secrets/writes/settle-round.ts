@@ -1,10 +1,11 @@
 import { newEvent, type Action, type AuditEvent } from '@postern/audit';
 import { type Audit, type Reconcilers } from '@postern/outbox';
-import { Counter, type Logger, type Registry } from '@postern/runtime';
-import { type Transaction } from 'kysely';
+import { Counter, Problem, type Logger, type Registry } from '@postern/runtime';
+import { type Kysely, type Transaction } from 'kysely';
 import { type Schema, type WriteOperation } from '../../db/schema.ts';
 import { ABANDONED_AFTER_MS, findWrite, type Write } from './open-write.ts';
 import { settleWrite, type SettleWrites } from './settle-write.ts';
+import { openToken } from '../../providers/sealed-token.ts';
 
 /** How each write stands in the log. */
 export const actionOf: Readonly<Record<WriteOperation, Action>> = {
@@ -32,8 +33,9 @@ const KEPT_MS = 86_400_000;
 
 /**
  * Settles writes that a process began and did not end (R23): a crash, or an answer that was lost. Providers that are reached
- * with a tenant's own credentials are asked what became of them. crypto-store is reached with a caller's token only (R5): its
- * writes wait for the next one of their owner.
+ * with a tenant's own credentials are asked what became of them. crypto-store is reached with a caller's token only (R5): it
+ * is asked with the one that is noted with the write, while that lives; after that the write waits for the next one of its
+ * owner.
  */
 export function settleRound(deps: SettleRound) {
   const { db, audit, service, logger, now } = deps;
@@ -72,17 +74,23 @@ export function settleRound(deps: SettleRound) {
       .select(['w.id', 's.provider'])
       .where('w.outcome', 'is', null)
       .where('w.started_at', '<', new Date(at - ABANDONED_AFTER_MS))
-      .where('s.provider', '!=', 'crypto-store')
+      .where((at) => at.or([at('s.provider', '!=', 'crypto-store'), at('w.sealed_token', 'is not', null)]))
       .orderBy('w.started_at')
       .limit(PER_ROUND)
       .execute();
     for (const { id, provider } of open) {
       const write = await findWrite(db, { id });
       if (!write || write.outcome !== null) continue;
-      await settleWrite({ ...deps, settled: record(provider) }, write, null).then(
+      const settle = async () => {
+        const { sealedToken, tenant } = write;
+        const by = sealedToken && (await openToken(deps.branchKeys, { tenant, purpose: 'write-tokens' }, sealedToken));
+        return settleWrite({ ...deps, settled: record(provider) }, write, by);
+      };
+      await settle().then(
         (outcome) => settled.inc({ outcome }),
-        (err: unknown) => {
+        async (err: unknown) => {
           settled.inc({ outcome: 'still_open' });
+          if (write.sealedToken && isTokenEnded(err)) await forgetToken(db, id);
           logger.warn({ err, provider }, 'it could not be found out what became of a write at a provider');
         },
       );
@@ -93,6 +101,12 @@ export function settleRound(deps: SettleRound) {
       .execute();
   };
 }
+
+const isTokenEnded = (error: unknown): boolean =>
+  error instanceof Problem && (error.code === 'provider_credentials_refused' || error.code === 'provider_forbidden');
+
+const forgetToken = (db: Kysely<Schema>, id: string) =>
+  db.updateTable('provider_writes').set({ sealed_token: null }).where('id', '=', id).execute();
 
 /** What became of an intent whose outcome was not recorded: its write says so, where it had begun. */
 export function writeReconcilers(deps: Pick<SettleWrites, 'db'>): Reconcilers {
