@@ -13,6 +13,7 @@ import { listEventsRoute } from './routes/list-events.ts';
 import { producersRoute } from './routes/producers.ts';
 import { consistency, inclusion } from './routes/proofs.ts';
 import { pushIdentityEvents, type PushIdentityEvents } from './routes/push-identity-events.ts';
+import { recordEvidence } from './routes/record-evidence.ts';
 import { rotateKey } from './routes/rotate-key.ts';
 import { streamEvents } from './routes/stream-events.ts';
 import { tiles } from './routes/tiles.ts';
@@ -57,6 +58,7 @@ export function createApp({ http, producers, serves, copyLives, identityEvents, 
     logKey(log, workloads),
     logKeys(log, workloads),
     rotateKey(log),
+    recordEvidence(log),
     ...tiles(log),
     producersRoute(log, producers),
     closeProducerRoute(log, producers, now),

@@ -37,12 +37,9 @@ in
     ];
     # Daily: each command does what is due by the age that it finds, and nothing else; a machine that was off misses nothing.
     systemd = lib.mkMerge (
-      [ (renew "keys" "postern keycloak keys rotate --when-older-than 365" "05:10") ]
+      [ (renew "keys" "postern keycloak realm rotate-keys --when-older-than 365" "05:10") ]
       ++ lib.optionals (secretClients != [ ]) [
-        (renew "secrets" "postern keycloak secrets rotate --when-older-than 90 ${recipients}" "05:20")
-      ]
-      ++ lib.optionals (cfg.database.usernameFile == null && rotation.recipients != [ ]) [
-        (renew "database-password" "postern keycloak database rotate-password --when-older-than 90 ${recipients}" "05:30")
+        (renew "secrets" "postern keycloak client rotate-secret --all --when-older-than 90 ${recipients}" "05:20")
       ]
     );
   };

@@ -19,6 +19,7 @@ export { applyPlan } from './live/apply.ts';
 export { differences, type Difference } from './live/compare.ts';
 export { objectsOf } from './live/objects.ts';
 export { liveRealm, planRealm, type Plan, type Step } from './live/plan.ts';
+export { rotateKeys, type KeyRotation, type KeyStep } from './live/rotate-keys.ts';
 export { outputKinds, outputs, type OutputKind } from './outputs/index.ts';
 export { endpointsOf, issuerOf, NothingToGenerate, type OutputFile } from './outputs/output.ts';
 export { assess, chainHolds, type Assessed } from './evidence/assess.ts';

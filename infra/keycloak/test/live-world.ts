@@ -52,12 +52,12 @@ export function totp(secret: string, at: number): string {
 
 export type LiveWorld = Awaited<ReturnType<typeof openLiveWorld>>;
 
-/** One Keycloak for all live checks, its administration, and clients of its realms. */
-export async function openLiveWorld() {
+/** One Keycloak for all live checks, its administration, and clients of its realms. `default`: compiled as in production. */
+export async function openLiveWorld(compiler?: 'default') {
   const authority = developmentCa();
   const tls = await authority.issue('identity-provider');
   const portal: Leaf = await authority.issue('portal');
-  const keycloak: RunningKeycloak = await startKeycloak({ tls, realms: [] });
+  const keycloak: RunningKeycloak = await startKeycloak({ tls, realms: [], ...(compiler ? { compiler } : {}) });
   const admin: KeycloakAdmin = openKeycloakAdmin({ url: keycloak.url, ca: tls.ca, ...keycloak.administrator });
   const opened: { close(): Promise<void> }[] = [];
   const kept = <T extends { close(): Promise<void> }>(one: T): T => {

@@ -211,6 +211,7 @@ export const actions = {
     index: count.optional(),
   }),
   'log.key_rotated': z.strictObject({ generation: count, keyId: code }),
+  'evidence.recorded': z.strictObject({ sha256: code, checks: count, satisfied: count }),
   // From here on nothing of the epoch, nor under a certificate that began before, is taken (R26). `index`: its last entry.
   'producer.closed': z.strictObject({ epoch: count, seq: count, index: count.optional(), certificatesBefore: code }),
   'log.restored': z.strictObject({ from: count, to: count, lost: count }),

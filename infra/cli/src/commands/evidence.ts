@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   assess,
   assessmentResults,
@@ -14,8 +15,9 @@ import { writeFiles } from '../keycloak/write-files.ts';
 import { defineCommand } from '../table/command.ts';
 
 export const command = defineCommand({
-  about: `Writes the evidence of a running Keycloak: OSCAL component definition and assessment results (JSON), and a report (HTML). Prints the
-head of the chain of results, to be kept elsewhere.`,
+  about: `Writes the evidence of a running Keycloak: OSCAL component definition and assessment results (JSON), a report (HTML) and their hashes.
+record.json goes into the log: postern call POST audit-sink/v1/log/evidence --as OPERATOR --data @record.json. Prints the head of the chain of
+results.`,
   options: {
     ...fileOption,
     ...serverOptions,
@@ -31,18 +33,28 @@ head of the chain of results, to be kept elsewhere.`,
         now: () => new Date(),
       });
       const end = new Date().toISOString();
+      const files = [
+        { path: 'assessment-results.json', text: stableJson(assessmentResults(document, results, { start, end })) },
+        { path: 'component-definition.json', text: stableJson(componentDefinition(document, end)) },
+        { path: 'report.html', text: evidenceReport(document, results, end) },
+      ];
+      const sums = files.map(({ path, text }) => `${sha256(text)}  ${path}\n`).join('');
+      const satisfied = results.filter((one) => one.satisfied).length;
+      const recorded = {
+        subject: document.document.app.name,
+        sha256: sha256(sums),
+        checks: results.length,
+        satisfied,
+      };
       writeFiles(
-        [
-          { path: 'component-definition.json', text: stableJson(componentDefinition(document, end)) },
-          { path: 'assessment-results.json', text: stableJson(assessmentResults(document, results, { start, end })) },
-          { path: 'report.html', text: evidenceReport(document, results, end) },
-        ],
+        [...files, { path: 'SHA256SUMS', text: sums }, { path: 'record.json', text: `${JSON.stringify(recorded)}\n` }],
         values.out,
         terminal,
       );
-      const satisfied = results.filter((one) => one.satisfied).length;
       terminal.out(`${satisfied} of ${results.length} checks satisfied; chain head ${results.at(-1)?.hash}`);
       return satisfied === results.length ? exitCodes.done : exitCodes.refused;
     });
   },
 });
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

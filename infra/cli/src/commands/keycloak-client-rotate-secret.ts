@@ -1,19 +1,27 @@
-import { randomBytes } from 'node:crypto';
-import { renameSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { folderOf, rotateClientSecret } from '../keycloak/rotate-client-secret.ts';
 import { fileOption, openDocument } from '../keycloak/document.ts';
 import { serverOptions, withServer } from '../keycloak/server.ts';
+import { numberIn } from '../number-option.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 
 export const command = defineCommand({
-  takes: '--client-id ID',
-  about: `Gives a client a new secret (IA-5, every 90 days): seals it to its age: reference first, then sets it at the server. The old secret
-stops there and then unless the server keeps it (its feature client-secret-rotation). Prints no secret.`,
+  takes: '--client-id ID | --all',
+  about: `Gives clients new secrets (IA-5, every 90 days): seals each to its age: reference first, then sets it at the server. The secret
+before stops there and then, unless the server has Keycloak's preview feature client-secret-rotation and --overlap says for how long it is
+good too. A timer runs it daily with --all --when-older-than 90. Prints no secret.`,
   options: {
     ...fileOption,
     ...serverOptions,
     'client-id': { type: 'string', value: 'ID', about: 'the client' },
+    all: { type: 'boolean', about: 'every client with an age: reference' },
+    'when-older-than': { type: 'string', value: 'DAYS', about: 'leave younger secrets alone' },
+    overlap: {
+      type: 'string',
+      value: 'HOURS',
+      default: '0',
+      about: 'how long a server with client-secret-rotation takes the secret before, too',
+    },
     recipient: {
       type: 'string',
       multiple: true,
@@ -23,33 +31,42 @@ stops there and then unless the server keeps it (its feature client-secret-rotat
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
-    const found = document.realms.flatMap((realm) =>
-      realm.clients.filter(({ clientId }) => clientId === values['client-id']).map((client) => ({ realm, client })),
+    const clients = document.realms.flatMap((realm) =>
+      realm.clients.flatMap(({ clientId, secretReference }) =>
+        secretReference?.startsWith('age:') && (values.all || clientId === values['client-id'])
+          ? [{ realm: realm.name, clientId, reference: secretReference }]
+          : [],
+      ),
     );
-    const [one] = found;
-    const reference = one?.client.secretReference;
-    if (!one || found.length > 1 || !reference?.startsWith('age:'))
+    if (values.all === (values['client-id'] !== undefined))
+      throw new CommandFailed(exitCodes.usage, 'either --client-id ID or --all');
+    if (!values.all && clients.length !== 1)
       throw new CommandFailed(
         exitCodes.refused,
         'the document has no such client with an age: reference to its secret',
       );
     if (values.recipient.length === 0)
       throw new CommandFailed(exitCodes.usage, '--recipient age1... says who may open the new secret');
-    const { Encrypter, armor } = await import('age-encryption');
-    const encrypter = new Encrypter();
-    for (const recipient of values.recipient) encrypter.addRecipient(recipient);
-    const secret = randomBytes(32).toString('base64url');
-    const path = resolve(dirname(resolve(terminal.folder, values.file)), reference.slice('age:'.length));
-    const sealed = armor.encode(await encrypter.encrypt(secret));
+    const overlapHours = numberIn(values.overlap, '--overlap HOURS', 24 * 90);
+    const olderThanDays =
+      values['when-older-than'] === undefined
+        ? undefined
+        : numberIn(values['when-older-than'], '--when-older-than DAYS', 3_650);
     return withServer(values, document, terminal, async (admin) => {
-      const at = `/${encodeURIComponent(one.realm.name)}/clients`;
-      const [live] = await admin.get<{ id: string }[]>(`${at}?clientId=${encodeURIComponent(one.client.clientId)}`);
-      if (!live) throw new CommandFailed(exitCodes.refused, 'the server has no such client: run `postern apply`');
-      // Sealed beside the old one first: whatever stops us, a secret that the server knows is in one of the two.
-      writeFileSync(`${path}.next`, sealed, { mode: 0o600 });
-      await admin.put(`${at}/${live.id}`, { clientId: one.client.clientId, secret });
-      renameSync(`${path}.next`, path);
-      terminal.out(`${one.client.clientId}: has a new secret, sealed in ${reference}`);
+      for (const client of clients) {
+        const left = await rotateClientSecret(admin, client, {
+          folder: folderOf(terminal.folder, values.file),
+          recipients: values.recipient,
+          overlapHours,
+          ...(olderThanDays === undefined ? {} : { olderThanDays }),
+          now: () => new Date(),
+        });
+        terminal.out(
+          left > 0
+            ? `${client.clientId}: its secret is due in ${left} days`
+            : `${client.clientId}: has a new secret, sealed in ${client.reference}`,
+        );
+      }
       return exitCodes.done;
     });
   },

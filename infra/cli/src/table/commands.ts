@@ -58,8 +58,13 @@ export const commands: readonly Entry[] = [
   entry('keycloak client export', "what a client's team needs", () => import('../commands/keycloak-client-export.ts')),
   entry(
     'keycloak client rotate-secret',
-    'give a client a new secret',
+    'give clients new secrets',
     () => import('../commands/keycloak-client-rotate-secret.ts'),
+  ),
+  entry(
+    'keycloak realm rotate-keys',
+    'new signing keys, a step at a time',
+    () => import('../commands/keycloak-realm-rotate-keys.ts'),
   ),
   entry('policy check', 'hold a policy document to its expectations', () => import('../commands/policy-check.ts')),
   entry(

@@ -1,8 +1,9 @@
 import { type KeycloakAdmin } from './admin.ts';
+import { type RealmRepresentation } from '../realm/representations.ts';
 import { appliedText, APPLIED_ATTRIBUTE } from './applied.ts';
 import { replaceFlows } from './flows.ts';
 import { nameOf, objectsOf, type RealmObject } from './objects.ts';
-import { ownedAttribute, type Plan, type Step } from './plan.ts';
+import { ownedAttribute, planRealm, type Plan, type Step } from './plan.ts';
 
 type Ids = ReadonlyMap<string, string>;
 
@@ -18,29 +19,56 @@ export type ApplyOptions = {
  * the next plan finds them again.
  */
 export async function applyPlan(admin: KeycloakAdmin, plan: Plan, options: ApplyOptions = {}): Promise<void> {
+  const at = `/${encodeURIComponent(plan.realm)}`;
+  if (plan.steps.length === 0) return;
+  if (!plan.absent) return applySteps(admin, plan, options);
+  options.progress?.(plan.steps[0] as Step, 1, 1);
+  const wanted = objectsOf(plan.wanted);
+  const clients = wanted.filter(({ kind }) => kind === 'client');
+  if (clients.length > TOGETHER) {
+    await admin.post('', withoutClients(plan.wanted));
+    admin.renew();
+    return applySteps(admin, await planRealm(admin, plan.wanted), options);
+  }
+  const attributes = { ...(plan.wanted['attributes'] as object), [APPLIED_ATTRIBUTE]: appliedText(wanted) };
+  await admin.post('', { ...plan.wanted, attributes });
+  admin.renew();
+  await secrets(admin, at, clients, options);
+}
+
+/** Keycloak's import takes a time that grows with the square, and is cut off after 300 s: so many clients go in one. */
+const TOGETHER = 100;
+
+/** The realm before its clients, and what names them. */
+function withoutClients(wanted: RealmRepresentation): Record<string, unknown> {
+  const { clients: _clients, clientScopeMappings: _mappings, ...rest } = wanted as Record<string, unknown>;
+  const roles = { ...(rest['roles'] as Record<string, unknown> | undefined) };
+  delete roles['client'];
+  const mappings = ((rest['scopeMappings'] ?? []) as { client?: string }[]).filter(
+    ({ client }) => client === undefined,
+  );
+  return { ...rest, roles, scopeMappings: mappings };
+}
+
+async function applySteps(admin: KeycloakAdmin, plan: Plan, options: ApplyOptions): Promise<void> {
   const wanted = objectsOf(plan.wanted);
   const byName = new Map(wanted.map((one) => [nameOf(one), one]));
   const at = `/${encodeURIComponent(plan.realm)}`;
-  if (plan.steps.length === 0) return;
-  if (plan.absent) {
-    options.progress?.(plan.steps[0] as Step, 1, 1);
-    const attributes = { ...(plan.wanted['attributes'] as object), [APPLIED_ATTRIBUTE]: appliedText(wanted) };
-    await admin.post('', { ...plan.wanted, attributes });
-    admin.renew();
-    await secrets(
-      admin,
-      at,
-      wanted.filter(({ kind }) => kind === 'client'),
-      options,
-    );
-    return;
-  }
   const flows = plan.steps.filter(({ kind, action }) => kind === 'flow' && action !== 'delete');
+  const created = plan.steps.filter(({ kind, action }) => kind === 'client' && action === 'create');
+  const together = created.length > TOGETHER ? new Set(created) : undefined;
   let number = 0;
   for (const step of plan.steps) {
     number += 1;
     if (step.kind === 'flow' && step !== flows[0]) continue;
+    if (together?.has(step) && step !== created[0]) continue;
     options.progress?.(step, number, plan.steps.length);
+    if (together && step === created[0]) {
+      const values = created.map(({ name }) => byName.get(`client ${name}`) as RealmObject);
+      await makeClients(admin, at, values);
+      await secrets(admin, at, values, options);
+      continue;
+    }
     if (step.kind === 'flow') await replaceFlows(admin, plan.realm, byName, 'postern browser');
     else if (step.action === 'delete')
       await remove(admin, at, plan.live.get(`${step.kind} ${step.name}`) as RealmObject);
@@ -49,6 +77,15 @@ export async function applyPlan(admin: KeycloakAdmin, plan: Plan, options: Apply
       await secrets(admin, at, [byName.get(`client ${step.name}`) as RealmObject], options);
   }
   await remember(admin, at, wanted);
+}
+
+/** Many new clients, so many at a time; one that is there meanwhile is left to the next plan. */
+async function makeClients(admin: KeycloakAdmin, at: string, clients: readonly RealmObject[]): Promise<void> {
+  for (let first = 0; first < clients.length; first += TOGETHER)
+    await admin.ask(`${at}/partialImport`, {
+      ifResourceExists: 'SKIP',
+      clients: clients.slice(first, first + TOGETHER).map(({ value }) => value),
+    });
 }
 
 const referenceChanged = ({ action, differences }: Step) =>
@@ -66,12 +103,14 @@ async function secrets(
   { secretOf }: ApplyOptions,
 ): Promise<void> {
   if (!secretOf) return;
-  for (const { name, value } of clients) {
+  const referring = clients.flatMap(({ name, value }) => {
     const reference = (value['attributes'] as Record<string, string>)['postern.secret'];
-    if (!reference) continue;
-    const id = (await idsOf(admin, at, 'clients', 'clientId')).get(name) ?? '';
-    await admin.put(`${at}/clients/${id}`, { clientId: name, secret: await secretOf(reference) });
-  }
+    return reference ? [{ name, reference }] : [];
+  });
+  if (referring.length === 0) return;
+  const ids = await idsOf(admin, at, 'clients', 'clientId');
+  for (const { name, reference } of referring)
+    await admin.put(`${at}/clients/${ids.get(name) ?? ''}`, { clientId: name, secret: await secretOf(reference) });
 }
 
 async function idsOf(admin: KeycloakAdmin, at: string, of: string, key: string): Promise<Ids> {

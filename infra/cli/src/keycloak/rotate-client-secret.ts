@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { renameSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type KeycloakAdmin } from '@postern/keycloak';
+import { CommandFailed, exitCodes } from '../outcome.ts';
+
+const SECRET_BYTES = 32;
+const HOUR_SECONDS = 3_600;
+const DAY_SECONDS = 24 * HOUR_SECONDS;
+
+/** Keycloak's own attributes: when a secret was made, and the one before it with its end. Times are seconds. */
+const MADE = 'client.secret.creation.time';
+const BEFORE = 'client.secret.rotated';
+const BEFORE_MADE = 'client.secret.rotated.creation.time';
+const BEFORE_ENDS = 'client.secret.rotated.expiration.time';
+
+export type RotatedClient = { realm: string; clientId: string; reference: string };
+export type Rotation = {
+  /** The document's folder, which `age:` references start from. */
+  folder: string;
+  recipients: readonly string[];
+  /** How long the secret before is good too, at a server whose feature `client-secret-rotation` is on. */
+  overlapHours: number;
+  /** A younger secret is left alone; always rotated unless given. */
+  olderThanDays?: number;
+  now(): Date;
+};
+
+/**
+ * Gives a client a new secret: sealed beside the old one first, then set, then put in its place. Stopped anywhere, a secret
+ * that the server takes is in one of the two files. The change is an event of Keycloak's administrators, and so in the log.
+ *
+ * @returns days until it is due; 0 where it was rotated
+ */
+export async function rotateClientSecret(
+  admin: KeycloakAdmin,
+  { realm, clientId, reference }: RotatedClient,
+  { folder, recipients, overlapHours, olderThanDays, now }: Rotation,
+): Promise<number> {
+  const at = `/${encodeURIComponent(realm)}/clients`;
+  const [live] = await admin.get<{ id: string; attributes?: Record<string, string> }[]>(
+    `${at}?clientId=${encodeURIComponent(clientId)}`,
+  );
+  if (!live) throw new CommandFailed(exitCodes.refused, 'the server has no such client: run `postern apply`');
+  const seconds = Math.floor(now().getTime() / 1_000);
+  const made = Number(live.attributes?.[MADE]);
+  if (olderThanDays !== undefined && Number.isFinite(made)) {
+    const left = made + olderThanDays * DAY_SECONDS - seconds;
+    if (left > 0) return Math.ceil(left / DAY_SECONDS);
+  }
+  const { value: before } = await admin.get<{ value?: string }>(`${at}/${live.id}/client-secret`);
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  const path = resolve(folder, reference.slice('age:'.length));
+  writeFileSync(`${path}.next`, await sealed(secret, recipients), { mode: 0o600 });
+  const overlap =
+    before && overlapHours > 0
+      ? {
+          [BEFORE]: before,
+          [BEFORE_MADE]: String(Number.isFinite(made) ? made : seconds),
+          [BEFORE_ENDS]: String(seconds + Math.round(overlapHours * HOUR_SECONDS)),
+        }
+      : { [BEFORE]: '', [BEFORE_MADE]: '', [BEFORE_ENDS]: '' };
+  const attributes = { ...live.attributes, ...overlap, [MADE]: String(seconds) };
+  await admin.put(`${at}/${live.id}`, { clientId, secret, attributes });
+  renameSync(`${path}.next`, path);
+  return 0;
+}
+
+async function sealed(secret: string, recipients: readonly string[]): Promise<string> {
+  const { Encrypter, armor } = await import('age-encryption');
+  const encrypter = new Encrypter();
+  for (const recipient of recipients) encrypter.addRecipient(recipient);
+  return armor.encode(await encrypter.encrypt(secret));
+}
+
+export const folderOf = (folder: string, file: string): string => dirname(resolve(folder, file));
