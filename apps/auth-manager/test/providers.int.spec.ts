@@ -339,7 +339,7 @@ test('a provider without introspection or revocation, or that knows only secrets
   const [low, moderate] = [await at('fedramp-low'), await at('fedramp-moderate')];
   const fields = async (registered: ReturnType<typeof register>) => {
     const { body } = await registered;
-    return body['fields'] ?? body['code'];
+    return body['errors'] ?? body['code'];
   };
   expect(await fields(register(moderate, one))).toEqual([{ field: 'introspection_endpoint', rule: 'missing' }]);
   expect(await fields(register(moderate, two, secret))).toEqual([{ field: 'client_secret', rule: 'not_in_profile' }]);

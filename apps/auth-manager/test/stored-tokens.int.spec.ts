@@ -125,3 +125,59 @@ test('a grant that could not be used recovers with a new token of its session, a
   const mine = all.filter(({ canonical }) => canonical.toString().includes(id)).map(({ action }) => action);
   expect(mine.sort()).toEqual(['grant.reauthorization_required', 'grant.recovered']);
 });
+
+test('a grant goes through every state and comes back by a new token of its session, also while it is being revoked', async () => {
+  const person = async () => portal.tokenFor('alice', ['grants:read', 'grants:write']);
+  const api = replicas[0]!.api;
+  const { body } = await store({ refresh_token: await tokenOf() });
+  const id = String(body['id']);
+  const row = async () =>
+    (await world.query<{ state: string; session: string }>('select state, session from grants where id = $1', [id]))[0];
+  const use = async () => {
+    await world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1 and state = 'active'", [
+      id,
+    ]);
+    const sent = { method: 'POST', token: await job.ownToken(['grants:use']), body: { audience: 'token-exchange' } };
+    const { status, body: said } = await job.send(`${api}/v1/grants/${id}/access-token`, sent);
+    return said['code'] ?? status;
+  };
+  const lose = async () => {
+    world.provider().expireOfflineSessions('alice', 'auth-manager');
+    expect(await use()).toBe('reauthorization_required');
+  };
+  const endSession = async () => {
+    const { body: listed } = await portal.send(`${api}/v1/sessions`, { token: await person() });
+    const sessions = listed['sessions'] as { id: string; grants: { id: string }[] }[];
+    const mine = sessions.find(({ grants }) => grants.some((one) => one.id === id))?.id ?? '';
+    const sent = { method: 'DELETE', token: await person() };
+    expect((await portal.send(`${api}/v1/sessions/${mine}?offline=end`, sent)).status).toBe(200);
+  };
+  const revoke = async () => {
+    const sent = { method: 'DELETE', token: await person() };
+    expect((await portal.send(`${api}/v1/grants/${id}`, sent)).status).toBe(204);
+  };
+  /** As a login in the same browser would: the provider's new session is made to be the grant's. */
+  const comeBack = async () => {
+    const again = await tokenOf();
+    await world.query('update grants set session = $2 where id = $1', [id, decodeJwt(again)['sid']]);
+    expect((await store({ refresh_token: again })).body['id']).toBe(id);
+    return use();
+  };
+
+  expect([(await row())?.state, await use()]).toEqual(['active', 200]);
+  await lose();
+  expect((await row())?.state).toBe('reauthorization_required');
+  await endSession();
+  expect([(await row())?.state, await use()]).toEqual(['ended', 'grant_ended']);
+  expect([await comeBack(), (await row())?.state]).toEqual([200, 'active']);
+  await world.stopProvider();
+  await revoke();
+  expect([(await row())?.state, await use()]).toEqual(['revoking', 'grant_ended']);
+  await world.restartProvider();
+  expect([await comeBack(), (await row())?.state]).toEqual([200, 'active']);
+  await lose();
+  expect([await comeBack(), (await row())?.state]).toEqual([200, 'active']);
+  await endSession();
+  await revoke();
+  expect(await row()).toBeUndefined();
+});
