@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ImportCounts, VaultHeader } from '@postern/client';
 import { destination } from '../destination.ts';
@@ -44,7 +44,7 @@ export const command = defineCommand({
     });
     let counts: ImportCounts = { imported: 0, importable: 0, already: 0, refused: 0 };
     try {
-      for await (const line of postern.grantImports.authVault(header, rowsOf(file.readLines()), as)) {
+      for await (const line of postern.grantImports.authVault(header, rowsOf(file), as)) {
         if (values.json) terminal.out(JSON.stringify(line));
         if ('summary' in line) counts = line.summary;
         else if (line.outcome === 'refused' && !values.json)
@@ -85,8 +85,9 @@ function headerOf(values: Values, { folder }: Terminal): VaultHeader {
   };
 }
 
-async function* rowsOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
-  for await (const line of lines) if (line.trim() !== '') yield line;
+/** The file is read from where its first line is asked for: readline drops what it has read while nobody iterates. */
+async function* rowsOf(file: FileHandle): AsyncGenerator<string> {
+  for await (const line of file.readLines()) if (line.trim() !== '') yield line;
 }
 
 function show({ imported, importable, already, refused }: ImportCounts, { out }: Terminal): void {
