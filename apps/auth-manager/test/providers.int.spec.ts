@@ -372,7 +372,7 @@ test('a provider without introspection or revocation, or that knows only secrets
     await world.query(
       `insert into grants (id, tenant, person_issuer, person_sub, provider, client, session, kind, scopes, sealed_token,
          token_fingerprint, confirmed_at, created_at, updated_at)
-       values ($1, 'initech', $2, 'alice', $2, 'us', $1::text, 'offline', '{records:read}', $3, '\\x00', now() - interval '1 hour', now(), now())`,
+       values ($1, 'initech', $2, 'alice', $2, 'us', gen_random_uuid()::text, 'offline', '{records:read}', $3, '\\x00', now() - interval '1 hour', now(), now())`,
       [grant, one.issuer, await sealText(side.vault, { tenant: 'initech', what: 'token', id: grant }, new Secret('t'))],
     );
     await world.query(
