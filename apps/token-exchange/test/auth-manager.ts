@@ -9,6 +9,7 @@ import { openProvider, type IssuerEntry } from '@postern/oidc';
 import { closeInReverse } from '@postern/runtime';
 import {
   DEVELOPMENT_TRUST_DOMAIN,
+  developmentCa,
   developmentPassword,
   developmentRealm,
   freePort,
@@ -23,7 +24,7 @@ import {
   WORKLOADS,
   type Realm,
 } from '@postern/testing';
-import { exportJWK, generateKeyPair } from 'jose';
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { Agent, request } from 'undici';
 
 const source = join(import.meta.dirname, '../../auth-manager/src');
@@ -33,8 +34,62 @@ const READY_WITHIN_MS = 60_000;
 export const SCOPES = ['files:read', 'records:read'];
 const HANDLE = { workload: 'job', audiences: ['portal', 'job', 'crypto-store'], scopes: SCOPES };
 
+/** What a provider has to know of auth-manager as its client. */
+export type Client = { redirectUri: string; jwk: JWK };
+/** A provider that knows it, and alice there. */
+export type At = { issuer: string; alice: string; password: string };
+
 /** The development provider, and auth-manager as a process of its own that is its client. */
 export async function openAuthManager() {
+  const closing = closeInReverse();
+  const folder = await mkdtemp(join(tmpdir(), 'provider-'));
+  closing.add(() => rm(folder, { recursive: true, force: true }));
+  const [tls, port] = [await developmentCa().issue('identity-provider'), await freePort()];
+  const start = (realm: Realm) => startIdentityProvider({ tls, realm, port, dataDir: folder });
+  let provider: Awaited<ReturnType<typeof start>>;
+  let realm: Realm;
+  let runs = false;
+  async function stopProvider() {
+    if (runs) await provider.close();
+    runs = false;
+  }
+  closing.add(stopProvider);
+  async function startProvider(changed: Realm) {
+    provider = await start(changed);
+    runs = true;
+    return provider;
+  }
+  try {
+    const manager = closing.after(
+      await openAuthManagerAt(async ({ redirectUri, jwk }) => {
+        realm = realmOf(redirectUri, jwk);
+        const { issuer } = await startProvider(realm);
+        const alice = realm.users.find(({ username }) => username === 'alice')?.id ?? '';
+        return { issuer, alice, password: developmentPassword('alice') };
+      }),
+    );
+    return {
+      ...manager,
+      /** Ends alice's offline sessions as their idle time would: nobody is told. */
+      expireOfflineSessions: () => provider.expireOfflineSessions('alice', 'auth-manager'),
+      stopProvider,
+      /** Starts it again, with what it had; `adjust` changes the realm. */
+      async restartProvider(adjust: (realm: Realm) => Realm = (same) => same) {
+        await stopProvider();
+        await startProvider(adjust(realm));
+      },
+      close: closing.close,
+    };
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}
+
+export type AuthManager = Awaited<ReturnType<typeof openAuthManager>>;
+
+/** auth-manager as a process of its own, the client of a provider that `provide` makes know it. */
+export async function openAuthManagerAt(provide: (client: Client) => Promise<At>) {
   const closing = closeInReverse();
   try {
     const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
@@ -42,27 +97,15 @@ export async function openAuthManager() {
     const database = await postgres.createDatabase({ service: 'auth-manager' });
     closing.add(() => database.drop());
     const busUser = await redis.bus.user('auth-manager');
-    const [leaf, tls] = await Promise.all([
-      postgres.authority.issue('auth-manager'),
-      postgres.authority.issue('identity-provider'),
-    ]);
+    const leaf = await postgres.authority.issue('auth-manager');
     const folder = await mkdtemp(join(tmpdir(), 'auth-manager-'));
     closing.add(() => rm(folder, { recursive: true, force: true }));
     const [apiPort, publicPort, managementPort] = [await freePort(), await freePort(), await freePort()];
     const [api, publicUrl] = [`https://127.0.0.1:${apiPort}`, `https://127.0.0.1:${publicPort}`];
     const clientKey = await generateKeyPair('ES256', { extractable: true });
     const redirectUri = `${publicUrl}/v1/consents/callback`;
-    const realm = realmOf(redirectUri, await exportJWK(clientKey.publicKey));
-    const port = await freePort();
-    const start = (changed: Realm) =>
-      startIdentityProvider({ tls, realm: changed, port, dataDir: join(folder, 'provider') });
-    let provider = await start(realm);
-    let runs = true;
-    async function stopProvider() {
-      if (runs) await provider.close();
-      runs = false;
-    }
-    closing.add(stopProvider);
+    const provider = await provide({ redirectUri, jwk: await exportJWK(clientKey.publicKey) });
+    const { alice } = provider;
 
     const at = (name: string) => join(folder, name);
     await createLocalRootKeyFile(at('root.key'));
@@ -122,7 +165,7 @@ export async function openAuthManager() {
       const scopes = ['openid', 'offline_access', 'files:read'];
       const asked = await client.startAuthorization({ redirectUri, scopes, parameters: { prompt: 'consent' } });
       const browser = openHeadlessBrowser({ ca: leaf.ca });
-      const person = { username: 'alice', password: developmentPassword('alice'), consent: true, redirectUri };
+      const person = { username: 'alice', password: provider.password, consent: true, redirectUri };
       const callbackUrl = await browser.login(asked.url, person);
       await browser.close();
       const redeemed = await client.redeem({ ...asked, callbackUrl });
@@ -130,7 +173,6 @@ export async function openAuthManager() {
       return redeemed.refreshToken?.reveal() ?? '';
     }
 
-    const alice = realm.users.find(({ username }) => username === 'alice')?.id ?? '';
     /** alice through the portal, or the job for itself; the token is bound to the caller's certificate. */
     const tokenOf = (by: Workload, scope: string, forAlice: boolean) =>
       issuer.mint({
@@ -177,15 +219,6 @@ export async function openAuthManager() {
         const path = `/v1/grants/${grant}/access-token`;
         return String((await send(job, 'POST', path, token, { audience: 'token-exchange' }))['access_token']);
       },
-      /** Ends alice's offline sessions as their idle time would: nobody is told. */
-      expireOfflineSessions: () => provider.expireOfflineSessions('alice', 'auth-manager'),
-      stopProvider,
-      /** Starts it again, with what it had; `adjust` changes the realm. */
-      async restartProvider(adjust: (realm: Realm) => Realm = (same) => same) {
-        await stopProvider();
-        provider = await start(adjust(realm));
-        runs = true;
-      },
       /** Ends auth-manager in the middle of whatever it does. */
       kill: () => service.kill(),
       close: closing.close,
@@ -196,11 +229,11 @@ export async function openAuthManager() {
   }
 }
 
-export type AuthManager = Awaited<ReturnType<typeof openAuthManager>>;
+export type AuthManagerAt = Awaited<ReturnType<typeof openAuthManagerAt>>;
 export type Workload = { workload: string; thumbprint: string; agent: MtlsAgent };
 
 /** The development realm, in which a grant may reach `portal` through the realm itself. */
-function realmOf(redirectUri: string, jwk: object): Realm {
+function realmOf(redirectUri: string, jwk: JWK): Realm {
   const realm = developmentRealm({
     portalRedirectUris: ['https://127.0.0.1/callback'],
     authManagerRedirectUris: [redirectUri],

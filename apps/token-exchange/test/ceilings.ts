@@ -1,11 +1,12 @@
-import { randomExchanges } from './random-exchanges.ts';
-import { openWorld } from './token-exchange.ts';
+import { openRandomWorld, randomExchanges } from './random-exchanges.ts';
+import { randomGrants } from './random-grants.ts';
 
-/** `node ceilings.ts EXCHANGES SEED`: prints what came of that many random exchanges as one line of JSON. */
-const [exchanges, seed] = process.argv.slice(2).map(Number);
-const world = await openWorld({ env: { POSTERN_LOG_LEVEL: 'error' } });
+/** `node ceilings.ts TRIES SEED`: prints what came of that many random exchanges, and answers of a provider, as one line of JSON. */
+const [tries = 0, seed = 0] = process.argv.slice(2).map(Number);
+const world = await openRandomWorld({ POSTERN_LOG_LEVEL: 'error' });
 try {
-  process.stdout.write(`${JSON.stringify(await randomExchanges(world, exchanges ?? 0, seed ?? 0))}\n`);
+  const exchanges = await randomExchanges(world, tries, seed);
+  process.stdout.write(`${JSON.stringify({ exchanges, grants: randomGrants(tries, seed) })}\n`);
 } finally {
   await world.close();
 }

@@ -7,6 +7,7 @@ import { describeWith, developmentCa, realPart, spiffeIdOf } from '@postern/test
 import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
 import { decodeJwt } from 'jose';
 import { Agent, request } from 'undici';
+import { tourAtKeycloak } from './tour-at-keycloak.ts';
 import { ACCESS_TOKEN, openWorld, TOKEN_EXCHANGE, type World } from './token-exchange.ts';
 
 const keycloak = await realPart('Keycloak 26', keycloakDistribution);
@@ -397,6 +398,8 @@ describeWith(keycloak, 'the guide, against a real Keycloak', () => {
       .filter(({ action }) => action === 'token.exchanged');
     expect(outcomes.filter(({ outcome: one }) => one === 'intent')).toHaveLength(5);
   });
+
+  tourAtKeycloak(() => running);
 
   test('Keycloak is down: what is minted here goes on with the keys that are held, its own exchange is 503', async () => {
     const subject = await login('alice');

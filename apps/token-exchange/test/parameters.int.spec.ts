@@ -310,3 +310,32 @@ test('rates: a subject that asks too often is told when to come back, and others
     await hasty.close();
   }
 });
+
+test('rates of a client and of a tenant: twenty and a hundred times a subject’s; refused ones count too', async () => {
+  const hasty = await openWorld({ env: { POSTERN_EXCHANGES_PER_MINUTE: '1' } });
+  try {
+    const through = async (workload: string, sub: string, tenant?: string) => {
+      const caller = await hasty.caller(workload);
+      const who = { sub, clientId: 'portal', roles: ['user'], boundTo: caller.thumbprint };
+      const subject =
+        tenant === undefined
+          ? hasty.realm.mint({ ...who, audience: 'token-exchange' })
+          : hasty.accounts.mint({ ...who, audience: workload, tenant });
+      return (await caller.exchange(await subject, 'auth-manager', 'grants:read')).status;
+    };
+    const statuses = async (workload: string, count: number) => {
+      const seen: number[] = [];
+      for (let n = 0; n < count; n += 1) seen.push(await through(workload, `${workload}-${n}`));
+      return seen;
+    };
+    expect(await statuses('portal', 22)).toEqual([...Array<number>(20).fill(200), 429, 429]);
+    // Policy gives these nothing for such a subject, and they are four times twenty more of the same tenant.
+    for (const workload of ['job', 'key-proxy', 'crypto-store', 'auth-manager']) {
+      expect(new Set(await statuses(workload, 20))).toEqual(new Set([400]));
+    }
+    expect(await through('audit-sink', 'one-more')).toBe(429);
+    expect(await through('audit-sink', 'one-more', 'kp_1')).toBe(400);
+  } finally {
+    await hasty.close();
+  }
+});

@@ -1,49 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { policyDocument, type PolicyDocument } from '@postern/policy';
 import type { Realm } from '@postern/testing';
-import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { decodeJwt } from 'jose';
 import { openAuthManager, type AuthManager } from './auth-manager.ts';
-import { openWorld, policy, type Caller, type World } from './token-exchange.ts';
-
-/** The example's policy, with the realm's own audience for the job of a grant. */
-function documentOf(): PolicyDocument {
-  const longestLifeSeconds = 600;
-  const outside = { audience: 'portal', description: 'Files', minter: 'provider', longestLifeSeconds } as const;
-  const subjects = [{ kind: 'grant', clients: ['job'], person: 'required' }] as const;
-  return policyDocument.parse({
-    ...policy,
-    version: 'provider-exchange',
-    targets: [...policy.targets, outside],
-    scopes: [
-      ...policy.scopes,
-      {
-        name: 'files:read',
-        description: 'Read files',
-        audience: 'portal',
-        risk: 'low',
-        decision: 'auto_approve',
-        longestLifeSeconds,
-      },
-    ],
-    workloads: policy.workloads.map((one) =>
-      one.name === 'job'
-        ? { ...one, asks: [...one.asks, { audience: 'portal', scopes: ['files:read'], subjects }] }
-        : one,
-    ),
-  });
-}
-
-/** A client's key, and proofs of it for the realm's token endpoint (RFC 9449). */
-async function clientKey(htu: string) {
-  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
-  const jwk = await exportJWK(publicKey);
-  const proof = () =>
-    new SignJWT({ htm: 'POST', htu, jti: crypto.randomUUID() })
-      .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk })
-      .setIssuedAt()
-      .sign(privateKey);
-  return { proof, thumbprint: await calculateJwkThumbprint(jwk) };
-}
+import { clientKey, filesAt } from './files-at-the-provider.ts';
+import { openWorld, type Caller, type World } from './token-exchange.ts';
 
 describe('R10: a grant, exchanged for an audience outside Postern, by both services', () => {
   let authManager: AuthManager;
@@ -58,7 +18,7 @@ describe('R10: a grant, exchanged for an audience outside Postern, by both servi
     world = await openWorld({
       realmEntry: authManager.realmEntry,
       grantsEntry: authManager.grantsEntry,
-      document: documentOf(),
+      document: filesAt('portal', ['files:read']),
       env: {
         POSTERN_PROVIDER_ISSUER: authManager.realmEntry.issuer,
         POSTERN_AUTH_MANAGER_URL: authManager.api,

@@ -4,6 +4,8 @@ import { stackCrashes } from './crashes/stack-crashes.ts';
 import { envelopeRefusals } from './envelope/refusals.ts';
 import { envelopeReuse } from './envelope/reuse.ts';
 import { exchangeCeilings } from './exchange/ceilings.ts';
+import { spiltTokens } from './exchange/spilt-tokens.ts';
+import { tokenAttacks } from './exchange/token-attacks.ts';
 import { parallelUses } from './grants/parallel-uses.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
 import { enumeration } from './key-proxy/enumeration.ts';
@@ -29,5 +31,7 @@ export const cases: Case[] = [
   enumeration,
   kmsCalls,
   exchangeCeilings,
+  tokenAttacks,
+  spiltTokens,
   lokiForwarding,
 ];

@@ -36,6 +36,8 @@ export type RunningKeycloak = {
   /** Who may administer it. */
   administrator: { username: string; password: string };
   issuer(realm: string): string;
+  /** Adds a realm, or replaces one of that name. */
+  addRealm(realm: KeycloakOptions['realms'][number]): Promise<void>;
   /** The provider as the tests and the tour see it: one realm of this server. */
   realm(name: string): Omit<RunningIdentityProvider, 'close'>;
   close(): Promise<void>;
@@ -166,6 +168,7 @@ export async function startKeycloak({
     administrator: { ...admin },
     issuer,
     events: administration.events,
+    addRealm: administration.replaceRealm,
     realm: (name) => ({
       issuer: issuer(name),
       logoutUser: (username) => administration.logoutUser(name, username),

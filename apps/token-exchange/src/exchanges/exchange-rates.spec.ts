@@ -1,0 +1,39 @@
+import { expect, test } from '@jest/globals';
+import type { Principal } from '@postern/oidc';
+import { openExchangeRates } from './exchange-rates.ts';
+
+const person = (sub: string, tenant = 'acme') =>
+  ({ tenant, clientId: 'portal', person: { issuer: 'https://realm.example', sub } }) as Principal;
+
+/** How many of that many exchanges are let through. */
+async function through(times: number, exchange: (n: number) => Promise<void>): Promise<number> {
+  let passed = 0;
+  for (let n = 0; n < times; n += 1) {
+    await exchange(n).then(
+      () => (passed += 1),
+      (error: { code?: string }) => expect(error.code).toBe('too_many_requests'),
+    );
+  }
+  return passed;
+}
+
+test('a subject has its own rate: the same name at another issuer, in another tenant or of a workload is another', async () => {
+  const rates = openExchangeRates(2);
+  expect(await through(3, () => rates.consume('portal', person('alice')))).toBe(2);
+  const elsewhere = { ...person('alice'), person: { issuer: 'https://other.example', sub: 'alice' } };
+  for (const other of [person('bob'), elsewhere, person('alice', 'kp_1'), { ...person('alice'), person: null }]) {
+    expect(await through(3, () => rates.consume('portal', other))).toBe(2);
+  }
+});
+
+test('a client has twenty times as many, whoever its subjects are', async () => {
+  const rates = openExchangeRates(1);
+  expect(await through(25, (n) => rates.consume('portal', person(`p-${n}`)))).toBe(20);
+  expect(await through(1, () => rates.consume('job', person('another')))).toBe(1);
+});
+
+test('a tenant has a hundred times as many, whoever asks', async () => {
+  const rates = openExchangeRates(1);
+  expect(await through(120, (n) => rates.consume(`workload-${n % 10}`, person(`p-${n}`)))).toBe(100);
+  expect(await through(1, () => rates.consume('another', person('p-0', 'kp_1')))).toBe(1);
+});
