@@ -124,7 +124,8 @@ function randomWanted({ one, some, next }: Random, { kind, boundTo, client, mayA
   const scopes = ofThem.flatMap((own) => [...(own.length > 0 && next() < 0.9 ? [one(own)] : []), ...some(own, 0.2)]);
   // An ID token is bound to nobody: its client brings it.
   const usual = kind === 'I' && workloads.includes(client) ? client : boundTo;
-  const party = next() < 0.2 ? (mayAct ?? one(workloads)) : null;
+  // Whom the subject names comes along often, anybody else seldom.
+  const party = next() < (mayAct === null ? 0.1 : 0.7) ? (mayAct ?? one(workloads)) : null;
   return {
     caller: next() < 0.75 ? usual : one(workloads),
     audiences: next() < 0.05 ? [...named, ...named] : named,
