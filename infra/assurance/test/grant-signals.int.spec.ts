@@ -136,8 +136,14 @@ test(
     const { state, certificates } = stack;
     const alice = { username: 'alice', password: state.users['alice'] ?? '', redirectUri: REDIRECT };
     const token = await tokenOf('alice', 'auth-manager', ['grants:read', 'grants:write']);
-    // Both consents in one browser are of the same login, and so of the same grant.
     const browser = openHeadlessBrowser({ ca: certificates.of.portal.ca });
+    // Both consents in one browser, in which she is logged in at the portal, are of the same login, and so of the same grant.
+    const { cert, key, ca } = certificates.of.portal;
+    const dispatcher = closing.after(new Agent({ connect: { cert, key, ca } }));
+    const authentication = { method: 'tls_client_auth' as const };
+    const atPortal = await openProvider({ issuer: state.issuer, clientId: 'portal', authentication, dispatcher });
+    const login = await atPortal.startAuthorization({ redirectUri: REDIRECT, scopes: ['openid'] });
+    await atPortal.redeem({ ...login, callbackUrl: await browser.login(login.url, alice) });
     const consent = async () => {
       const { id, consent_url: url } = await cast.portal.grants.startConsent(
         { scopes: HANDLE.scopes, handle: HANDLE },
