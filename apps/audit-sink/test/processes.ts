@@ -10,6 +10,8 @@ export type Killable = {
   start(): Promise<void>;
   kill(): Promise<void>;
   output(): string;
+  /** Of the process that runs; undefined before its first start. */
+  pid(): number | undefined;
 };
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -41,6 +43,7 @@ function killable(script: string, env: Record<string, string>): Killable {
       await exited;
     },
     output: () => text,
+    pid: () => child?.pid,
   };
 }
 

@@ -1,5 +1,6 @@
 import { type Case } from './assess.ts';
 import { auditCrashes } from './audit/audit-crashes.ts';
+import { auditScale } from './audit/audit-scale.ts';
 import { stackCrashes } from './crashes/stack-crashes.ts';
 import { envelopeRefusals } from './envelope/refusals.ts';
 import { envelopeReuse } from './envelope/reuse.ts';
@@ -20,6 +21,7 @@ import { tenantDestruction } from './tenant/destruction.ts';
 export const cases: Case[] = [
   stackCrashes,
   auditCrashes,
+  auditScale,
   parallelUses,
   refreshCrashes,
   envelopeRefusals,

@@ -6,6 +6,7 @@ import { afterAll, expect, test } from '@jest/globals';
 import {
   emptyEdge,
   encodeEntries,
+  endorseKey,
   growEdge,
   leafHash,
   rootOfEdge,
@@ -38,16 +39,17 @@ function entries(): Buffer[] {
   });
 }
 
-function publish(all: readonly Buffer[], signed: readonly Buffer[]): void {
-  const write = (name: string, bytes: Buffer | string) => {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), bytes);
-  };
+function write(name: string, bytes: Buffer | string): void {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), bytes);
+}
+
+function publish(all: readonly Buffer[], signed: readonly Buffer[], signer = pair): void {
   write(tilePath('entries', 0), encodeEntries(all.slice(0, 256)));
   write(tilePath('entries', 1, 44), encodeEntries(all.slice(256)));
   const root = rootOfEdge(growEdge(emptyEdge, signed.map(leafHash)));
   const checkpoint = { origin: 'log.example', size: signed.length, root };
-  write('checkpoint', signCheckpoint(checkpoint, { name: 'log.example', key: pair.privateKey }));
+  write('checkpoint', signCheckpoint(checkpoint, { name: 'log.example', key: signer.privateKey }));
 }
 
 async function verify() {
@@ -75,4 +77,25 @@ test('a published log verifies without anybody, and the first entry that does no
 
   publish(good.slice(0, 290), good);
   expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_missing at entry 290') });
+});
+
+test('a log whose key was rotated verifies under the line that was kept before, by the old key’s word and no other (R27)', async () => {
+  const good = entries();
+  const next = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const verifier = verifierLine({ name: 'log.example', key: next.publicKey });
+  const keysWith = (endorsement: string) =>
+    JSON.stringify({
+      keys: [
+        { verifier, generation: 2, endorsement },
+        { verifier: key, generation: 1, endorsement: null },
+      ],
+    });
+  publish(good, good, next);
+  // Nobody said that the key follows the old one.
+  expect(await verify()).toMatchObject({ code: 1 });
+  write('keys.json', keysWith(endorseKey(verifier, { name: 'log.example', key: pair.privateKey })));
+  expect(await verify()).toMatchObject({ code: 0, said: expect.stringContaining('300 of 300 entries') });
+  // Whoever holds the database makes a key, and its own word for it.
+  write('keys.json', keysWith(endorseKey(verifier, { name: 'log.example', key: next.privateKey })));
+  expect(await verify()).toMatchObject({ code: 1 });
 });

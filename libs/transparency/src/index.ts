@@ -26,16 +26,6 @@ export {
   type InTile,
   type TileId,
 } from './tile.ts';
-export {
-  nodesFinishedBy,
-  nodesOf,
-  rangeHash,
-  rootHash,
-  splitOf,
-  type Lookup,
-  type Node,
-  type NodeId,
-  type Range,
-} from './tree.ts';
+export { nodesOf, rangeHash, rootHash, splitOf, type Lookup, type NodeId, type Range } from './tree.ts';
 export { LogAltered, verifyTree, type Link, type LogSource, type Verification } from './verify-tree.ts';
 export { ReceiptRefused, verifyReceipt, type Receipt } from './receipt.ts';

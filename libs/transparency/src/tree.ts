@@ -1,8 +1,7 @@
 import { emptyRoot, nodeHash } from './hash.ts';
 
-/** A complete subtree: `level` 0 is a leaf, the node covers entries [index << level, (index + 1) << level). */
+/** A complete subtree: `level` 0 is a leaf, it covers entries [index << level, (index + 1) << level). */
 export type NodeId = { level: number; index: number };
-export type Node = NodeId & { hash: Buffer };
 
 /** Entries [begin, end) of the tree, whose hash RFC 9162 section 2.1.1 defines. */
 export type Range = { begin: number; end: number };
@@ -12,21 +11,6 @@ export type Lookup = (node: NodeId) => Uint8Array;
 
 /** The largest power of two below `size` (size > 1), where RFC 9162 splits a tree. */
 export const splitOf = (size: number): number => 2 ** Math.ceil(Math.log2(size) - 1);
-
-/**
- * The complete nodes that a leaf at `index` finishes: its own, and each subtree whose right edge it is. `lookup` gives
- * left siblings that stand already. These are all that a log has to keep: a node never changes.
- */
-export function nodesFinishedBy(index: number, hash: Buffer, lookup: Lookup): Node[] {
-  const nodes: Node[] = [{ level: 0, index, hash }];
-  let at: Node = nodes[0]!;
-  while (at.index % 2 === 1) {
-    const left = lookup({ level: at.level, index: at.index - 1 });
-    at = { level: at.level + 1, index: (at.index - 1) / 2, hash: nodeHash(left, at.hash) };
-    nodes.push(at);
-  }
-  return nodes;
-}
 
 /** The complete nodes that cover a range which begins where a tree of its size may: left to right, largest first. */
 export function nodesOf({ begin, end }: Range): NodeId[] {

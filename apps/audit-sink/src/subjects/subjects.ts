@@ -52,29 +52,79 @@ export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjec
     map.set(name, value);
   };
 
-  const make = async (tenant: string | null, name: string): Promise<Subject> => {
-    const mac = await macOf(tenant, name);
-    const read = () =>
-      query<{ id: string; tenant: string | null; sealed: Buffer }>(
-        'select id, tenant, sealed from log_subjects where mac = $1',
-        [mac],
-      );
-    let [row] = await read();
-    if (!row) {
-      const id = randomUUID();
-      const key = randomBytes(KEY_BYTES);
-      const sealed = await sealerOf(tenant).seal(key, { 'subject-id': id });
-      key.fill(0);
-      await query('insert into log_subjects (id, tenant, mac, sealed) values ($1, $2, $3, $4) on conflict do nothing', [
-        id,
-        tenant,
-        mac,
-        sealed,
-      ]);
-      [row] = await read();
+  const rowsOf = (macs: readonly Buffer[]) =>
+    query<{ id: string; tenant: string | null; mac: Buffer; sealed: Buffer }>(
+      'select id, tenant, mac, sealed from log_subjects where mac = any($1::bytea[])',
+      [macs],
+    );
+  const insert = async (unknown: readonly { tenant: string | null; mac: Buffer }[]): Promise<void> => {
+    const made = await Promise.all(
+      unknown.map(async ({ tenant, mac }) => {
+        const id = randomUUID();
+        const key = randomBytes(KEY_BYTES);
+        const sealed = await sealerOf(tenant).seal(key, { 'subject-id': id });
+        key.fill(0);
+        return { id, tenant, mac, sealed };
+      }),
+    );
+    await query(
+      `insert into log_subjects (id, tenant, mac, sealed)
+       select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) on conflict do nothing`,
+      [
+        made.map(({ id }) => id),
+        made.map(({ tenant }) => tenant),
+        made.map(({ mac }) => mac),
+        made.map(({ sealed }) => sealed),
+      ],
+    );
+  };
+
+  /** Those of a tenant, found or made by three statements however many they are. */
+  const makeAll = async (tenant: string | null, names: readonly string[]): Promise<Subject[]> => {
+    const macs = await Promise.all(names.map((name) => macOf(tenant, name)));
+    const found = new Map<string, { id: string; tenant: string | null; sealed: Buffer }>();
+    const look = async (wanted: readonly Buffer[]) => {
+      for (const row of await rowsOf(wanted)) found.set(row.mac.toString('hex'), row);
+    };
+    await look(macs);
+    const unknown = macs.filter((mac) => !found.has(mac.toString('hex')));
+    if (unknown.length > 0) {
+      await insert(unknown.map((mac) => ({ tenant, mac })));
+      await look(unknown);
     }
-    if (!row) throw new Error('a subject was erased while it was made');
-    return { id: row.id, key: await open(row) };
+    return Promise.all(
+      macs.map(async (mac) => {
+        const row = found.get(mac.toString('hex'));
+        if (!row) throw new Error('a subject was erased while it was made');
+        return { id: row.id, key: await open(row) };
+      }),
+    );
+  };
+
+  type Wanted = { name: string; resolve(subject: Subject): void; reject(error: unknown): void };
+  let wanted = new Map<string | null, Wanted[]>();
+  const makeWanted = () => {
+    const taken = wanted;
+    wanted = new Map();
+    // One tenant's key may be gone: the others' subjects are made all the same.
+    for (const [tenant, ones] of taken) {
+      makeAll(
+        tenant,
+        ones.map(({ name }) => name),
+      ).then(
+        (subjects) => ones.forEach(({ resolve }, i) => resolve(subjects[i]!)),
+        (error: unknown) => ones.forEach(({ reject }) => reject(error)),
+      );
+    }
+  };
+  /** What a batch asks for in one turn of the event loop is made together. */
+  const make = (tenant: string | null, name: string): Promise<Subject> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Subject>();
+    if (wanted.size === 0) setImmediate(makeWanted);
+    const ones = wanted.get(tenant) ?? [];
+    ones.push({ name, resolve, reject });
+    wanted.set(tenant, ones);
+    return promise;
   };
 
   return {

@@ -3,10 +3,11 @@ import { expect, test } from '@jest/globals';
 import type { Watermark } from '@postern/audit';
 import {
   consistencyPath,
+  emptyEdge,
   endorseKey,
+  growEdge,
   inclusionPath,
   leafHash,
-  nodesFinishedBy,
   rangeHash,
   rootHash,
   signCheckpoint,
@@ -20,9 +21,8 @@ function logOf(count: number, word = 'entry') {
   const nodes = new Map<string, Buffer>();
   const lookup: Lookup = ({ level, index }) => nodes.get(`${level}/${index}`)!;
   const leaves = Array.from({ length: count }, (_, i) => leafHash(Buffer.from(`${word} ${i}`)));
-  leaves.forEach((hash, i) => {
-    for (const node of nodesFinishedBy(i, hash, lookup)) nodes.set(`${node.level}/${node.index}`, node.hash);
-  });
+  leaves.forEach((hash, i) => nodes.set(`0/${i}`, hash));
+  growEdge(emptyEdge, leaves, ({ level, index, hash }) => nodes.set(`${level}/${index}`, hash));
   return { leaves, lookup };
 }
 const origin = 'example.internal/audit';

@@ -1,0 +1,58 @@
+import {
+  BATCH_TYPE,
+  canonicalBytes,
+  chainHash,
+  commitmentOf,
+  digestOfContent,
+  entryLeaf,
+  joinBatch,
+  newEvent,
+  NO_PREVIOUS,
+  packContent,
+  type AuditJob,
+} from '@postern/audit';
+import { signAsWorkload, type TlsMaterial } from '@postern/mtls';
+import { randomBytes, randomUUID } from 'node:crypto';
+
+const TENANTS = 5;
+const PERSONS = 1_000;
+
+/** Signed batches of a producer's first epoch as its relay makes them, each going on from the one before. */
+export function producerBatches(producer: string, tls: Pick<TlsMaterial, 'current'>) {
+  let seq = 0;
+  let hash: Uint8Array = NO_PREVIOUS;
+  return {
+    seq: () => seq,
+    next(count: number): AuditJob {
+      const previous = Buffer.from(hash).toString('base64url');
+      const first = seq + 1;
+      const entries = Array.from({ length: count }, () => {
+        const entry = entryOf(seq);
+        const place = { producer, epoch: 1, seq: (seq += 1), previous: hash };
+        hash = chainHash(entryLeaf(place, { ...entry, commitment: commitmentOf(entry.salt, entry.event) }));
+        return entry;
+      });
+      const { content, bytes } = packContent(entries);
+      const manifest = { v: 2, producer, epoch: 1, first, count, previous, content: digestOfContent(content), bytes };
+      return { v: 2, batch: joinBatch(signAsWorkload(BATCH_TYPE, JSON.stringify(manifest), tls.current()), content) };
+    },
+  };
+}
+
+/** An event of one of 5 tenants, tenant-0 to tenant-4, about one of 1,000 persons of each. */
+function entryOf(i: number) {
+  const sub = `person-${Math.floor(i / TENANTS) % PERSONS}`;
+  const event = newEvent(
+    {
+      action: 'record.read',
+      outcome: 'success',
+      tenant: `tenant-${i % TENANTS}`,
+      actor: { person: { issuer: 'https://idp.example/realms/postern', sub }, workload: 'portal' },
+      resource: { type: 'record', id: randomUUID(), version: 1 },
+      request: randomUUID(),
+      details: { source: 'db' },
+    },
+    new Date(),
+  );
+  return { id: event.id, action: event.action, salt: randomBytes(32), event: Buffer.from(canonicalBytes(event)) };
+}
