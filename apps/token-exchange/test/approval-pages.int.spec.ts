@@ -15,6 +15,7 @@ import {
   type Realm,
 } from '@postern/testing';
 import { accessibilityViolations, openBrowser, type Page } from '@postern/testing/browser';
+import { openProvider } from '@postern/oidc';
 import { Agent, request } from 'undici';
 import { openWorld, policy, type Caller, type Reply, type World } from './token-exchange.ts';
 
@@ -142,6 +143,10 @@ describeWith(
       );
       const page = await signedIn('admin-ada');
       expect(new URL(page.url()).pathname).toBe('/approvals');
+      // Who reads has a name from their login; of a grant's person only the id is known, and is not shown in full here.
+      expect(await page.innerText('.who')).toContain('Signed in as admin-ada');
+      const inList = await page.innerText(`a[href="/approvals/${id}"]`);
+      expect(inList).toContain(`For ${stableId('postern/alice').slice(0, 8)}…`);
       await browser.screenshot(page, 'approvals-list');
       await page.click(`a[href="/approvals/${id}"]`);
       const text = await page.innerText('main');
@@ -161,6 +166,35 @@ describeWith(
       expect(await page.innerText('main')).toContain('Approved');
       expect(await stateOf(id)).toEqual({ state: 'approved', approved_scopes: ['secrets:read'] });
       await browser.screenshot(page, 'approvals-approved');
+    });
+
+    test('whom the realm gives a name is shown by it, until somebody has decided', async () => {
+      const portal = await world.caller('portal');
+      const provider = await openProvider({
+        issuer: realm.issuer,
+        clientId: 'portal',
+        authentication: { method: 'tls_client_auth' },
+        dispatcher: portal.agent,
+      });
+      const redirectUri = 'https://127.0.0.1:1/callback';
+      const begun = await provider.startAuthorization({ redirectUri, scopes: ['openid'] });
+      const person = { username: 'alice', password: developmentPassword('alice'), redirectUri, ca };
+      const tokens = await provider.redeem({ ...begun, callbackUrl: await headlessLogin(begun.url, person) });
+      const id = idOf(await portal.exchange(tokens.accessToken.reveal(), 'key-proxy', 'secrets:read'));
+      const page = await signedIn('admin-ada');
+      await page.goto(`${origin}/approvals`);
+      expect(await page.innerText(`a[href="/approvals/${id}"]`)).toContain('For alice, by portal');
+      await page.goto(`${origin}/approvals/${id}`);
+      expect(await page.innerText('main')).toContain(`alice\n${stableId('postern/alice')} of ${realm.issuer}`);
+      await browser.screenshot(page, 'approvals-request-named');
+      await page.click('text="Deny"');
+      const named = await world.query('select 1 from approvals where person_name is not null and state <> $1', [
+        'pending',
+      ]);
+      expect(named).toEqual([]);
+      expect(await page.innerText('main')).not.toContain(`alice\n`);
+      const events = await world.query<{ canonical: Buffer }>('select canonical from audit_outbox');
+      expect(events.map(({ canonical }) => canonical.toString()).join()).not.toContain('"alice"');
     });
 
     test('what is unticked is not approved; denied is denied', async () => {

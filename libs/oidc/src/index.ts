@@ -11,6 +11,7 @@ export {
   type TrustTable,
 } from './trust-table.ts';
 export { tenantId } from './tenant-id.ts';
+export { personName } from './person-name.ts';
 export { actorChain, MAX_ACTORS } from './claims.ts';
 export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
 export { keySetTimes, type KeySetTimes } from './key-set.ts';

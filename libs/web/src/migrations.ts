@@ -24,5 +24,6 @@ export const webMigrations: MigrationSet = {
       create index web_sessions_person on web_sessions (issuer, sub);
       create index web_sessions_expires_at on web_sessions (expires_at);
     `,
+    '0002-names': 'alter table web_sessions add column name text',
   },
 };

@@ -1,4 +1,4 @@
-import type { Principal, Revocations } from '@postern/oidc';
+import { personName, type Principal, type Revocations } from '@postern/oidc';
 import type { Query } from '@postern/postgres';
 import type { Profile } from '@postern/profile';
 import { problem, Secret, type Now } from '@postern/runtime';
@@ -8,6 +8,8 @@ import { csrfTokenOf, digestOf, newSessionValue, sessionValueIn } from './cookie
 export type WebSession = {
   /** As the login's access token said it; it holds no token, and its scopes are none. */
   principal: Principal;
+  /** What the provider calls them; to be shown, and to decide nothing by. */
+  name: string | null;
   /** For the forms of this session. */
   csrf: string;
   digest: Buffer;
@@ -50,6 +52,7 @@ type Row = {
   token_id: string;
   key_id: string;
   acr: string | null;
+  name: string | null;
   issued_at: string;
   seen_at: Date;
   expires_at: Date;
@@ -67,8 +70,8 @@ export function openSessions({ query, profile, revocations, now }: SessionDeps):
       const at = now();
       const acr = claims['acr'];
       await within(
-        `insert into web_sessions (digest, tenant, issuer, sub, client, roles, provider_session, token_id, key_id, acr, issued_at, created_at, seen_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)`,
+        `insert into web_sessions (digest, tenant, issuer, sub, client, roles, provider_session, token_id, key_id, acr, issued_at, created_at, seen_at, expires_at, name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)`,
         [
           digestOf(value),
           tenant,
@@ -83,6 +86,7 @@ export function openSessions({ query, profile, revocations, now }: SessionDeps):
           claims.iat ?? 0,
           at,
           new Date(at.getTime() + profile.sessionMaxMinutes * MINUTE_MS),
+          personName(claims),
         ],
       );
       return value;
@@ -104,7 +108,7 @@ export function openSessions({ query, profile, revocations, now }: SessionDeps):
       if (at.getTime() - row.seen_at.getTime() > MINUTE_MS) {
         await query('update web_sessions set seen_at = greatest(seen_at, $2) where digest = $1', [row.digest, at]);
       }
-      return { principal, csrf: csrfTokenOf(value), digest: row.digest, expiresAt: row.expires_at };
+      return { principal, name: row.name, csrf: csrfTokenOf(value), digest: row.digest, expiresAt: row.expires_at };
     },
     async end(within, { digest }) {
       await within('delete from web_sessions where digest = $1', [digest]);

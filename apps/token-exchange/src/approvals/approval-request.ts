@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Principal } from '@postern/oidc';
+import { personName, type Principal } from '@postern/oidc';
 import { risks, type PolicyDocument } from '@postern/policy';
 import { actorsAfter } from '../exchanges/actor-chain.ts';
 import { clientOf } from '../exchanges/client-of.ts';
@@ -11,6 +11,8 @@ export type ApprovalRequest = {
   binding: string;
   tenant: string;
   person: { issuer: string; sub: string };
+  /** What its realm calls the person, where the subject says so. */
+  personName: string | null;
   /** Everyone who would act in the token, the caller first. */
   actors: readonly string[];
   workload: string;
@@ -50,6 +52,7 @@ export function approvalRequest(
     binding: hash('sha256', JSON.stringify(parts), 'base64url'),
     tenant,
     person,
+    personName: personName(principal.claims),
     actors,
     workload,
     audiences,

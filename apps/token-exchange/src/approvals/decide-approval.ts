@@ -65,7 +65,7 @@ export async function decideApproval(
   async function end(state: 'approved' | 'denied', approved: string[] | null) {
     await tx
       .updateTable('approvals')
-      .set({ state, approved_scopes: approved, ended_at: now })
+      .set({ state, approved_scopes: approved, person_name: null, ended_at: now })
       .where('id', '=', id)
       .execute();
     return { state, scopes: approved, missing: 0 };

@@ -27,7 +27,7 @@ export async function expireApprovals({ db, recordWithin, now }: ExpireApprovals
     for (const row of ended) {
       await tx
         .updateTable('approvals')
-        .set({ state: 'expired', approved_scopes: null, ended_at: at })
+        .set({ state: 'expired', approved_scopes: null, person_name: null, ended_at: at })
         .where('id', '=', row.id)
         .execute();
       await recordWithin(tx, expiredEvent(row, at));

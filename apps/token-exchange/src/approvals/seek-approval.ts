@@ -52,7 +52,7 @@ export async function seekApproval(
     if (newest.expires_at <= now) {
       await tx
         .updateTable('approvals')
-        .set({ state: 'expired', approved_scopes: null, ended_at: now, polled_at: now })
+        .set({ state: 'expired', approved_scopes: null, person_name: null, ended_at: now, polled_at: now })
         .where('id', '=', id)
         .execute();
       return { state: 'expired_token', id, ended: true };
@@ -89,6 +89,7 @@ export async function seekApproval(
         tenant: request.tenant,
         person_issuer: request.person.issuer,
         person_sub: request.person.sub,
+        person_name: request.personName,
         actors: [...request.actors],
         workload: request.workload,
         audience: request.audiences[0],

@@ -23,7 +23,9 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'exchanges/0005-compromised-workloads',
     'exchanges/0006-several-audiences',
     'exchanges/0007-ended-tenants',
+    'exchanges/0008-person-names',
     'web/0001-web-sessions',
+    'web/0002-names',
     'signals/0001-signals',
   ]);
 });

@@ -8,6 +8,8 @@ export type Schema = {
     tenant: string;
     person_issuer: string;
     person_sub: string;
+    /** Only while it is pending. */
+    person_name: string | null;
     actors: string[];
     workload: string;
     /** The first that was named; the others stand in `more_audiences`. */

@@ -10,7 +10,7 @@ export const csrfField = ({ csrf }: WebSession): Html => html`<input type="hidde
 
 export const signedInAs = (home: string, session: WebSession): Html =>
   html`<div class="who">
-    <span>Signed in as <span class="name">${session.principal.person?.sub}</span></span>
+    <span>Signed in as ${personIn(session.principal.person?.sub ?? '', session.name)}</span>
     <form method="post" action="${home}/sign-out">
       ${csrfField(session)}<button class="second small">Sign out</button>
     </form>
@@ -22,7 +22,7 @@ export const listed = (home: string, policy: PolicyDocument, row: ApprovalRow): 
     <a class="item card" href="${home}/${row.id}">
       <h2>${row.workload} asks for ${targetsIn(row)}</h2>
       <p class="row">${row.scopes.map((name) => html`<code>${name}</code> ${riskOf(policy, name)}`)}</p>
-      <p>For <span class="name">${row.person_sub}</span>, by ${chainOf(row)}</p>
+      <p>For ${personIn(row.person_sub, row.person_name)}, by ${chainOf(row)}</p>
       ${row.justification !== null && html`<blockquote>${row.justification}</blockquote>`}
       <p class="quiet">Asked ${time(row.created_at)}, waits until ${time(row.expires_at)}</p>
     </a>
@@ -40,7 +40,10 @@ export const described = (row: ApprovalRow, decisions: readonly DecisionRow[]): 
       <dt>Wants to call</dt>
       <dd><span class="name">${targetsIn(row)}</span></dd>
       <dt>In the name of</dt>
-      <dd><span class="name">${row.person_sub}</span><br /><span class="quiet">of ${row.person_issuer}</span></dd>
+      <dd>
+        ${row.person_name !== null && html`<span class="name">${row.person_name}</span><br />`}
+        <span class="quiet">${row.person_sub} of ${row.person_issuer}</span>
+      </dd>
       <dt>Who would act</dt>
       <dd>${chainOf(row)}</dd>
       <dt>Why</dt>
@@ -116,6 +119,10 @@ function riskOf({ scopes }: PolicyDocument, name: string): Html | null {
   return risk === undefined ? null : html`<span class="tag ${risk}">${risk} risk</span>`;
 }
 
+/** A name where there is one, else as much of the `sub` as tells people apart; the whole of it in the title. */
+const personIn = (sub: string, name: string | null): Html =>
+  html`<span class="name" title="${sub}">${name ?? (sub.length > 12 ? `${sub.slice(0, 8)}…` : sub)}</span>`;
+
 export const targetsIn = ({ audience, more_audiences: more }: ApprovalRow): string => [audience, ...more].join(' and ');
 
 const chainOf = ({ actors }: ApprovalRow): Html =>
@@ -123,7 +130,7 @@ const chainOf = ({ actors }: ApprovalRow): Html =>
 
 const verdictOf = ({ person_sub, decision, scopes, reason, decided_at }: DecisionRow): Html =>
   html`<li>
-    <span class="name">${person_sub}</span> ${decision}
+    ${personIn(person_sub, null)} ${decision}
     ${decision === 'approved' && scopes.map((name) => html`<code>${name}</code> `)} ${time(decided_at)}
     ${reason !== null && html`<blockquote>${reason}</blockquote>`}
   </li>`;
