@@ -9,6 +9,7 @@ import { spiltTokens } from './exchange/spilt-tokens.ts';
 import { tokenAttacks } from './exchange/token-attacks.ts';
 import { parallelUses } from './grants/parallel-uses.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
+import { addresses } from './key-proxy/addresses.ts';
 import { enumeration } from './key-proxy/enumeration.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
@@ -31,6 +32,7 @@ export const cases: Case[] = [
   leakage,
   tenantDestruction,
   enumeration,
+  addresses,
   kmsCalls,
   exchangeCeilings,
   tokenAttacks,

@@ -1,27 +1,6 @@
-import { createLocalRootKeyFile } from '@postern/branch-keys';
-import { closeInReverse } from '@postern/runtime';
-import {
-  DEVELOPMENT_TRUST_DOMAIN,
-  freePort,
-  postgresForTests,
-  redisForTests,
-  spiffeIdOf,
-  startLeashed,
-  testIssuer,
-  testRun,
-  WORKLOADS,
-} from '@postern/testing';
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { Agent, request } from 'undici';
 import { type Case } from '../assess.ts';
+import { openKeyProxyWorld } from './key-proxy-world.ts';
 
-const app = fileURLToPath(new URL('../../../../apps/key-proxy/src/', import.meta.url));
-const READY_WITHIN_MS = 60_000;
 /** One address of loopback makes as many a minute as its rate allows. */
 const REQUESTS_AN_ADDRESS = 8;
 /** Below this (two in 16,000 runs) a rank sum is chance. */
@@ -39,7 +18,8 @@ export const enumeration: Case = {
   guarantee: 'neither answer nor time of a refused login, or of a sign-up, tells whether there is such an account',
   async run({ scale, say }) {
     const rounds = scale === 'small' ? 6 : scale === 'default' ? 16 : 100;
-    const service = await startKeyProxy();
+    // In low, where a login on the public listener is bound to nothing.
+    const service = await openKeyProxyWorld({ POSTERN_PROFILE: 'fedramp-low' });
     try {
       const [logins, signUps]: [Times, Times] = [
         { known: [], unknown: [] },
@@ -104,94 +84,3 @@ const signUp = (email: string) => ({
   kms_selection: 'crypto-store',
   kms_credentials: {},
 });
-
-/** key-proxy in low, where a login on the public listener is bound to nothing, called from any address of loopback. */
-async function startKeyProxy() {
-  const closing = closeInReverse();
-  try {
-    const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
-    closing.add(() => Promise.all([postgres.close(), redis.close(), issuer.close()]));
-    const database = await postgres.createDatabase({ service: 'key-proxy' });
-    closing.add(() => database.drop());
-    const busUser = await redis.bus.user('key-proxy');
-    const [leaf, busLeaf] = await Promise.all([
-      postgres.authority.issue('key-proxy'),
-      redis.bus.authority.issue('key-proxy'),
-    ]);
-    const folder = await mkdtemp(join(tmpdir(), 'postern-key-proxy-'));
-    await createLocalRootKeyFile(join(folder, 'root.key'));
-    const workloads = WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) }));
-    const trust = { trustDomain: DEVELOPMENT_TRUST_DOMAIN, workloads, issuers: [issuer.entry] };
-    await writeFile(join(folder, 'trust.json'), JSON.stringify(trust));
-    const [api, publicPort, management] = await Promise.all([freePort(), freePort(), freePort()]);
-    const nobody = 'https://127.0.0.1:1';
-    const env = {
-      PATH: process.env['PATH'] ?? '',
-      POSTERN_ENVIRONMENT: 'development',
-      POSTERN_PROFILE: 'fedramp-low',
-      POSTERN_ROLE: 'api',
-      POSTERN_API_PORT: String(api),
-      POSTERN_PUBLIC_PORT: String(publicPort),
-      POSTERN_MANAGEMENT_PORT: String(management),
-      POSTERN_PUBLIC_URL: `https://127.0.0.1:${publicPort}`,
-      POSTERN_TLS_CERT_PATH: leaf.paths.cert,
-      POSTERN_TLS_KEY_PATH: leaf.paths.key,
-      POSTERN_TLS_CA_PATH: leaf.paths.ca,
-      POSTERN_TRUST_PATH: join(folder, 'trust.json'),
-      POSTERN_POSTGRES_URL: database.url,
-      POSTERN_POSTGRES_OWNER_URL: database.ownerUrl,
-      POSTERN_BUS_URL: busUser.url,
-      POSTERN_BUS_PASSWORD: busUser.password,
-      POSTERN_BUS_TLS_CERT_PATH: busLeaf.paths.cert,
-      POSTERN_BUS_TLS_KEY_PATH: busLeaf.paths.key,
-      POSTERN_BUS_TLS_CA_PATH: busLeaf.paths.ca,
-      POSTERN_ROOT_KEY: 'local',
-      POSTERN_ROOT_KEY_PATH: join(folder, 'root.key'),
-      POSTERN_AUDIT_SINK_URL: nobody,
-      POSTERN_TOKEN_EXCHANGE_URL: nobody,
-      POSTERN_CRYPTO_STORE_URL: nobody,
-    };
-    const started = (program: string) => {
-      const logFile = join(testRun().directory, `key-proxy-${randomUUID()}.log`);
-      const process_ = startLeashed([process.execPath, join(app, program)], { logFile, stopSignal: 'TERM', env });
-      process_.ended.catch(() => {});
-      return process_;
-    };
-    if ((await started('db/migrate.ts').exit) !== 0) throw new Error('the migration failed');
-    const server = started('main.ts');
-    closing.add(() => server.stop());
-    await Promise.race([untilReady(`http://127.0.0.1:${management}/health/ready`), server.ended]);
-    return {
-      /** Requests from one address, over a connection of its own. */
-      from(localAddress: string) {
-        const agent = new Agent({ localAddress, connect: { ca: leaf.ca } });
-        closing.add(() => agent.close());
-        return async (path: string, body: object): Promise<{ status: number; ms: number }> => {
-          const begun = performance.now();
-          const answer = await request(`https://127.0.0.1:${publicPort}${path}`, {
-            dispatcher: agent,
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify(body),
-          });
-          await answer.body.dump();
-          return { status: answer.statusCode, ms: performance.now() - begun };
-        };
-      },
-      close: closing.close,
-    };
-  } catch (error) {
-    await closing.close();
-    throw error;
-  }
-}
-
-async function untilReady(url: string): Promise<void> {
-  const until = performance.now() + READY_WITHIN_MS;
-  while (performance.now() < until) {
-    const answer = await fetch(url).catch(() => null);
-    if (answer?.ok) return;
-    await delay(100);
-  }
-  throw new Error('key-proxy was not ready in time');
-}

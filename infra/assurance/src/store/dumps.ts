@@ -5,8 +5,8 @@ import { type StoreWorld } from './store-world.ts';
 /** What somebody has who stole it, as latin1 text by place. */
 export type Dump = ReadonlyMap<string, string>;
 
-/** Every row of every table of crypto-store's database, as a logical dump has them: bytes raw and in hex. */
-export async function databaseDump({ postgres, database }: StoreWorld): Promise<Dump> {
+/** Every row of every table of a service's database, as a logical dump has them: bytes raw and in hex. */
+export async function databaseDump({ postgres, database }: Pick<StoreWorld, 'postgres' | 'database'>): Promise<Dump> {
   return postgres.asAdmin(async (client) => {
     const tables = await client.query<{ name: string }>(
       `select format('%I.%I', schemaname, tablename) as name from pg_tables
@@ -43,7 +43,7 @@ export async function diskDump({ postgres, database }: StoreWorld): Promise<Dump
 }
 
 /** Every key and value of both Redis: the cache, and the jobs of the bus. */
-export async function redisDump({ redis }: StoreWorld): Promise<Dump> {
+export async function redisDump({ redis }: Pick<StoreWorld, 'redis'>): Promise<Dump> {
   const dump = new Map<string, string>();
   for (const [place, server] of Object.entries({ cache: redis.cache, bus: redis.bus })) {
     await server.asAdmin(async (client) => {

@@ -1,0 +1,12 @@
+import { expect, test } from '@jest/globals';
+
+import { addresses } from '../src/key-proxy/addresses.ts';
+import { expectToHold } from './expect-to-hold.ts';
+
+const PROCESSES_START_MS = 120_000;
+
+test(
+  'R35: no address that a tenant gives leads to this machine or its network',
+  async () => expect((await expectToHold(addresses)).row.tried).toBeGreaterThan(100),
+  PROCESSES_START_MS,
+);
