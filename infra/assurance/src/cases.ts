@@ -11,6 +11,7 @@ import { parallelUses } from './grants/parallel-uses.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
 import { addresses } from './key-proxy/addresses.ts';
 import { enumeration } from './key-proxy/enumeration.ts';
+import { secretLeakage } from './key-proxy/leakage.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
@@ -33,6 +34,7 @@ export const cases: Case[] = [
   tenantDestruction,
   enumeration,
   addresses,
+  secretLeakage,
   kmsCalls,
   exchangeCeilings,
   tokenAttacks,
