@@ -1,9 +1,19 @@
+import { generateKeyPairSync } from 'node:crypto';
+
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { profileNames, profiles } from '@postern/profile';
 import { describeWith, realPart } from '@postern/testing';
 import { formOf } from '@postern/testing/identity-provider';
 import { keycloakDistribution } from '@postern/testing/keycloak';
-import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
+import {
+  compactDecrypt,
+  createRemoteJWKSet,
+  customFetch,
+  decodeJwt,
+  decodeProtectedHeader,
+  exportJWK,
+  jwtVerify,
+} from 'jose';
 import { Agent, fetch as fetchOver } from 'undici';
 
 import { applyPlan, planRealm } from '../src/index.ts';
@@ -138,6 +148,85 @@ describeWith(keycloak, 'documents on a real Keycloak', () => {
     } finally {
       await agent.close();
     }
+  });
+
+  test('1.3: an ID token is encrypted to the key in the client’s JWKS, and signed inside', async () => {
+    const newEcKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const newRsaKey = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const [signing, opening] = [newEcKey(), newRsaKey()];
+    const keys = [
+      { ...(await exportJWK(signing.publicKey)), kid: 'signing', use: 'sig', alg: 'ES256' },
+      { ...(await exportJWK(opening.publicKey)), kid: 'opening', use: 'enc', alg: 'RSA-OAEP-256' },
+    ];
+    const text = documentOf(
+      'fedramp-low',
+      'sealed',
+      `[keycloak.client.reader]\nauthentication = "private-key-jwt"\njwks_file = "reader.json"\nencrypted_id_tokens = true\nredirect_uris = ["${callback}"]\n`,
+    );
+    const wanted = compiled(text, { 'reader.json': JSON.stringify({ keys }) });
+    await applyPlan(world.admin, await planRealm(world.admin, wanted));
+    await world.person('sealed', 'reader');
+    const party = world.party('sealed', 'reader', false, { kid: 'signing', private: signing.privateKey });
+    const dpop = newEcKey().privateKey;
+    const browser = world.browser();
+    const { url, verifier } = await party.authorization({ dpop });
+    const back = await answer(browser, await browser.open(url, callback), { username: 'reader', password });
+    const { body } = await party.redeem(new URL(back.location ?? ''), verifier, { dpop });
+    const sealed = String(body['id_token']);
+    expect(decodeProtectedHeader(sealed)).toMatchObject({ alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: 'opening' });
+    const { plaintext } = await compactDecrypt(sealed, opening.privateKey);
+    const inside = new TextDecoder().decode(plaintext);
+    expect(decodeProtectedHeader(inside)).toMatchObject({ alg: 'ES256' });
+    expect(decodeJwt(inside)).toMatchObject({ iss: world.keycloak.issuer('sealed'), aud: 'reader' });
+    await expect(compactDecrypt(sealed, newRsaKey().privateKey)).rejects.toThrow();
+  });
+
+  test('IA-8: a person of another provider comes by a signed assertion, and under its own name there', async () => {
+    const home = `[app]\nname = "home"\nprofile = "fedramp-low"\n[keycloak]\nhostname = "auth.live.example"\n[keycloak.observability]\nenable = false\n[keycloak.realm.home]\n[keycloak.client.hub]\nauthentication = "secret"\nredirect_uris = ["${world.keycloak.issuer('hub')}/broker/home/endpoint"]\n[keycloak.client.hub.secrets]\nclient_secret = "env:HUB"\n`;
+    const secretOf = async () => 'the-hub-and-the-home-know-this';
+    await applyPlan(world.admin, await planRealm(world.admin, compiled(home)), { secretOf });
+    const hub = documentOf(
+      'fedramp-low',
+      'hub',
+      `[keycloak.realm.hub.federation.oidc.home]\nissuer = "${world.keycloak.issuer('home')}"\nclient_id = "hub"\nclient_secret = "env:HUB"\n`,
+    );
+    await apply(hub);
+    expect(await steps(hub)).toEqual([]);
+    // A server reads the secret from its own vault; this one has none.
+    const provider = '/hub/identity-provider/instances/home';
+    const held = await world.admin.get<{ config: Record<string, string> }>(provider);
+    await world.admin.put(provider, { ...held, config: { ...held.config, clientSecret: await secretOf() } });
+    const id = await world.person('home', 'visitor');
+
+    const party = world.party('hub', 'portal');
+    const browser = world.browser();
+    const { url, verifier } = await party.authorization({ par: false, extra: { kc_idp_hint: 'home' } });
+    const there = await browser.open(url, callback);
+    expect(there.url).toContain('/realms/home/');
+    const back = await answer(browser, there, { username: 'visitor', password });
+    const { status } = await party.redeem(new URL(back.location ?? back.url), verifier);
+    expect(status).toBe(200);
+    const [known] = await world.admin.get<{ id: string }[]>('/hub/users?username=visitor');
+    expect(await world.admin.get(`/hub/users/${known?.id}/federated-identity`)).toEqual([
+      { identityProvider: 'home', userId: id, userName: 'visitor' },
+    ]);
+
+    // What another key has signed is not believed: with a key set that is not the provider's nobody comes in.
+    await world.admin.put(provider, {
+      ...held,
+      config: {
+        ...held.config,
+        clientSecret: await secretOf(),
+        jwksUrl: `${world.keycloak.issuer('fedramp-low')}/protocol/openid-connect/certs`,
+      },
+    });
+    const second = world.browser();
+    const again = await second.open(
+      (await party.authorization({ par: false, extra: { kc_idp_hint: 'home' } })).url,
+      callback,
+    );
+    const refused = await answer(second, again, { username: 'visitor', password });
+    expect(refused.location ?? '').not.toContain('code=');
   });
 
   test('IA-2(2): in high a password alone gives no code; a second factor is enrolled in the login, and asked for ever after', async () => {

@@ -35,8 +35,10 @@ type = "public"
 redirect_uris = ["${callback}"]
 ${more}`;
 
-export const compiled = (text: string) => {
-  const [realm] = modelsOf(readDocument(text, { file: 'postern.toml', now: new Date() })).map(compileRealm);
+/** The realm of a document; `beside` is what lies in its folder, by name. */
+export const compiled = (text: string, beside: Record<string, string> = {}) => {
+  const document = readDocument(text, { file: 'postern.toml', now: new Date(), beside: (name) => beside[name] });
+  const [realm] = modelsOf(document).map(compileRealm);
   if (!realm) throw new Error('the document has no realm');
   return realm;
 };
@@ -50,6 +52,7 @@ export function totp(secret: string, at: number): string {
   return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
+type PartyKey = NonNullable<Parameters<typeof openRelyingParty>[0]['key']>;
 export type LiveWorld = Awaited<ReturnType<typeof openLiveWorld>>;
 
 /** One Keycloak for all live checks, its administration, and clients of its realms. `default`: compiled as in production. */
@@ -69,13 +72,14 @@ export async function openLiveWorld(compiler?: 'default') {
     keycloak,
     ca: tls.ca,
     /** A client of a realm: with the portal's certificate, or without any. */
-    party: (realm: string, clientId: string, certificate = true): RelyingParty =>
+    party: (realm: string, clientId: string, certificate = true, key?: PartyKey): RelyingParty =>
       kept(
         openRelyingParty({
           issuer: keycloak.issuer(realm),
           ca: tls.ca,
           clientId,
           ...(certificate ? { certificate: { cert: portal.cert, key: portal.key } } : {}),
+          ...(key ? { key } : {}),
         }),
       ),
     browser: (): HeadlessBrowser => kept(openHeadlessBrowser({ ca: tls.ca })),

@@ -53,7 +53,14 @@ export function serverEnvironment(document: PosternDocument): Record<string, str
     ...(observability.otlp_endpoint
       ? { KC_TRACING_ENABLED: 'true', KC_TRACING_ENDPOINT: observability.otlp_endpoint }
       : {}),
-    ...(fips ? { KC_FEATURES: 'fips', KC_FIPS_MODE: 'strict' } : {}),
+    // The approved mode takes no password under 14 characters: shorter ones, which moderate and low allow, are padded.
+    ...(fips
+      ? {
+          KC_FEATURES: 'fips',
+          KC_FIPS_MODE: 'strict',
+          KC_SPI_PASSWORD_HASHING__PBKDF2_SHA512__MAX_PADDING_LENGTH: '14',
+        }
+      : {}),
     // 13.3: a fixed heap, and pauses that a login does not notice.
     JAVA_OPTS_KC_HEAP: `-Xms${resources.heap_size} -Xmx${resources.heap_size}`,
     JAVA_OPTS_APPEND: [

@@ -46,7 +46,12 @@ test('topology 3, cluster: three servers, discovery over the database, sessions 
     KC_DB_URL: expect.stringContaining('sslmode=verify-full'),
     JAVA_OPTS_KC_HEAP: '-Xms4g -Xmx4g',
   });
-  expect(parseYaml(outputs.helm(document)[0]?.text ?? '')).toMatchObject({ replicas: 3, stickyRoutes: true });
+  const [values, rotation] = outputs.helm(document).map(({ text }) => parseYaml(text) as unknown);
+  expect(values).toMatchObject({ replicas: 3, stickyRoutes: true });
+  expect(rotation).toMatchObject({ kind: 'CronJob', spec: { schedule: '10 5 * * *', concurrencyPolicy: 'Forbid' } });
+  const services = (parseYaml(outputs.compose(document)[0]?.text ?? '') as { services: Record<string, object> })
+    .services;
+  expect(Object.keys(services)).toEqual(['keycloak-1', 'keycloak-2', 'keycloak-3']);
 });
 
 test("an application whose provider is deployed elsewhere gets that provider's addresses", () => {
@@ -62,6 +67,7 @@ test('SC-8, SC-13: TLS 1.3 first, 1.2 only with the suites of FIPS, and client c
     KC_HTTPS_PROTOCOLS: 'TLSv1.3,TLSv1.2',
     KC_HTTPS_CLIENT_AUTH: 'request',
     KC_FIPS_MODE: 'strict',
+    KC_SPI_PASSWORD_HASHING__PBKDF2_SHA512__MAX_PADDING_LENGTH: '14',
     KC_HTTP_ENABLED: 'false',
   });
   for (const suite of environment['KC_HTTPS_CIPHER_SUITES']?.split(',') ?? [])

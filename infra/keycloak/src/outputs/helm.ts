@@ -7,7 +7,7 @@ import { serverEnvironment } from './env.ts';
 import { deployed, type OutputFile } from './output.ts';
 import { yaml } from './quote.ts';
 
-/** `values.yaml`: Keycloak on Kubernetes; passwords come from secrets that the cluster has, by name. */
+/** `values.yaml`: Keycloak on Kubernetes; passwords come from secrets that the cluster has, by name. `rotation.yaml`: its keys' schedule. */
 export function helmFiles(document: PosternDocument): OutputFile[] {
   const keycloak = deployed(document);
   const cluster = keycloak.deployment_mode === 'cluster';
@@ -29,5 +29,54 @@ export function helmFiles(document: PosternDocument): OutputFile[] {
       modelsOf(document).map((model) => [`realm-${model.name}.json`, stableJson(compileRealm(model))]),
     ),
   };
-  return [{ path: 'values.yaml', text: `# Generated from postern.toml: do not edit.${yaml(values)}\n` }];
+  return [
+    { path: 'values.yaml', text: `# Generated from postern.toml: do not edit.${yaml(values)}\n` },
+    {
+      path: 'rotation.yaml',
+      text: `# Generated from postern.toml: do not edit. Its image is yours, with the command postern in it. Sealed client secrets are files in Git: their schedule is the pipeline's.${yaml(rotation())}\n`,
+    },
+  ];
 }
+
+/** Signing keys a step a day (SC-12), with the document in a ConfigMap `postern` and the administrator's password in its secret. */
+const rotation = () => ({
+  apiVersion: 'batch/v1',
+  kind: 'CronJob',
+  metadata: { name: 'keycloak-rotate-keys' },
+  spec: {
+    schedule: '10 5 * * *',
+    concurrencyPolicy: 'Forbid',
+    jobTemplate: {
+      spec: {
+        backoffLimit: 2,
+        template: {
+          spec: {
+            restartPolicy: 'Never',
+            automountServiceAccountToken: false,
+            securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
+            containers: [
+              {
+                name: 'postern',
+                image: 'postern-cli',
+                args: ['keycloak', 'realm', 'rotate-keys', '--file', '/etc/postern/postern.toml'],
+                env: [
+                  {
+                    name: 'KEYCLOAK_ADMIN_PASSWORD',
+                    valueFrom: { secretKeyRef: { name: 'keycloak-admin-password', key: 'password' } },
+                  },
+                ],
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ['ALL'] },
+                },
+                volumeMounts: [{ name: 'document', mountPath: '/etc/postern', readOnly: true }],
+              },
+            ],
+            volumes: [{ name: 'document', configMap: { name: 'postern' } }],
+          },
+        },
+      },
+    },
+  },
+});
