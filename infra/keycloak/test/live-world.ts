@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 
 import { developmentCa, type Leaf } from '@postern/testing';
 import { formOf, openHeadlessBrowser, type HeadlessBrowser, type Page } from '@postern/testing/identity-provider';
-import { openRelyingParty, type RelyingParty } from '@postern/testing/identity-provider-contract';
+import { openRelyingParty, type RelyingParty } from '@postern/testing/relying-party';
 import { startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
 
 import { compileRealm, modelsOf, openKeycloakAdmin, readDocument, type KeycloakAdmin } from '../src/index.ts';
