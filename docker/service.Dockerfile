@@ -1,15 +1,22 @@
-# syntax=docker/dockerfile:1.20
 # One file for all five services:
 #   docker build -f docker/service.Dockerfile --build-arg SERVICE=crypto-store -t postern/crypto-store .
 # The final image holds the bundled service, its locked production packages, and nothing of infra/ or libs/testing (R6).
 
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
+# What npm needs of the workspace, and nothing else of it. A COPY that keeps folders would do, but not every engine has one.
+FROM ${NODE_IMAGE} AS manifests
+WORKDIR /src
+COPY apps apps
+COPY libs libs
+COPY infra infra
+RUN find . -type f ! -path './*/*/package.json' -delete && find . -depth -type d -empty -delete
+
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 # First what installs the tools: these layers are kept until a manifest changes, and all five services share them.
 COPY package.json package-lock.json .npmrc ./
-COPY --parents apps/*/package.json libs/*/package.json infra/*/package.json ./
+COPY --from=manifests /src ./
 RUN npm ci --ignore-scripts --no-fund --no-audit
 COPY tsconfig.base.json ./
 COPY infra/build infra/build

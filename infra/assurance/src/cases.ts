@@ -13,6 +13,7 @@ import { addresses } from './key-proxy/addresses.ts';
 import { enumeration } from './key-proxy/enumeration.ts';
 import { secretLeakage } from './key-proxy/leakage.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
+import { manyReplicas } from './replicas/replicas.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
 import { lyingCache } from './store/lying-cache.ts';
@@ -22,6 +23,7 @@ import { tenantDestruction } from './tenant/destruction.ts';
 /** Every case, in the order of the table. */
 export const cases: Case[] = [
   stackCrashes,
+  manyReplicas,
   auditCrashes,
   auditScale,
   parallelUses,

@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describeWith, realPart } from '@postern/testing';
 import { stop } from 'esbuild';
 import { request } from 'undici';
+import { makeClosedRoot } from './closed-root.ts';
 import { IMAGE_USER, placeTrees, removeTrees, type Tree } from './production-trees.ts';
 import { openWorld, type World } from './production-world.ts';
 import { healthCheck, runInTree, startTree, type Started } from './tree-process.ts';
@@ -26,6 +28,10 @@ const services = Object.keys(guarded) as Service[];
 
 type Running = { tree: Tree; env: Record<string, string>; started: Started };
 
+const mounting = await realPart(
+  'the right to mount and to change the root',
+  async () => void execFileSync('unshare', ['--mount', 'chroot', '/', 'true'], { stdio: 'pipe' }),
+);
 const from = process.cwd();
 const [outside, files] = ['trees', 'files'].map((name) => mkdtempSync(join(tmpdir(), `postern-${name}-`))) as [
   string,
@@ -112,6 +118,38 @@ describe.each(services)('the production tree of %s, outside the repository, as t
     for (const name of names) expect(stderr).toContain(`- ${name}: production refuses`);
   });
 });
+
+describeWith(
+  mounting,
+  'the production tree of crypto-store in a root file system of its own, closed to writing',
+  () => {
+    test('answers as the user of the image; neither it nor root can write anywhere but in /tmp', async () => {
+      const { tree, env } = running['crypto-store'];
+      const root = makeClosedRoot(tree, files);
+      try {
+        const started = await root.start(env);
+        const [ready, guardedRoute] = await Promise.all([
+          fetch(`${started.urls.management}/health/ready`),
+          request(`${started.urls.api}/retrieve/a-key`, { dispatcher: world.caller }),
+        ]);
+        expect([ready.status, guardedRoute.statusCode]).toEqual([200, 401]);
+        await guardedRoute.body.dump();
+        expect(await started.stop()).toBe(0);
+
+        expect(root.evaluate('process.getuid() + ":" + process.getgid()')).toBe('65532:65532');
+        const written = (path: string) =>
+          `try { fs.writeFileSync('${path}', ''); 'written' } catch (error) { error.code }`;
+        for (const path of ['/service/main.js', '/service/more', '/more', join(files, 'more')])
+          expect([path, root.evaluate(written(path), '0:0')]).toEqual([path, 'EROFS']);
+        expect(root.evaluate(written('/tmp/more'))).toBe('written');
+        expect(root.evaluate('fs.readdirSync("/").join()')).toBe('lib,lib64,service,tmp,usr');
+        console.log(`the root of crypto-store: ${root.megabytes} MB, Node among them`);
+      } finally {
+        root.remove();
+      }
+    });
+  },
+);
 
 test('tracing finds what it patches in a tree that holds it in one file each', async () => {
   const { tree, env } = running['crypto-store'];

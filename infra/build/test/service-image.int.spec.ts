@@ -1,4 +1,5 @@
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { baseSettings } from '@postern/runtime';
@@ -17,16 +18,49 @@ const texts = (keyword: string, stage: string): string[] =>
 beforeAll(() => process.chdir(root));
 afterAll(() => process.chdir(from));
 
+const sourcesOf = (stage: string): string[] =>
+  texts('COPY', stage)
+    .filter((text) => !text.startsWith('--from='))
+    .flatMap((text) => text.split(/\s+/).slice(0, -1));
+
 test('every source that the image copies exists, and every manifest that npm needs is among them', () => {
-  const copied = texts('COPY', 'build').flatMap((text) => {
-    const words = text.split(/\s+/).filter((word) => !word.startsWith('--'));
-    return words.slice(0, -1);
-  });
-  for (const source of copied) expect([source, globSync(source).length]).not.toEqual([source, 0]);
-  const manifests = globSync(copied.filter((source) => source.endsWith('package.json')));
-  const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] };
-  expect(manifests).toEqual(expect.arrayContaining(globSync(workspaces.map((folder) => `${folder}/package.json`))));
+  for (const source of [...sourcesOf('manifests'), ...sourcesOf('build')])
+    expect([source, existsSync(source)]).toEqual([source, true]);
+  const folder = mkdtempSync('.cache/manifests-');
+  try {
+    for (const source of sourcesOf('manifests')) copyUnignored(source, join(folder, source));
+    // The stage's own words, in a shell as the engine's.
+    for (const command of texts('RUN', 'manifests')) execFileSync('/bin/sh', ['-c', command], { cwd: folder });
+    const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] };
+    const wanted = globSync(workspaces.map((workspace) => `${workspace}/package.json`)).sort();
+    expect(
+      globSync('**/*', { cwd: folder, exclude: ['**/node_modules'] })
+        .filter(isFile(folder))
+        .sort(),
+    ).toEqual(wanted);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  expect(texts('COPY', 'build')).toContain('--from=manifests /src ./');
 });
+
+test('no instruction needs an engine of one maker: no syntax line, no option of COPY or RUN but the oldest', () => {
+  expect(read('docker/service.Dockerfile')).not.toMatch(/^#\s*syntax/im);
+  const options = dockerfile
+    .filter(({ keyword }) => keyword === 'COPY' || keyword === 'RUN')
+    .flatMap(({ text }) => text.split(/\s+/).filter((word) => /^--(?!ignore-scripts|no-|omit)/.test(word)))
+    .map((word) => word.split('=')[0]);
+  expect([...new Set(options)].sort()).toEqual(['--chown', '--from']);
+});
+
+/** Copies a folder of the build context without what `.dockerignore` keeps out of every folder. */
+const copyUnignored = (from: string, to: string): void =>
+  cpSync(from, to, { recursive: true, filter: (path) => !/(^|\/)(node_modules|dist|test)$/.test(path) });
+
+const isFile =
+  (folder: string) =>
+  (path: string): boolean =>
+    statSync(join(folder, path)).isFile();
 
 test('R6: development parts are not even in the build context', () => {
   const ignored = read('.dockerignore').split('\n');

@@ -12,10 +12,19 @@ export type Certificates = {
   bus: Record<Service, CertificatePaths>;
 };
 
-/** The development CA, the bus CA, and a fresh 24-hour certificate for everything that has one. */
-export async function issueCertificates(home: Home): Promise<Certificates> {
-  const authority = developmentCa(home.dir);
-  const busAuthority = busCa(home.dir);
+/** Who signs what everybody presents, and who signs what the bus takes. */
+export type Authorities = Pick<Certificates, 'authority' | 'busAuthority'>;
+
+export const authoritiesOf = (home: Home): Authorities => ({
+  authority: developmentCa(home.dir),
+  busAuthority: busCa(home.dir),
+});
+
+/** The development CA, the bus CA, and a fresh 24-hour certificate for everything that has one. Again is a rotation. */
+export async function issueCertificates(
+  home: Home,
+  { authority, busAuthority }: Authorities = authoritiesOf(home),
+): Promise<Certificates> {
   const leaf = async (name: Workload) =>
     [name, await authority.issue(name, { into: join(home.dir, 'certificates', name) })] as const;
   const busLeaf = async (name: Service) =>

@@ -29,7 +29,7 @@ export type World = {
 };
 
 /** Services that browsers, the identity provider and verifiers of tokens reach on the public listener. */
-const issuers: ReadonlySet<Service> = new Set(['token-exchange', 'auth-manager', 'key-proxy']);
+export const issuers: ReadonlySet<Service> = new Set(['token-exchange', 'auth-manager', 'key-proxy']);
 
 /** The environment of one service: nothing of ours but PATH leaks in, and secrets come by file. */
 export function environmentOf(service: Service, world: World): Record<string, string> {

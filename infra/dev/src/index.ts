@@ -1,5 +1,8 @@
 export { openHome, type Home, type State } from './state.ts';
 export { startStack, type Stack, type StackOptions } from './stack.ts';
+export { startReplicatedStack, type ReplicatedStack } from './replicated/replicated-stack.ts';
+export { type Fleet, type Place } from './replicated/fleet.ts';
+export { authoritiesOf, issueCertificates, type Authorities, type Certificates } from './certificates.ts';
 export { services, type Service } from './services.ts';
 export { openCast, type Cast } from './tour/cast.ts';
 export { playTour } from './tour/tour.ts';

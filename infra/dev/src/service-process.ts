@@ -33,8 +33,18 @@ export async function migrate({ service, env, home }: ServiceAt): Promise<void> 
 }
 
 /** Starts a service as a process of its own; with `watch` it restarts on each save of its sources. */
-export function startService({ service, env, home, watch = false }: ServiceAt & { watch?: boolean }): ServiceProcess {
-  const logFile = home.place('logs', `${service}.log`);
+export function startService({
+  service,
+  env,
+  home,
+  watch = false,
+  replica = service,
+}: ServiceAt & {
+  watch?: boolean;
+  /** What its log is named after, where a service has several. */
+  replica?: string;
+}): ServiceProcess {
+  const logFile = home.place('logs', `${replica}.log`);
   const watching = watch ? ['--watch', '--watch-preserve-output'] : [];
   const leashed = startLeashed([process.execPath, ...watching, entry(service, 'main.ts')], {
     cwd: root,

@@ -2,7 +2,7 @@ import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { type ProfileName } from '@postern/profile';
 import { asRedisAdmin, type RedisAdminClient } from '@postern/testing';
 
-import { issueCertificates, type Certificates } from './certificates.ts';
+import { issueCertificates, type Authorities, type Certificates } from './certificates.ts';
 import { openDatabases } from './databases.ts';
 import { environmentOf, type World } from './environment.ts';
 import { writeJson } from './files.ts';
@@ -28,7 +28,10 @@ export type StackOptions = {
   settings?: (at: {
     issuer: string;
     certificates: Certificates;
+    urls: Record<Service, Urls>;
   }) => Promise<Partial<Record<Service, Record<string, string>>>>;
+  /** Whose certificates everything has; the home's own development CAs unless given. */
+  authorities?: Authorities;
   /** Runs and shows each part that is started; one printed line each unless given. */
   step?: Step;
 };
@@ -45,6 +48,10 @@ export type Stack = {
   cache<T>(work: (client: RedisAdminClient) => Promise<T>): Promise<T>;
   /** kill -9, then a new process; resolves when that one is ready. */
   crash(service: Service): Promise<void>;
+  /** Stops Postgres, which ends every connection, and starts it again where it was. */
+  restartPostgres(): Promise<void>;
+  /** Gives Postgres and both Redis new certificates of their authorities, while they run. */
+  rotate(): Promise<void>;
   /** Rejects when a service ends by itself. */
   failed: Promise<never>;
   /** One service's environment, as it was started with. */
@@ -67,7 +74,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 async function open(
-  { home, idp, watch, settings, step = printed }: StackOptions,
+  { home, idp, watch, settings, authorities, step = printed }: StackOptions,
   closing: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Stack> {
@@ -80,13 +87,14 @@ async function open(
   const taken = moved.length === 0 ? '' : ` (${moved.length} ports were taken and replaced)`;
 
   const certificates = await step(`certificates of ${workloads.length} workloads${taken}`, () =>
-    issueCertificates(home),
+    issueCertificates(home, authorities),
   );
   const databases = await step('PostgreSQL 18, TLS with client certificates', async () => {
     const opened = await openDatabases(home, certificates.authority, ports.postgres);
-    closing.push(opened.server.close);
+    closing.push(() => server.close());
     return opened;
   });
+  let { server } = databases;
   const redis = await step('two Redis, mutual TLS, a user per service', async () => {
     const authorities = { cache: certificates.authority, bus: certificates.busAuthority };
     const pair = await openRedisPair(home, authorities, { cache: ports['redis-cache'], bus: ports['redis-bus'] });
@@ -132,7 +140,7 @@ async function open(
     published: home.place('published-log'),
     providerClientKey: clientKey,
   };
-  const more = (await settings?.({ issuer: provider.issuer, certificates })) ?? {};
+  const more = (await settings?.({ issuer: provider.issuer, certificates, urls })) ?? {};
   const environment = (service: Service) => ({ ...environmentOf(service, world), ...more[service] });
   const at = (service: Service) => ({ service, home, env: environment(service) });
 
@@ -179,7 +187,7 @@ async function open(
     certificates,
     processes,
     pids: () => ({
-      postgres: databases.server.pid,
+      postgres: server.pid,
       'redis-cache': redis.cache.pid,
       'redis-bus': redis.bus.pid,
       ...each((service) => processes[service].pid),
@@ -189,6 +197,13 @@ async function open(
     async crash(service) {
       await processes[service].kill();
       await start(service);
+    },
+    async restartPostgres() {
+      await server.close();
+      ({ server } = await openDatabases(home, certificates.authority, server.port));
+    },
+    async rotate() {
+      await Promise.all([server, redis.cache, redis.bus].map((each) => each.rotate()));
     },
     failed,
     environmentOf: environment,

@@ -75,6 +75,7 @@ function faults(object: KubernetesObject, objects: readonly KubernetesObject[], 
     const data = object['data'] as Record<string, string>;
     fault(!Object.keys(data).some((name) => /(PASSWORD|SECRET|TOKEN)$/.test(name)), 'it holds a secret');
     fault(JSON.stringify(data).length < 1_000_000, 'it is over 1 MB');
+    if (data['trust.json'] !== undefined) judgeRevocations(data['trust.json'], objects, fault);
   }
   fault(object.kind !== 'Secret', 'a chart makes no Secret');
   return found;
@@ -165,6 +166,31 @@ function judgeService(
     spec.ports.every(({ targetPort }) => ports.some(({ name }) => name === targetPort)),
     'a port that no pod has',
   );
+}
+
+/**
+ * Issuers read each other's revocations before they are ready (R14). A Service that leads to ready replicas only would have
+ * all of them wait for ever at the first start, and after an outage of all.
+ */
+function judgeRevocations(
+  table: string,
+  objects: readonly KubernetesObject[],
+  fault: (holds: boolean, what: string) => void,
+): void {
+  const { revocations } = JSON.parse(table) as { revocations: { uri: string; jwksUri: string }[] };
+  for (const address of revocations.flatMap(({ uri, jwksUri }) => [uri, jwksUri])) {
+    const { hostname } = new URL(address);
+    const service = objects.find(
+      ({ kind, metadata }) => kind === 'Service' && hostname.startsWith(`${metadata.name}.`),
+    );
+    const { publishNotReadyAddresses } = (service?.['spec'] ?? {}) as { publishNotReadyAddresses?: boolean };
+    fault(publishNotReadyAddresses === true, `${hostname} leads to nobody before somebody is ready`);
+    const leaves = objects
+      .filter(({ kind }) => kind === 'Certificate')
+      .map(({ spec }) => spec as { dnsNames: string[] });
+    const named = leaves.length === 0 || leaves.some(({ dnsNames }) => dnsNames.includes(hostname));
+    fault(named, `no certificate has the name ${hostname}`);
+  }
 }
 
 const podOf = (object: KubernetesObject): Pod => (object['spec'] as { template: Pod }).template;

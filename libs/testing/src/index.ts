@@ -13,6 +13,7 @@ export { freePort } from './run/free-port.ts';
 export { goProgram } from './run/go-program.ts';
 export { tcpProxy, type TcpProxy } from './run/tcp-proxy.ts';
 export { startLeashed, type Leashed, type LeashedOptions } from './run/leash.ts';
+export { startBalancer, type BalancedFront, type BalancedServer, type Balancer } from './balancer/start.ts';
 export { startReplicatedRedis, type ReplicatedRedis } from './redis/sentinels.ts';
 export { redisForTests, type RedisPair, type TestRedis, type TestRedisUser } from './redis/for-tests.ts';
 export {

@@ -16,6 +16,9 @@ spec:
     - {{ .service }}
     - {{ .service }}.{{ .root.Release.Namespace }}.svc
     - {{ .service }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
+  {{- if has .service (splitList " " (include "postern.issuers" .root)) }}
+    - {{ .service }}-peers.{{ .root.Release.Namespace }}.svc
+  {{- end }}
   {{- if hasPrefix "https://" (index .root.Values.services .service).publicUrl }}
     - {{ (urlParse (index .root.Values.services .service).publicUrl).hostname }}
   {{- end }}

@@ -18,6 +18,11 @@ token-exchange auth-manager key-proxy
 https://{{ .service }}.{{ .root.Release.Namespace }}.svc:8443
 {{- end -}}
 
+{{/* (root, service): the same listener of an issuer, of replicas that are not ready too. The certificate holds this name. */}}
+{{- define "postern.peersUrl" -}}
+https://{{ .service }}-peers.{{ .root.Release.Namespace }}.svc:8443
+{{- end -}}
+
 {{/* (root, service): its public listener, from inside. */}}
 {{- define "postern.publicUrlInside" -}}
 https://{{ .service }}.{{ .root.Release.Namespace }}.svc:9443

@@ -32,7 +32,7 @@ for its tokens. `services.<name>.trust` replaces the whole of it.
 {{- end -}}
 
 {{- define "postern.revoking" -}}
-{{ dict "issuer" (include "postern.publicUrl" .) "kinds" .kinds "uri" (printf "%s/v1/revocations" (include "postern.apiUrl" .)) "jwksUri" (printf "%s/.well-known/jwks.json" (include "postern.apiUrl" .)) "algorithms" (list "ES256") | toJson }}
+{{ dict "issuer" (include "postern.publicUrl" .) "kinds" .kinds "uri" (printf "%s/v1/revocations" (include "postern.peersUrl" .)) "jwksUri" (printf "%s/.well-known/jwks.json" (include "postern.peersUrl" .)) "algorithms" (list "ES256") | toJson }}
 {{- end -}}
 
 {{/* The policy's workloads and the services themselves: name and SPIFFE id (R4). */}}

@@ -24,6 +24,8 @@ export type Leaf = {
 export type IssueOptions = LeafNames & {
   /** Where `tls.crt`, `tls.key` and `ca.crt` are written, each replaced whole. Default: a new folder. */
   into?: string;
+  /** What is written as `ca.crt`, PEM. Default: this authority's root; while authorities change, both roots. */
+  anchors?: string;
 };
 
 /** A certificate authority on disk. */
@@ -46,10 +48,10 @@ export function openAuthority({ directory, name }: { directory: string; name: st
   return {
     certificate: async () => (await opened()).certificate,
     certificateForBrowsers: async () => rootForBrowsers(await opened()),
-    async issue(workload, { into, ...names } = {}) {
+    async issue(workload, { into, anchors, ...names } = {}) {
       const anchor = await opened();
       const folder = into ?? join(directory, 'leaves', `${workload}-${randomBytes(6).toString('hex')}`);
-      return writeLeaf(folder, await createLeaf(anchor, workload, names), anchor.certificate);
+      return writeLeaf(folder, await createLeaf(anchor, workload, names), anchors ?? anchor.certificate);
     },
   };
 }

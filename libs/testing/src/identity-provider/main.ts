@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
 
 import * as z from 'zod';
 
@@ -25,12 +26,19 @@ if (!file) {
   process.exit(64);
 }
 const { certPath, keyPath, caPath, ...rest } = settings.parse(JSON.parse(readFileSync(file, 'utf8')));
-const tls = {
+const readTls = () => ({
   cert: readFileSync(certPath, 'utf8'),
   key: readFileSync(keyPath, 'utf8'),
   ca: readFileSync(caPath, 'utf8'),
-};
-const provider = await startIdentityProvider({ ...rest, tls });
+});
+const provider = await startIdentityProvider({ ...rest, tls: readTls() });
+/** The three files are replaced one after the other: read when that is over. */
+const SETTLE_MS = 100;
+let settle: NodeJS.Timeout | undefined;
+watch(dirname(certPath), { persistent: false }, () => {
+  clearTimeout(settle);
+  settle = setTimeout(() => provider.rotate(readTls()), SETTLE_MS);
+});
 process.stdout.write(`${JSON.stringify({ ready: true, issuer: provider.issuer })}\n`);
 
 let closing = false;

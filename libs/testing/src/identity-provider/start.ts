@@ -39,6 +39,8 @@ export type DevelopmentIdentityProvider = RunningIdentityProvider & {
   logoutDeliveries: readonly LogoutDelivery[];
   /** Ends a user's offline sessions at a client as their idle time would: nobody is told. */
   expireOfflineSessions(username: string, clientId: string): void;
+  /** Another certificate, and other anchors, for the connections of from now on. */
+  rotate(tls: ServerCertificate): void;
 };
 
 /**
@@ -55,7 +57,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const nowSeconds = () => Math.floor(Date.now() / 1000);
 
   const store = openStore(options.dataDir);
-  const sender = openLogoutSender(tls.ca);
+  let sender = openLogoutSender(tls.ca);
   const deliveries: LogoutDelivery[] = [];
   const clients = new Map(realm.clients.map((client) => [client.clientId, client]));
   const byId = new Map(realm.users.map((user) => [user.id, user]));
@@ -90,6 +92,11 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     expireOfflineSessions: (username, clientId) => {
       const { id } = userNamed(username);
       for (const { sid } of state.sessions.ofUser('offline', id)) state.sessions.detach('offline', sid, clientId);
+    },
+    rotate: ({ cert, key, ca }) => {
+      server.setSecureContext({ cert, key, ca, minVersion: 'TLSv1.2' });
+      void sender.close();
+      sender = openLogoutSender(ca);
     },
     logoutUser: async (username) => {
       const { id } = userNamed(username);

@@ -96,6 +96,10 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     async rotate() {
       await installCertificate(native, dataDirectory, authority);
       await asAdmin({ port, admin }, (client) => client.query('select pg_reload_conf()'));
+      Object.assign(
+        admin,
+        await authority.issue('postgres', { into: join(folder, 'administrator'), usages: ['clientAuth'] }),
+      );
     },
     close: server.stop,
     kill: server.kill,

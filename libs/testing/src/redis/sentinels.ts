@@ -9,6 +9,7 @@ import {
   asRedisAdmin,
   redisProgram,
   startRedis,
+  type RedisAdmin,
   type RedisServer,
   type RedisUser,
 } from './server.ts';
@@ -19,6 +20,8 @@ export type ReplicatedRedis = {
   nodes: readonly RedisServer[];
   /** The node that all sentinels call the master. */
   master(): Promise<RedisServer>;
+  /** New certificates: the nodes take them as they run; a sentinel cannot, so that each is restarted, one after the other. */
+  rotate(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -40,29 +43,35 @@ export async function startReplicatedRedis(options: Options): Promise<Replicated
   const { folder, adminPassword, nodes: count = 2 } = options;
   const login = [`masteruser ${ADMINISTRATOR}`, `masterauth ${adminPassword}`, 'tls-replication yes'];
   const nodes: RedisServer[] = [];
+  const gone = new Set<RedisServer>();
   for (let at = 0; at < count; at += 1) {
     const of = nodes[0] === undefined ? [] : [`replicaof 127.0.0.1 ${nodes[0].port}`];
-    nodes.push(await startRedis({ ...options, folder: join(folder, `node-${at}`), lines: [...login, ...of] }));
+    const node = await startRedis({ ...options, folder: join(folder, `node-${at}`), lines: [...login, ...of] });
+    nodes.push({ ...node, kill: () => (gone.add(nodes[at]!), node.kill()) });
   }
   const sentinels = await Promise.all(
     Array.from({ length: SENTINELS }, (_, at) =>
       startSentinel(nodes[0]!.port, { ...options, folder: join(folder, `sentinel-${at}`) }),
     ),
   );
-  const [first, ...others] = sentinels.map(({ port }) => `127.0.0.1:${port}`);
+  const [first, ...others] = sentinels.map(({ reach }) => `127.0.0.1:${reach.port}`);
   return {
     nodes,
     urlFor: (user) => `rediss://${encodeURIComponent(user)}@${first}/0?master=${MASTER}&sentinels=${others.join(',')}`,
     async master() {
       const ports = await Promise.all(
-        sentinels.map((sentinel) =>
-          asRedisAdmin(sentinel, (client) => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER])),
+        sentinels.map(({ reach }) =>
+          asRedisAdmin(reach, (client) => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER])),
         ),
       );
       const [port] = new Set(ports.map((answer) => Number((answer as unknown as string[])[1])));
       const node = nodes.find((one) => one.port === port);
       if (node === undefined) throw new Error('the sentinels name no node');
       return node;
+    },
+    async rotate() {
+      for (const node of nodes) if (!gone.has(node)) await node.rotate();
+      for (const sentinel of sentinels) await sentinel.rotate();
     },
     async close() {
       await Promise.all(sentinels.map(({ stop }) => stop()));
@@ -73,8 +82,9 @@ export async function startReplicatedRedis(options: Options): Promise<Replicated
 
 async function startSentinel(masterPort: number, { folder, authority, users, adminPassword, kind }: Options) {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { paths } = await authority.issue(`redis-${kind}`, { into: join(folder, 'tls') });
-  const admin = await authority.issue('operator', { usages: ['clientAuth'] });
+  const certificate = { into: join(folder, 'tls') };
+  const { paths } = await authority.issue(`redis-${kind}`, certificate);
+  const admin = () => authority.issue('operator', { usages: ['clientAuth'] });
   const port = await freePort();
   const asking = users.map((user) => ({ ...user, rules: '&* +ping +hello +client +sentinel|get-master-addr-by-name' }));
   const acl = aclText([...asking, { name: ADMINISTRATOR, password: adminPassword, rules: '~* &* +@all' }]);
@@ -98,16 +108,34 @@ async function startSentinel(masterPort: number, { folder, authority, users, adm
     `sentinel down-after-milliseconds ${MASTER} ${DOWN_AFTER_MS}`,
     `sentinel failover-timeout ${MASTER} 5000`,
   ];
-  // Sentinel writes what it learns into this file.
+  // Sentinel writes what it learns into this file, and finds it again.
   const file = join(folder, 'sentinel.conf');
   writeFileSync(file, `${configuration.join('\n')}\n`, { mode: 0o600 });
   const logFile = join(folder, 'sentinel.log');
-  const server = startLeashed([redisProgram(), file, '--sentinel'], { cwd: folder, logFile, stopSignal: 'TERM' });
-  const reach = { port, admin, adminPassword };
+  const reach = { port, admin: await admin(), adminPassword };
+  const start = async () => {
+    const server = startLeashed([redisProgram(), file, '--sentinel'], { cwd: folder, logFile, stopSignal: 'TERM' });
+    await answers(reach, logFile);
+    return server;
+  };
+  let server = await start();
+  return {
+    reach,
+    stop: () => server.stop(),
+    async rotate() {
+      await authority.issue(`redis-${kind}`, certificate);
+      reach.admin = await admin();
+      await server.stop();
+      server = await start();
+    },
+  };
+}
+
+async function answers(reach: RedisAdmin, logFile: string): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       await asRedisAdmin(reach, (client) => client.ping());
-      return { ...reach, stop: server.stop };
+      return;
     } catch (error) {
       if (attempt === 100) throw new Error(`a sentinel does not answer: ${logFile}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 50));

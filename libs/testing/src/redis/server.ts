@@ -111,6 +111,7 @@ export async function startRedis(options: RedisServerOptions): Promise<RedisServ
       await asRedisAdmin(reach, (client) =>
         client.configSet({ 'tls-cert-file': paths.cert, 'tls-key-file': paths.key, 'tls-ca-cert-file': paths.ca }),
       );
+      Object.assign(admin, await authority.issue('operator', { usages: ['clientAuth'] }));
     },
     close: server.stop,
     kill: server.kill,
