@@ -14,6 +14,7 @@ import { enumeration } from './key-proxy/enumeration.ts';
 import { secretLeakage } from './key-proxy/leakage.ts';
 import { lokiForwarding } from './loki/loki-forwarding.ts';
 import { manyReplicas } from './replicas/replicas.ts';
+import { restoring } from './restore/restore.ts';
 import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
 import { lyingCache } from './store/lying-cache.ts';
@@ -24,6 +25,7 @@ import { tenantDestruction } from './tenant/destruction.ts';
 export const cases: Case[] = [
   stackCrashes,
   manyReplicas,
+  restoring,
   auditCrashes,
   auditScale,
   parallelUses,

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { IMAGE_USER, type Tree } from './production-trees.ts';
@@ -22,9 +22,10 @@ const ENTER = `
 set -e
 root=$1; files=$2; user=$3; shift 3
 mount --bind "$root" "$root"
+mount -t tmpfs -o size=16m,mode=1777 tmpfs "$root/tmp"
+mkdir -p "$root$files"
 mount --bind "$files" "$root$files"
 mount -o remount,bind,ro "$root$files"
-mount -t tmpfs -o size=16m,mode=1777 tmpfs "$root/tmp"
 mount -o remount,bind,ro "$root"
 exec chroot --userspec="$user" "$root" /usr/local/bin/node "$@"
 `;
@@ -50,6 +51,8 @@ export function makeClosedRoot(tree: Tree, files: string): ClosedRoot {
   cpSync(tree.folder, into('service'), { recursive: true });
   execFileSync('cp', ['-a', tree.packages, into('service/node_modules')]);
   for (const folder of ['tmp', files]) mkdirSync(join(root, folder), { recursive: true });
+  // As every engine writes it.
+  writeFileSync(into('etc/hosts'), '127.0.0.1 localhost\n');
   const entering = (user: string, args: string[]) => [
     '--mount',
     'sh',

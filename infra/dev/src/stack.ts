@@ -48,6 +48,10 @@ export type Stack = {
   cache<T>(work: (client: RedisAdminClient) => Promise<T>): Promise<T>;
   /** kill -9, then a new process; resolves when that one is ready. */
   crash(service: Service): Promise<void>;
+  /** SIGTERM; resolves when the process has ended. */
+  stop(service: Service): Promise<void>;
+  /** A new process for one that was stopped, with these settings beside its own; resolves when it is ready. */
+  start(service: Service, settings?: Record<string, string>): Promise<void>;
   /** Stops Postgres, which ends every connection, and starts it again where it was. */
   restartPostgres(): Promise<void>;
   /** Gives Postgres and both Redis new certificates of their authorities, while they run. */
@@ -155,8 +159,10 @@ async function open(
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<never>((_, reject) => (fail = reject));
   failed.catch(() => {});
-  const start = async (service: Service) => {
-    const running = startService({ ...at(service), watch: service === watch });
+  const start = async (service: Service, settings: Record<string, string> = {}) => {
+    const own = at(service);
+    const env = { ...own.env, ...settings };
+    const running = startService({ ...own, env, watch: service === watch });
     processes[service] = running;
     running.ended.catch((error: Error) => fail(new StepFailed(service, error, { log: running.logFile })));
     await ready(running, urls[service]);
@@ -198,6 +204,8 @@ async function open(
       await processes[service].kill();
       await start(service);
     },
+    stop: (service) => processes[service].stop(),
+    start,
     async restartPostgres() {
       await server.close();
       ({ server } = await openDatabases(home, certificates.authority, server.port));

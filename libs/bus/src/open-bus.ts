@@ -3,6 +3,7 @@ import type { Job, Queue, Worker } from 'bullmq';
 import { openConnection, type BullMq, type BusOptions, type Connection } from './connection.ts';
 import { within } from './deadline.ts';
 import { assertQueueName, prefixOf } from './prefix.ts';
+import { sending, taking } from './trace.ts';
 
 /** Thrown by a handler for a job that no further attempt can help. It stays among the failed ones for a while. */
 export class JobRefused extends Error {
@@ -103,7 +104,12 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       const current = () => queues.get(name)!;
       return {
         async add(payload) {
-          await within(COMMAND_TIMEOUT_MS, current().add(name, payload));
+          await sending(service, name, (trace) =>
+            within(
+              COMMAND_TIMEOUT_MS,
+              current().add(name, payload, trace === null ? {} : { telemetry: { metadata: trace } }),
+            ),
+          );
         },
         depth: () => within(COMMAND_TIMEOUT_MS, current().getJobCountByTypes('waiting', 'active', 'delayed')),
       };
@@ -111,7 +117,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     worker({ queue, of = service, concurrency = 1 }, handler) {
       assertQueueName(queue);
       const open = () => {
-        const worker = new bullMq.Worker(queue, (job) => handle(bullMq, job, handler), {
+        const worker = new bullMq.Worker(queue, (job) => taking(of, queue, job, () => handle(bullMq, job, handler)), {
           connection: connection.client,
           prefix: prefixOf(of),
           concurrency,

@@ -7,6 +7,7 @@ export { asAdmin, type PostgresAdmin } from './postgres/admin.ts';
 export { dropDatabase, ensureDatabase, type ServiceDatabase } from './postgres/database.ts';
 export { postgresForTests, type TestDatabase, type TestPostgres } from './postgres/for-tests.ts';
 export { ownerRoleOf, roleOf } from './postgres/logins.ts';
+export { plainWayTo, postgresToolsFolder } from './postgres/tools.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
 export { leaksOf, newCanary, shapesOf } from './run/canary.ts';
 export { freePort } from './run/free-port.ts';

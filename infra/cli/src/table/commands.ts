@@ -23,6 +23,8 @@ export const commands: readonly Entry[] = [
     'tokens of an auth_vault table into auth-manager',
     () => import('../commands/import-auth-vault.ts'),
   ),
+  entry('backup', "the services' databases, in a folder", () => import('../commands/backup.ts')),
+  entry('restore', "the services' databases as a backup has them", () => import('../commands/restore.ts')),
   entry('import kv', 'a KV v2 mount of Vault or OpenBao into crypto-store', () => import('../commands/import-kv.ts')),
   entry(
     'secrets run',
