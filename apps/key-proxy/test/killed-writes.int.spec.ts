@@ -167,3 +167,22 @@ test('an expiry and a rotation within a week are told of once, by one of the rep
   await again.close();
   expect(await told()).toEqual([due]);
 }, 60_000);
+
+test('a cold secret that two replicas are asked for at the same time is one call to its provider', async () => {
+  await send('POST', '/v1/secrets/cold', { value: { text: 'v' }, cache_seconds: 60 });
+  const other = await replica('api');
+  const reads = () =>
+    Object.entries(bao.front.calls()).reduce(
+      (sum, [label, n]) => sum + (label.startsWith('GET') && label.includes('/data/') ? n : 0),
+      0,
+    );
+  // Slow enough that all are there before the first has its answer.
+  bao.front.fault({ delayMs: 500 });
+  bao.front.forgetCalls();
+  const urls = Array.from({ length: 40 }, (_, n) => (n % 2 ? world.url : other.urls.api));
+  const answers = await Promise.all(urls.map((url) => send('GET', '/v1/secrets/cold', undefined, url)));
+  bao.front.fault(null);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(reads()).toBe(1);
+  await other.close();
+}, 60_000);

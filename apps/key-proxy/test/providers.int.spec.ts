@@ -6,7 +6,7 @@ import { startGoogle, type Google } from '@postern/testing/google';
 import { startHttpsFront, type HttpsFront } from '@postern/testing/https-front';
 import { startSecretsManager, type SecretsManager } from '@postern/testing/secrets-manager';
 import { type Caller } from './caller.ts';
-import { openWorld, type World } from './world.ts';
+import { openWorld, signUpBody, type World } from './world.ts';
 
 let world: World;
 let job: Caller;
@@ -280,3 +280,39 @@ test('R36: a role without a key: STS gives a session for the assertion of this v
   // One session is of the check of what was given, one of the configuration as it is used since.
   expect(aws.calls()).toMatchObject({ AssumeRoleWithWebIdentity: 2, GetSecretValue: 3 });
 });
+
+test('R2: in high there are no accounts of this service, and people of an identity provider go on with their providers', async () => {
+  const { paths } = await developmentCa().issue('front');
+  const high = await openWorld({
+    env: {
+      POSTERN_PROFILE: 'fedramp-high',
+      POSTERN_FIPS: 'false',
+      POSTERN_PROVIDER_HOSTS: `127.0.0.1:${aws.port}`,
+      POSTERN_PROVIDER_CA_PATH: paths.ca,
+    },
+    endpoints: { aws: aws.url },
+  });
+  try {
+    const caller = await high.caller('job');
+    for (const [path, body] of [
+      ['/signup', signUpBody('high@foods.example')],
+      ['/login', { email: 'high@foods.example', password: 'a long enough password' }],
+    ] as const)
+      expect(await caller.send('POST', `${high.url}${path}`, { body })).toMatchObject({
+        status: 403,
+        body: { code: 'accounts_off' },
+      });
+    const token = await high.token(caller.thumbprint, everything, { tenant: newTenant(), roles: ['admin'] });
+    const as = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object) =>
+      caller.send(method, `${high.url}${path}`, { token, body });
+    expect(await as('PUT', '/v1/providers/main', { kind: 'aws', credentials: awsKeys() })).toMatchObject({
+      status: 200,
+    });
+    const made = await as('POST', '/v1/secrets/s', { value: { text: 'v' }, provider: 'main' });
+    expect(made).toMatchObject({ status: 201 });
+    expect(await as('GET', '/v1/secrets/s')).toMatchObject({ status: 200, body: { value: { text: 'v' } } });
+    expect(await high.rows('select 1 from accounts')).toEqual([]);
+  } finally {
+    await high.close();
+  }
+}, 60_000);
