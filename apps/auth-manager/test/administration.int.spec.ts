@@ -143,6 +143,14 @@ const activeVersions = async () =>
 
 test('R31: after a rewrap no row names an older version: tokens, journalled replies, flows under way, provider tokens, client secrets, our keys', async () => {
   const grant = await consented(world, portal, replica, { username: 'audrey' });
+  // Another replica, which has sealed under the older version and holds it in memory.
+  const other = await world.replica({ POSTERN_PUBLIC_PORT: '0' });
+  const store = async () => {
+    const body = { refresh_token: await side.offlineToken('alice'), scopes: SCOPES, handle: HANDLE };
+    const token = await portal.tokenFor('alice', ['grants:write']);
+    return (await portal.send(`${other.api}/v1/grants`, { method: 'POST', token, body })).status;
+  };
+  expect(await store()).toBe(201);
   // A consent that waits at the provider, a reply that nobody has applied, a token of the provider's.
   const waiting = await startConsent(portal, replica, { username: 'audrey' });
   const { browser } = await visit(world, String(waiting.body['consent_url']), { username: 'audrey' });
@@ -176,6 +184,7 @@ test('R31: after a rewrap no row names an older version: tokens, journalled repl
   expect(end).toMatchObject({ state: 'done', result: { unreadable: 0 } });
   expect((end['result'] as { rewrapped: number }).rewrapped).toBeGreaterThanOrEqual(5);
   await rewrapServiceKeys({ db: world.db, vault: side.vault });
+  expect(await store()).toBe(201);
 
   const [after, active] = [await namedVersions(), await activeVersions()];
   expect(Object.keys(after)).toEqual(Object.keys(before));
