@@ -190,7 +190,7 @@ describe('R8: who brings it', () => {
 });
 
 describe('beyond the ceiling', () => {
-  test('audience outside the policy, and several audiences', async () => {
+  test('audience outside the policy, alone and beside one of the policy, and one of which nothing is asked', async () => {
     const token = await alice();
     expect(await refused(portal.exchange(token, 'nowhere', 'records:read'))).toBe('400 invalid_target');
     expect(await refused(job.exchange(await grant(), 'audit-sink', 'audit:read'))).toBe('400 invalid_target');
@@ -205,6 +205,9 @@ describe('beyond the ceiling', () => {
       scope: 'grants:read',
     });
     twice.append('audience', 'crypto-store');
+    expect(await refused(portal.post(twice.toString()))).toBe('400 invalid_scope');
+    twice.delete('audience', 'crypto-store');
+    twice.append('audience', 'nowhere');
     expect(await refused(portal.post(twice.toString()))).toBe('400 invalid_target');
   });
 
