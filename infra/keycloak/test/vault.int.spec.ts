@@ -144,7 +144,6 @@ ca_file = "${at('out/ca.pem')}"
     'a role for 90 days and a certificate for 30, readable by their owner only; who reads them is told',
     async () => {
       const roleId = await setup();
-      expect(await setup()).toBe(roleId);
       const { data } = (await server.call('POST', 'auth/approle/role/keycloak/secret-id', {})) as {
         data: { secret_id: string };
       };
@@ -195,7 +194,8 @@ ca_file = "${at('out/ca.pem')}"
     'what one role made the next one changes; the old one works until its lease ends, and is dropped then',
     async () => {
       await agent.stop();
-      await setup(12);
+      // Run again it is the same role and the same authority.
+      expect(await setup(12)).toBe(text('role-id'));
       for (const name of ['username', 'password', 'cert.pem', 'keycloak-bundle.pem'])
         rmSync(at(`out/${name}`), { force: true });
       await startAgent();
