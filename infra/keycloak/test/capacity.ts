@@ -5,6 +5,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
+import { openHeadlessBrowser } from '@postern/testing/identity-provider';
+
 import { answer, compiled, callback, documentOf, openLiveWorld, password, type LiveWorld } from './live-world.ts';
 import { applyPlan, planRealm } from '../src/index.ts';
 
@@ -59,7 +61,7 @@ async function measure(world: LiveWorld): Promise<Point[]> {
   const parties = Array.from({ length: AT_ONCE }, () => world.party(REALM, 'portal'));
   const party = (caller: number) => parties[caller] as (typeof parties)[number];
   const login = async (caller: number) => {
-    const browser = world.browser();
+    const browser = openHeadlessBrowser({ ca: world.ca });
     try {
       const { url, verifier } = await party(caller).authorization();
       const page = await browser.open(url, callback);
