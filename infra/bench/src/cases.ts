@@ -8,6 +8,7 @@ import { compile, plan } from './cases/keycloak.ts';
 import { mint } from './cases/mint.ts';
 import { keyProxy } from './cases/key-proxy.ts';
 import { openBaoCases } from './cases/openbao.ts';
+import { drain, replicas } from './cases/replicas.ts';
 import { retrieve } from './cases/retrieve.ts';
 import { idleMemory, start } from './cases/start.ts';
 import { streamMemory } from './cases/stream-memory.ts';
@@ -23,6 +24,8 @@ export const cases: Case[] = [
   open,
   ...envelopeFloors,
   retrieve,
+  replicas,
+  drain,
   grantToken,
   offlineRefresh,
   keepAlive,

@@ -30,36 +30,46 @@ export type CryptoStoreWorld = {
 export async function openCryptoStore(): Promise<CryptoStoreWorld> {
   const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
   const stack = await startStack({ home, step: quietly, idp: 'development' });
-  const { state, certificates } = stack;
+  const targets = await openTarget(stack);
+  const pids = stack.pids();
+  return {
+    stack,
+    home: home.dir,
+    target: targets.target,
+    tls: targets.tls,
+    pids: [pids['crypto-store'], pids.postgres, pids['redis-cache'], pids['redis-bus'], pids['audit-sink']],
+    async close() {
+      await targets.close();
+      await stack.close();
+      rmSync(home.dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Targets = Pick<CryptoStoreWorld, 'target' | 'tls' | 'close'>;
+
+/** Puts a thousand records into a stack's crypto-store, and calls it with alice's token. */
+export async function openTarget({ state, certificates }: Stack): Promise<Targets> {
   const cast = openCast(state, certificates);
   const { cert, key, ca } = certificates.of.portal;
   const realm = { issuer: state.issuer, clientId: 'portal', postern: cast.portal, ca };
   const subjectToken = await logInAs({ username: 'alice', password: state.users['alice'] ?? '' }, realm);
   const { accessToken } = await cast.portal.exchange({ subjectToken, audience: 'crypto-store', scopes: SCOPES });
   const tls = { cert, key, ca };
-  const target = (call: (n: number) => Call): Target => ({
-    url: state.urls['crypto-store'].api,
-    tls,
-    call: (n) => {
-      const { headers, ...rest } = call(n);
-      return { ...rest, headers: { ...headers, authorization: `Bearer ${accessToken}` } };
-    },
-  });
   for (let n = 0; n < RECORDS; n += 1) {
     await cast.portal.records.store({ key: keyOf(n), payload: PAYLOAD }, { token: accessToken });
   }
-  const pids = stack.pids();
   return {
-    stack,
-    home: home.dir,
-    target,
     tls,
-    pids: [pids['crypto-store'], pids.postgres, pids['redis-cache'], pids['redis-bus'], pids['audit-sink']],
-    async close() {
-      await cast.close();
-      await stack.close();
-      rmSync(home.dir, { recursive: true, force: true });
-    },
+    target: (call) => ({
+      url: state.urls['crypto-store'].api,
+      tls,
+      call: (n) => {
+        const { headers, ...rest } = call(n);
+        return { ...rest, headers: { ...headers, authorization: `Bearer ${accessToken}` } };
+      },
+    }),
+    close: () => cast.close(),
   };
 }
 
