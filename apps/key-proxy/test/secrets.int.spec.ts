@@ -58,9 +58,10 @@ test('R5: the store is called with a token exchanged for this caller, of the one
   await list(token, '?values=true');
   await list(token, '?values=true');
   const exchanges = (await eventsOf(world.exchange, tenant)).map(({ actor, details }) => ({ actor, ...details }));
+  // The reading one is noted with the write, to settle it by, and reads the value later.
   expect(exchanges).toMatchObject([
-    { audience: 'crypto-store', scopes: ['records:write'], subjectClient: 'job', actor: { workload: 'key-proxy' } },
     { audience: 'crypto-store', scopes: ['records:read'], subjectClient: 'job', actor: { workload: 'key-proxy' } },
+    { audience: 'crypto-store', scopes: ['records:write'], subjectClient: 'job', actor: { workload: 'key-proxy' } },
   ]);
   const [written] = await eventsOf(world.store, tenant);
   expect(written).toMatchObject({
