@@ -56,7 +56,7 @@ export const tenantDestruction: Case = {
 async function destroy(world: World, { say }: Circumstances): Promise<Findings> {
   const { stack, databases } = world;
   const failed: string[] = [];
-  await playTour(stack);
+  await fill(stack);
   const tokens = await tokensOf(world);
   const good = await accepted(world, tokens);
   for (const { name } of tokens) if (!good.includes(name)) failed.push(`${name} was refused before`);
@@ -85,6 +85,19 @@ async function destroy(world: World, { say }: Circumstances): Promise<Findings> 
     `acknowledgements ${answered} of ${services.length} after ${took.toFixed(0)} s; tokens accepted afterwards ${still.length} of ${tokens.length}`,
   );
   return { tried: (rowsBefore ?? []).reduce((all, some) => all + some, 0) + tokens.length, failed, lost: [] };
+}
+
+/**
+ * The tour leaves rows of the tenant in every service. On a busy machine its own expectations, of a cache that answers in time, may
+ * fail; they are not what is asked here.
+ */
+async function fill(stack: Stack, turns = 3): Promise<void> {
+  try {
+    await playTour(stack);
+  } catch (error) {
+    if (turns === 1) throw error;
+    await fill(stack, turns - 1);
+  }
 }
 
 const sum = (rows: Record<string, number>) => Object.values(rows).reduce((all, some) => all + some, 0);
