@@ -105,14 +105,27 @@ async function drill(site: Site, circumstances: Circumstances): Promise<Findings
 
   failed.push(...(await refusals(site, backup, older)));
 
-  // The log alone: its producers still have what it lost (R22, R27).
+  // The log alone: its producers still have what it lost (R22, R27). Its own events were in what was restored.
   await stack.stop('audit-sink');
   const alone = await operator.restore(backup, ['audit-sink']);
   must(alone.code === 0, `restore of the log: ${alone.said}`);
   await stack.start('audit-sink');
-  const lost = [...lostBefore, ...lostAfter, ...(await untilLogged(site, before)), ...(await untilLogged(site, after))];
+  const ofOthers = await untilWanted(site, (count) => count === 0, others);
+  must(ofOthers === 0, `${ofOthers} events of the other producers did not come back`);
+  const own = await untilWanted(site, () => true);
+  await giveUp(site);
+  const lost = [
+    ...lostBefore,
+    ...lostAfter,
+    ...(await untilLogged(site, before)),
+    ...(await untilLogged(site, sentToOthers(after))),
+  ];
+  const ownLost = Number(await operator.ask('audit-sink', 'select count(*) from log_lost'));
+  must(ownLost === own, `${own} of the log's own events were wanted and ${ownLost} are listed as lost`);
   failed.push(...(await provenAgain(site, witness, after)));
-  say(`the log alone restored: ${lost.length} acknowledged operations lost`);
+  say(
+    `the log alone restored: ${lost.length} acknowledged operations lost, ${ownLost} of its own events listed as lost`,
+  );
 
   // Everything: what came after the backup is in no database any more.
   const epoch = () => operator.ask('crypto-store', 'select epoch from audit_producer');
@@ -136,10 +149,7 @@ async function drill(site: Site, circumstances: Circumstances): Promise<Findings
   failed.push(...(await recordsAsBackedUp(site, grantId, before, after)));
 
   await witness.look(stack, cast.portal);
-  await stack.stop('audit-sink');
-  const size = await operator.ask('audit-sink', 'select max(index) + 1 from log_wanted');
-  await stack.start('audit-sink', { POSTERN_AUDIT_ACCEPT_LOSS: (await publishedSize(site)) || size });
-  must((await untilWanted(site, (count) => count === 0)) === 0, 'the log still waits for what was given up');
+  await giveUp(site);
   const givenUp = Number(await operator.ask('audit-sink', 'select count(*) from log_lost'));
   must(givenUp === wanted, `${wanted} events were wanted and ${givenUp} are listed as lost`);
   must(Number(await epoch()) > Number(epochBefore), 'crypto-store numbers in the epoch of before the restore (R22)');
@@ -207,18 +217,41 @@ async function untilLogged(site: Site, traffic: Traffic): Promise<string[]> {
   }
 }
 
-/** How many events the log says it lacks, once that `is` so or it has had its time. */
-async function untilWanted({ stack, cast }: Site, is: (count: number) => boolean): Promise<number> {
+type Wanted = { producer: string; entries: number };
+const others = ({ producer }: Wanted) => producer !== 'audit-sink';
+
+/** Without the reads of the log, whose events are the log's own. */
+const sentToOthers = (traffic: Traffic): Traffic => ({
+  ...traffic,
+  acknowledged: new Map([...traffic.acknowledged].filter(([, { service }]) => service !== 'audit-sink')),
+});
+
+/** How many events of `whom` the log says it lacks, once that `is` so or it has had its time. */
+async function untilWanted(
+  { stack, cast }: Site,
+  is: (count: number) => boolean,
+  whom: (one: Wanted) => boolean = () => true,
+): Promise<number> {
   const url = `${stack.state.urls['audit-sink'].api}/v1/log/producers`;
   for (const until = performance.now() + LOGGED_WITHIN_MS; ; await delay(POLL_MS)) {
     const { body } = await cast.portal.fetch(url, { method: 'GET', token: await auditorToken(stack, cast) });
-    const { wanted = [] } = JSON.parse(body) as { wanted?: { entries: number }[] };
-    const count = wanted.reduce((sum, { entries }) => sum + entries, 0);
+    const { wanted = [] } = JSON.parse(body) as { wanted?: Wanted[] };
+    const count = wanted.filter(whom).reduce((sum, { entries }) => sum + entries, 0);
     if (is(count) || performance.now() > until) return count;
   }
 }
 
-/** The size of the log that is published: what its start names when it asks what to give up. */
+/** Gives up what is still wanted, as the operator does: by the size that the log names. */
+async function giveUp(site: Site): Promise<void> {
+  const { stack } = site;
+  const size = await publishedSize(site);
+  await stack.stop('audit-sink');
+  await stack.start('audit-sink', { POSTERN_AUDIT_ACCEPT_LOSS: size });
+  const left = await untilWanted(site, (count) => count === 0);
+  if (left > 0) throw new Error(`the log of ${size} still waits for ${left} events that were given up`);
+}
+
+/** The size of the log that is published: what it names when it asks what to give up. */
 async function publishedSize({ stack, cast }: Site): Promise<string> {
   const { body } = await cast.portal.fetch(`${stack.state.urls['audit-sink'].api}/v1/log/checkpoint`, {
     method: 'GET',

@@ -108,7 +108,7 @@ function afterwards(services: readonly string[]): string[] {
     ? [
         'start audit-sink: it fills its tree up from what was published and takes nothing new before the events have come again (R27)',
         'start the others: each sends again what the log lacks. GET /v1/log/producers says what is wanted still',
-        'what nobody has any more is given up by POSTERN_AUDIT_ACCEPT_LOSS, the size that the log names; it stands in log_lost',
+        'what nobody has any more, as the events of audit-sink itself since the backup, is given up by POSTERN_AUDIT_ACCEPT_LOSS, the size that the log names; it stands in log_lost',
       ]
     : ['start them: each finds where the log stands with it, and opens a new epoch (R22)'];
   return [

@@ -36,6 +36,8 @@ export function prepareRequest(definition: UseDefinition, asked: AskedUse, value
   const { placement } = definition;
   const text = value.reveal();
   if (placement.kind === 'query') url.searchParams.append(placement.name, text);
+  // Signed as a whole, when it stands.
+  else if (placement.kind === 'sigv4') return { url: url.href, method: asked.method, headers, ...bodyOf(asked) };
   else if (placement.kind === 'basic') {
     headers['authorization'] = `Basic ${Buffer.from(`${placement.username}:${text}`, 'utf8').toString('base64')}`;
   } else {
@@ -43,9 +45,10 @@ export function prepareRequest(definition: UseDefinition, asked: AskedUse, value
     if (placement.kind === 'bearer') headers['authorization'] = `Bearer ${text}`;
     else headers[placement.name] = `${placement.prefix ?? ''}${text}`;
   }
-  const body = asked.body === undefined ? {} : { body: asked.body };
-  return { url: url.href, method: asked.method, headers, ...body };
+  return { url: url.href, method: asked.method, headers, ...bodyOf(asked) };
 }
+
+const bodyOf = ({ body }: AskedUse) => (body === undefined ? {} : { body });
 
 const refused = (what: string) =>
   problem('use_not_allowed', { fields: [{ field: `body.${what}`, rule: 'not in the definition' }] });

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
-/** What a caller or a definition never sets: who is asked, who asks, how the message is framed and coded. */
+/**
+ * What a caller or a definition never sets: who is asked, who asks, how the message is framed and coded, what a signature sets
+ * (`x-amz-target` is none of these: it names the operation).
+ */
 const NEVER =
-  /^(host|authorization|proxy-.*|cookie2?|connection|keep-alive|te|trailer|transfer-encoding|content-length|upgrade|expect|accept-encoding|content-encoding|range|forwarded|via|x-forwarded-.*|x-real-ip|x-http-method.*|x-amz-.*|sec-.*|:.*)$/;
+  /^(host|authorization|proxy-.*|cookie2?|connection|keep-alive|te|trailer|transfer-encoding|content-length|upgrade|expect|accept-encoding|content-encoding|range|forwarded|via|x-forwarded-.*|x-real-ip|x-http-method.*|x-amz-(?!target$).*|sec-.*|:.*)$/;
 
 const headerName = z
   .string()
@@ -29,6 +32,10 @@ const host = z
   );
 const queryName = z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/);
 
+const awsName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
+/** What answers with other credentials (R37), as a name in a scope or in a host. */
+const GIVES_CREDENTIALS = /(^|[.-])(sts|iam)([.-]|$)/;
+
 const placement = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bearer') }),
   z.strictObject({
@@ -40,6 +47,11 @@ const placement = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('header'), name: headerName, prefix: headerValue.optional() }),
   z.strictObject({ kind: z.literal('query'), name: queryName }),
+  z.strictObject({
+    kind: z.literal('sigv4').describe('the secret is an access key, as JSON'),
+    service: awsName.refine((name) => !GIVES_CREDENTIALS.test(name), 'never STS or IAM'),
+    region: awsName,
+  }),
 ]);
 
 /** Segments of a path, each as it stands or `*` for any one. */
@@ -53,26 +65,31 @@ const pathPattern = z
 const field = z.string().regex(/^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/);
 
 /** R37: everything about a use that is fixed before anyone uses the secret. */
-export const useDefinition = z.strictObject({
-  host: host.describe('name or name:port; https only, checked again at each use (R35)'),
-  placement,
-  methods: z
-    .array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']))
-    .min(1)
-    .max(6),
-  path: pathPattern,
-  /** Sent with every use. */
-  headers: z
-    .record(headerName, headerValue)
-    .refine((headers) => Object.keys(headers).length <= 16, 'at most 16')
-    .default({}),
-  /** What the caller may set. */
-  caller_headers: z.array(headerName).max(16).default([]),
-  caller_query: z.array(queryName).max(16).default([]),
-  /** What of a JSON answer is given out. None: the status alone. */
-  answer_fields: z.array(field).max(32).default([]),
-  /** The whole answer; only where the operator has said that the host's answers are as good as the secret itself. */
-  full_answer: z.boolean().default(false),
-});
+export const useDefinition = z
+  .strictObject({
+    host: host.describe('name or name:port; https only, checked again at each use (R35)'),
+    placement,
+    methods: z
+      .array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']))
+      .min(1)
+      .max(6),
+    path: pathPattern,
+    /** Sent with every use. */
+    headers: z
+      .record(headerName, headerValue)
+      .refine((headers) => Object.keys(headers).length <= 16, 'at most 16')
+      .default({}),
+    /** What the caller may set. */
+    caller_headers: z.array(headerName).max(16).default([]),
+    caller_query: z.array(queryName).max(16).default([]),
+    /** What of a JSON answer is given out. None: the status alone. */
+    answer_fields: z.array(field).max(32).default([]),
+    /** The whole answer; only where the operator has said that the host's answers are as good as the secret itself. */
+    full_answer: z.boolean().default(false),
+  })
+  .refine(({ placement, host: of }) => placement.kind !== 'sigv4' || !GIVES_CREDENTIALS.test(of), {
+    path: ['host'],
+    message: 'never STS or IAM',
+  });
 
 export type UseDefinition = z.output<typeof useDefinition>;

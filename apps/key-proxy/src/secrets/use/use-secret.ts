@@ -6,6 +6,7 @@ import { readSecret, type ReadSecret } from '../read-secret.ts';
 import { type AskedUse, prepareRequest } from './prepare-request.ts';
 import { type Projected, projectAnswer } from './project-answer.ts';
 import { redactor } from './redact.ts';
+import { type AccessKey, accessKeyOf, signSigv4 } from './sign-sigv4.ts';
 import { type HeldUse, stillUsable } from './store-definition.ts';
 
 export type UseSecret = ReadSecret & {
@@ -32,7 +33,11 @@ export async function useSecret(
   const { definition } = use;
   const { value } = await readSecret(deps, secret, {}, by);
   if (value.type !== 'text') throw problem('use_impossible');
-  const { url, ...request } = prepareRequest(definition, asked, value.content);
+  const { placement } = definition;
+  const key = placement.kind === 'sigv4' ? accessKeyOf(value.content) : undefined;
+  const prepared = prepareRequest(definition, asked, value.content);
+  const { url, ...request } =
+    placement.kind === 'sigv4' && key ? await signSigv4(prepared, placement, key, deps.now) : prepared;
   if (!(await stillUsable(deps.db, secret, use))) throw problem('read_stale', { retryAfterSeconds: 1 });
   const answer = await deps.useEgress
     .request(url, {
@@ -44,8 +49,7 @@ export async function useSecret(
       throw error instanceof EgressRefused ? problemOf(error) : error;
     });
   const text = value.content.reveal();
-  const { placement } = definition;
-  const more = placement.kind === 'basic' ? [`${placement.username}:${text}`] : [];
+  const more = placement.kind === 'basic' ? [`${placement.username}:${text}`] : partsOf(key);
   const redact = redactor(text, more);
   const isFull = definition.full_answer && deps.displayEquivalentHosts.has(definition.host);
   return {
@@ -54,6 +58,8 @@ export async function useSecret(
     body: isFull ? redact(Buffer.from(answer.body).toString('utf8')) : null,
   };
 }
+
+const partsOf = (key: AccessKey | undefined) => (key ? [key.secret_access_key, key.session_token ?? ''] : []);
 
 /** The caller learns that, never which address it was. */
 function problemOf(cause: EgressRefused): Problem {
