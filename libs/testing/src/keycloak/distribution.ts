@@ -61,7 +61,8 @@ export async function keycloakDistribution(): Promise<string> {
       timeout: 5 * MINUTE_MS,
     });
     await writeFile(built(unpacked), '');
-    await rm(home, { recursive: true, force: true });
+    // What another process put there meanwhile is in use already; what was never built is in the way.
+    if (!existsSync(built(home))) await rm(home, { recursive: true, force: true });
     await rename(unpacked, home).catch(async (error: unknown) => {
       if (!existsSync(built(home))) throw error;
     });
