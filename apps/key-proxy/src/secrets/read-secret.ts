@@ -85,16 +85,13 @@ async function shared(
 ): Promise<CachedValue> {
   const turn = fresh ? null : await deps.cache.lead(at, LEAD_MS);
   if (turn?.lead === false && turn.value) return turn.value;
-  const done = () => void (turn?.lead && turn.done());
   try {
     const read = await fetchValue(deps, secret, at.version, by);
     const seconds = at.version === null ? secret.cacheSeconds + secret.staleSeconds : PINNED_SECONDS;
-    // Whoever asked does not wait for it; whoever waits for the lead does.
-    void deps.cache.put(at, read, seconds).finally(done);
+    await deps.cache.put(at, read, seconds);
     return read;
-  } catch (error) {
-    done();
-    throw error;
+  } finally {
+    if (turn?.lead) void turn.done();
   }
 }
 

@@ -12,7 +12,7 @@ const SCOPES = [
   'data-keys:create data-keys:decrypt mac:compute mac:verify',
 ].flatMap((scopes) => scopes.split(' '));
 /** Routes that take no value of a caller: states of keys, and the jobs over them. */
-const TAKES_NOTHING = /^\/v1\/(keys|key-destruction|jobs)(\/|$)/;
+const TAKES_NOTHING = /^\/v1\/(keys|key-destructions?|jobs)(\/|$)/;
 /** Traces and jobs leave in the background. */
 const ARRIVE_WITHIN_MS = 15_000;
 
