@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { installedProgram } from '../debian/program.ts';
 import { startLeashed } from '../run/leash.ts';
 
 /**
@@ -41,7 +42,8 @@ export async function startBalancer({
     join(folder, name),
   ) as [string, string, string];
   writeFileSync(file, configuration(statistics, fronts), { mode: 0o600 });
-  const server = startLeashed([haproxyProgram(), '-db', '-f', file], { cwd: folder, logFile, stopSignal: 'TERM' });
+  const program = await installedProgram('haproxy', { of: 'haproxy' });
+  const server = startLeashed([program, '-db', '-f', file], { cwd: folder, logFile, stopSignal: 'TERM' });
   const states = async () =>
     (await ask(statistics, 'show stat'))
       .split('\n')
@@ -105,11 +107,4 @@ async function ask(socketPath: string, command: string): Promise<string> {
   const socket = connect(socketPath);
   socket.end(`${command}\n`);
   return text(socket);
-}
-
-function haproxyProgram(): string {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'];
-  const found = folders.map((folder) => join(folder, 'haproxy')).find((path) => existsSync(path));
-  if (found === undefined) throw new Error('haproxy is not on PATH: install it');
-  return found;
 }

@@ -63,8 +63,8 @@ export async function installedProgram(program: string, { of: name }: { of: stri
   return installed;
 }
 
+// Debian keeps servers where a plain user's PATH does not look.
 const onPath = (program: string): string | undefined =>
-  (process.env['PATH'] ?? '')
-    .split(delimiter)
+  [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
     .map((folder) => join(folder, program))
     .find((path) => existsSync(path));
