@@ -11,4 +11,4 @@ if (root === undefined) {
 
 const results = await runJest(root, packageName(join(root, 'package.json')), options);
 writeResults(results);
-process.exitCode = results.failed === 0 ? 0 : 1;
+process.exitCode = results.failed.length === 0 ? 0 : 1;

@@ -17,18 +17,23 @@ const specs = (name: string, source: string): string => {
 };
 
 describe('the specs of a project', () => {
-  test('are counted, the skipped by name', async () => {
+  test('are counted, the skipped by name, the failed with what they said', async () => {
     const root = specs(
       'counted',
-      `test('a', () => {}); test('b', () => { throw new Error(); }); test.skip('c: why', () => {});`,
+      `test('a', () => {}); test('b', () => { throw new Error('its reason'); }); test.skip('c: why', () => {});`,
     );
-    expect(await runJest(root, 'counted')).toEqual({ project: 'counted', passed: 1, failed: 1, skipped: ['c: why'] });
+    expect(await runJest(root, 'counted')).toEqual({
+      project: 'counted',
+      passed: 1,
+      failed: [expect.stringMatching(/^b\nError: its reason\n/)],
+      skipped: ['c: why'],
+    });
   });
 
   test('fail when one cannot even be loaded', async () => {
     expect(await runJest(specs('broken', `import 'missing-package';`), 'broken')).toMatchObject({
       passed: 0,
-      failed: 1,
+      failed: [expect.stringContaining('missing-package')],
     });
   });
 
@@ -37,13 +42,18 @@ describe('the specs of a project', () => {
       'leaking',
       `import { createServer } from 'node:net'; test('a', () => { createServer().listen(0); });`,
     );
-    expect(await runJest(root, 'leaking')).toEqual({ project: 'leaking', passed: 1, failed: 1, skipped: [] });
+    expect(await runJest(root, 'leaking')).toEqual({
+      project: 'leaking',
+      passed: 1,
+      failed: [expect.stringContaining('still open')],
+      skipped: [],
+    });
   });
 });
 
 describe('the summary', () => {
-  const fine = { project: 'x', passed: 2, failed: 0, skipped: [] };
-  const skipping = { project: 'y', passed: 1, failed: 0, skipped: ['Keycloak 26 cannot be had: no Java'] };
+  const fine = { project: 'x', passed: 2, failed: [], skipped: [] };
+  const skipping = { project: 'y', passed: 1, failed: [], skipped: ['Keycloak 26 cannot be had: no Java'] };
 
   test('ends with the counts', () => {
     expect(summaryOf([fine], [], true)).toEqual({ lines: ['2 passed, 0 failed, 0 skipped'], exitCode: 0 });
@@ -54,6 +64,12 @@ describe('the summary', () => {
     expect(lines).toEqual(['skipped: y: Keycloak 26 cannot be had: no Java', '3 passed, 0 failed, 1 skipped']);
     expect(exitCode).toBe(0);
     expect(summaryOf([fine, skipping], [], true).exitCode).toBe(1);
+  });
+
+  test('says of each failure where it was and why', () => {
+    const { lines, exitCode } = summaryOf([{ ...fine, failed: ['b\nError: its reason'] }], [], false);
+    expect(lines).toEqual(['failed: x: b\nError: its reason', '2 passed, 1 failed, 0 skipped']);
+    expect(exitCode).toBe(1);
   });
 
   test('counts a failed check', () => {

@@ -85,12 +85,16 @@ test('a body of any length is answered while it comes in; its intent is recorded
 });
 
 test('a source that fails breaks the answer off, so that nobody takes it for whole, and is recorded', async () => {
+  // The second piece is sent when the first was answered: two that wait together would be read as one.
+  const answered = Promise.withResolvers<void>();
   async function* failing() {
     yield Buffer.alloc(1000, 1);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await answered.promise;
     yield Buffer.alloc(1000, 0xff);
   }
-  await expect(post(failing(), 'failing').then(({ body }) => body.text())).rejects.toThrow();
+  const { body } = await post(failing(), 'failing');
+  answered.resolve();
+  await expect(body.text()).rejects.toThrow();
   expect((await eventsOf('failing')).at(-1)).toEqual({
     outcome: 'failed',
     reason: 'malformed_request',

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 export type Results = {
   project: string;
   passed: number;
-  failed: number;
+  /** The full names of the tests that failed, each with the beginning of what it said. */
+  failed: string[];
   /** The full names of the tests that were skipped. They say why. */
   skipped: string[];
 };
@@ -29,7 +30,7 @@ export function clearResults(): void {
 export function collectResults(projects: readonly string[]): Results[] {
   return projects.map((project) => {
     const path = pathOf(project);
-    if (!existsSync(path)) return { project, passed: 0, failed: 1, skipped: [] };
+    if (!existsSync(path)) return { project, passed: 0, failed: ['left no results'], skipped: [] };
     return JSON.parse(readFileSync(path, 'utf8')) as Results;
   });
 }

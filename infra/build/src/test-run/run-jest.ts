@@ -2,8 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { TEST_RUN_VARIABLE, type TestRun } from '@postern/testing/run';
 import type { Results } from './results.ts';
 
@@ -13,11 +14,17 @@ const POLL_MS = 100;
 
 type JestReport = {
   numPassedTests: number;
-  numFailedTests: number;
-  /** Files that threw before any test of theirs ran. */
-  numRuntimeErrorTestSuites: number;
-  testResults: { assertionResults: { status: string; fullName: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+  }[];
 };
+
+/** How much of what a failure says is kept for the end of the run. */
+const MESSAGE_LINES = 12;
+const MESSAGE_LENGTH = 1_500;
 
 /**
  * Runs the specs of one project, one file after the other in one process, and counts.
@@ -38,14 +45,14 @@ export async function runJest(root: string, project: string, options: readonly s
       { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...runOf(folder) } },
     );
     const leaked = await endedOrLeaked(jest, reportFile);
-    if (leaked) {
-      console.error(
-        `${project}: all tests are done, but something they opened is still open ${GRACE_MS / 1000} s later. ` +
-          `Find it: nx test ${project} -- --detectOpenHandles`,
-      );
-    }
-    if (!existsSync(reportFile)) return { project, passed: 0, failed: 1, skipped: [] };
-    return count(project, JSON.parse(readFileSync(reportFile, 'utf8')) as JestReport, leaked);
+    if (!existsSync(reportFile)) return { project, passed: 0, failed: ['jest ended without a report'], skipped: [] };
+    const results = resultsOf(project, JSON.parse(readFileSync(reportFile, 'utf8')) as JestReport);
+    if (!leaked) return results;
+    const leak =
+      `all tests are done, but something they opened is still open ${GRACE_MS / 1000} s later. ` +
+      `Find it: nx test ${project} -- --detectOpenHandles`;
+    console.error(`${project}: ${leak}`);
+    return { ...results, failed: [...results.failed, leak] };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -72,12 +79,22 @@ async function endedOrLeaked(jest: ChildProcess, reportFile: string): Promise<bo
   return false;
 }
 
-function count(project: string, report: JestReport, leaked: boolean): Results {
+function resultsOf(project: string, report: JestReport): Results {
   const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults);
+  // Files that threw before any test of theirs ran.
+  const broken = report.testResults
+    .filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0)
+    .map(({ name, message }) => beginningOf(`${basename(name)}: ${message}`));
+  const failed = tests.filter(({ status }) => status === 'failed');
   return {
     project,
     passed: report.numPassedTests,
-    failed: report.numFailedTests + report.numRuntimeErrorTestSuites + (leaked ? 1 : 0),
+    failed: [...broken, ...failed.map((test) => beginningOf(`${test.fullName}\n${test.failureMessages.join('\n')}`))],
     skipped: tests.filter(({ status }) => status === 'pending' || status === 'todo').map(({ fullName }) => fullName),
   };
+}
+
+function beginningOf(message: string): string {
+  const lines = stripVTControlCharacters(message).split('\n').slice(0, MESSAGE_LINES);
+  return lines.join('\n').slice(0, MESSAGE_LENGTH);
 }

@@ -1,7 +1,7 @@
 import type { Results } from './results.ts';
 
 /**
- * The end of `npm test`: what was skipped and why, what failed, and last `N passed, N failed, N skipped`. A check that
+ * The end of `npm test`: what was skipped and why, what failed and with which words, and last `N passed, N failed, N skipped`. A check that
  * failed before the tests (types, lint) counts as one failure. Under `CI=true` everything must be had: a skip fails.
  */
 export function summaryOf(
@@ -11,11 +11,11 @@ export function summaryOf(
 ): { lines: string[]; exitCode: 0 | 1 } {
   const total = (count: (result: Results) => number) => results.reduce((sum, result) => sum + count(result), 0);
   const skipped = total((result) => result.skipped.length);
-  const failed = total((result) => result.failed) + failedSteps.length;
+  const failed = total((result) => result.failed.length) + failedSteps.length;
   const lines = [
     ...results.flatMap(({ project, skipped }) => skipped.map((name) => `skipped: ${project}: ${name}`)),
     ...failedSteps.map((name) => `failed: ${name}`),
-    ...results.filter((result) => result.failed > 0).map(({ project }) => `failed: ${project}`),
+    ...results.flatMap(({ project, failed }) => failed.map((failure) => `failed: ${project}: ${failure}`)),
     ...(ci && skipped > 0 ? ['CI=true: what is skipped fails the run'] : []),
     `${total((result) => result.passed)} passed, ${failed} failed, ${skipped} skipped`,
   ];
