@@ -1,5 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
-import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
+import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, type Bus } from '@postern/bus';
 import { AUDIT_QUEUE } from '@postern/audit';
 import { type App } from '@postern/http';
@@ -152,22 +152,18 @@ export async function compose(
       const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
       const late = { name: 'erase_late_events', run: () => eraseLateEvents(postgres.db, subjects) };
       closing.after(startRounds([...ofKeys, late], { logger, everySeconds: 60 }));
+      const part = {
+        db: postgres.db,
+        audit,
+        bus,
+        tls,
+        workloads: trust,
+        service: SERVICE,
+        waitMs: cacheTtlMs,
+        metrics,
+      };
       closing.after(
-        followDestructions({
-          db: postgres.db,
-          audit,
-          bus,
-          tls,
-          workloads: trust,
-          service: SERVICE,
-          list: endedTenants.list,
-          waitMs: cacheTtlMs,
-          remove: (tx, tenant) => eraseTenant(tx, subjects, tenant),
-          keys: 'kept',
-          logger,
-          metrics,
-          now,
-        }),
+        endedTenants.follow({ ...part, remove: (tx, tenant) => eraseTenant(tx, subjects, tenant), keys: 'kept' }),
       );
       if (forwarders) {
         const options = {

@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { branchKeyMigrations, createLocalRootKeyFile, openBranchKeys, openLocalRootKey } from '@postern/branch-keys';
-import { BY_TENANT, followDestructions, openEndedTenants, removeRows } from '@postern/branch-keys/destruction';
+import { BY_TENANT, openEndedTenants, removeRows } from '@postern/branch-keys/destruction';
 import { busAcl, openBus, signalMigrations } from '@postern/bus';
 import { type World } from './crypto-store.ts';
 import { openAudit, outboxMigrations } from '@postern/outbox';
@@ -41,7 +41,7 @@ export async function openParticipant(world: World, service: string, tenant: str
     /** Its worker; it was down before. */
     async start() {
       const bus = await openBus({ ...(await world.redis.bus.user(service, busAcl(service))), service, logger });
-      const following = followDestructions({
+      const following = ended.follow({
         db,
         audit,
         bus,
@@ -51,12 +51,9 @@ export async function openParticipant(world: World, service: string, tenant: str
           workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
         },
         service,
-        list: ended.list,
         waitMs: 1_000,
         remove: (tx, of) => removeRows(queryIn(tx), of, [['things', BY_TENANT]]),
         keys: 'destroyed',
-        logger,
-        now,
       });
       closes.push(following.close, bus.close);
     },

@@ -1,5 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
-import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
+import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { openEgress } from '@postern/egress';
@@ -169,24 +169,9 @@ export async function compose(
       const forgetRevocations = { name: 'forget_revocations', run: sequence.forget };
       const all = [...rounds({ db, query, profile, registry, now, settling }), forgetRevocations, ...ofKeys];
       closing.after(startRounds(all, { logger, everySeconds: 60 }));
-      closing.after(
-        followDestructions({
-          db,
-          audit,
-          bus,
-          tls,
-          workloads: trust,
-          service: SERVICE,
-          list: endedTenants.list,
-          waitMs: cacheTtlMs,
-          deny: denyAccounts,
-          remove: removeSecrets,
-          keys: 'destroyed',
-          logger,
-          metrics: registry,
-          now,
-        }),
-      );
+      const part = { db, audit, bus, tls, workloads: trust, service: SERVICE, waitMs: cacheTtlMs, metrics: registry };
+      const ending = { deny: denyAccounts, remove: removeSecrets, keys: 'destroyed' as const };
+      closing.after(endedTenants.follow({ ...part, ...ending }));
       closing.after(
         runJobs({
           db,

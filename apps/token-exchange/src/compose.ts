@@ -1,5 +1,5 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
-import { followDestructions, openEndedTenants } from '@postern/branch-keys/destruction';
+import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus } from '@postern/bus';
 import { createRateLimits, type App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
@@ -167,22 +167,13 @@ export async function compose(
         ...(web === null ? [] : [{ name: 'forget_web_sessions', run: web.forget }]),
       ];
       closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 60 }));
+      const part = { db, audit, bus, tls, workloads: trust, service: SERVICE, waitMs: cacheTtlMs, metrics: registry };
       closing.after(
-        followDestructions({
-          db,
-          audit,
-          bus,
-          tls,
-          workloads: trust,
-          service: SERVICE,
-          list: endedTenants.list,
-          waitMs: cacheTtlMs,
+        endedTenants.follow({
+          ...part,
           deny: (tx, tenant) => offboardEnded(tx, { policies, sequence, now }, tenant),
           remove: removeExchanges,
           keys: 'destroyed',
-          logger,
-          metrics: registry,
-          now,
         }),
       );
     }

@@ -1,28 +1,13 @@
-import { beforeWriting, type Egress, EgressRefused } from '@postern/egress';
-import { openProvider, type Provider, ProviderFailed, type ProviderSpec, type ProviderTokens } from '@postern/oidc';
+import { beforeWriting, type Egress } from '@postern/egress';
+import { type Provider, ProviderFailed } from '@postern/oidc';
 import type { Profile } from '@postern/profile';
-import { type Logger, type Now, problem, type Secret } from '@postern/runtime';
-import { type CryptoKey, importJWK, type JWK, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import type {
-  AccessToken,
-  Inspected,
-  Introspected,
-  ProviderCalls,
-  Redeemed,
-  RefreshOutcome,
-  TokenAsk,
-} from './provider-calls.ts';
+import { type Logger, type Now, problem } from '@postern/runtime';
+import type { JWTVerifyGetKey } from 'jose';
+import { type ClientIdentity, openAs } from './client-identity.ts';
+import type { ProviderCalls } from './provider-calls.ts';
+import { accessOf, inspectedOf, introspectedOf, redeemedOf } from './read-answers.ts';
+import { outcomeOf } from './refresh-outcome.ts';
 import { readSignedResponse } from './signed-responses.ts';
-
-/** Who this service is at a provider. Another `generation`: from here on it is somebody else, with another key. */
-export type ClientIdentity = {
-  clientId: string;
-  /** Private P-256 JWK of the client's assertions (R9); or, in low at a tenant's provider, a secret. */
-  proof: { clientKey: JWK } | { clientSecret: Secret };
-  /** Private P-256 JWK of its DPoP proofs. */
-  dpopKey: JWK;
-  generation: string;
-};
 
 export type OpenProviderCalls = {
   issuer: string;
@@ -36,117 +21,8 @@ export type OpenProviderCalls = {
   now: Now;
 };
 
-async function signingKey(jwk: JWK): Promise<CryptoKey> {
-  return (await importJWK(jwk, 'ES256')) as CryptoKey;
-}
-
-async function keyPair(jwk: JWK) {
-  const { kty, crv, x, y } = jwk;
-  const publicKey = (await importJWK({ kty, crv, x, y } as JWK, 'ES256', { extractable: true })) as CryptoKey;
-  return { privateKey: await signingKey(jwk), publicKey };
-}
-
-async function authenticationBy(proof: ClientIdentity['proof']): Promise<ProviderSpec['authentication']> {
-  if ('clientSecret' in proof) return { method: 'client_secret_basic', secret: proof.clientSecret };
-  const { clientKey } = proof;
-  const named = clientKey.kid === undefined ? {} : { kid: clientKey.kid };
-  return { method: 'private_key_jwt', key: await signingKey(clientKey), ...named };
-}
-
-const seconds = (value: unknown): Date | undefined => (typeof value === 'number' ? new Date(value * 1000) : undefined);
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
-/** Where a provider does not say how long its token lives, it is taken for this short. */
-const UNSAID_LIFE_SECONDS = 60;
-
-const accessOf = ({ accessToken, tokenType, expiresIn, scopes }: ProviderTokens): AccessToken => ({
-  token: accessToken,
-  type: tokenType.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer',
-  expiresIn: expiresIn ?? UNSAID_LIFE_SECONDS,
-  scopes,
-});
-
-/** Keycloak names the kind in `typ`; elsewhere the scope tells. */
-function kindOf({ typ, scope }: Record<string, unknown>): Introspected['kind'] {
-  const offline = text(scope)?.split(' ').includes('offline_access') === true;
-  switch (text(typ)?.toLowerCase()) {
-    case 'offline':
-      return 'offline';
-    case 'refresh':
-      return 'refresh';
-    case undefined:
-      return offline ? 'offline' : 'refresh';
-    default:
-      return 'other';
-  }
-}
-
-const introspectedOf = ({ active, ...said }: { active: boolean } & Record<string, unknown>): Introspected => ({
-  active,
-  client: text(said['client_id']) ?? text(said['azp']),
-  issuer: text(said['iss']),
-  sub: text(said['sub']),
-  session: text(said['sid']),
-  kind: kindOf(said),
-  acr: text(said['acr']),
-  authTime: seconds(said['auth_time']),
-  expiresAt: seconds(said['exp']),
-  scopes: text(said['scope'])?.split(' '),
-  certificateBound: typeof said['cnf'] === 'object' && said['cnf'] !== null && Object.hasOwn(said['cnf'], 'x5t#S256'),
-});
-
-function redeemedOf({ refreshToken, refreshExpiresIn, scopes, idToken }: ProviderTokens): Redeemed {
-  if (!idToken) throw problem('provider_refused');
-  const { iss, sub, sid, acr, auth_time } = idToken;
-  return {
-    refreshToken,
-    idleSeconds: refreshExpiresIn,
-    scopes,
-    idToken: { iss, sub, sid: text(sid), acr: text(acr), authTime: seconds(auth_time) },
-  };
-}
-
-function inspectedOf(answer: Awaited<ReturnType<Provider['introspect']>>): Inspected {
-  if (!answer.active) return { active: false };
-  // RFC 7662 2.2: the members are claims. `active` and `username` are about the answer, not about the token.
-  const { active: _active, username: _username, ...claims } = answer;
-  return {
-    active: true,
-    clientId: text(answer.client_id) ?? text(answer['azp']),
-    issuer: text(answer.iss),
-    sub: text(answer.sub),
-    sessionId: text(answer['sid']) ?? text(answer['session_state']),
-    scopes: text(answer.scope)?.split(' ').filter(Boolean),
-    type: text(answer['typ']),
-    claims: claims as JWTPayload,
-  };
-}
-
 /** Whether the provider can be asked about a token; where it cannot, nothing is known to be active. */
 const asks = ({ metadata }: Provider): boolean => metadata.introspection_endpoint !== undefined;
-
-/** Whether some layer below says for certain that no byte of the request left. */
-function neverSent(error: unknown): boolean {
-  for (let next = error, depth = 0; next instanceof Error && depth < 8; next = next.cause, depth++) {
-    if (next instanceof EgressRefused) return !next.sent;
-    if (next instanceof ProviderFailed && next.kind === 'not_sent') return true;
-  }
-  return false;
-}
-
-/** What a failed refresh means for the token that was sent (R20). */
-function outcomeOf(error: unknown, stopped: boolean, ask?: TokenAsk): RefreshOutcome {
-  if (stopped || neverSent(error)) return { kind: 'not_sent' };
-  if (!(error instanceof ProviderFailed) || error.kind !== 'refused') return { kind: 'unknown' };
-  if (error.error === 'invalid_grant') return { kind: 'refused' };
-  // A 5xx with an OAuth body says nothing about what became of the token.
-  const { status = 500, retryAfterSeconds } = error;
-  if (status >= 500) return { kind: 'unknown' };
-  // Keycloak says `invalid_request` of a proof; RFC 9449, section 5, has a code for it.
-  const ofRequest = error.error === 'invalid_request' || error.error === 'invalid_dpop_proof';
-  const proofRefused = ofRequest && typeof ask?.boundTo === 'object';
-  return { kind: 'rejected', retryAfterSeconds, proofRefused };
-}
 
 /**
  * The provider's calls for this service: its client's proof, DPoP-bound tokens, everything through the guarded way out.
@@ -156,13 +32,12 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
   const { issuer, egress, logger, profile } = spec;
   let opening: { generation: string; provider: Promise<Provider> } | undefined;
 
-  async function open({ clientId, proof, dpopKey }: ClientIdentity): Promise<Provider> {
-    const authentication = await authenticationBy(proof);
-    const { dispatcher } = egress;
-    const pushedRequests = profile.fapi ? 'required' : 'when_offered';
-    const dpop = await keyPair(dpopKey);
-    return openProvider({ issuer, clientId, authentication, dpop, dispatcher, pushedRequests });
-  }
+  const open = (identity: ClientIdentity) =>
+    openAs(identity, {
+      issuer,
+      dispatcher: egress.dispatcher,
+      pushedRequests: profile.fapi ? 'required' : 'when_offered',
+    });
   const provider = async (): Promise<Provider> => {
     const identity = await spec.identity();
     if (opening?.generation !== identity.generation) {

@@ -6,7 +6,8 @@ import { createRemoteJWKSet, customFetch, type JWK, type JWTVerifyGetKey } from 
 import type { ProvidersTable } from '../db/schema.ts';
 import { openText } from '../grants/vault.ts';
 import { readClientKey } from './client-key.ts';
-import { type ClientIdentity, openProviderCalls } from './open-provider-calls.ts';
+import type { ClientIdentity } from './client-identity.ts';
+import { openProviderCalls } from './open-provider-calls.ts';
 import type { ProviderCalls, ProviderOf } from './provider-calls.ts';
 import { heldKeys, publicHalf, type ServiceKeys } from './service-keys.ts';
 
