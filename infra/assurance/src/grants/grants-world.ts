@@ -76,6 +76,8 @@ export async function openGrantsWorld({ rotation }: { rotation: Realm['rotation'
 
     const env = {
       PATH: process.env['PATH'] ?? '',
+      // Many processes start here: what one has compiled the next ones find.
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
       POSTERN_ENVIRONMENT: 'development',
       POSTERN_ROLE: 'api',
       POSTERN_TLS_CERT_PATH: leaf.paths.cert,

@@ -63,18 +63,15 @@ async function inMode(
     const marked = await fileOf(JSON.stringify(markedSources()));
     const lines = await linesOf(world, survivor, marked);
     const chosen = lines.length <= most ? lines : seeded(seed).shuffled(lines).slice(0, most);
-    const killed = [...chosen];
     const victims: Victim[] = [];
-    const lane = async () => {
-      for (let line = killed.pop(); line !== undefined; line = killed.pop()) {
-        victims.push(await killAt(world, survivor, marked, line));
-      }
-    };
-    await Promise.all([lane(), lane()]);
-    await delay(SETTLED_MS);
+    await inLanes(chosen, async (line) => void victims.push(await killAt(world, survivor, marked, line)));
     const ends = { works: 0, asks: 0 };
     const failed: string[] = [];
-    for (const victim of victims) await judge(world, survivor, { victim, mode, ends, failed });
+    // In the order in which they were killed: most are settled by then.
+    await inLanes(victims, async (victim) => {
+      await delay(Math.max(0, victim.settledAt - performance.now()));
+      await judge(world, survivor, { victim, mode, ends, failed });
+    });
     say(
       `${mode.name}: ${victims.length} of ${lines.length} lines killed at; ${ends.works} grants survived, ` +
         `${ends.asks} lost their answer and say so, ${failed.length} failed`,
@@ -85,7 +82,18 @@ async function inMode(
   }
 }
 
-type Victim = { grant: string; line: string; died: boolean; journalled: boolean };
+type Victim = { grant: string; line: string; died: boolean; journalled: boolean; settledAt: number };
+
+const LANES = 3;
+
+/** So many at once, in their order. */
+async function inLanes<Item>(items: readonly Item[], each: (item: Item) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const lane = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await each(item);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+}
 
 async function fileOf(text: string): Promise<string> {
   const path = join(testRun().directory, `grants-${randomUUID()}`);
@@ -118,8 +126,9 @@ async function killAt(world: GrantsWorld, survivor: Replica, marked: string, lin
     () => true,
   );
   await replica.process.kill().catch(() => {});
+  const settledAt = performance.now() + SETTLED_MS;
   const open = await world.query<{ state: string }>('select state from refresh_attempts where grant_id = $1', [grant]);
-  return { grant, line, died, journalled: open.some(({ state }) => state !== 'intended') };
+  return { grant, line, died, journalled: open.some(({ state }) => state !== 'intended'), settledAt };
 }
 
 type Judging = { victim: Victim; mode: Mode; ends: { works: number; asks: number }; failed: string[] };
