@@ -19,7 +19,6 @@ export const problems = {
   password_refused: { status: 403, title: 'The present password is wrong' },
   refresh_refused: { status: 401, title: 'The refresh token is not accepted' },
   sign_up_closed: { status: 403, title: 'Accounts are not created by sign-up here' },
-  account_exists: { status: 409, title: 'There is an account with this address' },
   login_refused: { status: 401, title: 'The address or the password is wrong' },
   login_locked: { status: 429, title: 'Too many failures: logins with this address are locked for a time' },
   binding_required: { status: 401, title: 'A login binds its token to a client certificate or to a DPoP proof' },

@@ -87,6 +87,45 @@ test('others join a company by invitation: its address, company and role are tho
     expect((await send(method, path, user, body)).status).toBe(403);
 });
 
+test('an invitation of an address that has an account elsewhere is accepted as any other; nothing is made, and only that account’s company has it in its log', async () => {
+  const { send, administrator, logIn } = at(world, portal);
+  const inviting = await administrator('boss@invites.example');
+  await administrator('boss@has-account.example');
+  const accept = async (email: string) => {
+    const { body } = await send('POST', '/v1/invitations', inviting, { email, role: 'user' });
+    const accepted = await send('POST', '/v1/accept-invitation', null, {
+      ...accepting(body['token']),
+      password: chosen,
+    });
+    const again = await send('POST', '/v1/accept-invitation', null, accepting(body['token']));
+    return { accepted, again };
+  };
+  const chosen = 'quite another password';
+  const [free, taken] = [await accept('free@invites.example'), await accept('boss@has-account.example')];
+  expect(free.accepted).toMatchObject({ status: 201, body: { email: 'free@invites.example' } });
+  const shape = ({ accepted: { status, body, headers }, again }: Awaited<ReturnType<typeof accept>>) => {
+    const said = { ...body, email: '', account_id: String(body['account_id']).replace(/[0-9a-f]/g, '0') };
+    return [status, said, Object.keys(headers).sort(), again.status, again.body['code']];
+  };
+  expect(shape(taken)).toEqual(shape(free));
+  expect([
+    (await logIn('boss@has-account.example')).status,
+    (await logIn('boss@has-account.example', { password: chosen })).status,
+  ]).toEqual([200, 401]);
+  const [{ count } = { count: '' }] = await world.rows<{ count: string }>(
+    'select count(*) from accounts where id = $1',
+    [taken.accepted.body['account_id']],
+  );
+  expect(count).toBe('0');
+  const refused = await world.rows<{ mine: boolean; id: string }>(
+    `select e ->> 'tenant' = a.tenant as mine, e -> 'resource' ->> 'id' = a.id::text as id
+     from (select convert_from(canonical, 'utf8')::jsonb as e from audit_outbox) events,
+       accounts a where a.email = 'boss@has-account.example'
+       and e ->> 'reason' = 'account_exists' and e -> 'details' ->> 'method' = 'invitation'`,
+  );
+  expect(refused).toEqual([{ mine: true, id: true }]);
+});
+
 test('an invitation ends: after three days, when it is taken back, and when another one is made', async () => {
   const { send, administrator } = at(world, portal);
   const admin = await administrator('boss@ends.example');
@@ -298,9 +337,14 @@ test('imported bcrypt hashes log in, and are hashed anew by that', async () => {
   expect((await logIn('a@import.example')).status).toBe(200);
   expect(await hashOf('b')).toMatchObject({ bcrypt_cost: 6 });
 
+  // An address that has an account, here or elsewhere, keeps it, and the answer is as for any other (ADR 48).
+  const other = await administrator('boss@import-elsewhere.example');
+  const before = await hashOf('a');
   const taken = { accounts: [{ email: 'c@import.example', password_hash: hashed }, accounts[0]] };
-  expect(await send('POST', '/v1/import-accounts', admin, taken)).toMatchObject(failed(409, 'account_exists'));
-  expect(await hashOf('c')).toBeUndefined();
+  const again = await send('POST', '/v1/import-accounts', other, taken);
+  expect(again).toMatchObject({ status: 201, body: { imported: 2 } });
+  expect(Object.keys(again.body)).toEqual(Object.keys(imported.body));
+  expect([await hashOf('a'), await hashOf('c')]).toEqual([before, { password_hash: hashed, bcrypt_cost: 6 }]);
   for (const password_hash of ['plain', hashed.replace('$06$', '$14$'), '$argon2id$v=19$x'])
     expect(
       await send('POST', '/v1/import-accounts', admin, { accounts: [{ email: 'd@import.example', password_hash }] }),

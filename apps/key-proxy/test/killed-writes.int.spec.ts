@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type AuditEvent } from '@postern/audit';
 import { developmentCa } from '@postern/testing';
 import { type Caller } from './caller.ts';
-import { openSubject, type Subject } from './contract/subjects.ts';
+import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
 import { startService, type ServiceProcess } from './service-process.ts';
 import { openWorld, type World } from './world.ts';
 
-let bao: Subject;
+let bao: ConfiguredSubject;
 let world: World;
 let job: Caller;
 let token: string;

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { developmentCa } from '@postern/testing';
 import { type ConfiguredKind } from '../src/providers/configuration.ts';
 import { type Caller } from './caller.ts';
-import { openSubject, type Subject } from './contract/subjects.ts';
+import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
 import { openWorld, type World } from './world.ts';
 
-const subjects = new Map<ConfiguredKind, Subject>();
+const subjects = new Map<ConfiguredKind, ConfiguredSubject>();
 let world: World;
 let job: Caller;
 type Send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object) => ReturnType<Caller['send']>;

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { developmentCa } from '@postern/testing';
 import { type ConfiguredKind } from '../src/providers/configuration.ts';
 import { type Caller } from './caller.ts';
-import { openSubject, type Subject } from './contract/subjects.ts';
+import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
 import { openWorld, type World } from './world.ts';
 
 const kinds: ConfiguredKind[] = ['aws', 'gcp', 'azure', 'openbao'];
-const subjects = new Map<ConfiguredKind, Subject>();
+const subjects = new Map<ConfiguredKind, ConfiguredSubject>();
 let world: World;
 let job: Caller;
 const clock = { ahead: 0 };

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { developmentCa } from '@postern/testing';
 import { type Caller } from './caller.ts';
-import { openSubject, type Subject } from './contract/subjects.ts';
+import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
 import { openWorld, type World } from './world.ts';
 
-let aws: Subject;
+let aws: ConfiguredSubject;
 let world: World;
 let job: Caller;
 let send: (method: 'GET' | 'POST' | 'PUT' | 'PATCH', path: string, body?: object) => ReturnType<Caller['send']>;

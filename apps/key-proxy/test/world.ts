@@ -77,7 +77,7 @@ export async function openWorld({
   const trusted = {
     'key-proxy': [issuer.entry, exchanged, accounts],
     'token-exchange': [issuer.entry, accounts],
-    'crypto-store': [exchanged],
+    'crypto-store': [issuer.entry, exchanged],
     'audit-sink': [exchanged],
   };
 
@@ -202,6 +202,8 @@ export async function openWorld({
     /** A token as token-exchange mints it for this service: alice of acme through the job, bound to that certificate. */
     token: (boundTo: string, scopes: readonly string[], more: object = {}) =>
       issuer.mint({ audience: 'key-proxy', scopes, boundTo, actors: ['job'], ...more }),
+    /** A workload's certificate and key. */
+    identity: (workload: string) => postgres.authority.issue(workload),
     async caller(workload: string): Promise<Caller> {
       const { paths } = await postgres.authority.issue(workload);
       const material = closing.after(await watchTlsMaterial(paths));

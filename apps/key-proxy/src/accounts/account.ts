@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Transaction } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 import { type Principal } from '@postern/oidc';
 import { problem } from '@postern/runtime';
 import { type Role, type Schema } from '../db/schema.ts';
@@ -16,24 +16,47 @@ export type NewAccount = {
   passwordHash: string;
 };
 
-/** @throws Problem `account_exists` when the address has an account already, in whatever company */
-export async function createAccount(tx: Transaction<Schema>, asked: NewAccount, now: Date): Promise<Account> {
-  const account: Account = { id: randomUUID(), tenant: asked.tenant, email: asked.email, role: asked.role };
-  const created = await tx
-    .insertInto('accounts')
-    .values({
-      ...account,
-      contact_name: asked.contactName,
-      phone_number: asked.phoneNumber,
-      password_hash: asked.passwordHash,
-      bcrypt_cost: bcryptCostOf(asked.passwordHash),
-      created_at: now,
-    })
-    .onConflict((conflict) => conflict.column('email').doNothing())
-    .returning('id')
-    .executeTakeFirst();
-  if (!created) throw problem('account_exists');
-  return account;
+/** What became of an account that was asked for. */
+export type Asked = {
+  account: Account;
+  /** False where the address has an account already, in whatever company: then `account` is nobody's. */
+  created: boolean;
+  /** Whose account the address is where none was made, as far as the statement saw it. */
+  takenBy: { tenant: string; id: string } | null;
+};
+
+/** Makes an account, or where the address has one already nothing, by the same statement (ADR 48). */
+export async function createAccount(tx: Transaction<Schema>, asked: NewAccount, now: Date): Promise<Asked> {
+  const { tenant, email, role, contactName, phoneNumber, passwordHash } = asked;
+  const account: Account = { id: randomUUID(), tenant, email, role };
+  const { rows } = await sql<Omit<Asked, 'account' | 'takenBy'> & { taken_by: Asked['takenBy'] }>`
+    with account as (
+      insert into accounts (id, tenant, email, role, contact_name, phone_number, password_hash, bcrypt_cost, created_at)
+      values (${account.id}, ${tenant}, ${email}, ${role}, ${contactName}, ${phoneNumber}, ${passwordHash},
+        ${bcryptCostOf(passwordHash)}, ${now})
+      on conflict (email) do nothing returning id)
+    select exists (select from account) as created, ${takenByOf(email)} as taken_by`.execute(tx);
+  const { created = false, taken_by: takenBy = null } = rows[0] ?? {};
+  return { account, created, takenBy };
+}
+
+/** Whose account an address was before the statement; null where nobody's. */
+export const takenByOf = (email: string): RawBuilder<Asked['takenBy']> =>
+  sql`(select json_build_object('tenant', tenant, 'id', id) from accounts where email = ${email})`;
+
+const TAKEN = { outcome: 'refused', reason: 'account_exists' } as const;
+
+/**
+ * What the log says of an account that was asked for: that it was made, and by whom; or that it was not, in the log of whose
+ * account it is, and of nobody else (ADR 48).
+ */
+export function creationOf({ account, created, takenBy }: Asked, by: { issuer: string } | null) {
+  const { tenant, id } = created ? account : (takenBy ?? { tenant: null, id: null });
+  return {
+    tenant,
+    ...(created ? by && { actor: { person: { issuer: by.issuer, sub: account.id } } } : TAKEN),
+    ...(id === null ? {} : { resource: { type: 'account', id } }),
+  };
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
 import { type Now, problem, Secret } from '@postern/runtime';
+import { creationOf } from '../accounts/account.ts';
 import { type AccountPolicy } from '../accounts/account-policy.ts';
 import { type BreachedPasswords } from '../accounts/breached-passwords.ts';
 import { email } from '../accounts/email.ts';
@@ -22,8 +23,6 @@ export type SignUpDeps = {
   signUpOpen: boolean;
   now: Now;
 };
-
-const TAKEN = { outcome: 'refused', reason: 'account_exists' } as const;
 
 /**
  * Seed route: a new company with its first account, its administrator. Where the address has an account already the answer
@@ -75,16 +74,11 @@ export const signUpRoute = (deps: SignUpDeps) =>
         provider,
       };
       return deps.db.transaction().execute(async (tx) => {
-        const { account, created, takenBy } = await signUp(tx, asked, deps.now());
-        const { tenant, id } = created ? account : (takenBy ?? { tenant: null, id: null });
+        const made = await signUp(tx, asked, deps.now());
+        const { account } = made;
         return audit.within(
           tx,
-          {
-            tenant,
-            ...(created ? { actor: { person: { issuer: deps.issuerUrl, sub: account.id } } } : TAKEN),
-            ...(id === null ? {} : { resource: { type: 'account', id } }),
-            details: { method: 'password' },
-          },
+          { ...creationOf(made, { issuer: deps.issuerUrl }), details: { method: 'password' } },
           {
             status: 201,
             body: { status: 'created', company_id: account.tenant, account_id: account.id, role: account.role },

@@ -8,24 +8,34 @@ import { startOpenBao } from '@postern/testing/openbao';
 import { startSecretsManager } from '@postern/testing/secrets-manager';
 import { type Configuration, type ConfiguredKind } from '../../src/providers/configuration.ts';
 import { type CloudEndpoints, loadProvider } from '../../src/providers/load-provider.ts';
-import { type SecretProvider } from '../../src/providers/secret-provider.ts';
+import { type ProviderKind } from '../../src/providers/provider-kind.ts';
+import { type OnBehalf, type SecretProvider } from '../../src/providers/secret-provider.ts';
+
+/** A provider, and on whose behalf it is called: null where it has credentials of its own. */
+type Reached = { provider: SecretProvider; by: OnBehalf | null };
 
 /** A provider under the contract, over the real part or the stand-in, and the ways to make that misbehave. */
-export type Subject = {
-  kind: ConfiguredKind;
-  provider: SecretProvider;
-  front: HttpsFront;
-  /** A provider with other credentials: those that the part does not take. */
-  withBadCredentials(): Promise<SecretProvider>;
-  endpoints: CloudEndpoints;
-  configuration: Configuration;
+export type Subject = Reached & {
+  kind: ProviderKind;
+  /** Every server that a call goes through. */
+  ways: readonly HttpsFront[];
+  /** The same with what the part does not take: other credentials, or a caller's token that has ended. */
+  withBadCredentials(): Promise<readonly Reached[]>;
   close(): Promise<void>;
 };
 
-const TIMEOUT_MS = 4_000;
+/** One that a tenant configures. */
+export type ConfiguredSubject = Subject & {
+  kind: ConfiguredKind;
+  front: HttpsFront;
+  endpoints: CloudEndpoints;
+  configuration: Configuration;
+};
+
+export const TIMEOUT_MS = 4_000;
 
 /** The parts, each behind TLS of its own so that all go over the one way out. */
-export async function openSubject(kind: ConfiguredKind): Promise<Subject> {
+export async function openSubject(kind: ConfiguredKind): Promise<ConfiguredSubject> {
   const closing = closeInReverse();
   const ca = await developmentCa().certificate();
   const { front, configuration, bad, endpoints } = await parts[kind](closing);
@@ -47,8 +57,10 @@ export async function openSubject(kind: ConfiguredKind): Promise<Subject> {
   return {
     kind,
     provider: await open(configuration),
+    by: null,
     front,
-    withBadCredentials: () => open(bad),
+    ways: [front],
+    withBadCredentials: async () => [{ provider: await open(bad), by: null }],
     endpoints,
     configuration,
     close: closing.close,

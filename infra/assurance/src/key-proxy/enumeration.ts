@@ -1,5 +1,5 @@
 import { type Case } from '../assess.ts';
-import { openKeyProxyWorld } from './key-proxy-world.ts';
+import { type KeyProxyWorld, openKeyProxyWorld } from './key-proxy-world.ts';
 
 /** One address of loopback makes as many a minute as its rate allows. */
 const REQUESTS_AN_ADDRESS = 8;
@@ -10,21 +10,22 @@ type Kind = 'known' | 'unknown';
 type Times = Record<Kind, number[]>;
 
 /**
- * Wrong passwords, and sign-ups, for addresses that have an account and for others, in turns: what time and answer tell about
- * which is which.
+ * Wrong passwords, sign-ups and accepted invitations for addresses that have an account and for others, in turns: what time and
+ * answer tell about which is which.
  */
 export const enumeration: Case = {
   name: 'key-proxy/enumeration',
-  guarantee: 'neither answer nor time of a refused login, or of a sign-up, tells whether there is such an account',
+  guarantee:
+    'neither answer nor time of a refused login, a sign-up or an accepted invitation tells whether there is such an account',
   async run({ scale, say }) {
     const rounds = scale === 'small' ? 6 : scale === 'default' ? 16 : 100;
     // In low, where a login on the public listener is bound to nothing.
     const service = await openKeyProxyWorld({ POSTERN_PROFILE: 'fedramp-low' });
     try {
-      const [logins, signUps]: [Times, Times] = [
-        { known: [], unknown: [] },
-        { known: [], unknown: [] },
-      ];
+      const none = (): Times => ({ known: [], unknown: [] });
+      const [logins, signUps, invitations] = [none(), none(), none()];
+      const workload = await service.clientOf('portal');
+      const inviting = await administrator(workload);
       const failed: string[] = [];
       const timed = async (
         times: Times,
@@ -38,7 +39,8 @@ export const enumeration: Case = {
       };
       for (let round = 0; round < rounds; round += 1) {
         const [network, host] = [1 + Math.floor(round / 200), 2 + (round % 200)];
-        const [caller, joining] = [service.from(`127.0.${network}.${host}`), service.from(`127.1.${network}.${host}`)];
+        const [caller, joining, accepting] = [0, 1, 2].map((block) => service.from(`127.${block}.${network}.${host}`));
+        if (!caller || !joining || !accepting) throw new TypeError('there are three');
         const email = `known-${round}@foods.example`;
         const first = await caller('/signup', signUp(email));
         if (first.status !== 201) failed.push(`a sign-up was answered ${first.status}`);
@@ -48,9 +50,14 @@ export const enumeration: Case = {
           await timed(logins, kind, caller('/login', { email: tried, password: 'a wrong password' }), 401);
           const wanted = kind === 'known' ? email : `new-${round}-${at}@foods.example`;
           await timed(signUps, kind, joining('/signup', signUp(wanted)), 201);
+          const invited = kind === 'known' ? email : `invited-${round}-${at}@foods.example`;
+          const token = await inviting(invited);
+          const { contact_name, phone_number, password } = signUp(invited);
+          const acceptance = { token, contact_name, phone_number, password };
+          await timed(invitations, kind, accepting('/v1/accept-invitation', acceptance), 201);
         }
       }
-      for (const [what, times] of Object.entries({ logins, 'sign-ups': signUps })) {
+      for (const [what, times] of Object.entries({ logins, 'sign-ups': signUps, invitations })) {
         const z = rankSumZ(times.known, times.unknown);
         const [known, unknown] = [median(times.known), median(times.unknown)];
         say(
@@ -58,12 +65,27 @@ export const enumeration: Case = {
         );
         if (Math.abs(z) > MOST_Z) failed.push(`the times of ${what} differ: z ${z.toFixed(2)}`);
       }
-      return { tried: 2 * rounds * REQUESTS_AN_ADDRESS, failed, lost: [] };
+      return { tried: 3 * rounds * REQUESTS_AN_ADDRESS, failed, lost: [] };
     } finally {
       await service.close();
     }
   },
 };
+
+/** The administrator of a company of its own, who invites an address; answers the invitation's token. */
+async function administrator({ send }: Awaited<ReturnType<KeyProxyWorld['clientOf']>>) {
+  const json = async (path: string, body: object, token?: string) => {
+    const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+    const { status, text } = await send({ method: 'POST', path, headers, body: JSON.stringify(body) });
+    if (status >= 300) throw new Error(`${path} was answered ${status}`);
+    return JSON.parse(text) as Record<string, unknown>;
+  };
+  const account = signUp('inviting@foods.example');
+  await json('/signup', account);
+  const { email, password } = account;
+  const { access_token } = await json('/login', { email, password });
+  return async (to: string) => (await json('/v1/invitations', { email: to }, String(access_token)))['token'];
+}
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 

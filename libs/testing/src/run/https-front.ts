@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import { type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Dispatcher, fetch } from 'undici';
 import { developmentCa } from '../authority/development-ca.ts';
 
 export type FrontRequest = { method: string; url: URL; headers: Record<string, string>; body: Buffer };
@@ -97,9 +98,12 @@ export async function startHttpsFront(
 
 const HOP_BY_HOP = new Set(['host', 'connection', 'content-length', 'expect', 'transfer-encoding', 'keep-alive']);
 
-/** Passes a request on to a server that speaks plain HTTP on loopback, and its answer back. */
+/**
+ * Passes a request on to a server on loopback, and its answer back. `over` connects where that takes more than plain HTTP:
+ * a client certificate.
+ */
 export const passOnTo =
-  (target: string) =>
+  (target: string, over?: Dispatcher) =>
   async ({ method, url, headers, body }: FrontRequest): Promise<FrontAnswer> => {
     const kept = Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name));
     const answer = await fetch(new URL(url.pathname + url.search, target), {
@@ -107,6 +111,7 @@ export const passOnTo =
       headers: Object.fromEntries(kept),
       ...(body.length === 0 ? {} : { body: new Uint8Array(body) }),
       redirect: 'manual',
+      ...(over ? { dispatcher: over } : {}),
     });
     const given = [...answer.headers].filter(([name]) => !HOP_BY_HOP.has(name) && name !== 'content-encoding');
     return { status: answer.status, headers: Object.fromEntries(given), body: Buffer.from(await answer.arrayBuffer()) };

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { noContent, route } from '@postern/http';
 import { type RevocationSequence } from '@postern/issuer';
 import { type Now, problem } from '@postern/runtime';
-import { createAccount } from '../../accounts/account.ts';
+import { createAccount, creationOf } from '../../accounts/account.ts';
 import { type AccountPolicy } from '../../accounts/account-policy.ts';
 import { email } from '../../accounts/email.ts';
 import { removeFactor } from '../../accounts/factor.ts';
@@ -134,14 +134,17 @@ export const resetFactorRoute = (deps: AccountsDeps) =>
 
 const MOST_IMPORTED = 100;
 
-/** Accounts with the bcrypt hashes that they had elsewhere; each is hashed anew at its first login. All, or none. */
+/**
+ * Accounts with the bcrypt hashes that they had elsewhere; each is hashed anew at its first login. An address that has an account
+ * already keeps that one, and the answer does not say so (ADR 48).
+ */
 export const importAccountsRoute = (deps: AccountsDeps) =>
   route({
     ...byAdministrator,
     method: 'POST',
     path: '/v1/import-accounts',
     audit: 'account.created',
-    summary: 'Takes over accounts with their bcrypt hashes',
+    summary: 'Takes over accounts with their bcrypt hashes; an address that has an account keeps it',
     body: z.strictObject({
       accounts: z
         .array(
@@ -159,8 +162,8 @@ export const importAccountsRoute = (deps: AccountsDeps) =>
         .min(1)
         .max(MOST_IMPORTED),
     }),
-    answers: { 201: z.strictObject({ imported: z.int() }) },
-    problems: ['accounts_off', 'account_required', 'account_exists'],
+    answers: { 201: z.strictObject({ imported: z.int().describe('as many as were asked for') }) },
+    problems: ['accounts_off', 'account_required'],
     async handle({ principal, body }, audit) {
       if (!deps.policy.accounts) throw problem('accounts_off');
       return deps.db.transaction().execute(async (tx) => {
@@ -169,8 +172,8 @@ export const importAccountsRoute = (deps: AccountsDeps) =>
         for (const { email: address, role, contact_name, phone_number, password_hash } of body.accounts) {
           const given = { contactName: contact_name ?? null, phoneNumber: phone_number ?? null };
           const asked = { tenant, email: address, role, ...given, passwordHash: password_hash };
-          const { id } = await createAccount(tx, asked, deps.now());
-          await audit.itemWithin(tx, { resource: { type: 'account', id }, details });
+          const made = await createAccount(tx, asked, deps.now());
+          await audit.itemWithin(tx, { ...creationOf(made, null), details });
         }
         const imported = body.accounts.length;
         return audit.within(tx, { details }, { status: 201, body: { imported } });

@@ -2,7 +2,7 @@ import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { noContent, route } from '@postern/http';
 import { type Now, problem, Secret } from '@postern/runtime';
-import { createAccount } from '../../accounts/account.ts';
+import { createAccount, creationOf } from '../../accounts/account.ts';
 import { type AccountPolicy } from '../../accounts/account-policy.ts';
 import { type BreachedPasswords } from '../../accounts/breached-passwords.ts';
 import { email } from '../../accounts/email.ts';
@@ -93,7 +93,10 @@ export const cancelInvitationRoute = (deps: InvitationDeps) =>
     },
   });
 
-/** Makes the account that an invitation is for: its address, company and role are the invitation's, never the caller's. */
+/**
+ * Makes the account that an invitation is for: its address, company and role are the invitation's, never the caller's. Where the
+ * address has an account already the answer and the work are the same, and nothing is made (ADR 48).
+ */
 export const acceptInvitationRoute = (deps: InvitationDeps) =>
   route({
     method: 'POST',
@@ -118,7 +121,7 @@ export const acceptInvitationRoute = (deps: InvitationDeps) =>
         role: roleName,
       }),
     },
-    problems: ['accounts_off', 'invitation_refused', 'account_exists'],
+    problems: ['accounts_off', 'invitation_refused'],
     async handle({ body }, audit) {
       if (!deps.policy.accounts) throw problem('accounts_off');
       const password = new Secret(body.password);
@@ -129,15 +132,11 @@ export const acceptInvitationRoute = (deps: InvitationDeps) =>
         const at = deps.now();
         const { id: _used, ...of } = await useInvitation(tx, body.token, at);
         const given = { contactName: body.contact_name, phoneNumber: body.phone_number };
-        const account = await createAccount(tx, { ...of, ...given, passwordHash }, at);
+        const made = await createAccount(tx, { ...of, ...given, passwordHash }, at);
+        const { account } = made;
         return audit.within(
           tx,
-          {
-            tenant: account.tenant,
-            actor: { person: { issuer: deps.issuerUrl, sub: account.id } },
-            resource: { type: 'account', id: account.id },
-            details: { method: 'invitation' },
-          },
+          { ...creationOf(made, { issuer: deps.issuerUrl }), details: { method: 'invitation' } },
           {
             status: 201,
             body: {
