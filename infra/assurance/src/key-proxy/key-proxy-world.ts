@@ -126,16 +126,19 @@ export async function openKeyProxyWorld(settings: Record<string, string> = {}, a
       from(localAddress: string) {
         const agent = new Agent({ localAddress, connect: { ca: leaf.ca } });
         closing.add(() => agent.close());
-        return async (path: string, body: object): Promise<{ status: number; ms: number }> => {
+        return async (path: string, body: object, token?: string): Promise<Said & { ms: number }> => {
           const begun = performance.now();
-          const headers = { 'content-type': 'application/json' };
-          const { status } = await send(agent, publicUrl, {
+          const headers = {
+            'content-type': 'application/json',
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          };
+          const said = await send(agent, publicUrl, {
             method: 'POST',
             path,
             headers,
             body: JSON.stringify(body),
           });
-          return { status, ms: performance.now() - begun };
+          return { ...said, ms: performance.now() - begun };
         };
       },
       close: closing.close,
