@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Settings } from '@postern/runtime';
 import { KEYCLOAK_VERSION } from '@postern/testing/keycloak';
+import { LOKI_VERSION } from '@postern/testing/loki';
 import { Ajv } from 'ajv';
 import { readComposeFile, readVariables, type ComposeFile, type ComposeService } from './compose-file.ts';
 
@@ -39,6 +40,12 @@ function mounted(name: string, path: string): string | undefined {
 type ServiceConfig = { settings: Settings; readConfig(env: NodeJS.ProcessEnv): unknown };
 const configOf = (name: string) => import(join(root, 'apps', name, 'src/config.ts')) as Promise<ServiceConfig>;
 const owner = 'POSTERN_POSTGRES_OWNER_URL';
+
+/** What the configurations say that a part is given from the repository. */
+const configsOf = (name: string): string[] =>
+  (serviceOf(name).configs ?? []).map(({ source }) =>
+    readFileSync(join(root, 'docker', compose.configs[source]?.file ?? ''), 'utf8'),
+  );
 
 /** The environment as the process in the container sees it, paths led to the generated files. */
 function environmentOf(name: string): Record<string, string> {
@@ -97,7 +104,7 @@ test('every file that is mounted or named is made by compose:files, and only the
     compose.services,
   )) {
     const targets = volumes.filter((volume) => volume.startsWith('.')).map((volume) => volume.split(':')[1] ?? '');
-    const words = [...command, ...entrypoint, ...Object.values(environment)].join(' ');
+    const words = [...command, ...entrypoint, ...Object.values(environment), ...configsOf(name)].join(' ');
     for (const path of [...targets, ...(words.match(/\/run\/postern\/[\w./-]+/g) ?? [])]) {
       const file = mounted(name, path) ?? '';
       expect([name, path, existsSync(file)]).toEqual([name, path, true]);
@@ -107,13 +114,13 @@ test('every file that is mounted or named is made by compose:files, and only the
   expect(statSync(files).mode & 0o077).toBe(0);
 });
 
-test('what Prometheus and Grafana are given is in the repository, all of it is given, and every service is scraped', () => {
+test('what Prometheus, Grafana and Loki are given is in the repository, all of it is given, and every service is scraped', () => {
   const given = Object.values(compose.services).flatMap(({ configs = [] }) => configs.map(({ source }) => source));
   expect(given.toSorted()).toEqual(Object.keys(compose.configs).toSorted());
   const sources = Object.values(compose.configs).map(({ file }) => join(root, 'docker', file));
   expect(sources.filter((file) => !existsSync(file))).toEqual([]);
   const observability = join(root, 'infra/observability');
-  const kept = ['prometheus/rules', 'grafana'].flatMap((folder) =>
+  const kept = ['prometheus/rules', 'grafana', 'loki'].flatMap((folder) =>
     readdirSync(join(observability, folder), { withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ name }) => join(observability, folder, name)),
@@ -127,16 +134,23 @@ test('every address that is named is an alias in the file, at a port that its pa
   const ports = new Map<string, number[]>();
   for (const [name, { networks }] of Object.entries(compose.services)) {
     if (Array.isArray(networks)) continue;
-    const known = { postgres: [5432], 'redis-cache': [6379], 'redis-bus': [6379], keycloak: [8443] }[name];
-    for (const alias of networks['postern']?.aliases ?? []) ports.set(alias, known ?? [8443, 9443]);
+    const known = { postgres: [5432], 'redis-cache': [6379], 'redis-bus': [6379], keycloak: [8443], loki: [3100] };
+    const own = known[name as keyof typeof known] ?? [8443, 9443];
+    for (const alias of networks['postern']?.aliases ?? []) ports.set(alias, own);
   }
-  const named = Object.values(compose.services).flatMap(({ environment = {} }) =>
-    [...JSON.stringify(environment).matchAll(/([\w-]+\.dev\.postern\.internal):(\d+)/g)].map(([, host, port]) => ({
+  const written = ['sources', 'forwarders'].map((name) => readFileSync(join(files, `audit-sink/${name}.json`), 'utf8'));
+  const texts = Object.entries(compose.services).flatMap(([name, { environment = {} }]) => [
+    JSON.stringify(environment),
+    ...configsOf(name),
+  ]);
+  const named = [...texts, ...written].flatMap((text) =>
+    [...text.matchAll(/([\w-]+\.dev\.postern\.internal):(\d+)/g)].map(([, host, port]) => ({
       host: String(host),
       port: Number(port),
     })),
   );
   expect(named.length).toBeGreaterThan(20);
+  expect(named.filter(({ host }) => host.startsWith('loki.'))).toHaveLength(2);
   for (const { host, port } of named) expect([host, ports.get(host)]).toEqual([host, expect.arrayContaining([port])]);
 });
 
@@ -153,6 +167,28 @@ test('every image has a tag of its own, and Keycloak is the one that the tests r
   expect(image).toBe(`keycloak/keycloak:${KEYCLOAK_VERSION}`);
   expect(command).toEqual(expect.arrayContaining(['start', '--import-realm']));
   expect(volumes?.some((volume) => volume.includes(':/opt/keycloak/data/import/'))).toBe(true);
-  const realm = JSON.parse(readFileSync(join(files, 'keycloak/realm.json'), 'utf8')) as { realm: string };
+  type Client = { clientId: string; attributes?: Record<string, string> };
+  const realm = JSON.parse(readFileSync(join(files, 'keycloak/realm.json'), 'utf8')) as {
+    realm: string;
+    clients: Client[];
+  };
   expect(realm.realm).toBe('postern');
+  // audit-sink reads the realm's events with the key that the realm knows.
+  const known = realm.clients.find(({ clientId }) => clientId === 'audit-sink')?.attributes?.['jwks.string'] ?? '';
+  const key = JSON.parse(readFileSync(join(files, 'audit-sink/provider-client.jwk'), 'utf8')) as { x: string };
+  expect(known).toContain(`"${key.x}"`);
+});
+
+test('Loki is the one that the queries are tried on, and keeps no longer than audit-sink is told that it does (R28)', () => {
+  expect(serviceOf('loki').image).toBe(`grafana/loki:${LOKI_VERSION}`);
+  const [config = ''] = configsOf('loki');
+  const days = Number(/retention_period: (\d+)h/.exec(config)?.[1]) / 24;
+  const { targets } = JSON.parse(readFileSync(join(files, 'audit-sink/forwarders.json'), 'utf8')) as {
+    targets: { erasure: { withinDays: number } }[];
+  };
+  expect(targets.map(({ erasure }) => erasure.withinDays)).toEqual([days]);
+});
+
+test('Prometheus keeps the exemplars that the services give', () => {
+  expect(serviceOf('prometheus').command).toContain('--enable-feature=exemplar-storage');
 });

@@ -6,10 +6,11 @@ import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { issueCertificates } from './certificates.ts';
+import { withEventReader } from './compose/event-reader.ts';
 import { openToContainers } from './compose/open-to-containers.ts';
 import { writePostgresFiles } from './compose/postgres-files.ts';
 import { writeRedisFiles } from './compose/redis-files.ts';
-import { passwordFile, writeJson } from './files.ts';
+import { keyFile, passwordFile, writeJson } from './files.ts';
 import { realmFor } from './identity-provider.ts';
 import { services, TRUST_DOMAIN, type Service } from './services.ts';
 import { openHome, root, type Urls } from './state.ts';
@@ -27,6 +28,8 @@ place('postgres', certificates.of.postgres);
 place('redis-cache', certificates.of['redis-cache']);
 place('redis-bus', await certificates.busAuthority.issue('redis-bus'));
 place('keycloak', certificates.of['identity-provider']);
+place('loki', await certificates.authority.issue('loki'));
+writeFileSync(home.place('grafana', 'tls', 'ca.crt'), await certificates.authority.certificate());
 
 function place(part: string, leaf: { cert: string; key: string; ca: string }, into = 'tls'): void {
   writeFileSync(home.place(part, into, 'tls.crt'), leaf.cert);
@@ -47,7 +50,9 @@ const { realm, clientKey } = await realmFor(
   PROFILE,
 );
 const trustedIssuerDn = new X509Certificate(certificates.of['identity-provider'].ca).subject;
-writeJson(home, 'keycloak/realm.json', compileRealm({ realm, profile: profileNamed(PROFILE), trustedIssuerDn }));
+const eventReader = await keyFile(home, 'audit-sink-client.jwk');
+const compiled = compileRealm({ realm, profile: profileNamed(PROFILE), trustedIssuerDn });
+writeJson(home, 'keycloak/realm.json', withEventReader(compiled, eventReader.publicJwk));
 
 const rootKey = home.place('root-key.json');
 await createLocalRootKeyFile(rootKey);
@@ -63,11 +68,17 @@ for (const service of ['crypto-store', 'key-proxy'] as const)
   copyFileSync(passwordFile(home, `redis-cache-${service}`).path, home.place(service, 'cache-password'));
 writeJson(home, 'token-exchange/policy.json', policyFor(issuer));
 copyFileSync(clientKey, home.place('auth-manager', 'provider-client.jwk'));
+copyFileSync(eventReader.path, home.place('audit-sink', 'provider-client.jwk'));
+const poll = { keyPath: '/run/postern/provider-client.jwk' };
+writeJson(home, 'audit-sink/sources.json', { keycloak: { realms: [{ issuer, tenant: 'acme', poll }] } });
+// The days that infra/observability/loki/loki.yaml keeps.
+const loki = { kind: 'loki', name: 'loki', url: `https://${host('loki')}:3100`, erasure: { withinDays: 7 } };
+writeJson(home, 'audit-sink/forwarders.json', { targets: [loki] });
 writePostgresFiles(home);
 writeRedisFiles(home);
 
 chmodSync(home.dir, 0o700);
-for (const part of ['postgres', 'redis-cache', 'redis-bus', 'keycloak', ...services]) {
+for (const part of ['postgres', 'redis-cache', 'redis-bus', 'keycloak', 'loki', 'grafana', ...services]) {
   openToContainers(join(home.dir, part));
 }
 writeFileSync(home.place('compose.env'), `POSTERN_FILES_GROUP=${process.getgid?.() ?? 0}\n`);

@@ -7,6 +7,8 @@ import { freePort } from '../run/free-port.ts';
 import { startLeashed } from '../run/leash.ts';
 import { lokiProgram } from './build.ts';
 
+export { LOKI_VERSION, lokiProgram } from './build.ts';
+
 export type LokiStreamFound = { stream: Record<string, string>; values: [string, string][] };
 
 export type RunningLoki = {
