@@ -5,7 +5,7 @@ import { problem, type Problem } from '@postern/runtime';
 import type { App } from './app.ts';
 import { connectionOf } from './connection.ts';
 import { problemAnswer } from './problem-answer.ts';
-import { requestFacts, requestIdOf } from './request-facts.ts';
+import { requestFacts, requestIdOf, traceOf } from './request-facts.ts';
 import { draftOf } from './route-audit.ts';
 import { frameOf } from './refusal-event.ts';
 import { serveRoute, type ListenerContext } from './serve-route.ts';
@@ -63,6 +63,7 @@ function refuseUnrouted(
     listener: listener.name,
     path: '',
     origins: listener.origins(),
+    trace: traceOf(request),
   });
   const entry = app.problems[refusal.code]!;
   if (listener.name !== 'management') {

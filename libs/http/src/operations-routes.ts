@@ -1,4 +1,5 @@
 import { getFips } from 'node:crypto';
+import { metricsText } from '@postern/runtime';
 import { z } from 'zod';
 import type { App } from './app.ts';
 import type { ListenerName, Route } from './declaration.ts';
@@ -68,9 +69,9 @@ export function operationsRoutes({ app, routes, environment }: Operations): Rout
       ...common,
       path: '/metrics',
       listener: 'management',
+      headers: z.object({ accept: z.string().max(1_024).optional() }),
       answers: { 200: 'text' },
-      handle: async () =>
-        open({ status: 200, text: await app.registry.metrics(), contentType: app.registry.contentType }),
+      handle: async ({ headers }) => open({ status: 200, ...(await metricsText(app.registry, headers.accept)) }),
     }),
     route({
       ...common,

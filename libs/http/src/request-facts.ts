@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { Secret, uuidv7 } from '@postern/runtime';
+import { currentTrace, Secret, uuidv7 } from '@postern/runtime';
 import type { Connection } from './connection.ts';
 import type { ListenerName, RequestFacts } from './declaration.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
 const NO_TRACE = '0'.repeat(32);
 
 /** The caller's `X-Request-Id` when it is short and plain, else a new one. */
@@ -13,11 +13,15 @@ export function requestIdOf(request: IncomingMessage): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : uuidv7();
 }
 
-/** The trace id of W3C `traceparent`, version 00. */
-export function traceOf(request: IncomingMessage): string | null {
+export type RequestTrace = { readonly id: string; readonly sampled: boolean };
+
+/** The trace of a request: the one under way here, else that of the caller's W3C `traceparent`, version 00. */
+export function traceOf(request: IncomingMessage): RequestTrace | null {
+  const here = currentTrace();
+  if (here !== null) return here;
   const given = request.headers['traceparent'];
-  const trace = typeof given === 'string' ? TRACEPARENT.exec(given)?.[1] : undefined;
-  return trace === undefined || trace === NO_TRACE ? null : trace;
+  const [, id, flags = ''] = (typeof given === 'string' && TRACEPARENT.exec(given)) || [];
+  return id === undefined || id === NO_TRACE ? null : { id, sampled: (parseInt(flags, 16) & 1) === 1 };
 }
 
 export type Addressed = {
@@ -25,6 +29,7 @@ export type Addressed = {
   readonly path: string;
   /** Origins under which this listener is known; the first is used where `Host` names none of them. */
   readonly origins: readonly string[];
+  readonly trace: RequestTrace | null;
 };
 
 /** What a handler may see of a request. `Host` counts only where it names an origin of ours: it is the caller's to choose. */
@@ -37,7 +42,7 @@ export function requestFacts(
   const { headers } = request;
   return {
     id,
-    trace: traceOf(request),
+    trace: at.trace?.id ?? null,
     listener: at.listener,
     address: connection.address,
     workload: connection.workload,

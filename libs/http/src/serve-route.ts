@@ -12,7 +12,7 @@ import { problemAnswer } from './problem-answer.ts';
 import { pairsOf, readBody } from './read-body.ts';
 import { frameOf, refusalEvent } from './refusal-event.ts';
 import { outgoingOf, type Outgoing } from './released.ts';
-import { requestFacts, requestIdOf } from './request-facts.ts';
+import { requestFacts, requestIdOf, traceOf } from './request-facts.ts';
 import { createRouteAudit, StaleRead } from './route-audit.ts';
 import { writeAnswer } from './write-answer.ts';
 
@@ -126,10 +126,12 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
   return (request, response) => {
     const started = performance.now();
     const connection = connectionOf(request, app.workloads);
+    const trace = traceOf(request);
     const facts = requestFacts(request, requestIdOf(request), connection, {
       listener: listener.name,
       path: pathOf(request.url ?? ''),
       origins: listener.origins(),
+      trace,
     });
     const asking: { principal: Principal | null } = { principal: null };
     const written = { requestId: facts.id, cacheControl: route.cacheControl };
@@ -138,7 +140,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
       .then(async (outgoing) => {
         await writeAnswer(request, response, outgoing, { ...written, last: listener.isLast(connection) });
         const ms = performance.now() - started;
-        app.metrics.observe(route.method, route.path, outgoing.status, ms / 1000);
+        app.metrics.observe(route.method, route.path, outgoing.status, ms / 1000, trace?.sampled ? trace.id : null);
         if (app.logger.isEnabled('debug')) {
           app.logger.debug(
             {

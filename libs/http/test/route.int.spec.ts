@@ -354,8 +354,8 @@ describe('bad input', () => {
 });
 
 describe('operations', () => {
-  const get = async (path: string) => {
-    const answer = await request(`${service.urls.management}${path}`);
+  const get = async (path: string, headers = {}) => {
+    const answer = await request(`${service.urls.management}${path}`, { headers });
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
   };
 
@@ -369,6 +369,21 @@ describe('operations', () => {
     expect(JSON.parse((await get('/version')).text)).toMatchObject({ service: SERVICE, profile: 'fedramp-moderate' });
     const { text } = await get('/metrics');
     expect(text).toContain('route="/things/:id",status="200"');
+  });
+
+  test('the newest traced request of each duration is its exemplar, for a scraper that takes it; one that is not sampled is none', async () => {
+    const { id } = await create();
+    const traced = (trace: string, flags: string) =>
+      call(`/things/${String(id)}`, { headers: { traceparent: `00-${trace.repeat(16)}-${'b2'.repeat(8)}-${flags}` } });
+    await traced('c3', '01');
+    await traced('d4', '00');
+    const accept = 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5';
+    const { text, headers } = await get('/metrics', { accept });
+    expect(headers['content-type']).toMatch(/^application\/openmetrics-text; version=1\.0\.0/);
+    const exemplars = text.match(/^http_server_request_duration_seconds_bucket\{.*route="\/things\/:id".* # .*$/gm);
+    expect(exemplars?.join('\n')).toMatch(/ # \{trace_id="(c3){16}"\} [\d.]+ [\d.]+$/m);
+    expect(text).not.toContain('d4'.repeat(16));
+    expect((await get('/metrics')).text).not.toContain('trace_id');
   });
 
   test('the OpenAPI document is 3.1, made from the declarations', async () => {

@@ -41,7 +41,8 @@ export {
   type LogFields,
   type LogLevel,
 } from './logger.ts';
-export { Counter, createRegistry, Gauge, Histogram, Registry } from './metrics.ts';
+export { Counter, createRegistry, Gauge, Histogram, metricsText, type Registry } from './metrics.ts';
+export { currentTrace, type CurrentTrace } from './trace.ts';
 export { runService, type Running, type ServiceProcess } from './run-service.ts';
 export { runTask } from './run-task.ts';
 export { startRounds, type Round } from './start-rounds.ts';

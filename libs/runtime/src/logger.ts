@@ -1,6 +1,7 @@
 import { pino, type DestinationStream } from 'pino';
 import { isListedText } from './log-fields.ts';
 import { errorFields } from './log-error.ts';
+import { currentTrace } from './trace.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -39,9 +40,16 @@ export function createLogger({ service, level = 'info', environment, destination
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     messageKey: 'message',
+    mixin: traceFields,
   };
   const sink = destination ? pino(options, destination) : pino(options);
   return over(sink);
+}
+
+/** Each line within a trace says which, also one that is written far below the request. */
+function traceFields(): Record<string, string> {
+  const at = currentTrace();
+  return at === null ? {} : { trace: at.id, span: at.span };
 }
 
 /** A logger that writes nothing. */
