@@ -57,7 +57,7 @@ export async function compose(
     const metrics = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
     const postgres = closing.after(
-      await openPostgres({ ...config.postgres, tls, applicationName: SERVICE, pipelined: true }),
+      await openPostgres({ ...config.postgres, tls, metrics, applicationName: SERVICE, pipelined: true }),
     );
     const { query } = postgres;
     const audit = closing.after(
@@ -73,7 +73,15 @@ export async function compose(
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
+      await openBranchKeys({
+        query,
+        rootKey,
+        environment: base.environment,
+        service: SERVICE,
+        now,
+        cacheTtlMs,
+        metrics,
+      }),
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const sealer = sealerFor(keys, { tenant: NO_TENANT, purpose: 'service-secrets' });
@@ -118,7 +126,9 @@ export async function compose(
       closing.after(startRetention({ postgres, days: config.retentionDays, logger, now }));
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
-      bus = closing.after(await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }));
+      bus = closing.after(
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics }),
+      );
       const append = createAppender({
         postgres,
         subjects,

@@ -43,7 +43,9 @@ export async function compose(
   try {
     const metrics = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
-    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const postgres = closing.after(
+      await openPostgres<Schema>({ ...config.postgres, tls, metrics, applicationName: SERVICE }),
+    );
     const { query, db } = postgres;
     const audit = closing.after(
       await openAudit({
@@ -60,7 +62,15 @@ export async function compose(
     const rootKey = closing.after(await openRootKey({ config: config.rootKey, service: SERVICE, tls, logger }));
     const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
+      await openBranchKeys({
+        query,
+        rootKey,
+        environment: base.environment,
+        service: SERVICE,
+        now,
+        cacheTtlMs,
+        metrics,
+      }),
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const vault = openVault(keys);

@@ -50,7 +50,7 @@ export async function startWorker(deps: StartWorker): Promise<Check[]> {
   const { bus: at, trust } = config;
   const busTls = closing.after(await watchTlsMaterial(at.tls));
   const password = at.password?.reveal();
-  const bus = closing.after(await openBus({ url: at.url, password, tls: busTls, service: SERVICE, logger }));
+  const bus = closing.after(await openBus({ url: at.url, password, tls: busTls, service: SERVICE, logger, metrics }));
   const sink = { url: config.auditSinkUrl, dispatcher: deps.peers };
   const relay = { postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now, logKey: at.logKey };
   closing.after(await startRelay(relay));

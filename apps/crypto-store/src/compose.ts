@@ -45,7 +45,9 @@ export async function compose(
   try {
     const metrics = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
-    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const postgres = closing.after(
+      await openPostgres<Schema>({ ...config.postgres, tls, metrics, applicationName: SERVICE }),
+    );
     const audit = closing.after(
       await openAudit({
         postgres,
@@ -68,6 +70,7 @@ export async function compose(
         service: SERVICE,
         now,
         cacheTtlMs,
+        metrics,
       }),
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
@@ -101,7 +104,7 @@ export async function compose(
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       const bus = closing.after(
-        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics }),
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(

@@ -57,7 +57,9 @@ export async function compose(
   try {
     const registry = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
-    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const postgres = closing.after(
+      await openPostgres<Schema>({ ...config.postgres, tls, metrics: registry, applicationName: SERVICE }),
+    );
     const audit = closing.after(
       await openAudit({
         postgres,
@@ -73,7 +75,15 @@ export async function compose(
     const { query, db } = postgres;
     const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const branchKeys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
+      await openBranchKeys({
+        query,
+        rootKey,
+        environment: base.environment,
+        service: SERVICE,
+        now,
+        cacheTtlMs,
+        metrics: registry,
+      }),
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const issuer = closing.after(
@@ -147,7 +157,7 @@ export async function compose(
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       const bus = closing.after(
-        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics: registry }),
       );
       const sink = { url: config.auditSinkUrl, dispatcher: peers };
       closing.after(

@@ -40,7 +40,9 @@ export async function compose(
   try {
     const registry = createRegistry(SERVICE);
     const tls = closing.after(await watchTlsMaterial(base.tls));
-    const postgres = closing.after(await openPostgres<Schema>({ ...config.postgres, tls, applicationName: SERVICE }));
+    const postgres = closing.after(
+      await openPostgres<Schema>({ ...config.postgres, tls, metrics: registry, applicationName: SERVICE }),
+    );
     const audit = closing.after(
       await openAudit({
         postgres,
@@ -55,7 +57,15 @@ export async function compose(
     const { query, db } = postgres;
     const { cacheTtlMs, destroyedPath } = config.branchKeys;
     const keys = closing.after(
-      await openBranchKeys({ query, rootKey, environment: base.environment, service: SERVICE, now, cacheTtlMs }),
+      await openBranchKeys({
+        query,
+        rootKey,
+        environment: base.environment,
+        service: SERVICE,
+        now,
+        cacheTtlMs,
+        metrics: registry,
+      }),
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const issuer = closing.after(
@@ -142,7 +152,7 @@ export async function compose(
       const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
       const { url, password } = config.bus;
       const bus = closing.after(
-        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger }),
+        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics: registry }),
       );
       closing.after(
         await startRelay({

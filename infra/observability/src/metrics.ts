@@ -5,7 +5,7 @@ import { place } from './files.ts';
 
 /** Names that Prometheus itself gives. */
 const OF_PROMETHEUS = ['up'];
-const NAME = /\b(?:postern|http_server|nodejs|process)_[a-z0-9_]+\b/g;
+const NAME = /\b(?:postern|http_server|nodejs|process|crypto_store|key_proxy|branch_keys)_[a-z0-9_]+\b/g;
 /** A histogram shows itself under three names. */
 const SUFFIX = /_(bucket|count|sum)$/;
 
@@ -20,7 +20,9 @@ export async function knownMetrics(): Promise<Set<string>> {
     readFileSync(join(root, path), 'utf8'),
   );
   const own = sources.flatMap((text) =>
-    [...text.matchAll(/'((?:postern|http_server)_[a-z0-9_]+)'/g)].map(([, name]) => name!),
+    [...text.matchAll(/'((?:postern|http_server|crypto_store|key_proxy|branch_keys)_[a-z0-9_]+)'/g)].map(
+      ([, name]) => name!,
+    ),
   );
   const registry = createRegistry('any');
   const process = (await registry.getMetricsAsJSON()).map(({ name }) => name);

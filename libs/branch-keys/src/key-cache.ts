@@ -11,6 +11,8 @@ export type KeyCache<T extends Held> = {
   lend<R>(name: string, load: () => Promise<T>, use: (held: T) => R): Promise<R>;
   /** What is held under that name, without using it: for a look at what it is, not at the key. */
   peek(name: string): T | undefined;
+  /** Uses that found their key in memory, uses that had to load it, and keys held now. */
+  counts(): { hits: number; misses: number; held: number };
   /** Drops an entry with all its names, so that the next use loads it. */
   drop(name: string): void;
   close(): void;
@@ -32,6 +34,8 @@ export function createKeyCache<T extends Held>({
   const expiries = new Map<T, number>();
   const named = new Map<string, T>();
   const loads = new Map<string, Waiter<T>[]>();
+  let hits = 0;
+  let misses = 0;
 
   const forget = (held: T): void => {
     held.key.fill(0);
@@ -85,7 +89,11 @@ export function createKeyCache<T extends Held>({
   return {
     async lend(name, load, use) {
       const held = live(name);
-      if (held !== undefined) return use(held);
+      if (held !== undefined) {
+        hits += 1;
+        return use(held);
+      }
+      misses += 1;
       return new Promise((resolve, reject) => {
         const waiter: Waiter<T> = {
           take(loaded) {
@@ -105,6 +113,7 @@ export function createKeyCache<T extends Held>({
       });
     },
     peek: live,
+    counts: () => ({ hits, misses, held: expiries.size }),
     drop,
     close() {
       clearInterval(sweep);

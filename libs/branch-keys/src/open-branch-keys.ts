@@ -1,8 +1,9 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { BranchKeyUnknown, uuidOf, type BranchKey, type BranchKeySource } from '@postern/envelope';
-import { systemNow, type Now } from '@postern/runtime';
+import { systemNow, type Now, type Registry } from '@postern/runtime';
 import { createKeyRecords, createVersionRecords } from './create-records.ts';
 import { KeysUnavailable, RootKeyRefused } from './errors.ts';
+import { keyCacheMetrics } from './key-cache-metrics.ts';
 import { createKeyCache } from './key-cache.ts';
 import { macKeyOf } from './mac-key.ts';
 import { ACTIVE, BEACON, versionOf, versionType, wrapContext, type BranchKeyRecord, type Owner } from './record.ts';
@@ -21,6 +22,8 @@ export type BranchKeysOptions = {
   cacheTtlMs?: number;
   /** How many stay in memory. Default 1,000 (the specification's). */
   cacheEntries?: number;
+  /** Where the cache says how often a key was in memory. */
+  metrics?: Registry;
 };
 
 /**
@@ -77,6 +80,7 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
   const { query, rootKey, environment, service, now = systemNow } = options;
   const { cacheTtlMs: ttlMs = 300_000, cacheEntries: maxEntries = 1_000 } = options;
   const cache = createKeyCache<CachedKey>({ ttlMs, maxEntries, now });
+  if (options.metrics) keyCacheMetrics(cache.counts, options.metrics);
   const ids = new Map<string, string>();
   const finding = new Map<string, Promise<string>>();
 

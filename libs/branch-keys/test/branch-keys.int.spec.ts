@@ -1,5 +1,6 @@
 import { BranchKeyUnknown, createEnvelope, EnvelopeRefused } from '@postern/envelope';
 import { type Postgres } from '@postern/postgres';
+import { createRegistry, metricsText } from '@postern/runtime';
 import { postgresForTests, type TestPostgres } from '@postern/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import {
@@ -51,6 +52,17 @@ function counting(inner: RootKey): { rootKey: RootKey; unwraps: () => number } {
 }
 
 const context = { record: 'c7b8a1de' };
+
+test('a scrape says how often a key was in memory', async () => {
+  const metrics = createRegistry('crypto-store', { processMetrics: false });
+  const keys = await replica({ metrics });
+  const id = await keys.idFor('counted', 'records');
+  for (let use = 0; use < 3; use += 1) await keys.withActive(id, () => null);
+  const { text } = await metricsText(metrics);
+  expect(text).toContain('postern_branch_key_cache_total{result="hit",service="crypto-store"} 2');
+  expect(text).toContain('postern_branch_key_cache_total{result="miss",service="crypto-store"} 1');
+  expect(text).toContain('postern_branch_keys_held{service="crypto-store"} 1');
+});
 
 test('twenty replicas that meet a new tenant at once agree on one branch key', async () => {
   const replicas = await Promise.all(Array.from({ length: 20 }, () => replica()));

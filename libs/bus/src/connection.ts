@@ -1,5 +1,5 @@
 import { newRedisClient, redisTls, type RedisAddress, type TlsMaterial } from '@postern/mtls';
-import type { Logger } from '@postern/runtime';
+import type { Logger, Registry } from '@postern/runtime';
 import type * as bullMq from './bullmq.ts';
 
 export type BusOptions = {
@@ -13,6 +13,8 @@ export type BusOptions = {
   logger: Logger;
   /** The name the server's certificate must carry. Default: the host of the URL. */
   servername?: string;
+  /** Where the bus says how full its queues are, and how its Redis is set. */
+  metrics?: Registry;
 };
 
 export type BullMq = typeof bullMq;
@@ -67,6 +69,7 @@ export function openConnection(
     client: createNodeRedisClient(raw),
     ready: () => raw.isReady,
     ping: () => raw.ping(),
+    info: async () => String(await raw.info()),
     close: () => {
       closed = true;
       for (const client of opened) if (client.isOpen) client.destroy();

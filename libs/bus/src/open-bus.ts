@@ -1,5 +1,6 @@
 import { redisAddress } from '@postern/mtls';
 import type { Job, Queue, Worker } from 'bullmq';
+import { busMetrics, infoLines } from './bus-metrics.ts';
 import { openConnection, type BullMq, type BusOptions, type Connection } from './connection.ts';
 import { within } from './deadline.ts';
 import { assertQueueName, prefixOf } from './prefix.ts';
@@ -96,6 +97,15 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     swapping = swapping.then(swap).catch((err) => logger.error({ err }, 'the bus was not closed in order'));
   };
   const unsubscribe = [tls.onChange(swapSoon), address.onChange(swapSoon)];
+  const depthOf = (queue: Queue) =>
+    within(COMMAND_TIMEOUT_MS, queue.getJobCountByTypes('waiting', 'active', 'delayed'));
+  if (options.metrics) {
+    busMetrics(options.metrics, {
+      depths: async () =>
+        new Map(await Promise.all([...queues].map(async ([name, queue]) => [name, await depthOf(queue)] as const))),
+      info: async () => infoLines(await within(COMMAND_TIMEOUT_MS, connection.info())),
+    });
+  }
 
   return {
     queue(name) {
@@ -111,7 +121,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
             ),
           );
         },
-        depth: () => within(COMMAND_TIMEOUT_MS, current().getJobCountByTypes('waiting', 'active', 'delayed')),
+        depth: () => depthOf(current()),
       };
     },
     worker({ queue, of = service, concurrency = 1 }, handler) {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { redisTls } from '@postern/mtls';
-import { silentLogger } from '@postern/runtime';
+import { createRegistry, metricsText, silentLogger } from '@postern/runtime';
 import { redisForTests, type RedisPair } from '@postern/testing';
 import { busAcl, JobRefused, openBus, type Bus } from '../src/index.ts';
 
@@ -38,6 +38,17 @@ test("a job reaches the service that empties the queue, each side under its own 
   for (let n = 0; n < 20; n += 1) await producer.queue('audit').add({ n });
   await until(() => seen.length === 20);
   expect(seen).toEqual(Array.from({ length: 20 }, (_, n) => ({ n })));
+});
+
+test('a scrape says how full a queue is, and that this Redis keeps what it is given', async () => {
+  const metrics = createRegistry('auth-manager', { processMetrics: false });
+  const bus = await openBus({ ...(await userOf('auth-manager')), service: 'auth-manager', logger, metrics });
+  buses.push(bus);
+  await bus.queue('jobs').add({});
+  await bus.queue('jobs').add({});
+  const { text } = await metricsText(metrics);
+  expect(text).toContain('postern_bus_queue_jobs{queue="jobs",service="auth-manager"} 2');
+  expect(text.match(/^postern_bus_setting_unsafe\{.*\} 0$/gm)).toHaveLength(2);
 });
 
 test('a failing handler is tried again; a refused job is not', async () => {

@@ -1,6 +1,8 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { postgresTls, type TlsMaterial } from '@postern/mtls';
+import type { Registry } from '@postern/runtime';
+import { poolMetrics } from './pool-metrics.ts';
 import type { Query } from './query.ts';
 
 export type Postgres<Schema> = {
@@ -26,6 +28,8 @@ export type PostgresOptions = {
   pipelined?: boolean;
   /** Told about an idle connection that broke; the pool replaces it. */
   failed?: (error: Error) => void;
+  /** Where the pool says how much of it is in use. */
+  metrics?: Registry;
 };
 
 /** A connection older than this is replaced, so that a rotated certificate is in use everywhere within it (R12). */
@@ -49,6 +53,7 @@ export async function openPostgres<Schema = unknown>(options: PostgresOptions): 
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
   });
+  if (options.metrics) poolMetrics(pool, poolSize, options.metrics);
   pool.on('error', failed);
   // One that breaks while somebody holds it between two statements: the next statement says so. Without a listener it would
   // end the process.

@@ -8,6 +8,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '@postern/testing';
+import { createRegistry, metricsText } from '@postern/runtime';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,6 +46,22 @@ test('a connection is TLS 1.3 and shows its name', async () => {
     `select s.version, a.application_name from pg_stat_ssl s join pg_stat_activity a using (pid) where pid = pg_backend_pid()`,
   );
   expect(row).toEqual({ version: 'TLSv1.3', application_name: 'spec' });
+});
+
+test('a scrape says how much of the pool is in use, and how many wait for it', async () => {
+  const metrics = createRegistry('spec', { processMetrics: false });
+  const { url, tls } = database;
+  const small = await openPostgres({ url, tls, applicationName: 'spec', poolSize: 1, metrics });
+  const held = await small.pool.connect();
+  const waiting = small.pool.query('select 1');
+  const { text } = await metricsText(metrics);
+  held.release();
+  await waiting;
+  await small.close();
+  for (const line of ['connections{state="busy",', 'connections_most{', 'waiting{']) {
+    expect(text).toContain(`\npostern_postgres_${line}service="spec"} 1\n`);
+  }
+  expect(text).toContain('state="idle",service="spec"} 0');
 });
 
 test('a server under another authority is refused', async () => {
