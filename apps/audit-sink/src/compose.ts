@@ -24,7 +24,7 @@ import { forwardedCopies, startForwarders, webhookRules } from './forwarders/sta
 import { openPlace } from './publication/open-place.ts';
 import { startPublishing } from './publication/publish.ts';
 import { assertExtendsPublished } from './publication/restore.ts';
-import { watchRestore } from './publication/watch-restore.ts';
+import { tellOfRestore, watchRestore } from './publication/watch-restore.ts';
 import { startRetention } from './retention/retention.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
@@ -116,8 +116,7 @@ export async function compose(
       if (config.publishTo) {
         const place = closing.after(await openPlace(config.publishTo, SERVICE, peers));
         const restored = await assertExtendsPublished(postgres, key, place);
-        if (restored > 0)
-          logger.error({ count: restored }, 'the log was restored: its leaves are back, its events are not');
+        await tellOfRestore(restored, { audit, logger, now });
         closing.after(startPublishing({ postgres, key, place, logger, published: logMetrics.published }));
       }
       closing.after(

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { request } from 'undici';
 import { newestCheckpoint } from '../src/log/checkpoints.ts';
 import { verifyLog } from '../src/log/verify-log.ts';
 import { publishedSize } from '../src/publication/publish.ts';
@@ -12,7 +13,7 @@ let producer: Awaited<ReturnType<World['producer']>>;
 beforeEach(async () => {
   world = await openWorld();
   producer = await world.producer();
-});
+}, 180_000);
 afterEach(async () => {
   await world?.close();
 });
@@ -27,6 +28,7 @@ const TABLES = [
   'log_checkpoints',
   'log_watermarks',
   'log_publication',
+  'log_closings',
 ];
 
 async function commit(count: number): Promise<string[]> {
@@ -35,8 +37,12 @@ async function commit(count: number): Promise<string[]> {
   return events.map(({ id }) => id);
 }
 
-/** A log of 30 events, backed up after 10, published, ended and restored to the backup. */
-async function restoredLog(keepForSeconds: number): Promise<{ size: number; ids: string[] }> {
+/**
+ * A log of 30 events, backed up after 10, published, ended and restored to the backup.
+ *
+ * @param meanwhile what happens between backup and restore, beside the events.
+ */
+async function restoredLog(keepForSeconds: number, meanwhile: (url: string) => Promise<void> = async () => {}) {
   const sink = await world.sink();
   const relay = await producer.relay(sink.url, keepForSeconds);
   const ids = await commit(10);
@@ -46,6 +52,7 @@ async function restoredLog(keepForSeconds: number): Promise<{ size: number; ids:
     ids.push(...(await commit(count)));
     await until(async () => (await heldIds(world)).length === ids.length, 'more events are in the log');
   }
+  await meanwhile(sink.url);
   const published = async () => {
     const newest = await newestCheckpoint(world.log.query);
     return newest?.size === (await publishedSize(world.log.query));
@@ -56,10 +63,12 @@ async function restoredLog(keepForSeconds: number): Promise<{ size: number; ids:
   await relay.close();
   await sink.close();
   const size = (await newestCheckpoint(world.log.query))!.size;
-  await world.asOwner(
-    TABLES.map((table) => `delete from ${table}; insert into ${table} select * from backup_${table}`).join(';'),
-  );
-  return { size, ids };
+  const restore = () =>
+    world.asOwner(
+      TABLES.map((table) => `delete from ${table}; insert into ${table} select * from backup_${table}`).join(';'),
+    );
+  await restore();
+  return { size, ids, restore };
 }
 
 test('a restored log is filled up to the tree that was published, takes nothing new before the events that it lost have come again, and then has them all (R27)', async () => {
@@ -114,6 +123,48 @@ test('what nobody can send again is named, and given up only by the word of an o
     'the loss is in the log',
   );
 }, 120_000);
+
+/** The operator closes a producer; the entry that says so is in the log. */
+async function close(url: string, name: string): Promise<void> {
+  const operator = await world.caller();
+  const token = await operator.token({ scopes: ['log:operate'], roles: ['operator'] });
+  const answer = await request(`${url}/v1/log/producers/${name}/close`, {
+    method: 'POST',
+    dispatcher: operator.dispatcher,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ reason: 'compromised' }),
+  });
+  expect(answer.statusCode).toBe(200);
+  await answer.body.dump();
+  const recorded = `select 1 from log_every_event where action = 'producer.closed'`;
+  await until(async () => (await world.log.query(recorded)).length === 1, 'the closing is in the log');
+}
+
+test('a closing that a restore lost is brought back from what is published, and holds; where it was taken away there too, that is an alarm (R26, R27)', async () => {
+  const compromised = await world.producer('key-proxy');
+  const { restore } = await restoredLog(3_600, (url) => close(url, 'key-proxy'));
+  const closings = () => world.log.query<{ producer: string }>('select producer from log_closings');
+  expect(await closings()).toEqual([]);
+  const sink = await world.sink();
+  expect(await closings()).toEqual([{ producer: 'key-proxy' }]);
+  const relay = await compromised.relay(sink.url);
+  await compromised.audit.commit(event());
+  const refused = `select 1 from quarantine where queue = 'key-proxy' and reason = 'certificate_withdrawn'`;
+  await until(async () => (await world.log.query(refused)).length > 0, 'its old certificate is refused');
+  expect(await heldIds(world, 'key-proxy')).toEqual([]);
+  await relay.close();
+  await sink.close();
+
+  await restore();
+  await world.asOwner('delete from log_wanted');
+  await rm(join(world.published, 'closings'));
+  const again = await world.sink();
+  expect(await closings()).toEqual([]);
+  expect(world.logged.join('')).toContain("lost a producer's closing");
+  await producer.relay(again.url);
+  const alarm = `select 1 from log_every_event where action = 'alarm.raised'`;
+  await until(async () => (await world.log.query(alarm)).length === 1, 'the alarm is in the log', 60_000);
+}, 180_000);
 
 test('a log older than what is published is not built upon where the published entries are gone (R27)', async () => {
   await restoredLog(3_600);

@@ -11,6 +11,7 @@ import {
   leafHash,
   rootOfEdge,
   signCheckpoint,
+  signClosings,
   tilePath,
   verifierLine,
 } from '@postern/transparency';
@@ -77,6 +78,26 @@ test('a published log verifies without anybody, and the first entry that does no
 
   publish(good.slice(0, 290), good);
   expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_missing at entry 290') });
+});
+
+test('an entry that records a closing which is not published with the log is named: after a restore it holds no more (R26, R27)', async () => {
+  const good = entries();
+  const last = JSON.parse(good[299]!.toString()) as object;
+  const closed = good.with(299, Buffer.from(JSON.stringify({ ...last, action: 'producer.closed' })));
+  publish(closed, closed);
+  const lost = { code: 1, said: expect.stringContaining('closing_missing at entry 299') };
+  expect(await verify()).toMatchObject(lost);
+  const signer = { name: 'log.example', key: pair.privateKey };
+  write('closings', signClosings({ size: 299, closings: [] }, signer));
+  expect(await verify()).toMatchObject(lost);
+  const at = new Date();
+  const closing = { producer: 'crypto-store', epoch: 1, seq: 299, certificatesBefore: at, closedAt: at };
+  const note = signClosings({ size: 300, closings: [closing] }, signer);
+  write('closings', note);
+  expect(await verify()).toMatchObject({ code: 0 });
+  write('closings', note.replace(' 299 ', ' 298 '));
+  expect(await verify()).toMatchObject({ code: 1 });
+  rmSync(join(folder, 'closings'));
 });
 
 test('a log whose key was rotated verifies under the line that was kept before, by the old key’s word and no other (R27)', async () => {

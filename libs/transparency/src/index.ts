@@ -1,4 +1,5 @@
 export { checkpointText, openCheckpoint, signCheckpoint, type Checkpoint } from './checkpoint.ts';
+export { openClosings, signClosings, type Closing, type Closings } from './closings.ts';
 export { consistencyPath, verifyConsistency } from './consistency.ts';
 export { emptyEdge, growEdge, rootOfEdge, type Completed, type Edge } from './edge.ts';
 export { decodeEntries, encodeEntries, ENTRY_MAX_BYTES } from './entry-bundle.ts';

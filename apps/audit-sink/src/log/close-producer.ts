@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Query } from '@postern/postgres';
+import type { Closing } from '@postern/transparency';
 
-/** The point at which an operator closed a producer's epoch, and the time from which its certificates must begin (R26). */
-export type Closing = { epoch: number; seq: number; certificatesBefore: Date; closedAt: Date };
-
-/** What the log holds at that point: the entry's index, null where it holds nothing, and the size of the tree. */
+/** The point at which an operator closed a producer's epoch (R26), and what the log holds there: the entry's index, null where it holds nothing, and the size of the tree. */
 export type Closed = Closing & { index: number | null; treeSize: number };
 
 /**
@@ -35,17 +33,30 @@ export async function closeProducer(
 
 type Row = { producer: string; epoch: number; seq: string; certificates_before: Date; closed_at: Date };
 
-const closingOf = ({ epoch, seq, certificates_before: certificatesBefore, closed_at: closedAt }: Row): Closing => ({
-  epoch,
-  seq: Number(seq),
-  certificatesBefore,
-  closedAt,
+const closingOf = (row: Row): Closing => ({
+  producer: row.producer,
+  epoch: row.epoch,
+  seq: Number(row.seq),
+  certificatesBefore: row.certificates_before,
+  closedAt: row.closed_at,
 });
 
 /** The last closing of each producer that ever was closed. */
-export async function readClosings(query: Query): Promise<Map<string, Closing>> {
-  const rows = await query<Row>('select * from log_closings');
-  return new Map(rows.map((row) => [row.producer, closingOf(row)]));
+export async function readClosings(query: Query): Promise<Closing[]> {
+  return (await query<Row>('select * from log_closings order by producer')).map(closingOf);
+}
+
+/** Puts closings back that a restore of the database lost. One that is as late stays. */
+export async function bringBackClosings(query: Query, closings: readonly Closing[]): Promise<void> {
+  for (const { producer, epoch, seq, certificatesBefore, closedAt } of closings) {
+    await query(
+      `insert into log_closings as c (producer, epoch, seq, certificates_before, closed_at) values ($1, $2, $3, $4, $5)
+       on conflict (producer) do update set epoch = excluded.epoch, seq = excluded.seq, closed_at = excluded.closed_at,
+         certificates_before = greatest(c.certificates_before, excluded.certificates_before)
+       where c.closed_at < excluded.closed_at`,
+      [producer, epoch, seq, certificatesBefore, closedAt],
+    );
+  }
 }
 
 /** A certificate that signed batches of an epoch: what came under it, and when. */

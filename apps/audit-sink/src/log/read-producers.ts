@@ -39,7 +39,7 @@ export async function readProducers(
     wanted,
     producers: producers.map((producer) => {
       const own = held.filter((range) => range.producer === producer);
-      const closed = closings.get(producer);
+      const closed = closings.find((one) => one.producer === producer);
       return {
         producer,
         held: own.map(({ epoch, first, last }) => ({ epoch, first: Number(first), last: Number(last) })),

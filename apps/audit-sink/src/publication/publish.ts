@@ -15,6 +15,7 @@ import {
 import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { newestCheckpoint } from '../log/checkpoints.ts';
 import { logSource } from '../log/log-source.ts';
+import { publishClosings, recordsClosing } from './closings.ts';
 import type { Place } from './place.ts';
 
 export const CHECKPOINT = 'checkpoint';
@@ -23,7 +24,13 @@ const KEYS = 'keys.json';
 
 /** At most so often: what comes meanwhile is published together. */
 const EVERY_MS = 1_000;
-const LOCK = 'audit-sink publication';
+/** Of several replicas one changes what is published at a time. */
+const LOCK = `hashtextextended('audit-sink publication', 0)`;
+
+/** Until the transaction ends. */
+export async function lockPublication(query: Query): Promise<void> {
+  await query(`select pg_advisory_xact_lock(${LOCK})`);
+}
 
 /** The checkpoint that is published, or null. @throws LogAltered for one that no key of this log signed */
 export async function readPublished(place: Place, key: CheckpointKey): Promise<(Checkpoint & { note: string }) | null> {
@@ -46,8 +53,8 @@ export async function publishedSize(query: Query): Promise<number | null> {
 
 /**
  * Publishes the newest signed checkpoint and the entries that are new under it, as the bundles of C2SP tlog-tiles: entries
- * first, so that whoever finds a checkpoint finds its entries. Of several replicas one publishes at a time, so that what is
- * there never goes back.
+ * first, so that whoever finds a checkpoint finds its entries, and what they record of closings. Of several replicas one
+ * publishes at a time, so that what is there never goes back.
  *
  * @returns how many entries are published.
  */
@@ -58,22 +65,23 @@ export async function publish(
 ): Promise<number | null> {
   return postgres.db.transaction().execute(async (tx) => {
     const query = queryIn(tx);
-    const [lock] = await query<{ held: boolean }>('select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as held', [
-      LOCK,
-    ]);
+    const [lock] = await query<{ held: boolean }>(`select pg_try_advisory_xact_lock(${LOCK}) as held`);
     const before = await publishedSize(query);
     const newest = await newestCheckpoint(query);
     if (!lock?.held || !newest || newest.size <= (before ?? 0)) return before;
     const there = before ?? (await readPublished(place, key))?.size ?? 0;
     if (there < newest.size) {
       const source = logSource(query);
+      let closes = before === null;
       for (let index = Math.floor(there / TILE_WIDTH); index * TILE_WIDTH < newest.size; index += 1) {
         const width = tileWidth({ level: 0, index }, newest.size);
         const entries = await source.bundle(index, width);
         // Those before were given up, and published when they were there.
         if (entries.length < width) continue;
         await place.write(tilePath('entries', index, width), encodeEntries(entries));
+        closes ||= entries.some(recordsClosing);
       }
+      if (closes) await publishClosings(query, key, place, newest.size);
       if (key.keys.length > 1) await place.write(KEYS, Buffer.from(JSON.stringify({ keys: key.keys })));
       await place.write(CHECKPOINT, Buffer.from(newest.note));
     }

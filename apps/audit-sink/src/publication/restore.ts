@@ -18,8 +18,9 @@ import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { edgeOf } from '../log/edge.ts';
 import { rootAt } from '../log/checkpoints.ts';
 import { writeRestoredRun } from '../log/write-restored-run.ts';
+import { keepClosings, recordsClosing } from './closings.ts';
 import type { Place } from './place.ts';
-import { readPublished } from './publish.ts';
+import { lockPublication, readPublished } from './publish.ts';
 
 type Leaf = { bytes: Buffer; hash: Buffer; value: LeafValue };
 type LeafValue = {
@@ -35,30 +36,45 @@ type LeafValue = {
   signature?: string;
 };
 
+/** What a restore took from the log and the published entries gave back. */
+export type Restored = {
+  /** Leaves that were filled up. */
+  entries: number;
+  /** The first of them that records the closing of a producer that is published no more: an operator must close it again. */
+  closingLost: number | null;
+};
+
+const NOTHING: Restored = { entries: 0, closingLost: null };
+
 /**
  * Checked before anything is appended (R27): the log extends what is published. A log that was restored to an older state is
  * first filled up from the published entries, until its root is the published one again: to the last bit the same tree, so
  * no witness sees a contradiction. What those entries speak of is then missing (`log_wanted`): their producers are asked to
- * send it again, and nothing new is appended before.
+ * send it again, and nothing new is appended before. Closings of producers that the database lost are put back (R26).
  *
- * @returns how many entries were filled up.
  * @throws LogAltered when the log is another than the published one, or the published entries are not there.
  */
 export async function assertExtendsPublished(
   postgres: Pick<Postgres<unknown>, 'db'>,
   key: CheckpointKey,
   place: Place,
-): Promise<number> {
-  const published = await readPublished(place, key);
-  if (!published) return 0;
+): Promise<Restored> {
   return postgres.db.transaction().execute(async (tx) => {
     const query = queryIn(tx);
+    await lockPublication(query);
+    const published = await readPublished(place, key);
+    if (!published) return NOTHING;
     const [head] = await query<{ size: string; edge: Buffer }>('select size, edge from log_head for update');
     const own = edgeOf(head);
-    if (own.size < published.size) return fillUp(query, place, own, published);
+    const closingsUpTo = await keepClosings(query, key, place, Math.min(own.size, published.size));
+    if (own.size < published.size) {
+      const leaves = await fillUp(query, place, own, published);
+      const lost = leaves.findIndex(({ bytes }, i) => own.size + i >= closingsUpTo && recordsClosing(bytes));
+      return { entries: leaves.length, closingLost: lost < 0 ? null : own.size + lost };
+    }
     const root = await rootAt(query, published.size).catch(() => null);
     if (!root?.equals(published.root)) throw new LogAltered('log_differs_from_external_checkpoint');
-    return 0;
+    return NOTHING;
   });
 }
 
@@ -67,7 +83,7 @@ async function fillUp(
   place: Place,
   own: Edge,
   published: Checkpoint & { note: string },
-): Promise<number> {
+): Promise<Leaf[]> {
   const leaves = await publishedLeaves(place, own.size, published.size);
   const grown = growEdge(
     own,
@@ -89,7 +105,7 @@ async function fillUp(
     await writeRestoredRun(query, { first: edge.size, leaves: run, roots, after, root: rootOfEdge(after), note });
     edge = after;
   }
-  return leaves.length;
+  return leaves;
 }
 
 /** Leaves from `begin` up to `end`, out of the published bundles. */

@@ -6,8 +6,23 @@ import type { Logger, Now } from '@postern/runtime';
 import type { LogMetrics } from '../log/log-metrics.ts';
 import { readGaps } from '../log/read-producers.ts';
 import { giveUp, readWanted } from '../log/wanted.ts';
+import type { Restored } from './restore.ts';
 
 const LOOK_MS = 5_000;
+const ACTOR = { workload: 'audit-sink' };
+
+/** Says at the start what was filled up; a closing that could not be brought back is an alarm (R26). */
+export async function tellOfRestore(
+  { entries, closingLost }: Restored,
+  { audit, logger, now }: { audit: Pick<Audit, 'commit'>; logger: Logger; now: Now },
+): Promise<void> {
+  if (entries > 0) logger.error({ count: entries }, 'the log was restored: its leaves are back, its events are not');
+  if (closingLost === null) return;
+  logger.error({ index: closingLost }, "the restore lost a producer's closing: close it again");
+  const details = { kind: 'closing_lost', about: String(closingLost) };
+  const draft = { action: 'alarm.raised', outcome: 'success', tenant: null, actor: ACTOR, details } as const;
+  await audit.commit(newEvent(draft, now()));
+}
 
 /**
  * Says what the log waits for: gaps, and after a restore the events that are wanted again. When those have all come, or their
@@ -29,9 +44,8 @@ export async function watchRestore(deps: {
   const ended = async (lost: number) => {
     const [head] = await query<{ size: string }>('select size from log_head');
     const details = { from: 0, to: Number(head?.size ?? 0), lost };
-    const actor = { workload: 'audit-sink' };
     const outcome = lost === 0 ? 'success' : 'failed';
-    await audit.commit(newEvent({ action: 'log.restored', outcome, tenant: null, actor, details }, now()));
+    await audit.commit(newEvent({ action: 'log.restored', outcome, tenant: null, actor: ACTOR, details }, now()));
   };
   const look = async () => {
     metrics.gaps(await readGaps(query));

@@ -13,10 +13,11 @@ export function folderLog(path: string): Log | null {
     const file = join(path, tilePath('entries', index, width));
     return existsSync(file) ? decodeEntries(readFileSync(file)) : [];
   };
-  const keys = join(path, 'keys.json');
+  const [keys, closings] = [join(path, 'keys.json'), join(path, 'closings')];
   return {
     checkpoint: readFileSync(join(path, 'checkpoint'), 'utf8'),
     keys: existsSync(keys) ? (JSON.parse(readFileSync(keys, 'utf8')) as Pick<Log, 'keys'>).keys : [],
+    closings: existsSync(closings) ? readFileSync(closings, 'utf8') : null,
     source: {
       bundle: async (index, width) => bundle(index, width),
       tile: async (level, index, width) => (level === 0 ? bundle(index, width).map(leafHash) : null),

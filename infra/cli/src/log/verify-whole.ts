@@ -1,6 +1,7 @@
 import {
   LogAltered,
   openCheckpoint,
+  openClosings,
   parseVerifier,
   TILE_WIDTH,
   verifiersFrom,
@@ -15,6 +16,8 @@ export type Log = {
   checkpoint: string;
   /** Every key that it says it ever had. */
   keys: readonly { verifier: string; generation: number; endorsement: string | null }[];
+  /** Where a log is published: which producers an operator closed; null where that is not there. */
+  closings?: string | null;
 };
 
 /**
@@ -25,7 +28,7 @@ export type Log = {
  * @throws LogAltered naming the first entry that does not fit; NoteRefused for a checkpoint that no trusted key signed
  */
 export async function verifyWhole(
-  { source, checkpoint: note, keys }: Log,
+  { source, checkpoint: note, keys, closings: closed }: Log,
   logKey: string,
   since?: string,
 ): Promise<{ entries: number; size: number; origin: string }> {
@@ -36,7 +39,14 @@ export async function verifyWhole(
   const shrunk = older.find(({ size }) => size > checkpoint.size);
   if (shrunk) throw new LogAltered('log_truncated', checkpoint.size);
   const from = await firstHeld(source, checkpoint.size);
-  const entries = await verifyTree(source, { checkpoint, older, from, linkOf });
+  const closingsUpTo =
+    closed === undefined ? Infinity : closed === null ? 0 : openClosings(closed, origin, verifiers).size;
+  let unnamed: number | null = null;
+  const seen = (entry: Buffer, index: number) => {
+    if (index >= closingsUpTo && recordsClosing(entry)) unnamed ??= index;
+  };
+  const entries = await verifyTree(source, { checkpoint, older, from, linkOf, seen });
+  if (unnamed !== null) throw new LogAltered('closing_missing', unnamed);
   return { entries, size: checkpoint.size, origin };
 }
 
@@ -55,7 +65,11 @@ async function firstHeld(source: LogSource, size: number): Promise<number> {
   return held * TILE_WIDTH;
 }
 
-type EntryLeaf = { kind: string; producer: string; epoch: number; seq: number; previous: string };
+/** After a restore a closing that is published no more holds no longer (R26): the operator has to close again. */
+const recordsClosing = (entry: Buffer): boolean =>
+  (JSON.parse(entry.toString('utf8')) as EntryLeaf).action === 'producer.closed';
+
+type EntryLeaf = { kind: string; action?: string; producer: string; epoch: number; seq: number; previous: string };
 
 /** An event's entry names the hash of its producer's entry before it (R22); the receipt of a batch names none. */
 function linkOf(entry: Buffer): Link | null {
