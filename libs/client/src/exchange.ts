@@ -1,3 +1,4 @@
+import { audienceKey, audiencesIn, type Audiences } from './audiences.ts';
 import { PosternError } from './errors.ts';
 import { type Identities } from './identities.ts';
 import { type CallOptions } from './options.ts';
@@ -10,7 +11,8 @@ export type ExchangeRequest = CallOptions & {
   subjectToken: string;
   /** RFC 8693 section 3; an access token unless given. */
   subjectTokenType?: string;
-  audience: string;
+  /** Or several, who all take the token. */
+  audience: Audiences;
   scopes: readonly string[];
 };
 
@@ -48,9 +50,9 @@ export function createExchange({
       grant_type: TOKEN_EXCHANGE,
       subject_token: asked.subjectToken,
       subject_token_type: asked.subjectTokenType ?? ACCESS_TOKEN,
-      audience: asked.audience,
       ...(asked.scopes.length > 0 ? { scope: asked.scopes.join(' ') } : {}),
     });
+    for (const audience of audiencesIn(asked.audience)) form.append('audience', audience);
     const answer = await sendForJson(identities.forToken(asked.subjectToken), {
       service: 'token-exchange',
       url: new URL('/token', tokenExchange()),
@@ -67,7 +69,7 @@ export function createExchange({
     const { thumbprint } = identities.forToken(asked.subjectToken);
     const { signal, ...shared } = asked;
     const token = await untilAborted(
-      cache.get({ ...asked, thumbprint }, () => exchangeNow(shared)),
+      cache.get({ ...asked, audience: audienceKey(asked.audience), thumbprint }, () => exchangeNow(shared)),
       signal,
       'token-exchange',
     );

@@ -1,4 +1,5 @@
 export { type Approval, type ApprovalQuery, type Approvals, type ApprovalState, type Decision } from './approvals.ts';
+export { type Audiences } from './audiences.ts';
 export { type Audit, type EventPage, type EventQuery } from './audit.ts';
 export { createPostern, type Postern, type RawRequest } from './create-postern.ts';
 export { PosternError, type PosternErrorDetails } from './errors.ts';

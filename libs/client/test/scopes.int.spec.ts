@@ -72,6 +72,22 @@ describe('ensureScope', () => {
     expect(count() - before).toBe(3);
   });
 
+  test('asks for one token of several audiences, whichever is named first, and takes none that lacks one of them', async () => {
+    const before = count();
+    const wanted = ['files:read', 'mail:send'];
+    const token = await scopes.ensureScope(wanted, { audience: ['files', 'mail'] });
+    expect(decodeJwt(token)).toMatchObject({ aud: ['files', 'mail'], scope: 'files:read mail:send' });
+    expect(await scopes.ensureScope(wanted, { audience: ['mail', 'files', 'mail'] })).toBe(token);
+    expect(count() - before).toBe(1);
+    expect(traced.map(({ sent }) => sent['audience'])).toEqual(['files mail']);
+    expect(await scopes.ensureScope('files:read', { audience: 'files' })).not.toBe(token);
+
+    // The caller's own token serves only where it names every one of them.
+    subject = await local.subjectToken({ sub: 'alice', scopes: wanted, audience: 'files' });
+    const other = await scopes.ensureScope(wanted, { audience: ['files', 'mail'] });
+    expect(decodeJwt(other)['aud']).toEqual(['files', 'mail']);
+  });
+
   test('renews before the end, and for another subject', async () => {
     const first = await scopes.ensureScope('files:read', { audience: 'files' });
     clock = 260_000;

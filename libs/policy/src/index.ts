@@ -11,4 +11,5 @@ export {
 export { checkPolicy, policyChecks, type CheckResult, type PolicyChecks } from './check-policy.ts';
 export { evaluate, hasRole, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';
 export { evaluateTogether, type JointRequest } from './evaluate-together.ts';
+export { ruleAnswers, ruleOf, type RefusalAnswer } from './refusal-answer.ts';
 export { hashClientSecret, openClientSecrets, type ClientSecrets } from './client-secret.ts';

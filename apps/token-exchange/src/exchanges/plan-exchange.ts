@@ -1,6 +1,6 @@
 import type { Issuer } from '@postern/issuer';
 import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
-import { evaluateTogether, type Decision, type PolicyDocument } from '@postern/policy';
+import { evaluateTogether, ruleOf, type Decision, type PolicyDocument } from '@postern/policy';
 import { actorsAfter, assertMayAct } from './actor-chain.ts';
 import type { ActingParty } from './acting-party.ts';
 import { audiencesOf, ceilingOf } from './ceiling.ts';
@@ -73,22 +73,11 @@ function decide({ policy, issuers, now }: PlanExchange, subject: Subject, asked:
     ...(ceiling && { ceiling }),
     ...(asked.approved && { approved: new Set(asked.approved) }),
   });
-  const refusal = refusalOf(decision);
-  if (refusal) throw refusal;
+  const refused = ruleOf(decision);
+  if (refused) throw new ExchangeRefused(refused.rule, refused.scopes, undefined, decision.loginNeeded);
   const allowed = audiencesOf(subject);
   if (allowed && !asked.audiences.every((one) => allowed.includes(one))) throw new ExchangeRefused('grant_audience');
   return decision;
-}
-
-/** Nobody is asked to approve, or to log in again, for what would be refused all the same. */
-function refusalOf({ denied, refused, loginNeeded }: Decision): ExchangeRefused | undefined {
-  const rank = ({ rule }: Decision['refused'][number]) =>
-    rule === 'approval_needed' ? 2 : rule === 'login_too_weak' || rule === 'login_too_old' ? 1 : 0;
-  const [first] = refused.toSorted((a, b) => rank(a) - rank(b));
-  const rule = denied ?? first?.rule;
-  if (!rule) return undefined;
-  const scopes = refused.map(({ scope }) => scope);
-  return new ExchangeRefused(rule, scopes, undefined, loginNeeded);
 }
 
 function loginOf({ claims: { acr, auth_time: at } }: Principal, now: Date) {

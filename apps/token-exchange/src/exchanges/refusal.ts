@@ -1,5 +1,5 @@
 import { TokenRefused } from '@postern/oidc';
-import type { Rule } from '@postern/policy';
+import { ruleAnswers, type RefusalAnswer, type Rule } from '@postern/policy';
 import { problem } from '@postern/runtime';
 
 /** The error codes of RFC 6749 section 5.2, RFC 8693 section 2.2.2 and RFC 6750 section 3.1 that an exchange may end in. */
@@ -46,21 +46,11 @@ export type Reason =
   | 'approval_denied'
   | 'approval_expired';
 
-type Entry = { status: 400 | 401 | 403; error: OAuthError; description: string };
+type Entry = RefusalAnswer<OAuthError>;
 
-/** One table: reason -> what the caller is told. Descriptions name no received value. */
+/** One table: reason -> what the caller is told; those of policy stand beside its rules. Descriptions name no received value. */
 const entries: Record<Reason, Entry> = {
-  tenant_unknown: denied('The tenant of the subject is not known here'),
-  tenant_suspended: denied('The tenant of the subject is suspended'),
-  person_of_another_issuer: denied('The person is not of this tenant'),
-  workload_unknown: {
-    status: 403,
-    error: 'unauthorized_client',
-    description: 'Policy gives this workload nothing to exchange',
-  },
-  workload_compromised: { status: 403, error: 'unauthorized_client', description: 'This workload gets nothing' },
-  target_unknown: target('There is no such audience'),
-  no_ask: target('Policy does not let this workload ask for that audience on behalf of this subject'),
+  ...ruleAnswers,
   grant_audience: target('The grant does not extend to that audience'),
   provider_target: target('Tokens for that audience come from the identity provider, which is not offered here'),
   provider_bound: target('A subject that is bound to a key has no exchange at the identity provider'),
@@ -68,21 +58,15 @@ const entries: Record<Reason, Entry> = {
   provider_denied: denied('The identity provider refuses this exchange'),
   provider_scope: scope('The identity provider does not give out that scope'),
   provider_audience: target('The identity provider does not give out tokens for that audience'),
-  provider_narrower: insufficient('The identity provider gave less than was asked'),
+  provider_narrower: {
+    status: 403,
+    error: 'insufficient_scope',
+    description: 'The identity provider gave less than was asked',
+  },
   provider_wider: scope('The identity provider gave more than was asked'),
   several_unbound: target('A token for several audiences is bound to a key of the caller'),
-  several_at_provider: target('The identity provider gives out tokens for one audience each'),
   no_target: target('Name the audience'),
   resource_malformed: target('A resource is an absolute address without a fragment'),
-  no_scope_asked: scope('Name the scopes that are needed'),
-  scope_unknown: scope('The audience has no such scope'),
-  scope_not_asked_for: scope('Policy does not let this workload ask for that scope on behalf of this subject'),
-  above_ceiling: scope('The scope is beyond what the subject token may lead to'),
-  role_missing: insufficient('The person lacks the role that the scope needs'),
-  login_too_weak: login('The scope needs a stronger login'),
-  login_too_old: login('The scope needs a newer login'),
-  approval_needed: insufficient('The scope needs an approval'),
-  always_denied: insufficient('The scope is not given out by exchange'),
   several_values: request('A parameter is given more than once'),
   another_client: {
     status: 403,
@@ -109,12 +93,6 @@ function target(description: string): Entry {
 }
 function scope(description: string): Entry {
   return { status: 400, error: 'invalid_scope', description };
-}
-function insufficient(description: string): Entry {
-  return { status: 403, error: 'insufficient_scope', description };
-}
-function login(description: string): Entry {
-  return { status: 401, error: 'insufficient_user_authentication', description };
 }
 function request(description: string): Entry {
   return { status: 400, error: 'invalid_request', description };

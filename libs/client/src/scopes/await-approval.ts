@@ -5,7 +5,9 @@ import { PosternError } from '../errors.ts';
 export type PendingApproval = {
   approvalId: string | undefined;
   scopes: readonly string[];
+  /** The first that was named; all of them in `audiences`. */
   audience: string | undefined;
+  audiences: readonly string[];
   /** Seconds until the next poll, and until nobody's decision counts any more, where it was said. */
   intervalSeconds: number;
   expiresInSeconds: number | undefined;
@@ -24,10 +26,10 @@ const INTERVAL_SECONDS = 5;
 export async function awaitApproval<T>(
   exchange: () => Promise<T>,
   {
-    audience,
+    audiences,
     onPending,
     signal,
-  }: { audience: string | undefined; onPending: OnApprovalPending; signal: AbortSignal | undefined },
+  }: { audiences: readonly string[]; onPending: OnApprovalPending; signal: AbortSignal | undefined },
 ): Promise<T> {
   for (let waited = false; ; waited = true) {
     try {
@@ -38,7 +40,7 @@ export async function awaitApproval<T>(
       if (error.code !== 'approval_pending') throw error;
       const { approvalId, requiredScopes: scopes = [], retryAfterSeconds, expiresInSeconds } = error;
       const intervalSeconds = retryAfterSeconds ?? INTERVAL_SECONDS;
-      await onPending({ approvalId, scopes, audience, intervalSeconds, expiresInSeconds });
+      await onPending({ approvalId, scopes, audience: audiences[0], audiences, intervalSeconds, expiresInSeconds });
       await sleep(intervalSeconds * 1000, undefined, signal && { signal }).catch(() => {
         throw new PosternError(error.service, 'aborted');
       });

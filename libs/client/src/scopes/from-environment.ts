@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { CryptoKey } from 'jose';
+import type { Audiences } from '../audiences.ts';
 import { PosternError } from '../errors.ts';
 import type { TlsIdentity } from '../options.ts';
 import { tlsFromFiles } from '../tls-from-files.ts';
@@ -23,14 +24,15 @@ type Common = Omit<ScopesOptions, 'audience'> & {
 };
 
 export type KeycloakOptions = Common &
-  Omit<KeycloakSettings, 'kind'> & {
+  Omit<KeycloakSettings, 'kind' | 'audience'> & {
+    audience?: Audiences;
     /** PEM of an authority to trust besides the public ones. */
     ca?: string;
   };
 
 export type PosternScopesOptions = Common & {
   tokenExchangeUrl: string;
-  audience?: string;
+  audience?: Audiences;
 } & (
     | {
         /** The certificate to use now: asked at each call, so that a rotated one is used at once. */ tls: () => TlsIdentity;
@@ -72,7 +74,7 @@ export function fromKeycloak(options: KeycloakOptions): Scopes {
   } as const;
   const missing = Object.entries(needed).filter(([name]) => !options[name as keyof typeof needed]);
   if (missing.length > 0) throw missingSettings(missing.map(([, name]) => `KEYCLOAK_${name}`));
-  const endpoint = keycloakEndpoint({ kind: 'keycloak', ...options }, endpointOptions(options, options.ca));
+  const endpoint = keycloakEndpoint(options, endpointOptions(options, options.ca));
   return openScopes(endpoint, options, clock(options.now));
 }
 

@@ -13,7 +13,10 @@ export type EndpointOptions = { trace: Trace | undefined; now: () => Date; ca?: 
  * scope without a word where the person lacks the role, which is why what came is checked.
  * @param ca PEM of an authority to trust besides the public ones
  */
-export function keycloakEndpoint(settings: KeycloakSettings, { trace, now, ca }: EndpointOptions): TokenEndpoint {
+export function keycloakEndpoint(
+  settings: Omit<KeycloakSettings, 'kind' | 'audience'>,
+  { trace, now, ca }: EndpointOptions,
+): TokenEndpoint {
   const realm = `${settings.serverUrl.replace(/\/+$/, '')}/realms/${encodeURIComponent(settings.realm)}`;
   const protocol = `${realm}/protocol/openid-connect`;
   const service = 'keycloak';

@@ -1,3 +1,4 @@
+import { audienceKey, audiencesIn, type Audiences } from '../audiences.ts';
 import { PosternError } from '../errors.ts';
 import { traceHeader, type Traceparent } from '../traceparent.ts';
 import { untilAborted } from '../until-aborted.ts';
@@ -7,8 +8,8 @@ import { createScopeFetch, type FetchOptions } from './scope-fetch.ts';
 import type { GrantedToken, TokenEndpoint } from './token-endpoint.ts';
 
 export type EnsureOptions = {
-  /** Whom the token is for; the configured one unless given. */
-  audience?: string;
+  /** Whom the token is for, or all of several who take the same one; the configured one unless given. */
+  audience?: Audiences;
   /** What an approver is told, where one is needed. */
   justification?: string;
   /** With it, `ensureScope` waits for an approval, telling each poll; without it, it rejects with `approval_pending`. */
@@ -23,7 +24,7 @@ export type EnsureOptions = {
 export type Scopes = {
   /**
    * A token that has the scope, or all of several (a list, or one string with spaces): the caller's own where it has them, else an exchanged one,
-   * kept until shortly before it expires. Its signature, issuer, audience and scopes were checked. The caller's own token is never replaced.
+   * kept until shortly before it expires. Its signature, issuer, audiences and scopes were checked. The caller's own token is never replaced.
    * @throws PosternError with a code of `scopeErrorCodes`
    */
   ensureScope(scope: string | readonly string[], options?: EnsureOptions): Promise<string>;
@@ -40,7 +41,7 @@ export type ScopesOptions = {
   /** The caller's own token, or what gives it: asked at each use, so that a renewed one is used. */
   token: string | (() => string);
   /** The audience unless a call names another. */
-  audience?: string | undefined;
+  audience?: Audiences | undefined;
   timeoutMs?: number | undefined;
   /** A token is renewed when less than this is left of its life, in seconds; 30 unless given. */
   renewBeforeSeconds?: number | undefined;
@@ -72,7 +73,7 @@ export function openScopes(
   async function ownToken(
     subject: string,
     scopes: readonly string[],
-    audience: string | undefined,
+    audiences: readonly string[],
   ): Promise<GrantedToken | null> {
     if (!endpoint.ownTokenServes) return null;
     const verified = await endpoint.verify(subject).catch((error: unknown) => {
@@ -80,7 +81,7 @@ export function openScopes(
       throw error;
     });
     if (verified === null || !scopes.every((scope) => verified.scopes.includes(scope))) return null;
-    if (audience !== undefined && !verified.audiences.includes(audience)) return null;
+    if (!audiences.every((one) => verified.audiences.includes(one))) return null;
     const left = verified.expiresAt.getTime() - nowMs();
     return left > renewBeforeMs ? { accessToken: subject, expiresInSeconds: left / 1000 } : null;
   }
@@ -88,20 +89,20 @@ export function openScopes(
   async function exchanged(
     subjectToken: string,
     scopes: readonly string[],
-    audience: string | undefined,
+    audiences: readonly string[],
     options: EnsureOptions,
   ): Promise<GrantedToken> {
     const { justification } = options;
     const signal = AbortSignal.timeout(options.timeoutMs ?? timeoutMs);
     const headers = traceHeader(traceparent);
-    const granted = await endpoint.exchange({ subjectToken, audience, scopes, justification, headers, signal });
-    const { scopes: has, audiences, expiresAt } = await endpoint.verify(granted.accessToken);
+    const granted = await endpoint.exchange({ subjectToken, audiences, scopes, justification, headers, signal });
+    const { scopes: has, audiences: reaches, expiresAt } = await endpoint.verify(granted.accessToken);
     const lacking = scopes.filter((scope) => !has.includes(scope));
     if (lacking.length > 0) {
       const detail = 'Token exchange gave a token without a scope that was asked for';
       throw new PosternError(endpoint.service, 'scope_denied', { requiredScopes: lacking, detail });
     }
-    if (audience !== undefined && !audiences.includes(audience)) {
+    if (!audiences.every((one) => reaches.includes(one))) {
       throw new PosternError(endpoint.service, 'token_refused', { detail: 'it is for another audience' });
     }
     const seconds = (expiresAt.getTime() - nowMs()) / 1000;
@@ -110,20 +111,21 @@ export function openScopes(
 
   async function obtain(name: string, subject: string, binding: string, options: EnsureOptions): Promise<string> {
     const audience = options.audience ?? usual;
+    const audiences = audiencesIn(audience);
     const scopes = name.split(' ');
     const { accessToken, expiresInSeconds } =
-      (await ownToken(subject, scopes, audience)) ?? (await exchanged(subject, scopes, audience, options));
+      (await ownToken(subject, scopes, audiences)) ?? (await exchanged(subject, scopes, audiences, options));
     const life = expiresInSeconds * 1000;
     // A token that lives shorter than the margin is held for half its life.
     const renewAt = nowMs() + Math.max(life - renewBeforeMs, life / 2);
-    held.hold(audience ?? '', name, { promise: Promise.resolve(accessToken), subject, binding, renewAt });
+    held.hold(audienceKey(audience), name, { promise: Promise.resolve(accessToken), subject, binding, renewAt });
     return accessToken;
   }
 
   /** One exchange is under way for the same subject, audience, scopes and binding. */
   function obtainOnce(name: string, options: EnsureOptions): Promise<string> {
     const [subject, binding] = [own(), endpoint.binding()];
-    const key = JSON.stringify([options.audience ?? usual ?? null, name, binding, subject]);
+    const key = JSON.stringify([audienceKey(options.audience ?? usual), name, binding, subject]);
     const waiting = underWay.get(key) ?? obtain(name, subject, binding, options).finally(() => underWay.delete(key));
     underWay.set(key, waiting);
     return waiting;
@@ -132,7 +134,7 @@ export function openScopes(
   function ensureScope(scope: string | readonly string[], options: EnsureOptions = {}): Promise<string> {
     // A single scope is its own canonical set, so what is held is found by the caller's very strings.
     const asked = typeof scope === 'string' ? scope : canonical(scope);
-    const found = held.find(options.audience ?? usual ?? '', asked, own(), endpoint.binding(), nowMs());
+    const found = held.find(audienceKey(options.audience ?? usual), asked, own(), endpoint.binding(), nowMs());
     if (found) return found.promise;
     return untilAborted(widely(canonical([asked]), options), options.signal, endpoint.service);
   }
@@ -140,11 +142,13 @@ export function openScopes(
   async function widely(name: string, options: EnsureOptions): Promise<string> {
     if (name === '') throw new PosternError(endpoint.service, 'scope_denied', { detail: 'no scope was asked for' });
     const audience = options.audience ?? usual;
-    const found = held.find(audience ?? '', name, own(), endpoint.binding(), nowMs());
+    const found = held.find(audienceKey(audience), name, own(), endpoint.binding(), nowMs());
     if (found) return found.promise;
     const { onApprovalPending: onPending, signal } = options;
     const exchange = () => obtainOnce(name, options);
-    return onPending === undefined ? exchange() : awaitApproval(exchange, { audience, onPending, signal });
+    return onPending === undefined
+      ? exchange()
+      : awaitApproval(exchange, { audiences: audiencesIn(audience), onPending, signal });
   }
 
   return {
@@ -154,7 +158,7 @@ export function openScopes(
         {
           own,
           ensureScope,
-          forget: (scopes, audience) => held.forget(audience ?? usual ?? '', canonical(scopes)),
+          forget: (scopes, audience) => held.forget(audienceKey(audience ?? usual), canonical(scopes)),
           send: (url, init, accessToken) => endpoint.send(url, traced(init, traceHeader(traceparent)), accessToken),
         },
         new URL(origin).origin,

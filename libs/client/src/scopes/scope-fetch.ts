@@ -1,3 +1,4 @@
+import type { Audiences } from '../audiences.ts';
 import { PosternError } from '../errors.ts';
 import type { EnsureOptions } from './open-scopes.ts';
 import type { TokenEndpoint } from './token-endpoint.ts';
@@ -13,7 +14,7 @@ export type FetchOptions = Omit<EnsureOptions, 'signal'> & {
 type Deps = {
   own: () => string;
   ensureScope: (scopes: readonly string[], options: EnsureOptions) => Promise<string>;
-  forget: (scopes: readonly string[], audience: string | undefined) => void;
+  forget: (scopes: readonly string[], audience: Audiences | undefined) => void;
   send: TokenEndpoint['send'];
 };
 

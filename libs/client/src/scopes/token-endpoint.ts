@@ -5,7 +5,8 @@ import type { VerifyToken } from './verify-token.ts';
 
 export type ScopesAsked = {
   subjectToken: string;
-  audience: string | undefined;
+  /** None: whose the scopes are. */
+  audiences: readonly string[];
   scopes: readonly string[];
   /** What an approver reads. */
   justification: string | undefined;
@@ -36,16 +37,18 @@ const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 /** The form of RFC 8693 section 2.1. */
-export const exchangeForm = ({ subjectToken, audience, scopes, justification }: ScopesAsked): URLSearchParams =>
-  new URLSearchParams({
+export const exchangeForm = ({ subjectToken, audiences, scopes, justification }: ScopesAsked): URLSearchParams => {
+  const form = new URLSearchParams({
     grant_type: TOKEN_EXCHANGE,
     subject_token: subjectToken,
     subject_token_type: ACCESS_TOKEN,
     requested_token_type: ACCESS_TOKEN,
     scope: scopes.join(' '),
-    ...(audience !== undefined && { audience }),
     ...(justification !== undefined && { justification }),
   });
+  for (const audience of audiences) form.append('audience', audience);
+  return form;
+};
 
 /** The token of an answer, or the stable error of a refusal. @throws PosternError */
 export function grantedIn(service: string, scopes: readonly string[], answer: FormAnswer): GrantedToken {

@@ -2,7 +2,7 @@
 export type TraceEntry = {
   method: string;
   url: string;
-  /** Parameters of the form, or none. Only those that are no secret have their value. */
+  /** Parameters of the form, or none; several values of one with spaces between. Only those that are no secret have their value. */
   sent: Readonly<Record<string, string>>;
   /** Absent where no answer came. */
   status?: number;
@@ -52,7 +52,11 @@ const shown = (plain: ReadonlySet<string>, fields: Iterable<readonly [string, un
   ) as Record<string, never>;
 
 /** The parameters of a form as they may be shown: by an allow-list, so that a new one is hidden until somebody thinks of it. */
-export const shownForm = (form: URLSearchParams): Record<string, string> => shown(PLAIN_SENT, form.entries());
+export const shownForm = (form: URLSearchParams): Record<string, string> =>
+  shown(
+    PLAIN_SENT,
+    [...form.keys()].map((name) => [name, form.getAll(name).join(' ')]),
+  );
 
 /** The fields of an answer as they may be shown. */
 export const shownAnswer = (answer: unknown): Record<string, unknown> =>
