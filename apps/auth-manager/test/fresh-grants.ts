@@ -13,10 +13,14 @@ import { openVault, sealText } from '../src/grants/vault.ts';
 import type { ProviderCalls, RefreshOutcome } from '../src/provider/provider-calls.ts';
 import { openRefreshing } from '../src/refresh/confirm-grant.ts';
 import { openGrantLocks } from '../src/refresh/grant-lock.ts';
+import type { TurnLimits } from '../src/refresh/provider-turns.ts';
 import { noteRestore, restoredAt } from '../src/refresh/restores.ts';
 
 export type FreshGrants = Awaited<ReturnType<typeof freshGrants>>;
-type Behaviour = 'rotates' | 'keeps' | 'down' | 'busy' | 'refuses';
+type Behaviour = 'rotates' | 'keeps' | 'hangs' | 'down' | 'busy' | 'refuses';
+
+/** Another provider than the one whose grants are made unless something else is said. */
+export const OTHER = 'https://other.example';
 
 /** Grants on a database of their own with a clock that is set by hand; what the provider does is scripted. */
 export async function freshGrants() {
@@ -50,9 +54,11 @@ export async function freshGrants() {
     const sent: string[] = [];
     const asked: string[] = [];
     let calls = 0;
-    const outcomes: Record<Behaviour, () => RefreshOutcome> = {
+    const answer = Promise.withResolvers<RefreshOutcome>();
+    const outcomes: Record<Behaviour, () => RefreshOutcome | Promise<RefreshOutcome>> = {
       rotates: () => ({ kind: 'tokens', rotated: new Secret(uuidv7()) }),
       keeps: () => ({ kind: 'tokens', rotated: undefined }),
+      hangs: () => answer.promise,
       down: () => ({ kind: 'not_sent' }),
       busy: () => ({ kind: 'rejected', retryAfterSeconds }),
       refuses: () => ({ kind: 'refused' }),
@@ -69,7 +75,9 @@ export async function freshGrants() {
         return !inactive.includes(token.reveal());
       },
     };
-    return { sent, asked, tried: () => calls, calls: provider as ProviderCalls };
+    /** Of one that hangs: it answers all that wait, and those that come. */
+    const letGo = () => answer.resolve({ kind: 'tokens', rotated: undefined });
+    return { sent, asked, tried: () => calls, letGo, calls: provider as ProviderCalls };
   }
 
   return {
@@ -86,7 +94,11 @@ export async function freshGrants() {
     /** Grants of as many sessions. Two hours of idle time are a period of one. */
     async grants(
       count: number,
-      { idleSeconds, confirmedSecondsAgo = 0 }: { idleSeconds: number | null; confirmedSecondsAgo?: number },
+      {
+        idleSeconds,
+        confirmedSecondsAgo = 0,
+        provider = issuer,
+      }: { idleSeconds: number | null; confirmedSecondsAgo?: number; provider?: string },
     ) {
       const ids: string[] = [];
       for (let made = 0; made < count; made++) {
@@ -94,7 +106,7 @@ export async function freshGrants() {
         const stored = await db.transaction().execute((tx) =>
           storeGrant({ vault }, tx, {
             owner: { tenant: 'acme', issuer, sub: 'alice' },
-            provider: issuer,
+            provider,
             client: 'auth-manager',
             session: uuidv7(),
             kind: 'offline',
@@ -120,15 +132,18 @@ export async function freshGrants() {
     async clear() {
       await query('delete from grants', []);
     },
-    /** A process of the service, as far as refreshing goes. */
-    replica(provider: ProviderCalls) {
+    /** A process of the service, as far as refreshing goes; `other` are the calls at {@link OTHER}. */
+    replica(
+      provider: ProviderCalls,
+      { other = provider, limits }: { other?: ProviderCalls; limits?: TurnLimits } = {},
+    ) {
       const refreshing = openRefreshing({
         db,
         sequence,
         audit: { within: async () => {} },
-        lock: openGrantLocks(db, { atOnce: 4, perProvider: 4 }),
+        lock: openGrantLocks(db, limits ?? { atOnce: 4, perProvider: 4 }),
         vault,
-        providerOf: () => provider,
+        providerOf: (grant) => (grant.provider === OTHER ? other : provider),
         now,
         recordRefresh: (_grant, act) => act(),
         recordLoss: async () => {},

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { silentLogger } from '@postern/runtime';
-import { freshGrants, type FreshGrants } from './fresh-grants.ts';
+import { freshGrants, OTHER, type FreshGrants } from './fresh-grants.ts';
 import { openKeepAlive } from '../src/keep-alive/keep-alive.ts';
 
 // The provider is scripted at its port, so that weeks pass in seconds; database, keys, locks and journal are real.
@@ -12,8 +12,8 @@ beforeAll(async () => {
 afterAll(() => at.close());
 
 const DAY = 86_400;
-const keeper = (provider: FreshGrants['provider']) => {
-  const { refreshing } = at.replica(provider);
+const keeper = (provider: FreshGrants['provider'], other = provider) => {
+  const { refreshing } = at.replica(provider, { other });
   return openKeepAlive({ db: at.db, keep: refreshing.keep, logger: silentLogger(), now: at.now });
 };
 /** Every minute a round, for so long. */
@@ -44,11 +44,13 @@ test('grants that nobody uses are refreshed before they die idle, evenly, one th
   expect(at.now().getTime() - rows[0]!.oldest.getTime()).toBeLessThanOrEqual(3_660_000);
 });
 
-test('a provider that is down is left alone, its grants wait their turn, and all are kept once it is back', async () => {
+test('a provider that is down is left alone, and no other; its grants wait their turn, and all are kept once it is back', async () => {
   await at.clear();
-  const ids = await at.grants(30, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });
-  const down = at.scripted('down');
-  const round = keeper(down.calls);
+  const due = { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 };
+  const ids = await at.grants(30, due);
+  await at.grants(5, { ...due, provider: OTHER });
+  const [down, other] = [at.scripted('down'), at.scripted('keeps')];
+  const round = keeper(down.calls, other.calls);
   at.later(60);
   for (let second = 0; second < 30; second++) {
     await round();
@@ -56,9 +58,10 @@ test('a provider that is down is left alone, its grants wait their turn, and all
   }
   // The breaker opened after five failures; a few were under way.
   expect(down.tried()).toBeLessThanOrEqual(10);
+  expect(other.tried()).toBe(5);
   const up = at.scripted('keeps');
   const again = keeper(up.calls);
-  await live(again, 3 * 3_600);
+  await live(again, 900);
   const late = await at.query('select 1 from grants where id = any($1) and (due_at <= $2 or tries > 0)', [
     ids,
     at.now(),
@@ -84,15 +87,17 @@ test('429 with Retry-After: nobody is asked before that time', async () => {
 
 test('a pause holds for its provider alone, and ends', async () => {
   await at.clear();
-  await at.grants(5, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });
-  const provider = at.scripted('keeps');
-  const round = keeper(provider.calls);
+  const due = { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 };
+  await at.grants(5, due);
+  await at.grants(3, { ...due, provider: OTHER });
+  const [provider, other] = [at.scripted('keeps'), at.scripted('keeps')];
+  const round = keeper(provider.calls, other.calls);
   await at.query('insert into keeping_pauses (provider, paused_at, paused_by) values ($1, now(), $2)', [
     at.issuer,
     'ada',
   ]);
   at.later(120);
-  expect(await round()).toBe(0);
+  expect([await round(), provider.tried(), other.tried()]).toEqual([3, 0, 3]);
   await at.query('delete from keeping_pauses', []);
   expect(await round()).toBeGreaterThan(0);
 });

@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { openEgress } from '@postern/egress';
+import { problem, Secret, silentLogger } from '@postern/runtime';
 import { profileNamed } from '@postern/profile';
-import { silentLogger } from '@postern/runtime';
 import { developmentCa } from '@postern/testing';
-import { exportJWK, generateKeyPair } from 'jose';
+import { exportJWK, generateKeyPair, UnsecuredJWT } from 'jose';
+import { openProviderTokens } from '../src/grants/provider-token.ts';
 import { openProviderCalls } from '../src/provider/open-provider-calls.ts';
 import type { ProviderCalls } from '../src/provider/provider-calls.ts';
-import { freshGrants, type FreshGrants } from './fresh-grants.ts';
+import { freshGrants, OTHER, type FreshGrants } from './fresh-grants.ts';
 
 // A provider over real TLS that misbehaves on demand; the client, the journal and the database are real.
 
@@ -191,4 +193,47 @@ test('R20: a clock that is a minute off changes nothing of what is promised', as
     await at.clear();
     calls = { refreshes: 0, looks: 0 };
   }
+});
+
+test('R20: a provider that hangs holds its part of the pool: others are refreshed beside it, its own further callers are told when to come again', async () => {
+  const old = { idleSeconds: null, confirmedSecondsAgo: 3_600 };
+  const [one, two, three] = await at.grants(3, old);
+  const others = await at.grants(3, { ...old, provider: OTHER });
+  const [hanging, good] = [at.scripted('hangs'), at.scripted('keeps')];
+  const limits = { atOnce: 3, perProvider: 2, waiting: 0 };
+  const { confirm } = at.replica(hanging.calls, { other: good.calls, limits });
+  const held = [confirm(one!), confirm(two!)];
+  while (hanging.tried() < 2) await sleep(10);
+  await expect(confirm(three!)).rejects.toMatchObject({ code: 'grant_busy', retryAfterSeconds: 5 });
+  for (const other of others) expect(await confirm(other)).toEqual({ refreshed: true });
+  hanging.letGo();
+  expect(await Promise.all(held)).toEqual([{ refreshed: true }, { refreshed: true }]);
+  expect(await confirm(three!)).toEqual({ refreshed: true });
+});
+
+test('a token of the provider that is kept serves while the pool is full, until it expires', async () => {
+  const [id = ''] = await at.grants(1, { idleSeconds: null });
+  const jwt = new UnsecuredJWT({ azp: 'auth-manager' }).setAudience('portal').encode();
+  const access = { token: new Secret(jwt), type: 'Bearer', expiresIn: 100, scopes: undefined };
+  const full = () => Promise.reject(problem('grant_busy', { retryAfterSeconds: 5 }));
+  let obtain: () => Promise<typeof access> = async () => access;
+  const calls = { exchange: async () => access, clientId: async () => 'auth-manager' } as unknown as ProviderCalls;
+  const { db, vault, now } = at;
+  const kept = openProviderTokens({
+    db,
+    vault,
+    now,
+    unboundAllowed: true,
+    obtain: () => obtain(),
+    providerOf: () => calls,
+  });
+  const grant = await at.db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+  const handle = { id, workload: 'job', audiences: ['portal'], scopes: [], expires_at: null, limited: false };
+  const ask = () => kept.of({ grant, handle, unasked: false }, ['files:read'], 'portal');
+  expect(await ask()).toMatchObject({ refreshed: true });
+  obtain = full;
+  at.later(90);
+  expect((await ask()).token.reveal()).toBe(jwt);
+  at.later(6);
+  await expect(ask()).rejects.toMatchObject({ code: 'grant_busy', retryAfterSeconds: 5 });
 });
