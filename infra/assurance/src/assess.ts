@@ -8,6 +8,10 @@ export type Circumstances = {
   scale: Scale;
   /** What every random choice of the case follows from. */
   seed: number;
+  /** Of a case that is several events in turn, those alone whose name holds this word. */
+  only?: string;
+  /** The release before this one, for a case that upgrades: a commit or tag of this repository. */
+  from?: string;
   /** One line of progress. */
   say: (line: string) => void;
 };

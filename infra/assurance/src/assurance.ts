@@ -5,12 +5,14 @@ import { assess, isScale, scales, type Row } from './assess.ts';
 import { cases } from './cases.ts';
 
 const USAGE_ERROR = 64;
-const usage = `npm run assurance [-- CASE...] [-- --json] [-- --scale ${scales.join('|')}] [-- --seed N]
+const usage = `npm run assurance [-- CASE...] [-- --json] [-- --scale ${scales.join('|')}] [-- --seed N] [-- --only WORD] [-- --from REF]
 
   CASE      the cases that begin so: ${cases.map(({ name }) => name).join(', ')}
   --json    the rows as JSON; progress goes to standard error
   --scale   how much is tried; default unless given
-  --seed    what random choices follow from, 1 to ${2 ** 32 - 1}; chosen and printed unless given`;
+  --seed    what random choices follow from, 1 to ${2 ** 32 - 1}; chosen and printed unless given
+  --only    of stack/replicas, the events whose name holds this word
+  --from    of stack/replicas, the release that is upgraded, a commit or tag; this build unless given`;
 
 function fail(line: string): never {
   process.stderr.write(`${line}\n\n${usage}\n`);
@@ -26,6 +28,8 @@ function parsed() {
         json: { type: 'boolean', default: false },
         scale: { type: 'string', default: 'default' },
         seed: { type: 'string', default: String(randomInt(1, 2 ** 32)) },
+        only: { type: 'string' },
+        from: { type: 'string' },
       },
     });
   } catch (error) {
@@ -34,7 +38,7 @@ function parsed() {
 }
 
 const { values, positionals } = parsed();
-const { scale, json } = values;
+const { scale, json, only, from } = values;
 const seed = Number(values.seed);
 if (!isScale(scale)) fail(`there is no scale ${scale}`);
 if (!Number.isSafeInteger(seed) || seed < 1 || seed >= 2 ** 32) fail('the seed is a whole number from 1 on');
@@ -48,7 +52,8 @@ const say = (line: string) => void progress.write(`  ${line}\n`);
 const rows: Row[] = [];
 for (const each of chosen) {
   progress.write(`${each.name}, scale ${scale}, seed ${seed}: ${each.guarantee}\n`);
-  rows.push(await assess(each, { scale, seed, say }));
+  const parts = { ...(only === undefined ? {} : { only }), ...(from === undefined ? {} : { from }) };
+  rows.push(await assess(each, { scale, seed, say, ...parts }));
 }
 
 if (json) process.stdout.write(JSON.stringify(rows, null, 2) + '\n');

@@ -37,5 +37,8 @@ else {
       `| ${row.case} | ${round(row.value)} | ${row.goal} | ${row.holds ? 'yes' : 'NO'} | ${round(row.ours)} | ${round(row.peer)} | ${row.unit} | ${row.against} |\n`,
     );
   }
+  for (const { case: name, notes = [] } of rows) {
+    if (notes.length > 0) process.stdout.write(`\n${name}\n\n${notes.join('\n')}\n`);
+  }
 }
 process.exit(rows.every(({ holds }) => holds) ? 0 : 1);

@@ -10,9 +10,10 @@ import { keyProxy } from './cases/key-proxy.ts';
 import { openBaoCases } from './cases/openbao.ts';
 import { drain, replicas } from './cases/replicas.ts';
 import { retrieve } from './cases/retrieve.ts';
-import { idleMemory, start } from './cases/start.ts';
+import { idleMemory, start, startOverThree } from './cases/start.ts';
 import { streamMemory } from './cases/stream-memory.ts';
 import { cachedVerification } from './cases/token-verification.ts';
+import { tracing } from './cases/tracing.ts';
 import { type Case } from './measure.ts';
 
 /** Every case, in the order of the table. */
@@ -26,12 +27,14 @@ export const cases: Case[] = [
   retrieve,
   replicas,
   drain,
+  tracing,
   grantToken,
   offlineRefresh,
   keepAlive,
   append,
   addLatency,
   start,
+  startOverThree,
   idleMemory,
   streamMemory,
   compile,

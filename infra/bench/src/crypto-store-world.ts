@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { cpuSecondsOnceIdle } from './cpu.ts';
-import { load, type Call, type Loaded, type Target } from './load.ts';
+import { load, type Call, type Loaded, type LoadOptions, type Target } from './load.ts';
 
 /** How many records of 1 KiB a case reads and writes, in turn. */
 export const RECORDS = 1_000;
@@ -74,8 +74,13 @@ export async function openTarget({ state, certificates }: Stack): Promise<Target
 }
 
 /** A load, and what the processes used of CPU from its first request until they had finished what it left them to do. */
-export async function costOf(target: Target, pids: number[]): Promise<Loaded & { perCpuSecond: number }> {
+export async function costOf(
+  target: Target,
+  pids: number[],
+  options: LoadOptions = {},
+): Promise<Loaded & { perCpuSecond: number; cpu: number }> {
   const before = await cpuSecondsOnceIdle(pids);
-  const loaded = await load(target);
-  return { ...loaded, perCpuSecond: loaded.answered / ((await cpuSecondsOnceIdle(pids)) - before) };
+  const loaded = await load(target, options);
+  const cpu = (await cpuSecondsOnceIdle(pids)) - before;
+  return { ...loaded, cpu, perCpuSecond: loaded.answered / cpu };
 }

@@ -16,6 +16,8 @@ export type Loaded = { answered: number; p99Ms: number; bodies: string[] };
 export type LoadOptions = {
   callers?: number;
   ms?: number;
+  /** Ends when this is aborted, in place of `ms`: what is under way is finished. */
+  until?: AbortSignal;
   /** Ends at this many requests, however long they take. */
   requests?: number;
   /** Whether the answers' bodies are kept. */
@@ -24,15 +26,15 @@ export type LoadOptions = {
 
 /** Keep-alive requests from this many callers, each one after the other, for about `ms`. @throws on an answer that is no success */
 export async function load({ url, tls, call }: Target, options: LoadOptions = {}): Promise<Loaded> {
-  const { callers = 50, requests = Infinity, keep = false } = options;
-  const ms = requests === Infinity ? (options.ms ?? 3_000) : Infinity;
+  const { callers = 50, requests = Infinity, keep = false, until: ending } = options;
+  const ms = requests === Infinity && ending === undefined ? (options.ms ?? 3_000) : Infinity;
   const agent = new Agent({ connections: callers, pipelining: 1, connect: tls });
   const until = performance.now() + ms;
   const took: number[] = [];
   const bodies: string[] = [];
   let asked = 0;
   const caller = async () => {
-    while (performance.now() < until && asked < requests) {
+    while (performance.now() < until && asked < requests && !ending?.aborted) {
       const began = performance.now();
       const request = call((asked += 1));
       const { statusCode, body } = await agent.request({ origin: url, ...request } as Dispatcher.RequestOptions);

@@ -4,6 +4,8 @@ export type Pair = {
   ours(): Promise<number>;
   /** One measurement of the peer or floor, in `unit`. */
   peer(): Promise<number>;
+  /** What the ratio does not say, a line each. */
+  notes?(): string[];
   close(): Promise<void>;
 };
 
@@ -28,6 +30,7 @@ export type Row = {
   holds: boolean;
   ours: number;
   peer: number;
+  notes?: string[];
 };
 
 const PAIRS = 5;
@@ -61,6 +64,7 @@ export async function measure({ name, unit, against, goal, prepare }: Case): Pro
       holds: atLeast ? value >= goal.atLeast : value <= goal.atMost,
       ours: median(ours),
       peer: median(peer),
+      ...(pair.notes === undefined ? {} : { notes: pair.notes() }),
     };
   } finally {
     await pair.close();

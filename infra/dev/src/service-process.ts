@@ -15,15 +15,21 @@ export const tail = (log: string, lines = 12) =>
 
 export type ServiceProcess = Leashed & { service: Service; logFile: string };
 
-export type ServiceAt = { service: Service; env: Record<string, string>; home: Home };
+export type ServiceAt = {
+  service: Service;
+  env: Record<string, string>;
+  home: Home;
+  /** The checkout whose code runs; this one unless given. */
+  sources?: string;
+};
 
-const entry = (service: Service, file: string) => join(root, 'apps', service, 'src', file);
+const entry = (sources: string, service: Service, file: string) => join(sources, 'apps', service, 'src', file);
 
 /** Runs a service's migrations with its owner role. @throws when they fail; their log says why */
-export async function migrate({ service, env, home }: ServiceAt): Promise<void> {
+export async function migrate({ service, env, home, sources = root }: ServiceAt): Promise<void> {
   const logFile = home.place('logs', `${service}.log`);
-  const leashed = startLeashed([process.execPath, entry(service, 'db/migrate.ts')], {
-    cwd: root,
+  const leashed = startLeashed([process.execPath, entry(sources, service, 'db/migrate.ts')], {
+    cwd: sources,
     env,
     logFile,
     stopSignal: 'TERM',
@@ -37,6 +43,7 @@ export function startService({
   service,
   env,
   home,
+  sources = root,
   watch = false,
   replica = service,
 }: ServiceAt & {
@@ -46,8 +53,8 @@ export function startService({
 }): ServiceProcess {
   const logFile = home.place('logs', `${replica}.log`);
   const watching = watch ? ['--watch', '--watch-preserve-output'] : [];
-  const leashed = startLeashed([process.execPath, ...watching, entry(service, 'main.ts')], {
-    cwd: root,
+  const leashed = startLeashed([process.execPath, ...watching, entry(sources, service, 'main.ts')], {
+    cwd: sources,
     env,
     logFile,
     stopSignal: 'TERM',

@@ -32,6 +32,8 @@ export type StackOptions = {
   }) => Promise<Partial<Record<Service, Record<string, string>>>>;
   /** Whose certificates everything has; the home's own development CAs unless given. */
   authorities?: Authorities;
+  /** The checkout whose services are migrated and started; this one unless given. */
+  sources?: string;
   /** Runs and shows each part that is started; one printed line each unless given. */
   step?: Step;
 };
@@ -78,7 +80,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 async function open(
-  { home, idp, watch, settings, authorities, step = printed }: StackOptions,
+  { home, idp, watch, settings, authorities, sources, step = printed }: StackOptions,
   closing: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Stack> {
@@ -146,7 +148,8 @@ async function open(
   };
   const more = (await settings?.({ issuer: provider.issuer, certificates, urls })) ?? {};
   const environment = (service: Service) => ({ ...environmentOf(service, world), ...more[service] });
-  const at = (service: Service) => ({ service, home, env: environment(service) });
+  const code = sources === undefined ? {} : { sources };
+  const at = (service: Service) => ({ service, home, env: environment(service), ...code });
 
   await step('migrations of five databases', async () => {
     const failed = (service: Service) => (error: unknown) => {

@@ -26,7 +26,10 @@ const autoscaling = z.strictObject({
   minReplicas: z.int().min(1).max(100),
   maxReplicas: z.int().min(1).max(100),
   targetCpuPercent: z.int().min(10).max(100),
-  query: z.string().max(1024).describe('with `keda.enabled`: what waits, as PromQL'),
+  query: z
+    .string()
+    .max(1024)
+    .describe('with `keda.enabled`: what waits, as PromQL; absent: an api half by its requests, a worker by CPU'),
   threshold: z
     .string()
     .regex(/^[0-9]*$/)
@@ -159,7 +162,11 @@ export const chartValues = z.strictObject({
       .describe('`all` or a service -> further rules: identity provider, KMS and STS, secret managers, buckets'),
   }),
   podMonitor: z.strictObject({ enabled: z.boolean(), labels }),
-  keda: z.strictObject({ enabled: z.boolean(), prometheusAddress: maybe(z.string().regex(/^https?:\/\//)) }),
+  keda: z.strictObject({
+    enabled: z.boolean(),
+    prometheusAddress: maybe(z.string().regex(/^https?:\/\//)),
+    requestsPerSecond: z.int().min(1).max(100_000).describe("an api replica's share, where its half names no query"),
+  }),
   services: z.strictObject({
     'token-exchange': service,
     'auth-manager': service,

@@ -17,6 +17,9 @@ export function modelModule({ apiVersion }: KubernetesObject): string {
     : `${packages[group] ?? `kubernetes-models/${group}`}/${version}`;
 }
 
+/** The models' own files, read and parsed once. */
+const parsed = new Map<string, ts.SourceFile | undefined>();
+
 /**
  * Fields that the API does not have. Its schemas let them pass, the types of the models do not: each object is typechecked as a
  * literal of its kind.
@@ -31,8 +34,11 @@ export function unknownFields(objects: readonly KubernetesObject[]): string[] {
   const file = join(import.meta.dirname, 'rendered-objects.ts');
   const host = ts.createCompilerHost({});
   const read = host.getSourceFile.bind(host);
-  host.getSourceFile = (path, ...rest) =>
-    path === file ? ts.createSourceFile(path, source, rest[0]) : read(path, ...rest);
+  host.getSourceFile = (path, ...rest) => {
+    if (path === file) return ts.createSourceFile(path, source, rest[0]);
+    if (!parsed.has(path)) parsed.set(path, read(path, ...rest));
+    return parsed.get(path);
+  };
   const exists = host.fileExists.bind(host);
   host.fileExists = (path) => path === file || exists(path);
   const program = ts.createProgram({

@@ -88,6 +88,12 @@ export const refused: [what: string, values: object, names: RegExp][] = [
     /services\.crypto-store\.api\.autoscaling/,
   ],
   ['a workload of another domain', { policy: policyUnder('elsewhere.example') }, /policy\.workloads portal/],
+  ['KEDA that has nobody to ask', { keda: { enabled: true } }, /keda\.prometheusAddress/],
+  [
+    'a query without a share',
+    { services: { 'key-proxy': { worker: { autoscaling: { query: 'sum(up)' } } } } },
+    /services\.key-proxy\.worker\.autoscaling\.threshold/,
+  ],
   ['a digest that is none', { image: { digests: { 'key-proxy': 'latest' } } }, /digests/],
 ];
 

@@ -10,6 +10,7 @@ export { ownerRoleOf, roleOf } from './postgres/logins.ts';
 export { plainWayTo, postgresToolsFolder } from './postgres/tools.ts';
 export { startPostgres, type PostgresServer, type PostgresServerOptions } from './postgres/server.ts';
 export { leaksOf, newCanary, shapesOf } from './run/canary.ts';
+export { installedProgram } from './debian/program.ts';
 export { freePort } from './run/free-port.ts';
 export { goProgram } from './run/go-program.ts';
 export { tcpProxy, type TcpProxy } from './run/tcp-proxy.ts';

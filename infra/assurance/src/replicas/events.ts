@@ -1,4 +1,11 @@
-import { issueCertificates, type Certificates, type Home, type ReplicatedStack, type Service } from '@postern/dev';
+import {
+  issueCertificates,
+  services,
+  type Certificates,
+  type Home,
+  type ReplicatedStack,
+  type Service,
+} from '@postern/dev';
 import { watchTlsMaterial } from '@postern/mtls';
 import { migrate } from '@postern/postgres';
 import { type RedisServer, type ReplicatedRedis } from '@postern/testing';
@@ -26,7 +33,8 @@ export type Event = {
   happen(site: Site): Promise<string[]>;
 };
 
-const upgraded: readonly Service[] = ['crypto-store', 'audit-sink'];
+/** Whose schema the next release changes beyond what its own migrations do. */
+const changed: readonly Service[] = ['crypto-store', 'audit-sink'];
 /** Files are looked at when they change; this is longer than all take to notice. */
 const TAKEN_MS = 2_000;
 
@@ -40,9 +48,9 @@ const rollingRestart: Event = {
 };
 
 /**
- * The next release is this build with one migration more: it adds first, while the replicas of the release before serve; they
- * are replaced one by one; then it takes away. Both releases run the same code, so this shows what a change of the schema
- * and the replacing cost, and not that two releases understand each other.
+ * The next release is this build with one migration more than its own: it adds first, while the replicas of the release before
+ * serve; they are replaced one by one, of one service after the other; then it takes away. Where no release before is given both
+ * run this build, and this shows what a change of the schema and the replacing cost, and not that two releases understand each other.
  */
 const rollingUpgrade: Event = {
   name: 'rolling upgrade with a migration',
@@ -56,9 +64,12 @@ const rollingUpgrade: Event = {
       '0002-contract': 'alter table audit_producer drop column next_release; drop table next_release',
     };
     const failed: string[] = [];
-    for (const service of upgraded) {
-      const expanded = await migrateMore(service, stack, expand);
+    for (const service of services) {
+      await fleet.upgrade(service);
+      const adds = changed.includes(service);
+      const expanded = adds ? await migrateMore(service, stack, expand) : [];
       for (const place of fleet.of(service)) await fleet.restart(place);
+      if (!adds) continue;
       const contracted = await migrateMore(service, stack, { ...expand, ...contract });
       const ran = [...expanded, ...contracted].join(', ');
       if (ran !== 'next-release/0001-expand, next-release/0002-contract') failed.push(`${service} migrated: ${ran}`);
@@ -187,8 +198,8 @@ const postgres: Event = {
 
 /** What happens to the replicated stack while it is under load, in this order. */
 export const events: readonly Event[] = [
-  rollingRestart,
   rollingUpgrade,
+  rollingRestart,
   killed,
   certificates,
   authority,

@@ -21,6 +21,7 @@ import { auditorToken, openSession } from '../crashes/sessions.ts';
 import { seeded } from '../random.ts';
 import { changingAuthorities } from './authorities.ts';
 import { events, type Event, type Site } from './events.ts';
+import { checkOut } from './release.ts';
 import { agentOver, startLoad, type Callers, type Counts, type Load } from './load.ts';
 
 /** Replicas: all five services three times want more than two cores. */
@@ -42,12 +43,20 @@ export const manyReplicas: Case = {
   guarantee:
     'replicas are restarted, replaced, killed and given new certificates, and the stores fail over, unseen by callers',
   async run(circumstances) {
-    const { scale, say } = circumstances;
+    const { scale, say, from } = circumstances;
+    const happening = chosen(circumstances.only);
     const home = openHome(mkdtempSync(join(tmpdir(), 'postern-assurance-')));
     const authorities = changingAuthorities(home.dir);
     let findings: Findings | undefined;
     try {
-      const replicated = await startReplicatedStack({ home, authorities, replicas: replicas[scale], step: quietly });
+      const before = from === undefined ? {} : { sources: checkOut(from, home.place('release', 'before')) };
+      const replicated = await startReplicatedStack({
+        home,
+        authorities,
+        replicas: replicas[scale],
+        step: quietly,
+        ...before,
+      });
       try {
         say(
           `replicas: ${Object.entries(replicas[scale])
@@ -56,7 +65,7 @@ export const manyReplicas: Case = {
         );
         const random = seeded(circumstances.seed).fork();
         const site = { home, replicated, authorities, random, kills: kills[scale] };
-        findings = await underEvents(site, circumstances);
+        findings = await underEvents(site, happening, circumstances);
         return findings;
       } finally {
         await replicated.close();
@@ -68,7 +77,18 @@ export const manyReplicas: Case = {
   },
 };
 
-async function underEvents(at: Omit<Site, 'renew'>, { scale, seed, say }: Circumstances): Promise<Findings> {
+/** The events whose name holds this word; all without one. @throws naming them where none does */
+function chosen(word: string | undefined): readonly Event[] {
+  const named = events.filter(({ name }) => word === undefined || name.includes(word));
+  if (named.length > 0) return named;
+  throw new TypeError(`no event is called ${word}; there are: ${events.map(({ name }) => name).join(', ')}`);
+}
+
+async function underEvents(
+  at: Omit<Site, 'renew'>,
+  happening: readonly Event[],
+  { scale, seed, say }: Circumstances,
+): Promise<Findings> {
   const { replicated } = at;
   const { stack } = replicated;
   const first = openCast(stack.state, stack.certificates);
@@ -100,7 +120,7 @@ async function underEvents(at: Omit<Site, 'renew'>, { scale, seed, say }: Circum
   try {
     await delay(CALM_MS);
     failed.push(...judged('nothing', true, load.count(), say));
-    for (const event of events) {
+    for (const event of happening) {
       failed.push(...(await happens(event, site, load, say)));
       load.renew(await callersOf(held));
     }

@@ -2,7 +2,7 @@ import { type BalancedFront, type Balancer } from '@postern/testing';
 
 import { issuers } from '../environment.ts';
 import { choosePorts } from '../ports.ts';
-import { ready, startService, type ServiceProcess } from '../service-process.ts';
+import { migrate, ready, startService, type ServiceProcess } from '../service-process.ts';
 import { services, type Service } from '../services.ts';
 import { type Home, type Urls } from '../state.ts';
 
@@ -80,6 +80,8 @@ export type Fleet = {
   /** SIGTERM; resolves when the process has ended. */
   stop(place: Place): Promise<void>;
   start(place: Place): Promise<void>;
+  /** Runs this checkout's migrations of a service; what is started of it from now on is this checkout's. */
+  upgrade(service: Service): Promise<void>;
   /** Rejects when a replica ends by itself. */
   failed: Promise<never>;
   close(): Promise<void>;
@@ -92,8 +94,11 @@ export async function openFleet(at: {
   balancer: Balancer;
   environmentOf(service: Service): Record<string, string>;
   running: Record<string, ServiceProcess>;
+  /** Of the release that runs until `upgrade`. */
+  sources?: string;
 }): Promise<Fleet> {
   const { home, places, balancer } = at;
+  const upgraded = new Set<Service>();
   const processes = new Map(Object.entries(at.running));
   let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => (fail = reject));
@@ -102,7 +107,8 @@ export async function openFleet(at: {
   async function start(place: Place): Promise<void> {
     const { name, service } = place;
     const env = { ...at.environmentOf(service), ...portsOf(place) };
-    const running = startService({ service, home, env, replica: name });
+    const before = at.sources === undefined || upgraded.has(service) ? {} : { sources: at.sources };
+    const running = startService({ service, home, env, replica: name, ...before });
     processes.set(name, running);
     running.ended.catch(fail);
     const origin = (listener: Listener, scheme: string) => `${scheme}://127.0.0.1:${place.ports[listener]}`;
@@ -130,6 +136,10 @@ export async function openFleet(at: {
     },
     stop,
     start,
+    async upgrade(service) {
+      await migrate({ service, home, env: at.environmentOf(service) });
+      upgraded.add(service);
+    },
     failed,
     close: async () => void (await Promise.all([...processes.values()].map((each) => each.stop()))),
   };

@@ -26,6 +26,8 @@ type Options = {
   home: Home;
   replicas: Record<Service, number>;
   authorities?: Authorities;
+  /** The checkout of the release that runs until `fleet.upgrade`; this one unless given. */
+  sources?: string;
   step: Step;
 };
 
@@ -33,7 +35,13 @@ type Options = {
  * Everything as it runs on several machines, on this one: several replicas of a service behind HAProxy, which passes TLS
  * through, and a cache and a bus of three Redis nodes under three sentinels each. One Postgres, one identity provider.
  */
-export async function startReplicatedStack({ home, replicas, authorities, step }: Options): Promise<ReplicatedStack> {
+export async function startReplicatedStack({
+  home,
+  replicas,
+  authorities,
+  sources,
+  step,
+}: Options): Promise<ReplicatedStack> {
   const closing: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const end of closing.splice(0).reverse()) await end();
@@ -48,6 +56,7 @@ export async function startReplicatedStack({ home, replicas, authorities, step }
       idp: 'development',
       step,
       ...(authorities === undefined ? {} : { authorities }),
+      ...(sources === undefined ? {} : { sources }),
       settings: async ({ certificates, urls }) => {
         const { authority: cache, busAuthority: bus } = certificates;
         const pair = await openReplicatedPair(home, { cache, bus });
@@ -78,6 +87,7 @@ export async function startReplicatedStack({ home, replicas, authorities, step }
       places,
       balancer: balancer!,
       environmentOf: stack.environmentOf,
+      ...(sources === undefined ? {} : { sources }),
       running: Object.fromEntries(services.map((service) => [firstOf(service).name, stack.processes[service]])),
     });
     closing.push(fleet.close);

@@ -20,6 +20,8 @@ export type Balancer = {
   pid: number;
   /** Resolves when the balancer sends to this server at every front that it stands behind. @throws after ten seconds */
   untilUp(server: string): Promise<void>;
+  /** New connections of a front go to these servers alone, until said otherwise. */
+  sendTo(front: string, servers: readonly string[]): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -49,6 +51,10 @@ export async function startBalancer({
       .split('\n')
       .map((line) => line.split(','))
       .flatMap(([, name = '', ...fields]) => [{ name, status: fields[STATUS - 2] ?? '' }]);
+  const order = async (command: string) => {
+    const said = (await ask(statistics, command)).trim();
+    if (said !== '') throw new Error(`haproxy, told to ${command}: ${said}`);
+  };
   const until = async (what: string, holds: () => Promise<boolean>) => {
     for (const end = Date.now() + UP_WITHIN_MS; Date.now() < end; await sleep(50)) {
       if (await holds().catch(() => false)) return;
@@ -68,6 +74,10 @@ export async function startBalancer({
         const own = (await states()).filter(({ name }) => name === wanted);
         return own.length > 0 && own.every(({ status }) => status.startsWith('UP') || status === 'no check');
       }),
+    async sendTo(front, wanted) {
+      for (const { name } of fronts.find((each) => each.name === front)?.servers ?? [])
+        await order(`set server ${front}/${name} state ${wanted.includes(name) ? 'ready' : 'drain'}`);
+    },
     close: server.stop,
   };
 }
@@ -78,7 +88,7 @@ const STATUS = 17;
 const configuration = (statistics: string, fronts: readonly BalancedFront[]): string =>
   [
     'global',
-    `  stats socket ${statistics} mode 600 level user`,
+    `  stats socket ${statistics} mode 600 level admin`,
     '  maxconn 4000',
     'defaults',
     '  mode tcp',
