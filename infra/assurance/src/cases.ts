@@ -9,6 +9,7 @@ import { spiltTokens } from './exchange/spilt-tokens.ts';
 import { tokenAttacks } from './exchange/token-attacks.ts';
 import { parallelUses } from './grants/parallel-uses.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
+import { serviceImage } from './image/service-image.ts';
 import { addresses } from './key-proxy/addresses.ts';
 import { enumeration } from './key-proxy/enumeration.ts';
 import { secretLeakage } from './key-proxy/leakage.ts';
@@ -44,4 +45,5 @@ export const cases: Case[] = [
   tokenAttacks,
   spiltTokens,
   lokiForwarding,
+  serviceImage,
 ];
