@@ -20,17 +20,14 @@ export const matrix: [name: string, files: string[], values: object][] = [
   ['high', ['production.yaml'], { policy, profile: 'fedramp-high', fips: true }],
   ['low, without publication', ['production.yaml'], { policy, profile: 'fedramp-low', audit: { publishTo: '' } }],
   [
-    'certificates and scaling of others',
-    ['production.yaml'],
+    'certificates and scaling of others, sentinels',
+    ['production.yaml', 'sentinels.yaml'],
     {
       policy,
       certificates: { source: 'secrets' },
       keda: { enabled: true, prometheusAddress: 'http://prometheus.monitoring:9090' },
       podMonitor: { enabled: true, labels: { release: 'prometheus' } },
       telemetry: { otlpEndpoint: 'http://collector.monitoring:4318' },
-      redis: {
-        bus: { host: 'sentinel-0.redis', port: 26_379, master: 'postern', sentinels: ['sentinel-1.redis:26379'] },
-      },
       image: { digests: { 'crypto-store': `sha256:${'a'.repeat(64)}` }, pullSecrets: [{ name: 'registry' }] },
     },
   ],

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { describeWith, realPart } from '@postern/testing';
+import { parseAllDocuments } from 'yaml';
+import { place } from '../src/place.ts';
+import { helmProgram, render, type KubernetesObject } from './helm.ts';
+import { modelModule, unknownFields } from './known-fields.ts';
+import { matrix } from './matrix.ts';
+
+const program = await realPart('Helm', helmProgram);
+
+const documents = (file: string): KubernetesObject[] =>
+  parseAllDocuments(readFileSync(place(`examples/${file}`), 'utf8')).map(
+    (document) => document.toJS() as KubernetesObject,
+  );
+
+type Cluster = {
+  instances: number;
+  postgresql: {
+    synchronous: { method: string; number: number; dataDurability: string };
+    parameters: Record<string, string>;
+    pg_hba: string[];
+    pg_ident: string[];
+  };
+};
+
+describe('the example of Postgres', () => {
+  const { instances, postgresql } = documents('postgres.yaml')[0]!['spec'] as Cluster;
+
+  test('R22: a commit stands on a standby too, one may be away, and none is acknowledged without', () => {
+    const { method, number, dataDurability } = postgresql.synchronous;
+    expect({ method, dataDurability }).toEqual({ method: 'any', dataDurability: 'required' });
+    expect(number).toBeGreaterThanOrEqual(1);
+    expect(instances).toBeGreaterThan(number + 1);
+    expect(postgresql.parameters['synchronous_commit']).toBe('on');
+  });
+
+  test('logins are by certificate alone', () => {
+    expect(postgresql.pg_hba).toEqual(['hostssl all all all cert map=services']);
+    expect(postgresql.parameters['ssl_min_protocol_version']).toBe('TLSv1.3');
+  });
+});
+
+test('the example of issuers is what cert-manager takes, with an authority of its own for the bus (R21)', async () => {
+  const issuers = documents('issuers.yaml');
+  for (const object of issuers) {
+    const models = (await import(modelModule(object))) as Record<string, new (of: object) => { validate(): void }>;
+    new models[object.kind]!(object).validate();
+  }
+  expect(unknownFields(issuers)).toEqual([]);
+  const authorities = issuers.map(({ spec }) => (spec as { ca: { secretName: string } }).ca.secretName);
+  expect(new Set(authorities).size).toBe(2);
+});
+
+describeWith(program, 'the examples beside the chart', (helmPath) => {
+  let objects: KubernetesObject[];
+  beforeAll(async () => {
+    const [, files, values] = matrix.find(([, each]) => each.includes('sentinels.yaml'))!;
+    objects = await render(helmPath, files, values);
+  });
+  const data = (service: string) =>
+    objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === `${service}-settings`)![
+      'data'
+    ] as Record<string, string>;
+
+  test('each certificate may take the two roles that its service logs in as, and no other', () => {
+    const { postgresql } = documents('postgres.yaml')[0]!['spec'] as Cluster;
+    const services = ['auth-manager', 'token-exchange', 'crypto-store', 'key-proxy', 'audit-sink'];
+    const wanted = services.flatMap((service) => {
+      const role = new URL(data(service)['POSTERN_POSTGRES_URL']!).username;
+      return [`services ${service} ${role}`, `services ${service} ${role}_owner`];
+    });
+    expect([...postgresql.pg_ident].sort()).toEqual(wanted.sort());
+  });
+
+  test('where sentinels are named, services ask all three for the master', () => {
+    expect(data('crypto-store')['POSTERN_CACHE_URL']).toMatch(/cache-sentinel-0.*postern-cache/);
+    for (const service of ['crypto-store', 'audit-sink'])
+      for (const at of [0, 1, 2]) expect(data(service)['POSTERN_BUS_URL']).toContain(`bus-sentinel-${at}.redis`);
+  });
+
+  test.each(['token-exchange', 'auth-manager', 'crypto-store', 'key-proxy', 'audit-sink'])(
+    'KEDA scales the api half of %s by its own requests',
+    (service) => {
+      const scaled = objects.find(({ kind, metadata }) => kind === 'ScaledObject' && metadata.name === service)!;
+      const { triggers } = scaled['spec'] as { triggers: { type: string; metadata: Record<string, string> }[] };
+      expect(triggers.map(({ type }) => type)).toEqual(['prometheus', 'cpu']);
+      expect(triggers[0]!.metadata).toMatchObject({
+        query: `sum(rate(http_server_request_duration_seconds_count{service="${service}"}[2m]))`,
+        threshold: '300',
+      });
+    },
+  );
+});
