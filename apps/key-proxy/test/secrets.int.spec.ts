@@ -204,42 +204,6 @@ test('R5, R23: the worker finds out at crypto-store what became of a write, with
   });
 }, 90_000);
 
-test('a create that is repeated under its Idempotency-Key is answered again; the key is of one request, and tells nobody the value', async () => {
-  const tenant = newTenant();
-  const token = await aliceOf(tenant);
-  const under = (key: string, name: string, text: string, by = token) =>
-    job.send('POST', `${world.url}/v1/secrets/${name}`, {
-      token: by,
-      body: { value: { text } },
-      headers: { 'idempotency-key': key },
-    });
-  const made = await under('k1', 'repeated', 'canary-41aa');
-  expect(made.status).toBe(201);
-  expect(await under('k1', 'repeated', 'canary-41aa')).toMatchObject({ status: 201, body: made.body });
-  for (const [name, text] of [
-    ['repeated', 'another'],
-    ['elsewhere', 'canary-41aa'],
-  ] as const)
-    expect(await under('k1', name, text)).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
-  expect(await under('k2', 'repeated', 'canary-41aa')).toMatchObject({ status: 409, body: { code: 'secret_exists' } });
-  const other = await world.token(job.thumbprint, both, { tenant, sub: 'bob' });
-  expect((await under('k1', 'repeated', 'canary-41aa', other)).body['id']).not.toBe(made.body['id']);
-  const rows = await world.rows<{ request: Buffer }>(
-    `select idempotency_request as request from secrets where tenant = $1 and name = 'repeated'`,
-    [tenant],
-  );
-  expect(new Set(rows.map(({ request }) => request.toString('hex'))).size).toBe(2);
-  const generated = () =>
-    job.send('POST', `${world.url}/v1/secrets/pair`, {
-      token,
-      body: { generate: { kind: 'key_pair', algorithm: 'ed25519' } },
-      headers: { 'idempotency-key': 'k3' },
-    });
-  const pair = await generated();
-  expect(pair).toMatchObject({ status: 201, body: { public_key: expect.stringContaining('PUBLIC KEY') } });
-  expect((await generated()).body).toEqual(pair.body);
-});
-
 test('pages follow each other by name', async () => {
   const token = await aliceOf(newTenant());
   for (const name of ['c', 'a', 'b']) await create(token, name, name);

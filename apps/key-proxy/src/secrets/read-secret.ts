@@ -85,13 +85,16 @@ async function shared(
 ): Promise<CachedValue> {
   const turn = fresh ? null : await deps.cache.lead(at, LEAD_MS);
   if (turn?.lead === false && turn.value) return turn.value;
+  const done = () => (turn?.lead ? turn.done() : undefined);
   try {
     const read = await fetchValue(deps, secret, at.version, by);
     const seconds = at.version === null ? secret.cacheSeconds + secret.staleSeconds : PINNED_SECONDS;
-    await deps.cache.put(at, read, seconds);
+    // The lead is kept until the others can find the value; the caller does not wait for that.
+    void deps.cache.put(at, read, seconds).finally(done);
     return read;
-  } finally {
-    if (turn?.lead) void turn.done();
+  } catch (error) {
+    void done();
+    throw error;
   }
 }
 

@@ -26,6 +26,7 @@ export type CachedPlace = { secret: Pick<HeldSecret, 'id' | 'generation' | 'plac
  */
 export type ValueCache = {
   get(at: CachedPlace): Promise<CachedValue | null>;
+  /** Nobody needs to wait for it: until it is done, whoever asks in this process is given the value itself. */
   put(at: CachedPlace, value: CachedValue, seconds: number): Promise<void>;
   /**
    * Whether this caller is the one that asks the provider: of several replicas one does, and the others wait for what it
@@ -57,6 +58,8 @@ export type ValueCacheDeps = {
 
 export function createValueCache({ redis, branchKeys, logger, registry, now }: ValueCacheDeps): ValueCache {
   let restUntil = 0;
+  /** What is on its way into Redis. */
+  const underWay = new Map<string, CachedValue>();
   const results = new Counter({
     name: 'key_proxy_cache_total',
     help: 'Uses of the cache of values, by result',
@@ -95,32 +98,41 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
     }
   };
   const get = async (at: CachedPlace): Promise<CachedValue | null> => {
-    const bytes = await using('get', () => inBuffers(redis).get(nameOf(at)), null);
-    const found = await open(at, bytes);
+    const name = nameOf(at);
+    const found = underWay.get(name) ?? (await open(at, await using('get', () => inBuffers(redis).get(name), null)));
     results.inc({ operation: 'get', result: found ? 'hit' : 'miss' });
     return found;
+  };
+  const keep = async (at: CachedPlace, value: CachedValue, seconds: number): Promise<void> => {
+    const { type, content } = value.value;
+    const entry = Buffer.from(JSON.stringify([type, content.reveal(), value.version, value.providerVersion, value.at]));
+    const sealed = await sealerOf(at)
+      .seal(entry, contextOf(at))
+      .catch(() => null)
+      .finally(() => entry.fill(0));
+    if (sealed === null || sealed.length > MOST_BYTES) return;
+    await using(
+      'put',
+      async () => {
+        await redis.client().set(nameOf(at), sealed, { expiration: { type: 'EX', value: seconds } });
+        results.inc({ operation: 'put', result: 'done' });
+      },
+      undefined,
+    );
   };
 
   return {
     get,
-    async put(at, { value, version, providerVersion, at: readAt }, seconds) {
+    async put(at, value, seconds) {
       if (seconds <= 0) return;
-      const entry = Buffer.from(JSON.stringify([value.type, value.content.reveal(), version, providerVersion, readAt]));
-      const sealed = await sealerOf(at)
-        .seal(entry, contextOf(at))
-        .catch(() => null)
-        .finally(() => entry.fill(0));
-      if (sealed === null || sealed.length > MOST_BYTES) return;
-      await using(
-        'put',
-        async () => {
-          await redis.client().set(nameOf(at), sealed, { expiration: { type: 'EX', value: seconds } });
-          results.inc({ operation: 'put', result: 'done' });
-        },
-        undefined,
-      );
+      const name = nameOf(at);
+      underWay.set(name, value);
+      await keep(at, value, seconds).finally(() => underWay.delete(name));
     },
     async lead(at, waitMs) {
+      // Its flight ended between the caller's look and this.
+      const kept = underWay.get(nameOf(at));
+      if (kept) return { lead: false, value: kept };
       const [name, mine] = [`${nameOf(at)}:lead`, randomUUID()];
       const taken = await using(
         'lead',

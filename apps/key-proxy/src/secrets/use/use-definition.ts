@@ -19,6 +19,12 @@ export const headerValue = z
   .max(1024)
   .regex(/^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/);
 
+/** What stands before the secret in its header, as `Token `: a space may be its last. */
+const prefix = z
+  .string()
+  .max(64)
+  .regex(/^[\x21-\x7e][\x20-\x7e]*$/);
+
 const host = z
   .string()
   .max(260)
@@ -45,7 +51,7 @@ const placement = z.discriminatedUnion('kind', [
       .max(128)
       .regex(/^[\x21-\x39\x3b-\x7e]*$/),
   }),
-  z.strictObject({ kind: z.literal('header'), name: headerName, prefix: headerValue.optional() }),
+  z.strictObject({ kind: z.literal('header'), name: headerName, prefix: prefix.optional() }),
   z.strictObject({ kind: z.literal('query'), name: queryName }),
   z.strictObject({
     kind: z.literal('sigv4').describe('the secret is an access key, as JSON'),
