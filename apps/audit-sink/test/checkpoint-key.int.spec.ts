@@ -138,4 +138,4 @@ test('R27: the key is rotated by a request; every replica takes it without a res
     async () => ((await logged()).body as { events: unknown[] }).events.length === 3,
     'rotations are in the log',
   );
-}, 60_000);
+});

@@ -160,4 +160,4 @@ test('what is past its retention is given up in whole tiles; what is left verifi
   expect((await auditor.get(`${url}/v1/log/tile/entries/000`)).body).toMatchObject({ code: 'tile_given_up' });
   const exported = (await auditor.get(`${url}/v1/export`)).text.split('\n');
   expect((await verifyExport(exported, { logKey })).begin).toBeGreaterThan(0);
-}, 60_000);
+});

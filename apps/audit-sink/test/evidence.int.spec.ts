@@ -48,4 +48,4 @@ test('the hash of evidence is an event of the log, and its receipt shows it offl
   });
   const altered = JSON.parse(JSON.stringify(receipt).replace(SHA256, 'cd'.repeat(32))) as EventReceipt;
   expect(() => verifyReceipt(altered, { logKey })).toThrow();
-}, 60_000);
+});

@@ -329,7 +329,7 @@ test('a producer that was compromised is closed at a logged point: nothing more 
   expect((await logged()).body).toMatchObject({
     events: [{ reason: 'compromised', resource: { type: 'producer', id: name }, details: { epoch: 1, seq: 3 } }],
   });
-}, 90_000);
+});
 
 test('a flood of forged jobs leaves a bounded trace (R25)', async () => {
   await Promise.all(Array.from({ length: 200 }, (_, i) => send(`forged ${i}`)));

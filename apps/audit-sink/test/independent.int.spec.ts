@@ -105,7 +105,7 @@ describeWith(verifier, 'an independent verifier', ({ binary, folder }) => {
     } finally {
       await world.close();
     }
-  }, 120_000);
+  });
 });
 
 function flipped(bytes: Buffer, at: number): Buffer {

@@ -12,7 +12,7 @@ beforeAll(async () => {
   const { url } = await world.sink();
   producer = await world.producer();
   await producer.relay(url);
-}, 60_000);
+});
 afterAll(async () => {
   await world?.close();
 });
@@ -76,7 +76,7 @@ test('a bus out of memory: events are acknowledged as before, wait in the outbox
   }
   await settle();
   await emptied();
-}, 60_000);
+});
 
 test.each([
   ['stopped', 'close'],
@@ -97,5 +97,4 @@ test.each([
     await lone;
     await settle();
   },
-  60_000,
 );

@@ -33,41 +33,37 @@ async function settled(name: string, acknowledged: readonly string[]): Promise<s
 test.each([
   ['before its group is written (write-group.ts)', 'before'],
   ['after its group is written, before it is committed (write-group.ts)', 'after'],
-] as const)(
-  'kill -9 of a producer %s: what it acknowledged is in the log, once (R23)',
-  async (_line, when) => {
-    const producer = await world.producer(when === 'before' ? 'crypto-store' : 'auth-manager');
-    const { database } = producer;
-    const told: ProducerProcess = { postgresUrl: database.url, paths: producer.paths };
-    const child = fork(fileURLToPath(new URL('./producer-process.ts', import.meta.url)), {
-      env: { PATH: process.env['PATH'] ?? '', PRODUCER: JSON.stringify(told) },
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-    const acknowledged: string[] = [];
-    child.on('message', (message: { acknowledged?: string }) => {
-      if (message.acknowledged) acknowledged.push(message.acknowledged);
-    });
-    await until(() => acknowledged.length > 50, 'events are acknowledged');
-    const asOwner = (sql: string) => world.server.asAdmin((admin) => admin.query(sql), database.name);
-    await asOwner(`create function stop_here() returns trigger language plpgsql as $$
+] as const)('kill -9 of a producer %s: what it acknowledged is in the log, once (R23)', async (_line, when) => {
+  const producer = await world.producer(when === 'before' ? 'crypto-store' : 'auth-manager');
+  const { database } = producer;
+  const told: ProducerProcess = { postgresUrl: database.url, paths: producer.paths };
+  const child = fork(fileURLToPath(new URL('./producer-process.ts', import.meta.url)), {
+    env: { PATH: process.env['PATH'] ?? '', PRODUCER: JSON.stringify(told) },
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const acknowledged: string[] = [];
+  child.on('message', (message: { acknowledged?: string }) => {
+    if (message.acknowledged) acknowledged.push(message.acknowledged);
+  });
+  await until(() => acknowledged.length > 50, 'events are acknowledged');
+  const asOwner = (sql: string) => world.server.asAdmin((admin) => admin.query(sql), database.name);
+  await asOwner(`create function stop_here() returns trigger language plpgsql as $$
     begin perform pg_sleep(60); return null; end $$`);
-    await asOwner(
-      `create trigger stop_here ${when} insert on audit_groups for each statement execute function stop_here()`,
-    );
-    const sleeping = `select 1 from pg_stat_activity where datname = '${database.name}' and wait_event = 'PgSleep'`;
-    await until(async () => (await asOwner(sleeping)).rowCount !== 0, 'it is at that line');
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
-    await asOwner(`select pg_terminate_backend(pid) from pg_stat_activity
+  await asOwner(
+    `create trigger stop_here ${when} insert on audit_groups for each statement execute function stop_here()`,
+  );
+  const sleeping = `select 1 from pg_stat_activity where datname = '${database.name}' and wait_event = 'PgSleep'`;
+  await until(async () => (await asOwner(sleeping)).rowCount !== 0, 'it is at that line');
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+  await asOwner(`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = '${database.name}' and wait_event = 'PgSleep'`);
-    await asOwner('drop trigger stop_here on audit_groups');
-    await producer.relay(url);
-    await settled(producer.name, acknowledged);
-  },
-  60_000,
-);
+  await asOwner('drop trigger stop_here on audit_groups');
+  await producer.relay(url);
+  await settled(producer.name, acknowledged);
+});
 
 test('every connection to Postgres cut again and again under traffic, as by restarts: acknowledged = stored, once, in order (R22, R23)', async () => {
   const producer = await world.producer('key-proxy');
@@ -96,7 +92,7 @@ test('every connection to Postgres cut again and again under traffic, as by rest
   // One caller that waits for each: the log has them in the order in which they were acknowledged.
   const known = new Set(acknowledged);
   expect(ids.filter((id) => known.has(id))).toEqual(acknowledged);
-}, 60_000);
+});
 
 test('jobs that come twice and in any order leave each event in the log once, in its order (R21, R22)', async () => {
   const producer = await world.producer('token-exchange');
@@ -131,4 +127,4 @@ test('jobs that come twice and in any order leave each event in the log once, in
   }
   expect(await settled('token-exchange', all)).toEqual(all);
   await relay.close();
-}, 60_000);
+});

@@ -155,7 +155,7 @@ test('the search reads by an index in the order of the log: the same plan and as
   // The index may be one level higher.
   expect(Math.abs(large.buffers - small.buffers)).toBeLessThanOrEqual(1);
   await world.asOwner("delete from log_events where tenant = 'bulk'");
-}, 60_000);
+});
 
 test('counts by hour, action and outcome are those of the events', async () => {
   const from = new Date(Date.parse(events[0]!.time) - 3_600_000).toISOString();
@@ -213,7 +213,7 @@ test('a stream brings what comes, and goes on after the last id without a gap or
   await until(() => second.received.length === 2, 'the others came');
   expect([...first.received, ...second.received].map(({ event: { id } }) => id)).toEqual([one!.id, two!.id, three!.id]);
   await second.close();
-}, 60_000);
+});
 
 const exported = async (query = '', tenant = 'acme') =>
   (await auditor.get(`${url}/v1/export${query}`, { tenant })).text.split('\n').filter((line) => line !== '');

@@ -165,7 +165,9 @@ test('with Ed25519 the receiver holds only the public half', async () => {
 
 test('what fails is tried again under the same id, also when somebody asks for it', async () => {
   const hook = await subscribe(['grant.broken']);
-  receiver.answers(({ path }) => ({ status: path === hook.path && hook.received().length === 1 ? 500 : 200 }));
+  // Its own next attempt is not for a while, however long the test takes to ask for one.
+  const busy = { status: 500, headers: { 'retry-after': '600' } };
+  receiver.answers(({ path }) => (path === hook.path && hook.received().length === 1 ? busy : { status: 200 }));
   await producer.audit.commit(broken());
   await until(async () => (await deliveries(hook.id))[0]?.['last_status'] === 500, 'the first attempt failed');
   const [failed] = await deliveries(hook.id, '?state=pending');

@@ -230,9 +230,12 @@ export const event = (over: Partial<EventDraft> = {}): AuditEvent =>
     new Date(),
   );
 
+/** Long enough for a machine that does much else, short of what a test may take. */
+const WAIT_MS = 120_000;
+
 /** Waits until `condition` holds. */
-export async function until(condition: () => Promise<boolean> | boolean, what: string, ms = 30_000): Promise<void> {
-  for (const end = Date.now() + ms; !(await condition()); await sleep(50))
+export async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
+  for (const end = Date.now() + WAIT_MS; !(await condition()); await sleep(50))
     if (Date.now() > end) throw new Error(`this did not come about: ${what}`);
 }
 
