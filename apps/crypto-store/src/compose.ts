@@ -1,4 +1,4 @@
-import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { keyRounds, openBranchKeys, openRootKey, sealersFor } from '@postern/branch-keys';
 import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
@@ -75,7 +75,7 @@ export async function compose(
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     void keys.warmUp(WARM_KEYS).catch((err: unknown) => logger.warn({ err }, 'no keys were loaded ahead'));
-    const sealerOf = (tenant: string) => sealerFor(keys, { tenant, purpose: RECORDS });
+    const sealerOf = sealersFor(keys, RECORDS);
     const redis = closing.after(
       await openRedis({
         url: config.cache.url,
@@ -157,7 +157,7 @@ export async function compose(
       commit: audit.commit,
       keepVersions: config.keepVersions,
       sealerOf,
-      transitOf: (tenant) => sealerFor(keys, { tenant, purpose: TRANSIT }),
+      transitOf: sealersFor(keys, TRANSIT),
       keys,
       profile,
       keyCacheTtlMs: cacheTtlMs,

@@ -13,7 +13,7 @@ export { LOGICAL_KEY_STORE_NAME } from './record.ts';
 export { realmToken } from './realm-token.ts';
 export { type RootKey, type Wrapping } from './root-key.ts';
 export { type Query } from './table.ts';
-export { sealerFor, type Sealer } from './sealer.ts';
+export { sealerFor, sealersFor, type Sealer } from './sealer.ts';
 export { moveRootKey, type Moved, type MoveRootKey } from './move-root-key.ts';
 export { type KeyChange, type RecordedTransaction, type RecordKeyChange } from './recorded-transaction.ts';
 export { rotateDue } from './rotate-due.ts';

@@ -7,6 +7,7 @@ import {
   type EncryptionContext,
   type MessageStream,
 } from '@postern/envelope';
+import { keptMac } from './kept-macs.ts';
 import { type BranchKeys } from './open-branch-keys.ts';
 
 /** Seals and opens for one tenant and purpose. All reject with `EnvelopeRefused`, or `KeysUnavailable`. */
@@ -21,12 +22,16 @@ export type Sealer = {
    * to bind a value without showing it. Stays the same when the branch key rotates.
    */
   mac(name: string, value: Uint8Array): Promise<Buffer>;
+  /** The same of a text that is asked for again and again and is no secret of a caller: kept as long as the key is. */
+  keptMac(name: string, text: string): Promise<Buffer>;
   /** Reads the key's states again after a guard refused (`BranchKeys.recheck`). */
   recheck(): Promise<void>;
 };
 
 /** Context keys that only this library sets. */
 const RESERVED_PREFIX = 'postern:';
+
+const MOST_SEALERS = 1_000;
 
 /**
  * A sealer under the tenant's branch key for that purpose, with `postern:purpose` set by us in every message (R30): a
@@ -35,7 +40,10 @@ const RESERVED_PREFIX = 'postern:';
  */
 export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: string; purpose: string }): Sealer {
   const envelope = createEnvelope(keys);
-  const branchKeyId = (): Promise<string> => refusingUnknown(keys.idFor(tenant, purpose));
+  let known: string | undefined;
+  const find = async () => (known = await refusingUnknown(keys.idFor(tenant, purpose)));
+  // An id never changes: who keeps a sealer asks for it once.
+  const branchKeyId = (): string | Promise<string> => known ?? find();
   const at = async (context: EncryptionContext) => {
     if (Object.keys(context).some((key) => key.startsWith(RESERVED_PREFIX))) {
       throw new TypeError(`context keys that begin with ${RESERVED_PREFIX} are set by the sealer`);
@@ -51,6 +59,8 @@ export function sealerFor(keys: BranchKeys, { tenant, purpose }: { tenant: strin
       refusingUnknown(
         keys.withMacKey(await branchKeyId(), name, (key) => createHmac('sha256', key).update(value).digest()),
       ),
+    keptMac: async (name, text) =>
+      refusingUnknown(keys.withMacKey(await branchKeyId(), name, (key) => keptMac(key, text))),
     recheck: async () => keys.recheck(await branchKeyId()),
   };
 }
@@ -61,4 +71,17 @@ async function refusingUnknown<T>(result: Promise<T>): Promise<T> {
   } catch (error) {
     throw error instanceof BranchKeyUnknown ? new EnvelopeRefused('branch_key') : error;
   }
+}
+
+/** Sealers of one purpose, kept by tenant: most of what a sealer is made of is the same for each of a tenant's requests. */
+export function sealersFor(keys: BranchKeys, purpose: string): (tenant: string) => Sealer {
+  const sealers = new Map<string, Sealer>();
+  return (tenant) => {
+    const kept = sealers.get(tenant);
+    if (kept !== undefined) return kept;
+    if (sealers.size >= MOST_SEALERS) sealers.clear();
+    const sealer = sealerFor(keys, { tenant, purpose });
+    sealers.set(tenant, sealer);
+    return sealer;
+  };
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { problem, type Problem } from '@postern/runtime';
 import { incomingBytes } from './byte-stream.ts';
@@ -83,8 +84,10 @@ function jsonOf(bytes: Buffer, depthLimit: number): unknown {
   if (nesting(bytes, depthLimit) > depthLimit) {
     throw problem('malformed_json', { fields: [{ field: 'body', rule: 'too_deep' }] });
   }
+  // Asked first, and then decoded without an eye for faults: half the price of a decoder that looks for them.
+  if (!isUtf8(bytes)) throw malformed();
   try {
-    return JSON.parse(utf8.decode(bytes));
+    return JSON.parse(bytes.toString());
   } catch {
     throw malformed(); // the parser's message quotes the input
   }

@@ -61,17 +61,26 @@ export type Outgoing = {
   readonly body: string | Buffer | AsyncIterable<Uint8Array | string> | null;
 };
 
-const outgoings = new WeakMap<object, { how: 'recorded' | 'open'; outgoing: Outgoing }>();
+/** Made here alone, and nobody else looks into it. A map with weak keys beside it costs the collector more than a request should. */
+class Held {
+  readonly #how: 'recorded' | 'open';
+  readonly #outgoing: Outgoing;
+
+  constructor(how: 'recorded' | 'open', outgoing: Outgoing) {
+    this.#how = how;
+    this.#outgoing = outgoing;
+    Object.freeze(this);
+  }
+
+  static outgoingOf(released: object, how: 'recorded' | 'open'): Outgoing | undefined {
+    return #how in released && released.#how === how ? released.#outgoing : undefined;
+  }
+}
 
 /** Internal: wraps what may leave. */
-export function release<How extends 'recorded' | 'open' = 'recorded'>(outgoing: Outgoing, how: How): Released<How> {
-  const released = Object.freeze({}) as Released<How>;
-  outgoings.set(released, { how, outgoing });
-  return released;
-}
+export const release = <How extends 'recorded' | 'open' = 'recorded'>(outgoing: Outgoing, how: How): Released<How> =>
+  new Held(how, outgoing) as unknown as Released<How>;
 
 /** Internal: what a released answer holds; undefined for a forged one, or one that was released in the other way. */
-export function outgoingOf(released: object, how: 'recorded' | 'open'): Outgoing | undefined {
-  const held = outgoings.get(released);
-  return held?.how === how ? held.outgoing : undefined;
-}
+export const outgoingOf = (released: object, how: 'recorded' | 'open'): Outgoing | undefined =>
+  Held.outgoingOf(released, how);

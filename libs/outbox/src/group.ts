@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 
 /** What became of one item of a group. */
 export type Settled<Result> = { value: Result } | { error: Error };
@@ -27,9 +27,17 @@ export type Group<Item, Result> = {
 
 type Waiter<Item, Result> = { item: Item; bytes: number; resolve(value: Result): void; reject(error: Error): void };
 
+/** With fewer answered and waiting together nobody waits for anybody. */
+const CROWD = 8;
+/** A crowd is waited for as long as somebody joins within a millisecond, and never longer than this. */
+const CROWD_WAIT_MS = 10;
+const NEWS_WITHIN_MS = 1;
+
 /**
- * Gathers without a timer: an item that finds the lane idle is flushed at the end of this turn of the event loop; items that
- * come during a flush go into the next one. So a lone caller waits for one flush and a crowd shares few, at any load.
+ * Gathers without a timer while few ask: an item that finds the lane idle is flushed at the end of this turn of the event loop;
+ * items that come during a flush go into the next one. Of a crowd, those that were just answered are about to ask again: the next
+ * flush waits for them, a moment at most. Without that a crowd splits into groups that take turns, and what a flush costs,
+ * here and in Postgres, is paid twice or three times as often.
  */
 export function createGroup<Item, Result>(
   flush: (items: Item[]) => Promise<Settled<Result>[]>,
@@ -41,14 +49,25 @@ export function createGroup<Item, Result>(
   let bytes = 0;
   let closed = false;
   let running: Promise<void> | undefined;
+  let crowd = 0;
+
+  const gathered = async (): Promise<void> => {
+    // What this turn of the event loop still brings joins: under load a turn brings many, and a flush has a price of its own.
+    if (crowd < CROWD) return turn();
+    const until = performance.now() + CROWD_WAIT_MS;
+    for (let before = 0; waiting.length > before && waiting.length < crowd && performance.now() < until;) {
+      before = waiting.length;
+      await sleep(NEWS_WITHIN_MS);
+    }
+  };
 
   const run = async () => {
     while (waiting.length > 0) {
-      // What this turn of the event loop still brings joins: under load a turn brings many, and a flush has a price of its own.
-      await turn();
+      await gathered();
       const group = waiting.slice(0, sizeOfFlush(waiting, limits));
       waiting = waiting.slice(group.length);
       const settled = await flush(group.map(({ item }) => item)).catch((error: Error) => group.map(() => ({ error })));
+      crowd = taken;
       taken -= group.length;
       group.forEach(({ resolve, reject, bytes: size }, i) => {
         bytes -= size;

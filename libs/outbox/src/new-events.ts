@@ -25,6 +25,8 @@ export function hearOfEvents(pool: object): NewEvents {
   let news = false;
   let wake = new AbortController();
   const heard = () => {
+    // One is woken once: an abort makes an error, which would cost each group more than the rest of telling does.
+    if (news) return;
     news = true;
     wake.abort();
   };

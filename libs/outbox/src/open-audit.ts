@@ -88,6 +88,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     problem('audit_unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
   const open: Pick<GroupCommit<never>, 'depth' | 'close'>[] = [];
   const metrics = auditMetrics(options.metrics, () => open.reduce((sum, one) => sum + one.depth(), 0));
+  // Children: by its labels a counter is looked up with a key that is made of them each time.
+  const [recorded, stale] = (['written', 'stale'] as const).map((result) => metrics?.events.labels(result));
   const { pool } = postgres;
   const common = { pool, logger, metrics, full: unavailable, perFlush: PER_FLUSH, waiting: limits.waiting ?? WAITING };
   const group = openGroupCommit<PendingEvent>({
@@ -103,7 +105,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     if (guard && !Object.hasOwn(guards, guard.name)) throw new TypeError(`there is no guard ${guard.name}`);
     const pending = pendingEvent(event, guard);
     const written = await group.write(pending, pending.bytes, shareOf(event));
-    metrics?.events.inc({ result: written ? 'written' : 'stale' });
+    (written ? recorded : stale)?.inc();
     return written;
   };
   const refusals = createRefusals(commit, now);

@@ -20,7 +20,8 @@ function nextIv(): Buffer {
     drawn = 0;
   }
   drawn += IV_BYTES;
-  return Buffer.from(pool.subarray(drawn - IV_BYTES, drawn));
+  // A view: it is copied into what is sealed before the next one is drawn.
+  return pool.subarray(drawn - IV_BYTES, drawn);
 }
 
 /**
@@ -31,7 +32,9 @@ export function sealContent(key: KeyObject, eventId: string, salt: Uint8Array, c
   const iv = nextIv();
   const cipher = createCipheriv(ALGORITHM, key, iv, { authTagLength: TAG_BYTES });
   cipher.setAAD(Buffer.from(eventId, 'latin1'));
-  return Buffer.concat([iv, cipher.update(salt), cipher.update(canonical), cipher.final(), cipher.getAuthTag()]);
+  const content = cipher.update(Buffer.concat([salt, canonical]));
+  cipher.final();
+  return Buffer.concat([iv, content, cipher.getAuthTag()]);
 }
 
 /** @throws ContentRefused */

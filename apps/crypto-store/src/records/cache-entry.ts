@@ -1,3 +1,5 @@
+import { uuidOf } from '@postern/envelope';
+
 /** A sealed record as the cache holds it. Whatever comes out of the cache is a claim until the message opens. */
 export type CachedRecord = { id: string; version: number; sealed: Buffer };
 
@@ -20,6 +22,5 @@ export function decodeEntry(bytes: Buffer | string | null): CachedRecord | null 
   if (!Buffer.isBuffer(bytes) || bytes.length <= SEALED_AT || bytes[0] !== FORMAT) return null;
   const version = bytes.readBigUInt64BE(1 + ID_BYTES);
   if (version > BigInt(Number.MAX_SAFE_INTEGER)) return null;
-  const id = bytes.toString('hex', 1, 1 + ID_BYTES).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-  return { id, version: Number(version), sealed: bytes.subarray(SEALED_AT) };
+  return { id: uuidOf(bytes.subarray(1, 1 + ID_BYTES)), version: Number(version), sealed: bytes.subarray(SEALED_AT) };
 }

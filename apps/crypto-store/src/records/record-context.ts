@@ -13,7 +13,7 @@ export type RecordPlace = { id: string; version: number; address: Buffer };
  * stands in the message's context: a row or a cache entry put under another key does not open.
  */
 export const addressOf = (sealer: Sealer, { namespace, key }: Omit<RecordAddress, 'tenant'>): Promise<Buffer> =>
-  sealer.mac('record-address', Buffer.from(JSON.stringify([namespace, key])));
+  sealer.keptMac('record-address', JSON.stringify([namespace, key]));
 
 /** The same for a prefix of keys, under another name: it says nothing about a record whose whole key that is. */
 export const prefixOf = (sealer: Sealer, namespace: string, prefix: string): Promise<Buffer> =>
