@@ -99,6 +99,21 @@ describe.each(names)('%s', (name) => {
   });
 });
 
+test('what was destroyed is listed on a volume of the service, which no other service and no database has (R33)', () => {
+  const named = (name: string) => (serviceOf(name).volumes ?? []).map((volume) => volume.split(':'));
+  const holders = new Map<string, string[]>();
+  for (const name of Object.keys(compose.services)) {
+    for (const [source = ''] of named(name)) {
+      if (!source.startsWith('.')) holders.set(source, [...(holders.get(source) ?? []), name]);
+    }
+  }
+  for (const name of names) {
+    const path = serviceOf(name).environment?.['POSTERN_DESTROYED_KEYS_PATH'] ?? '';
+    const [volume = ''] = named(name).find(([, target]) => path.startsWith(`${target}/`)) ?? [];
+    expect([name, volume in compose.volumes, holders.get(volume)]).toEqual([name, true, [name, `${name}-migration`]]);
+  }
+});
+
 test('every file that is mounted or named is made by compose:files, and only the root key is closed to other users', () => {
   for (const [name, { volumes = [], command = [], entrypoint = [], environment = {} }] of Object.entries(
     compose.services,

@@ -58,7 +58,9 @@ const service = z.strictObject({
     .describe('settings whose value is in a Secret'),
   podLabels: labels,
   serviceAccountAnnotations: z.record(z.string(), z.string()).describe('workload identity of a cloud'),
-  data: z.union([z.strictObject({}), z.strictObject({ claimName: secretName })]).describe('a volume at `/data`'),
+  data: z
+    .union([z.strictObject({}), z.strictObject({ claimName: secretName })])
+    .describe('a volume at `/data`, never restored with the database: the list of R33 is there'),
   api: half,
   worker: half,
 });

@@ -112,6 +112,28 @@ describeWith(program, 'the chart and what it is made from', (helmPath) => {
     }
   });
 
+  test('a service with a volume lists there what was destroyed (R33), in both halves; one without has no list', async () => {
+    const [, files, values] = matrix[0]!;
+    const all = await render(helmPath, files, {
+      ...values,
+      services: { 'crypto-store': { data: { claimName: 'lists' } } },
+    });
+    const settings = (service: string) =>
+      all.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === `${service}-settings`)![
+        'data'
+      ] as Record<string, string>;
+    const path = settings('crypto-store')['POSTERN_DESTROYED_KEYS_PATH'];
+    expect(path).toBe('/data/destroyed-keys.jsonl');
+    expect(settings('key-proxy')['POSTERN_DESTROYED_KEYS_PATH']).toBeUndefined();
+    type Spec = { template: { spec: { containers: { volumeMounts: object[] }[]; volumes: object[] } } };
+    for (const half of ['crypto-store', 'crypto-store-worker']) {
+      const found = all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === half)!;
+      const { containers, volumes } = (found['spec'] as Spec).template.spec;
+      expect(volumes).toContainEqual({ name: 'data', persistentVolumeClaim: { claimName: 'lists' } });
+      expect(containers[0]?.volumeMounts).toContainEqual({ name: 'data', mountPath: '/data' });
+    }
+  });
+
   test('a changed policy is a new rollout of token-exchange', async () => {
     const rollout = (all: KubernetesObject[]) => {
       const found = all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'token-exchange')!;

@@ -46,6 +46,7 @@ export const matrix: [name: string, files: string[], values: object][] = [
       nodeSelector: { pool: 'postern' },
       tolerations: [{ key: 'postern', operator: 'Exists' }],
       services: {
+        'crypto-store': { data: { claimName: 'crypto-store' } },
         'audit-sink': {
           documents: { 'forwarders.json': { forwarders: [] } },
           settings: { POSTERN_LOG_LEVEL: 'debug' },

@@ -63,6 +63,10 @@ POSTERN_AUDIT_ORIGIN: {{ $values.audit.origin | default (printf "%s/audit" $valu
 POSTERN_AUDIT_PRODUCERS: {{ include "postern.producers" .root | quote }}
 POSTERN_AUDIT_PUBLISH_TO: {{ $values.audit.publishTo | quote }}
 {{- end }}
+{{- if $own.data }}
+# The volume is the service's own: it is not restored with the database (R33).
+POSTERN_DESTROYED_KEYS_PATH: /data/destroyed-keys.jsonl
+{{- end }}
 POSTERN_ROOT_KEY: {{ $values.rootKey.kind | quote }}
 {{- if eq $values.rootKey.kind "aws-kms" }}
 POSTERN_ROOT_KEY_ARN: {{ $own.rootKeyArn | default $values.rootKey.arn | quote }}
