@@ -153,6 +153,7 @@ in
       documentDirectory = option (types.nullOr file) null "Folder with postern.toml and its sealed secrets; no timer unless given.";
       recipients = option (types.listOf (types.strMatching "age1[a-z0-9]+")) [ ] "age keys that may open new secrets.";
       identityFile = option (types.nullOr file) null "age identity that opens the administrator's password.";
+      databaseUrlFile = option (types.nullOr file) null "Environment file with DATABASE_URL, who may alter the database's roles; no new database password unless given.";
     };
   };
 }

@@ -95,7 +95,7 @@ type Machine = {
       postgresql?: { authentication: string };
       'vault-agent'?: { instances: { keycloak: { settings: { template: { contents: string }[] } } } };
     };
-    systemd: { services: Record<string, { serviceConfig?: object }>; timers: Record<string, unknown> };
+    systemd: { services: Record<string, { serviceConfig?: object; script?: string }>; timers: Record<string, unknown> };
     networking: { firewall: { allowedTCPPorts: number[] }; nftables: { tables: Record<string, { content: string }> } };
     boot: { kernel: { sysctl: Record<string, number> }; kernelParams?: string[] };
     age?: { secrets: Record<string, { file: string; mode: string }> };
@@ -233,6 +233,26 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     expect(config.services.nginx.virtualHosts['auth.myorg.example']?.locations['/admin/']?.extraConfig).toContain(
       'allow 10.0.9.0/24;\n',
     );
+  });
+
+  test('a database password of its own has a timer, which starts the server anew; where the agent gives roles it does not build', async () => {
+    const rotation =
+      'rotation = { documentDirectory = "/etc/postern"; databaseUrlFile = "/run/secrets/url"; }; database.usernameFile = "/var/lib/keycloak-db/role";';
+    const { failed, config } = await machineOf(`{ ${rotation} }`);
+    expect(failed).toEqual([]);
+    expect(config.systemd.timers).toHaveProperty(
+      ['keycloak-rotate-database-password', 'timerConfig', 'Persistent'],
+      true,
+    );
+    const service = config.systemd.services['keycloak-rotate-database-password'];
+    expect(service?.serviceConfig).toMatchObject({
+      EnvironmentFile: '/run/secrets/url',
+      ReadWritePaths: ['/etc/postern', '/var/lib/keycloak-db', '/run/secrets'],
+    });
+    expect(service?.script).toContain('postern keycloak database rotate-password --when-older-than 90');
+    await expect(run('sh', ['-n', '-c', service?.script ?? 'if'])).resolves.toBeDefined();
+    const agent = 'vault = { enable = true; roleIdFile = "/r"; secretIdFile = "/s"; };';
+    expect((await machineOf(`{ ${rotation} ${agent} }`)).failed).toEqual([expect.stringContaining('databaseUrlFile')]);
   });
 
   test('cluster: three machines, no database of their own, links between them and to the database alone', async () => {

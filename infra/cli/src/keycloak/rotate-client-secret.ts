@@ -66,7 +66,8 @@ export async function rotateClientSecret(
   return 0;
 }
 
-async function sealed(secret: string, recipients: readonly string[]): Promise<string> {
+/** For the recipients, as text. */
+export async function sealed(secret: string, recipients: readonly string[]): Promise<string> {
   const { Encrypter, armor } = await import('age-encryption');
   const encrypter = new Encrypter();
   for (const recipient of recipients) encrypter.addRecipient(recipient);

@@ -68,6 +68,11 @@ export const commands: readonly Entry[] = [
     'new signing keys, a step at a time',
     () => import('../commands/keycloak-realm-rotate-keys.ts'),
   ),
+  entry(
+    'keycloak database rotate-password',
+    'the other of two roles for the server, with a new password',
+    () => import('../commands/keycloak-database-rotate-password.ts'),
+  ),
   entry('policy check', 'hold a policy document to its expectations', () => import('../commands/policy-check.ts')),
   entry(
     'policy hash-secret',

@@ -18,7 +18,9 @@ const database = z
     port: port.default(5432),
     name: databaseName.default('keycloak'),
     username: databaseName.default('keycloak'),
-    username_file: path.optional().describe('a dynamic user name, written there by a Vault agent'),
+    username_file: path
+      .optional()
+      .describe('the role of the moment, written there by a Vault agent or by `keycloak database rotate-password`'),
     password_file: path.optional(),
     require_ssl: z.boolean().default(true).meta({ control: 'SC-8' }),
     enable_client_cert: z.boolean().default(false).meta({ control: 'IA-3' }),

@@ -51,11 +51,12 @@ export type KeycloakAdmin = {
   close(): Promise<void>;
 };
 
-/** Paths are those below `/admin/realms`, beginning with a slash. Requests go one after the other, over kept connections. */
+/** Paths are those below `/admin/realms`, beginning with a slash. Requests go over kept connections, beside each other where the caller does not wait. */
 export function openKeycloakAdmin(options: AdminOptions): KeycloakAdmin {
   const { url, ca, certificate, realm = 'master' } = options;
   const dispatcher = new Agent({ connect: { ...(ca ? { ca } : {}), ...certificate } });
   let token: { value: string; until: number } | undefined;
+  let login: Promise<string> | undefined;
   let writes = 0;
 
   const send = async (at: string, init: { method: Method; headers: Record<string, string>; body?: string }) => {
@@ -76,8 +77,9 @@ export function openKeycloakAdmin(options: AdminOptions): KeycloakAdmin {
     }
   };
 
-  const accessToken = async (): Promise<string> => {
-    if (token && token.until > Date.now()) return token.value;
+  const accessToken = async (): Promise<string> =>
+    token && token.until > Date.now() ? token.value : (login ??= logIn().finally(() => (login = undefined)));
+  const logIn = async (): Promise<string> => {
     const proof: Record<string, string> =
       'username' in options
         ? { grant_type: 'password', client_id: 'admin-cli', username: options.username, password: options.password }

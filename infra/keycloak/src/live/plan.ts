@@ -3,6 +3,7 @@ import { differences, type Difference } from './compare.ts';
 import { type KeycloakAdmin } from './admin.ts';
 import { appliedOf, appliedText, APPLIED_ATTRIBUTE } from './applied.ts';
 import { digestOf, kinds, nameOf, objectsOf, type Kind, type RealmObject } from './objects.ts';
+import { readLive } from './read-live.ts';
 
 /** One step of a plan. */
 export type Step = {
@@ -22,6 +23,14 @@ export type Plan = {
   wanted: RealmRepresentation;
   live: ReadonlyMap<string, RealmObject>;
 };
+
+/** The clients whose own roles, or whose mappings of roles, are among the objects of these names. */
+const clientsWithRoles = (names: readonly string[]): string[] =>
+  [
+    ...new Set(
+      names.flatMap((name) => /^(?:client-role ([^/]+)\/|scope-mapping client:(.*)<-)/.exec(name)?.slice(1) ?? []),
+    ),
+  ].filter((name) => name !== undefined);
 
 /** A realm as it is: its export without users, by the running server; undefined where there is none. */
 export async function liveRealm(admin: KeycloakAdmin, realm: string): Promise<Record<string, unknown> | undefined> {
@@ -66,9 +75,11 @@ function leftBehind(wanted: RealmObject, live: RealmObject): Difference[] {
  * changed, and only what was applied before is ever removed: everything else in the realm belongs to somebody else.
  */
 export async function planRealm(admin: KeycloakAdmin, wanted: RealmRepresentation): Promise<Plan> {
-  const exported = await liveRealm(admin, wanted.realm);
   const wantedObjects = objectsOf(wanted);
-  if (!exported) {
+  const found = await readLive(admin, wanted.realm, (attributes) =>
+    clientsWithRoles([...wantedObjects.map(nameOf), ...appliedOf(attributes).keys()]),
+  );
+  if (!found) {
     const steps = [
       {
         action: 'create' as const,
@@ -80,8 +91,8 @@ export async function planRealm(admin: KeycloakAdmin, wanted: RealmRepresentatio
     ];
     return { realm: wanted.realm, absent: true, steps, wanted, live: new Map() };
   }
-  const live = new Map(objectsOf(exported).map((one) => [nameOf(one), one]));
-  const applied = appliedOf(exported['attributes']);
+  const { objects: live, attributes } = found;
+  const applied = appliedOf(attributes);
   const steps = wantedObjects.flatMap((one) => stepFor(one, live.get(nameOf(one)), applied.get(nameOf(one))) ?? []);
   const names = new Set(wantedObjects.map(nameOf));
   for (const name of applied.keys()) {
@@ -89,7 +100,7 @@ export async function planRealm(admin: KeycloakAdmin, wanted: RealmRepresentatio
     if (!object || names.has(name)) continue;
     steps.push({ action: 'delete', kind: object.kind, name: object.name, because: 'document', differences: [] });
   }
-  const remembered = ((exported['attributes'] ?? {}) as Record<string, string>)[APPLIED_ATTRIBUTE];
+  const remembered = attributes[APPLIED_ATTRIBUTE];
   if (steps.length === 0 && remembered !== appliedText(wantedObjects)) {
     steps.push({
       action: 'update',
