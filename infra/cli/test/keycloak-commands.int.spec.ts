@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe } from '@jest/globals';
+import { afterAll, beforeAll, describe, jest } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
 import { keycloakDistribution } from '@postern/testing/keycloak';
 import { applySuite } from './keycloak/apply.ts';
@@ -9,6 +9,9 @@ import { secretsSuite } from './keycloak/secrets.ts';
 import { openShop, START_MS, type ShopWorld } from './keycloak/world.ts';
 
 const part = await realPart('Keycloak 26', keycloakDistribution);
+
+// On a busy machine a realm takes the server a minute.
+jest.setTimeout(START_MS);
 
 // One server for all subjects, in this order: the first makes the realm that the others use.
 describeWith(part, 'postern and a real Keycloak', () => {

@@ -1,6 +1,6 @@
 /**
- * What one Keycloak serves on this machine (section 13): `node infra/keycloak/test/capacity.ts [SECONDS A POINT]`. Prints a table for
- * docs/capacity.md. Server, its clients and everything else share the machine: the figures are a lower bound.
+ * What one Keycloak serves on this machine (section 13): `node infra/keycloak/test/capacity.ts [SECONDS A POINT] [CLIENTS]`. Prints a
+ * table for docs/capacity.md, and how long an apply of so many new clients takes, and a plan of them. Server, its clients and everything else share the machine: the figures are a lower bound.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -11,6 +11,7 @@ import { answer, compiled, callback, documentOf, openLiveWorld, password, type L
 import { applyPlan, planRealm } from '../src/index.ts';
 
 const SECONDS = Number(process.argv[2] ?? 20);
+const CLIENTS = Number(process.argv[3] ?? 1_000);
 const AT_ONCE = 4;
 const REALM = 'capacity';
 
@@ -97,6 +98,23 @@ async function measure(world: LiveWorld): Promise<Point[]> {
   ];
 }
 
+/** Seconds that an apply of a new realm takes, and a plan of it afterwards: it has nothing to do. */
+async function applied(world: LiveWorld): Promise<{ apply: number; plan: number }> {
+  const clients = Array.from({ length: CLIENTS }, (_, at) => `[keycloak.client.many-${at}]\nkind = "worker"\n`);
+  const wanted = compiled(documentOf('fedramp-moderate', 'many', clients.join('\n')));
+  const seconds = async (work: () => Promise<unknown>) => {
+    const begun = performance.now();
+    await work();
+    return (performance.now() - begun) / 1_000;
+  };
+  const apply = await seconds(async () => applyPlan(world.admin, await planRealm(world.admin, wanted)));
+  const plan = await seconds(async () => {
+    const { steps } = await planRealm(world.admin, wanted);
+    if (steps.length > 0) throw new Error('something was left to do');
+  });
+  return { apply, plan };
+}
+
 const world = await openLiveWorld('default');
 try {
   const idle = memoryOf(world.keycloak.pid);
@@ -109,6 +127,8 @@ try {
   );
   console.log(`${availableParallelism()} cores, ${AT_ONCE} callers, ${SECONDS} s a point, fedramp-moderate\n`);
   console.log(`| what | a second | p50 | p99 | failed |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`);
+  const { apply, plan } = await applied(world);
+  console.log(`${CLIENTS} new clients: applied in ${apply.toFixed(1)} s, a plan of them in ${plan.toFixed(1)} s\n`);
   console.log(`memory: ${idle} MiB after the start, ${memoryOf(world.keycloak.pid)} MiB after the load`);
 } finally {
   await world.close();

@@ -5,7 +5,15 @@ import { formOf, openHeadlessBrowser, type HeadlessBrowser, type Page } from '@p
 import { openRelyingParty, type RelyingParty } from '@postern/testing/relying-party';
 import { startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
 
-import { compileRealm, modelsOf, openKeycloakAdmin, readDocument, type KeycloakAdmin } from '../src/index.ts';
+import {
+  applyPlan,
+  compileRealm,
+  modelsOf,
+  openKeycloakAdmin,
+  planRealm,
+  readDocument,
+  type KeycloakAdmin,
+} from '../src/index.ts';
 
 /** Where the contract's relying party waits; nothing listens there. */
 export const callback = 'https://127.0.0.1:9443/callback';
@@ -70,6 +78,14 @@ export async function openLiveWorld(compiler?: 'default') {
   return {
     admin,
     keycloak,
+    tls,
+    /** Makes the server what a document says. */
+    apply: async (text: string): Promise<void> => applyPlan(admin, await planRealm(admin, compiled(text))),
+    /** What is left to do, a line a step. */
+    steps: async (text: string): Promise<string[]> => {
+      const { steps } = await planRealm(admin, compiled(text));
+      return steps.map(({ action, kind, name, because }) => `${action} ${kind} ${name} (${because})`);
+    },
     ca: tls.ca,
     /** A client of a realm: with the portal's certificate, or without any. */
     party: (realm: string, clientId: string, certificate = true, key?: PartyKey): RelyingParty =>

@@ -39,13 +39,8 @@ export async function make(
     }
     case 'scope-mapping':
       return mapping(admin, at, name, value['roles'] as string[], (live?.value['roles'] ?? []) as string[]);
-    case 'component': {
-      const providerType = name.split('/')[0] ?? '';
-      const component = { ...live?.value, ...value, providerType };
-      return create
-        ? void (await admin.post(`${at}/components`, component))
-        : admin.put(`${at}/components/${live?.id}`, { ...component, id: live?.id });
-    }
+    case 'component':
+      return component(admin, at, name.split('/')[0] ?? '', value, live);
     case 'identity-provider':
       return create
         ? void (await admin.post(`${at}/identity-provider/instances`, value))
@@ -66,6 +61,32 @@ export async function make(
       return listed(admin, `${at}/client-policies/policies`, 'policies', name, value);
     case 'flow':
       return;
+  }
+}
+
+type Child = { id: string; name: string; config?: Record<string, unknown> };
+
+/** A component, and those below it: the server may have made some of them itself. */
+async function component(
+  admin: KeycloakAdmin,
+  at: string,
+  providerType: string,
+  { subComponents, ...own }: Record<string, unknown>,
+  live: RealmObject | undefined,
+): Promise<void> {
+  const { subComponents: _held, ...before } = live?.value ?? {};
+  const body = { ...before, ...own, providerType };
+  const id = live?.id ?? (await admin.post(`${at}/components`, body));
+  if (live) await admin.put(`${at}/components/${id}`, { ...body, id });
+  for (const [type, wanted] of Object.entries((subComponents ?? {}) as Record<string, Record<string, unknown>[]>)) {
+    const held = await admin.get<Child[]>(`${at}/components?parent=${id}&type=${type}`);
+    for (const { subComponents: _none, ...child } of wanted) {
+      const known = held.find(({ name }) => name === child['name']);
+      const config = { ...known?.config, ...(child['config'] as object) };
+      const below = { ...known, ...child, config, providerType: type, parentId: id };
+      if (known) await admin.put(`${at}/components/${known.id}`, below);
+      else await admin.post(`${at}/components`, below);
+    }
   }
 }
 

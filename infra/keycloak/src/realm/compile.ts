@@ -106,14 +106,18 @@ const generatedKey = (providerId: string, config: Record<string, string[]>) => (
   config: { priority: ['100'], ...config },
 });
 
-/** ES256 signs every token; HS512 and AES are for what Keycloak only shows to itself. */
-const keys = {
+/**
+ * ES256 signs every token; HS512 and AES are for what Keycloak only shows to itself. Requests to a SAML provider are signed with RSA:
+ * without a key for it the server would make one that no document names.
+ */
+const keysOf = ({ federation }: RealmModel) => ({
   'org.keycloak.keys.KeyProvider': [
     generatedKey('aes-generated', {}),
     generatedKey('ecdsa-generated', { ecdsaEllipticCurveKey: ['P-256'] }),
     generatedKey('hmac-generated', { algorithm: ['HS512'] }),
+    ...(federation.saml.length > 0 ? [generatedKey('rsa-generated', { algorithm: ['RS256'], keySize: ['3072'] })] : []),
   ],
-};
+});
 
 /**
  * The realm as Keycloak 26.7 imports it: pure, the same text for the same model, lists in the order of their names.
@@ -147,7 +151,7 @@ export function compileRealm(given: RealmModel): RealmRepresentation {
     ...events(rules),
     browserSecurityHeaders: securityHeaders,
     attributes: { parRequestUriLifespan: '60', realmReusableOtpCode: 'false' },
-    components: { ...keys, ...federation.components },
+    components: { ...keysOf(realm), ...federation.components },
     identityProviders: federation.identityProviders,
     ...authenticationFlows(rules.secondFactor),
     requiredActions: requiredActions(rules.secondFactor),

@@ -5,11 +5,34 @@ import { type Component } from './representations.ts';
 export const vaultKey = (kind: 'ldap' | 'oidc', name: string) => `${kind}-${name}`;
 const fromVault = (kind: 'ldap' | 'oidc', name: string) => `\${vault.${vaultKey(kind, name)}}`;
 
+const MAPPER = 'org.keycloak.storage.ldap.mappers.LDAPStorageMapper';
+
+/** Which attribute of the directory is which of a person. A server makes mappers of its own only where no realm is imported. */
+const ldapMapper = (name: string, attribute: string, property: string, mandatory: boolean): Component => ({
+  name,
+  providerId: 'user-attribute-ldap-mapper',
+  subComponents: {},
+  config: {
+    'ldap.attribute': [attribute],
+    'user.model.attribute': [property],
+    'is.mandatory.in.ldap': [String(mandatory)],
+    'read.only': ['true'],
+    'always.read.value.from.ldap': ['false'],
+  },
+});
+
 const ldapComponents = ({ ldap }: Federation): Component[] =>
   ldap.map(({ name, url, vendor, usersDn, bindDn, usernameAttribute }) => ({
     name,
     providerId: 'ldap',
-    subComponents: {},
+    subComponents: {
+      [MAPPER]: [
+        ldapMapper('email', 'mail', 'email', false),
+        ldapMapper('first name', 'givenName', 'firstName', false),
+        ldapMapper('last name', 'sn', 'lastName', true),
+        ldapMapper('username', usernameAttribute, 'username', true),
+      ],
+    },
     config: {
       enabled: ['true'],
       priority: ['0'],
