@@ -10,7 +10,11 @@ const PAGE = 1_000;
  * events are about, the sealed events, what they are searched by; and its webhooks. The leaves stay and say nothing, so the
  * log's proofs are whole. The tenant's branch keys stay: what the services record of its end must still be sealed.
  */
-export async function eraseTenant(tx: Transaction<unknown>, subjects: Subjects, tenant: string): Promise<Removed> {
+export async function eraseTenant(
+  tx: Transaction<unknown>,
+  subjects: Pick<Subjects, 'forget'>,
+  tenant: string,
+): Promise<Removed> {
   const query = queryIn(tx);
   const gone = await query<{ id: string }>(
     `delete from log_subjects where ctid = any(array(select ctid from log_subjects where tenant = $1 limit ${PAGE}))

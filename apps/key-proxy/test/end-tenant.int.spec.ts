@@ -1,0 +1,60 @@
+import { migrate, openPostgres } from '@postern/postgres';
+import { oneRowOfEach, postgresForTests, rowsOfEach, type TestDatabase, type TestPostgres } from '@postern/testing';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { migrationSets } from '../src/db/migration-sets.ts';
+import { type Schema } from '../src/db/schema.ts';
+import { removeSecrets } from '../src/tenants/end-tenant.ts';
+
+let server: TestPostgres;
+let database: TestDatabase;
+beforeAll(async () => {
+  server = await postgresForTests();
+  database = await server.createDatabase({ service: 'key-proxy' });
+  const { ownerUrl, tls, serviceRole, name } = database;
+  await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
+  await server.asAdmin(async (admin) => {
+    for (const tenant of ['ended', 'other']) await oneRowOfEach(admin, tenant);
+  }, name);
+});
+afterAll(async () => {
+  await database?.drop();
+  await server?.close();
+});
+
+/** What says nothing of a tenant, or must outlive it: the log's way out, what others destroy, and the evidence. */
+const STAYS = [
+  'audit_batches',
+  'audit_groups',
+  'audit_intents',
+  'audit_producer',
+  'audit_witness',
+  'branch_key_owners',
+  'branch_key_versions',
+  'branch_keys',
+  'ended_tenants',
+  'issuer_keys',
+  'login_failures',
+  'revocation_head',
+  'revocations',
+  'signals_in',
+  'signals_out',
+  'single_use',
+];
+
+test('of a tenant that ended every table is emptied but those that are named, and another tenant keeps all that it has (R33)', async () => {
+  const { url, tls, name } = database;
+  const postgres = await openPostgres<Schema>({ url, tls, applicationName: 'end-tenant' });
+  const before = await server.asAdmin(rowsOfEach, name);
+  const counts: number[] = [];
+  for (let left = true; left;) {
+    const removed = await postgres.db.transaction().execute((tx) => removeSecrets(tx, 'ended'));
+    counts.push(...Object.values(removed));
+    left = Object.values(removed).some((rows) => rows > 0);
+  }
+  const after = await server.asAdmin(rowsOfEach, name);
+  await postgres.close();
+  const gone = Object.keys(before).filter((table) => before[table]! - after[table]! === 1);
+  expect(Object.keys(before).filter((table) => !gone.includes(table))).toEqual(STAYS);
+  // It counts what it deletes: all but what a row takes with it.
+  expect(counts.reduce((sum, rows) => sum + rows, 0)).toBeGreaterThan(0);
+});
