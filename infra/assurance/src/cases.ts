@@ -8,6 +8,7 @@ import { exchangeCeilings } from './exchange/ceilings.ts';
 import { spiltTokens } from './exchange/spilt-tokens.ts';
 import { tokenAttacks } from './exchange/token-attacks.ts';
 import { parallelUses } from './grants/parallel-uses.ts';
+import { providerFaults } from './grants/provider-faults.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
 import { serviceImage } from './image/service-image.ts';
 import { addresses } from './key-proxy/addresses.ts';
@@ -31,6 +32,7 @@ export const cases: Case[] = [
   auditScale,
   parallelUses,
   refreshCrashes,
+  providerFaults,
   envelopeRefusals,
   envelopeReuse,
   lyingCache,

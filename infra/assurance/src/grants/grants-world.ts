@@ -15,6 +15,7 @@ import {
   testIssuer,
   testRun,
   WORKLOADS,
+  type Between,
   type Leashed,
   type Realm,
 } from '@postern/testing';
@@ -29,7 +30,7 @@ import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 
 const app = fileURLToPath(new URL('../../../../apps/auth-manager/src/', import.meta.url));
-const READY_WITHIN_MS = 60_000;
+const READY_WITHIN_MS = 180_000;
 const SCOPES = ['records:read'];
 
 /** auth-manager as processes of their own, with real servers and the development provider beside them. */
@@ -39,7 +40,7 @@ export type Used = { status: number; code: string };
 export type Replica = { api: string; process: Leashed; logFile: string };
 
 /** Opens the world; `close` ends all of it, also when opening failed. */
-export async function openGrantsWorld({ rotation }: { rotation: Realm['rotation'] }) {
+export async function openGrantsWorld({ rotation, between }: { rotation: Realm['rotation']; between?: Between }) {
   const closing = closeInReverse();
   try {
     const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
@@ -58,6 +59,7 @@ export async function openGrantsWorld({ rotation }: { rotation: Realm['rotation'
     const provider = closing.after(
       await startIdentityProvider({
         tls: providerTls,
+        ...(between && { between }),
         realm: developmentRealm({
           rotation,
           portalRedirectUris: ['https://127.0.0.1/callback'],

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Case, type Circumstances, type Findings, type Scale } from '../assess.ts';
 import { seeded } from '../random.ts';
 import { openGrantsWorld, type GrantsWorld, type Replica } from './grants-world.ts';
+import { judgeGrant } from './judge-grant.ts';
 import { markedSources } from './marked-lines.ts';
 
 const hook = fileURLToPath(new URL('kill-at-line.ts', import.meta.url));
@@ -133,26 +134,15 @@ async function killAt(world: GrantsWorld, survivor: Replica, marked: string, lin
 
 type Judging = { victim: Victim; mode: Mode; ends: { works: number; asks: number }; failed: string[] };
 
-/** A grant works when it is refreshed twice more: a family that a replay has killed shows at the second at the latest. */
 async function judge(world: GrantsWorld, survivor: Replica, { victim, mode, ends, failed }: Judging): Promise<void> {
   const { grant, line, died, journalled } = victim;
   if (!died) {
     failed.push(`${line}: the process was not killed there`);
     return;
   }
-  const uses: string[] = [];
-  for (let turn = 0; turn < 3; turn += 1) {
-    const { status, code } = await world.use(survivor, grant);
-    uses.push(status === 200 ? 'works' : code);
-    await world.age(grant);
-  }
-  const [row] = await world.query<{ state: string }>('select state from grants where id = $1', [grant]);
-  if (uses.every((one) => one === 'works') && row?.state === 'active') {
-    ends.works += 1;
-    return;
-  }
-  const asks = uses.every((one) => one === 'reauthorization_required') && row?.state === 'reauthorization_required';
+  const end = await judgeGrant(world, survivor, grant);
+  if (end === 'works') ends.works += 1;
   // Only where nothing was journalled may the answer be lost, and only where each token is good once.
-  if (asks && mode === strict && !journalled) ends.asks += 1;
-  else failed.push(`${line}: then ${uses.join(', ')}, and it is ${row?.state}`);
+  else if (end === 'asks' && mode === strict && !journalled) ends.asks += 1;
+  else failed.push(`${line}: then ${end}`);
 }

@@ -25,7 +25,7 @@ export {
   type RealmUser,
   type RoleName,
 } from './realm.ts';
-export type { ServerCertificate } from './server.ts';
+export type { Between, ServerCertificate } from './server.ts';
 export type { DevelopmentIdentityProvider, IdentityProviderOptions, RunningIdentityProvider } from './start.ts';
 
 /** {@link start.startIdentityProvider}, loaded when it is first needed: most specs need no identity provider. */

@@ -20,6 +20,9 @@ const oidc = '/protocol/openid-connect';
 /** PEM texts of a server: its certificate, its key, and the CA whose client certificates it believes. */
 export type ServerCertificate = { cert: string; key: string; ca: string };
 
+/** Sees each request first, and may change what becomes of its answer. @returns true where the realm shall not see it */
+export type Between = (request: IncomingMessage, response: ServerResponse) => boolean;
+
 /**
  * A TLS server that asks for a client certificate without insisting: a browser has none, and what a client presents
  * counts only when it was verified (RFC 8705, 6.5).
@@ -59,7 +62,12 @@ function replayed(request: IncomingMessage, url: string, form: URLSearchParams):
 }
 
 /** Serves one realm below its address; everything else is 404. */
-export function createRealmServer(state: ProviderState, provider: Provider, certificate: ServerCertificate): Server {
+export function createRealmServer(
+  state: ProviderState,
+  provider: Provider,
+  certificate: ServerCertificate,
+  between: Between = () => false,
+): Server {
   const prefix = new URL(state.issuer).pathname;
   const passOn = provider.callback();
   const interact = openInteractions(provider, state);
@@ -140,6 +148,7 @@ export function createRealmServer(state: ProviderState, provider: Provider, cert
 
   const server = createTlsServer(certificate);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (between(request, response)) return;
     handle(request, response).catch((error: Error) => {
       process.emitWarning(error);
       if (!response.headersSent) response.writeHead(500, { 'Content-Type': 'application/json' });

@@ -9,7 +9,7 @@ import { openFrontChannel } from './front-channel.ts';
 import { openKeys } from './keys.ts';
 import { type ProviderState } from './provider-state.ts';
 import { assertRealm, type Realm } from './realm.ts';
-import { createRealmServer, type ServerCertificate } from './server.ts';
+import { type Between, createRealmServer, type ServerCertificate } from './server.ts';
 import { openSessions, type UserSession } from './sessions.ts';
 import { openStore } from './store.ts';
 
@@ -22,6 +22,8 @@ export type IdentityProviderOptions = {
   profile?: ProfileName;
   /** Keeps keys, sessions, consents and offline tokens across restarts. */
   dataDir?: string;
+  /** What stands before the realm, for tests of a provider that fails. */
+  between?: Between;
 };
 
 /** What a running identity provider offers beyond its HTTP surface: what its administrator can do. */
@@ -77,7 +79,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     nowSeconds,
   };
   const provider = openFrontChannel(state, store);
-  const server = createRealmServer(state, provider, tls);
+  const server = createRealmServer(state, provider, tls, options.between);
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
 
