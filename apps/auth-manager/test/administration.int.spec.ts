@@ -121,6 +121,36 @@ test('R14: a bulk revocation goes on where the provider does not answer, and say
   expect(rows).toEqual([{ state: 'revoking' }]);
 });
 
+test('an administrator pauses the keeping alive at a provider, sees what waits, and resumes it', async () => {
+  const grant = await consented(world, portal, replica);
+  const provider = world.provider().issuer;
+  const put = async (paused: boolean, token?: string) =>
+    portal.send(`${replica.api}/v1/keep-alive`, {
+      method: 'PUT',
+      body: { provider, paused },
+      token: token ?? (await admin()),
+    });
+  expect((await put(true, await admin('alice', ['user']))).status).toBe(403);
+  expect((await put(true)).body).toEqual({ provider, paused: true });
+  const confirmed = async () => {
+    const [row] = await world.query<{ at: Date }>('select confirmed_at as at from grants where id = $1', [grant]);
+    return row?.at.getTime();
+  };
+  const before = await confirmed();
+  await world.query("update grants set due_at = now() - interval '1 minute' where id = $1", [grant]);
+  const { body } = await ask('/v1/keep-alive');
+  const told = body['providers'] as { provider: string; overdue: number }[];
+  const here = told.find((one) => one.provider === provider);
+  expect(here).toMatchObject({ paused: true, overdue: expect.any(Number) });
+  expect(here?.overdue).toBeGreaterThan(0);
+  expect(await confirmed()).toBe(before);
+
+  expect((await put(false)).body).toEqual({ provider, paused: false });
+  while ((await confirmed()) === before) await sleep(100);
+  const metrics = await (await fetch(`${replica.management}/metrics`)).text();
+  expect(metrics).toMatch(/^postern_grants_kept_total\{.*result="refreshed".*\} [1-9]/m);
+});
+
 /** The versions that the rows of this service name, by table and column; every column of sealed bytes in the database. */
 async function namedVersions(): Promise<Record<string, string[]>> {
   const columns = await world.query<{ table: string; column: string }>(

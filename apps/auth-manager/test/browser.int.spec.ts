@@ -40,7 +40,7 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     [replica, portal, job] = await Promise.all([world.replica(settings), world.caller('portal'), world.caller('job')]);
     const { cert, key, ca } = await world.authority.issue('identity-provider');
     keycloak = await startKeycloak({ tls: { cert, key, ca }, port, realms: [realmWith(REALM, world.publicUrl)] });
-  }, 240_000);
+  }, 480_000);
   afterAll(async () => {
     await browser.close();
     await world?.close();
