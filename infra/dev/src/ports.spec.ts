@@ -41,6 +41,15 @@ test('where no port is preferred nothing is said to be replaced, and all differ'
   expect(new Set(Object.values(ports)).size).toBe(40);
 });
 
+test('what one call gave no other call gives, though nobody listens there yet', async () => {
+  const given: number[] = [];
+  for (let turn = 0; turn < 8; turn += 1) {
+    const names = Array.from({ length: 100 }, (_, at) => [`n${at}`, 0]);
+    given.push(...Object.values((await choosePorts(Object.fromEntries(names) as Record<string, number>)).ports));
+  }
+  expect(new Set(given).size).toBe(given.length);
+});
+
 test('a replacement lies below the ports of outgoing connections', async () => {
   const { ports } = await choosePorts({ one: 0, two: 0 });
   for (const port of Object.values(ports)) {

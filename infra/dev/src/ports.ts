@@ -16,7 +16,17 @@ function isFree(port: number): Promise<boolean> {
  */
 const REPLACEMENTS = { from: 20_000, to: 32_767 };
 
-const anyPort = () => randomInt(REPLACEMENTS.from, REPLACEMENTS.to + 1);
+/** What was given in place of another, by any call: nobody may listen there yet, and it is somebody's all the same. */
+const replacing = new Set<number>();
+
+function anyPort(): number {
+  for (;;) {
+    const port = randomInt(REPLACEMENTS.from, REPLACEMENTS.to + 1);
+    if (replacing.has(port)) continue;
+    replacing.add(port);
+    return port;
+  }
+}
 
 /**
  * A loopback port for each name: the preferred one where it is free, else any other. No preference is 0.

@@ -2,7 +2,7 @@ import { installedProgram } from '@postern/testing';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
 const SUITE = 'bookworm';
+const AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt';
 const AS_LARGE_AS_IT_TAKES = { maxBuffer: 1 << 28 };
 
 /** An image of an engine, its file system open to be read. */
@@ -40,12 +41,13 @@ export async function openEngine(): Promise<Engine> {
   const buildah = async (...words: string[]) =>
     (await run(program, words, { cwd: root, ...AS_LARGE_AS_IT_TAKES })).stdout.trim();
   const base = await baseImage(buildah);
+  const machine = await machineVolumes();
   return {
     async build(service, tag) {
       const given = { NODE_IMAGE: base, SERVICE: service, VERSION: '0.0.0-image', REVISION: 'a-commit' };
       const arguments_ = Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
       // The time of a build is no content.
-      const always = ['--isolation', 'chroot', '--no-cache', '--pull-never', '--timestamp', '0'];
+      const always = ['--isolation', 'chroot', '--no-cache', '--pull-never', '--timestamp', '0', ...machine];
       await buildah('bud', ...always, ...arguments_, '-f', 'docker/service.Dockerfile', '-t', tag, '.');
     },
     async open(tag) {
@@ -60,6 +62,18 @@ export async function openEngine(): Promise<Engine> {
       };
     },
   };
+}
+
+/**
+ * What npm uses of this machine while it builds, and what no image keeps: its cache, whose entries the lock file's hashes hold, and
+ * the authorities that the machine believes, for a network that has one of its own.
+ */
+async function machineVolumes(): Promise<string[]> {
+  const cache = (await run('npm', ['config', 'get', 'cache'])).stdout.trim();
+  const settings = join(root, '.cache/image-npmrc');
+  await writeFile(settings, `cafile=${AUTHORITIES}\nprefer-offline=true\n`);
+  const volumes = [`${AUTHORITIES}:${AUTHORITIES}:ro`, `${settings}:/root/.npmrc:ro`, `${cache}:/root/.npm`];
+  return volumes.flatMap((volume) => ['--volume', volume]);
 }
 
 /** Node and npm where the public image has them, on a minimal Debian. @returns its name */
