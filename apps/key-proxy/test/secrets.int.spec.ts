@@ -142,6 +142,31 @@ test('a create that died midway keeps its name until it is given up, then is rep
   });
 });
 
+test('a name whose write may still arrive is not taken over, though it is older itself: a create that is refused holds it no longer', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  await create(token, 'other', 'v');
+  const id = '5e1f0a52-6f0e-4d0f-8a7d-9a2f6d3b1c44';
+  const ago = (ms: number) => new Date(Date.now() + clock.ahead - ms);
+  const taken = ago(61_000);
+  await world.rows(
+    `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
+     select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'slow', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
+    [tenant, id, taken],
+  );
+  await world.rows(
+    `insert into provider_writes (id, secret_id, tenant, operation, started_at) values (gen_random_uuid(), $1, $2, 'create', $3)`,
+    [id, tenant, ago(30_000)],
+  );
+  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  const held = await world.rows<{ at: Date }>(`select updated_at as at from secrets where id = $1`, [id]);
+  expect(held).toEqual([{ at: taken }]);
+  clock.ahead += 31_000;
+  // It never reached the store: that is found out first, and the name given back to whoever tries again.
+  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 201 });
+});
+
 test('each value that is given out is an event of its own, beside the list’s', async () => {
   const tenant = newTenant();
   const token = await aliceOf(tenant);

@@ -53,7 +53,19 @@ export async function reserveSecret(
         .columns(['tenant', 'owner_issuer', 'owner_sub', 'name'])
         .doUpdateSet({ updated_at: now, ...repeats })
         .where('secrets.state', '=', 'creating')
-        .where('secrets.updated_at', '<', abandonedBefore),
+        .where('secrets.updated_at', '<', abandonedBefore)
+        // Its write began a little after the name was taken. Between the two, the name would be held for another minute, and by nobody.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('provider_writes')
+                .select('provider_writes.id')
+                .whereRef('provider_writes.secret_id', '=', 'secrets.id')
+                .where('provider_writes.outcome', 'is', null)
+                .where('provider_writes.started_at', '>=', abandonedBefore),
+            ),
+          ),
+        ),
     )
     .returning(['id', 'reference', 'provider', 'configuration'])
     .executeTakeFirst();

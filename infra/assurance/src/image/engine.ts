@@ -71,7 +71,7 @@ export async function openEngine(): Promise<Engine> {
 async function machineVolumes(): Promise<string[]> {
   const cache = (await run('npm', ['config', 'get', 'cache'])).stdout.trim();
   const settings = join(root, '.cache/image-npmrc');
-  await writeFile(settings, `cafile=${AUTHORITIES}\nprefer-offline=true\n`);
+  await writeFile(settings, `cafile=${AUTHORITIES}\nprefer-offline=true\nmaxsockets=6\n`);
   const volumes = [`${AUTHORITIES}:${AUTHORITIES}:ro`, `${settings}:/root/.npmrc:ro`, `${cache}:/root/.npm`];
   return volumes.flatMap((volume) => ['--volume', volume]);
 }
