@@ -1,103 +1,23 @@
-import { openHome, quietly, startStack } from '@postern/dev';
 import { developmentCa, freePort, startLeashed } from '@postern/testing';
-import { passOnTo, startHttpsFront, type HttpsFront } from '@postern/testing/https-front';
-import { startOpenBao } from '@postern/testing/openbao';
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { startSecretsManager } from '@postern/testing/secrets-manager';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Agent, request } from 'undici';
 import { costOf } from '../crypto-store-world.ts';
+import { nameOf, openKeyProxy, SECRETS, VALUE } from '../key-proxy-world.ts';
 import { type Target } from '../load.ts';
 import { median, type Case } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/express-redis.ts', import.meta.url));
+const sdkReads = fileURLToPath(new URL('../processes/sdk-reads.ts', import.meta.url));
 
-const SECRETS = 200;
 const LATENCY_MS = 10;
 const COLD_READS = 100;
 const AT_ONCE = 1_000;
-const VALUE = randomBytes(512).toString('hex');
-const nameOf = (n: number): string => `bench-${n % SECRETS}`;
-
-/** The stack with a company of key-proxy's own, whose secrets lie in an OpenBao behind a front that can be slow and counts. */
-async function openKeyProxy() {
-  const bao = await startOpenBao();
-  const front: HttpsFront = await startHttpsFront(passOnTo(bao.address));
-  const home = openHome(mkdtempSync(join(tmpdir(), 'postern-bench-')));
-  const authority = await developmentCa().issue('front');
-  const settings = {
-    'key-proxy': {
-      POSTERN_PROVIDER_HOSTS: `127.0.0.1:${front.port}`,
-      POSTERN_PROVIDER_CA_PATH: authority.paths.ca,
-      POSTERN_SECOND_FACTOR: 'nobody',
-    },
-  };
-  const stack = await startStack({ home, step: quietly, idp: 'development', settings: async () => settings });
-  const { cert, key, ca } = stack.certificates.of.portal;
-  const tls = { cert, key, ca };
-  const url = stack.state.urls['key-proxy'].api;
-  const agent = new Agent({ connections: 50, connect: tls });
-  let token = '';
-
-  async function send(method: 'POST' | 'PUT' | 'GET', path: string, body?: object): Promise<Record<string, unknown>> {
-    const answer = await request(`${url}${path}`, {
-      dispatcher: agent,
-      method,
-      headers: { 'content-type': 'application/json', ...(token === '' ? {} : { authorization: `Bearer ${token}` }) },
-      body: body === undefined ? null : JSON.stringify(body),
-    });
-    const said = (await answer.body.json()) as Record<string, unknown>;
-    if (answer.statusCode >= 300) throw new Error(`${method} ${path} answered ${answer.statusCode}`);
-    return said;
-  }
-
-  const account = { email: 'bench@foods.example', password: randomBytes(16).toString('hex') };
-  await send('POST', '/signup', {
-    ...account,
-    company_name: 'Bench',
-    contact_name: 'Bench',
-    phone_number: '1',
-    kms_selection: 'crypto-store',
-    kms_credentials: {},
-  });
-  token = String((await send('POST', '/login', account))['access_token']);
-  const credentials = { address: front.url, token: bao.rootToken };
-  await send('PUT', '/v1/providers/main', { kind: 'openbao', credentials });
-  for (let n = 0; n < SECRETS; n += 1) {
-    const body = { value: { text: VALUE }, provider: 'main', cache_seconds: 3_600 };
-    await send('POST', `/v1/secrets/${nameOf(n)}`, body);
-  }
-  const pids = stack.pids();
-  return {
-    stack,
-    home: home.dir,
-    bao,
-    front,
-    tls,
-    send,
-    target: (call: Target['call']): Target => ({
-      url,
-      tls,
-      call: (n) => ({ ...call(n), headers: { authorization: `Bearer ${token}` } }),
-    }),
-    /** What was read lies in the cache no more. */
-    coolDown: () => stack.flush('cache'),
-    reads: () =>
-      Object.entries(front.calls())
-        .filter(([label]) => label.startsWith('GET /v1/secret/data/'))
-        .reduce((sum, [, count]) => sum + count, 0),
-    pids: [pids['key-proxy'], pids.postgres, pids['redis-cache'], pids['redis-bus'], pids['audit-sink']],
-    async close() {
-      await agent.close();
-      await stack.close();
-      await front.close();
-      await bao.close();
-      rmSync(home.dir, { recursive: true, force: true });
-    },
-  };
-}
 
 /** Values of 1 KiB from the cache, each with its event committed before the answer, as in `crypto-store/retrieve`. */
 const hotRead: Case = {
@@ -135,6 +55,42 @@ const hotRead: Case = {
       peer: async () => (await costOf(theirs, [peer.pid, pids()['redis-cache']])).perCpuSecond,
       async close() {
         await peer.stop();
+        await world.close();
+      },
+    };
+  },
+};
+
+/**
+ * The same reads beside those of an application that asks AWS Secrets Manager itself, by the official client over TLS. Of that
+ * one the application's process is counted and nothing of the provider; of ours everything that serves the request. What
+ * the application needs to send ours (an HTTP request) is on nobody's account, as in the other rows.
+ */
+const sdkRead: Case = {
+  name: 'key-proxy/sdk-read',
+  unit: 'reads per CPU second',
+  against: 'the official AWS client, its process alone, against moto over TLS: the emulator is not counted',
+  goal: { atLeast: 2 },
+  async prepare() {
+    const [world, aws] = [await openKeyProxy(), await startSecretsManager()];
+    const { paths } = await developmentCa().issue('front');
+    const { url: endpoint, region, accessKeyId, secretAccessKey } = aws;
+    const at = { endpoint: aws.emulator, region, credentials: { accessKeyId, secretAccessKey } };
+    const client = new SecretsManagerClient(at);
+    const names = Array.from({ length: SECRETS }, (_, n) => nameOf(n));
+    for (const Name of names) await client.send(new CreateSecretCommand({ Name, SecretString: VALUE }));
+    client.destroy();
+    const ours = world.target((n) => ({ method: 'GET', path: `/v1/secrets/${nameOf(n)}` }));
+    const asked = JSON.stringify({ ...at, endpoint, names });
+    const env = { ...process.env, NODE_ENV: 'production', NODE_EXTRA_CA_CERTS: paths.ca };
+    return {
+      ours: async () => (await costOf(ours, world.pids)).perCpuSecond,
+      async peer() {
+        const { stdout } = await promisify(execFile)(process.execPath, [sdkReads, asked], { env });
+        return Number(stdout);
+      },
+      async close() {
+        await aws.close();
         await world.close();
       },
     };
@@ -244,4 +200,4 @@ const billedCalls: Case = {
   },
 };
 
-export const keyProxy: Case[] = [hotRead, coldRead, coldSingleFlight, billedCalls];
+export const keyProxy: Case[] = [hotRead, sdkRead, coldRead, coldSingleFlight, billedCalls];

@@ -11,6 +11,8 @@ export type SecretsManager = HttpsFront & {
   region: string;
   accessKeyId: string;
   secretAccessKey: string;
+  /** moto itself, by plain HTTP on loopback. */
+  emulator: string;
   /** A role that only this issuer's assertion of this subject takes; returns its ARN. Once an issuer. */
   createRole(trusted: { role: string; issuer: string; subject: string }): Promise<string>;
 };
@@ -124,6 +126,7 @@ export async function startSecretsManager(): Promise<SecretsManager> {
     region: REGION,
     accessKeyId,
     secretAccessKey: randomUUID(),
+    emulator: moto.endpoint,
     createRole: (trusted) => createServiceRole(direct, { ...trusted, keyArns: [] }),
     async close() {
       iam.destroy();
