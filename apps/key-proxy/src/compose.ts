@@ -1,16 +1,13 @@
-import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openBranchKeys, openRootKey } from '@postern/branch-keys';
 import { openEndedTenants } from '@postern/branch-keys/destruction';
-import { openBus, runJobs } from '@postern/bus';
 import { createPostern } from '@postern/client';
 import { openEgress } from '@postern/egress';
 import { type App, type RateLimits } from '@postern/http';
-import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
-import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
-import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
-import { openPostgres, useOnce } from '@postern/postgres';
+import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
+import { openAudit } from '@postern/outbox';
+import { openPostgres } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
+import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
 import { openTenantLog } from './audit-log/tenant-log.ts';
 import { accountPolicy } from './accounts/account-policy.ts';
 import { breachedPasswordsIn, commonPasswords } from './accounts/breached-passwords.ts';
@@ -22,15 +19,12 @@ import { cryptoStoreProvider, storeTokens } from './providers/crypto-store.ts';
 import { createBudgets } from './providers/budget/within-budget.ts';
 import { type CloudEndpoints } from './providers/load-provider.ts';
 import { openProviderPool } from './providers/provider-pool.ts';
-import { denyAccounts, removeSecrets } from './tenants/end-tenant.ts';
-import { jobEnded } from './moves/job-ended.ts';
-import { moveReconcilers, MOVE, runMove } from './moves/run-move.ts';
-import { rounds } from './rounds.ts';
 import { createKnownSecrets } from './secrets/cache/known-secrets.ts';
 import { createSingleFlight } from './secrets/cache/single-flight.ts';
-import { createValueCache, noCache, type ValueCache, type ValueCacheDeps } from './secrets/cache/value-cache.ts';
-import { writeReconcilers } from './secrets/writes/settle-round.ts';
+import { openValueCache } from './secrets/cache/open-value-cache.ts';
 import { guards } from './secrets/secret-guard.ts';
+import { startWorker } from './start-worker.ts';
+import { openTokens } from './tokens.ts';
 
 export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
 
@@ -42,9 +36,6 @@ export type ComposeOptions = {
   /** Where emulators of the clouds answer: for tests, no setting names them. */
   endpoints?: CloudEndpoints;
 };
-
-/** Whose branch keys seal what is no tenant's: the issuer's signing keys. */
-const NO_TENANT = 'postern';
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
 export async function compose(
@@ -86,37 +77,9 @@ export async function compose(
       }),
     );
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
-    const issuer = closing.after(
-      await openIssuer({
-        query,
-        seal: sealerFor(branchKeys, { tenant: NO_TENANT, purpose: 'service-secrets' }),
-        issuer: config.issuer,
-        kinds: ['at+jwt'],
-        asserts: true,
-        profile,
-        now,
-      }),
-    );
-    const once: UseOnce = (kind, value, expiresAt) => useOnce(query, kind, value, expiresAt);
     const peers = closing.after(openAgent(tls));
-    const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
-    const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
-    const own = { issuer: issuer.issuer, page: sequence.page };
-    const revocations = closing.after(followTrusted({ trust, dispatcher: peers, fetchJwks, own, logger, now }));
-    const living = endedTenants.over(revocations);
-    const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations: living, now });
-    const verifier = closing.after(
-      createTokenVerifier({
-        issuers: trust.issuers,
-        audience: SERVICE,
-        kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
-        profile,
-        fetchJwks,
-        revocations: living,
-        useOnce: once,
-        now,
-      }),
-    );
+    const tokens = await openTokens({ config, query, branchKeys, endedTenants, peers, profile, logger, now, closing });
+    const { issuer, sequence, introspection, revocations, verifier, useOnce } = tokens;
     const postern = closing.after(
       createPostern({
         tls: () => tls.current(),
@@ -129,86 +92,46 @@ export async function compose(
         now,
       }),
     );
-    const egress = closing.after(
-      openEgress({
-        allow: config.providerEgress.hosts,
-        publicAddresses: config.providerEgress.publicAddresses,
-        listedAuthorities: () => config.providerEgress.authorities,
-        timeoutMs: config.providerTimeoutSeconds * 1000,
-      }),
-    );
+    const timeoutMs = config.providerTimeoutSeconds * 1000;
+    const wayOut = ({ hosts, publicAddresses, authorities }: Config['providerEgress']) =>
+      closing.after(openEgress({ allow: hosts, publicAddresses, listedAuthorities: () => authorities, timeoutMs }));
     const providers = closing.after(
       openProviderPool({
         db,
         branchKeys,
         embedded: cryptoStoreProvider(postern.records),
         budgets: createBudgets({ registry, now }),
-        egress,
+        egress: wayOut(config.providerEgress),
         // R36: for one tenant of this deployment, and no token of Postern's.
         assertionFor: (tenant, aud) => issuer.assert({ sub: `${config.issuer}:${tenant}`, aud }),
-        timeoutMs: config.providerTimeoutSeconds * 1000,
+        timeoutMs,
         endpoints,
         now,
       }),
     );
-    const cache = await openCache(config.cache, { tls, branchKeys, logger, registry, now, closing });
+    const cache = await openValueCache(config.cache, { tls, branchKeys, logger, registry, now, closing });
     const settling = { db, providers, branchKeys, audit, service: SERVICE, logger, registry, now };
-    if (base.role !== 'api') {
-      const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
-      const { url, password } = config.bus;
-      const bus = closing.after(
-        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics: registry }),
-      );
-      const sink = { url: config.auditSinkUrl, dispatcher: peers };
-      closing.after(
-        await startRelay({
-          postgres,
-          producer: SERVICE,
-          bus,
-          tls,
-          sink,
-          logger,
-          metrics: registry,
-          now,
-          logKey: config.bus.logKey,
-          reconcilers: { ...writeReconcilers({ db }), ...moveReconcilers },
-        }),
-      );
-      const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
-      const ofKeys = keyRounds({ query, transaction, rootKey, keys: branchKeys, profile, registry, logger, now });
-      const forgetRevocations = { name: 'forget_revocations', run: sequence.forget };
-      const all = [...rounds({ db, query, profile, registry, now, settling }), forgetRevocations, ...ofKeys];
-      closing.after(startRounds(all, { logger, everySeconds: 60 }));
-      const part = { db, audit, bus, tls, workloads: trust, service: SERVICE, waitMs: cacheTtlMs, metrics: registry };
-      const ending = { deny: denyAccounts, remove: removeSecrets, keys: 'destroyed' as const };
-      closing.after(endedTenants.follow({ ...part, ...ending }));
-      closing.after(
-        runJobs({
-          db,
-          bus,
-          kinds: { [MOVE]: runMove(settling) },
-          ended: jobEnded(settling),
-          logger,
-          metrics: registry,
-        }),
-      );
-    }
+    if (base.role !== 'api')
+      await startWorker({
+        ...settling,
+        config,
+        closing,
+        postgres,
+        tls,
+        peers,
+        rootKey,
+        endedTenants,
+        profile,
+        sequence,
+      });
     const policy = accountPolicy(profile, config.secondFactor);
     const { breachedPasswordsPath } = config;
     const breached = closing.after(
       await (breachedPasswordsPath === undefined ? commonPasswords() : breachedPasswordsIn(breachedPasswordsPath)),
     );
-    const useEgress = closing.after(
-      openEgress({
-        allow: config.use.hosts,
-        publicAddresses: config.use.publicAddresses,
-        listedAuthorities: () => config.use.authorities,
-        timeoutMs: config.providerTimeoutSeconds * 1000,
-      }),
-    );
     const app = createApp({
       db,
-      useEgress,
+      useEgress: wayOut(config.use),
       displayEquivalentHosts: config.use.displayEquivalentHosts,
       policy,
       breached,
@@ -225,7 +148,7 @@ export async function compose(
       sequence,
       introspection,
       issuerUrl: config.issuer,
-      useOnce: once,
+      useOnce,
       signUpOpen: config.signUpOpen,
       now,
       http: {
@@ -253,14 +176,4 @@ export async function compose(
     await closing.close();
     throw error;
   }
-}
-
-type CacheDeps = Omit<ValueCacheDeps, 'redis'> & { tls: TlsMaterial; closing: ReturnType<typeof closeInReverse> };
-
-/** The cache of values where one is configured. */
-async function openCache(config: Config['cache'], { tls, closing, ...deps }: CacheDeps): Promise<ValueCache> {
-  if (config === null) return noCache;
-  const password = config.password?.reveal() ?? '';
-  const redis = closing.after(await openRedis({ url: config.url, password, tls, name: SERVICE }));
-  return createValueCache({ ...deps, redis });
 }

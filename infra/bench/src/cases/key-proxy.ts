@@ -170,6 +170,17 @@ const CALLERS = 100;
 const OF_SECRETS = 10_000;
 const HOURS = 24;
 
+/** The table of the README. */
+function tableOf(before: number, after: number): void {
+  const count = (calls: number) => Math.round(calls).toLocaleString('en');
+  console.error('\n| provider | price of 10,000 calls | calls a day before | after | USD a day before | after |');
+  console.error('| --- | --- | --- | --- | --- | --- |');
+  for (const [service, price] of Object.entries(PRICES)) {
+    const cost = (calls: number) => ((calls / 10_000) * price).toFixed(2);
+    console.error(`| ${service} | ${price} | ${count(before)} | ${count(after)} | ${cost(before)} | ${cost(after)} |`);
+  }
+}
+
 /** 100 callers, each of them every secret, within the hour that a value is kept: counted here for 50 secrets, shown for 10,000. */
 const billedCalls: Case = {
   name: 'key-proxy/billed-calls',
@@ -188,10 +199,7 @@ const billedCalls: Case = {
         }
         const perHour = (world.reads() / counted) * OF_SECRETS;
         const direct = OF_SECRETS * CALLERS * HOURS;
-        for (const [service, price] of Object.entries(PRICES)) {
-          const cost = (calls: number) => `$${((calls / 10_000) * price).toFixed(2)}`;
-          console.error(`  ${service}: ${cost(direct)} a day before, ${cost(perHour * HOURS)} after`);
-        }
+        tableOf(direct, perHour * HOURS);
         return perHour * HOURS;
       },
       peer: async () => OF_SECRETS * CALLERS * HOURS,
