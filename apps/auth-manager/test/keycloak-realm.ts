@@ -73,3 +73,37 @@ export const realmWith = (name: string, publicUrl: string, { realm = {}, client 
   })),
   ...realm,
 });
+
+/** A scope that puts its audience into a token. */
+export const scopeFor = (name: string, audience: string) => ({
+  name,
+  protocol: 'openid-connect',
+  attributes: { 'include.in.token.scope': 'true', 'display.on.consent.screen': 'true' },
+  protocolMappers: [
+    {
+      name: 'audience',
+      protocol: 'openid-connect',
+      protocolMapper: 'oidc-audience-mapper',
+      config: { 'included.client.audience': audience, 'access.token.claim': 'true' },
+    },
+  ],
+});
+/** What a realm has of itself where it lists no scopes. */
+export const basic = {
+  name: 'basic',
+  protocol: 'openid-connect',
+  attributes: { 'include.in.token.scope': 'false', 'display.on.consent.screen': 'false' },
+  protocolMappers: [
+    {
+      name: 'sub',
+      protocol: 'openid-connect',
+      protocolMapper: 'oidc-sub-mapper',
+      config: { 'access.token.claim': 'true', 'introspection.token.claim': 'true' },
+    },
+  ],
+};
+export const offline = {
+  name: 'offline_access',
+  protocol: 'openid-connect',
+  attributes: { 'display.on.consent.screen': 'true', 'consent.screen.text': 'Access while you are away' },
+};

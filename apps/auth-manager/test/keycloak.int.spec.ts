@@ -6,7 +6,7 @@ import { describeWith, freePort, openHeadlessBrowser, realPart } from '@postern/
 import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { Caller } from './caller.ts';
-import { password, personIn, realmWith } from './keycloak-realm.ts';
+import { basic, offline, password, personIn, realmWith, scopeFor } from './keycloak-realm.ts';
 import { openProviderSide, type ProviderSide } from './provider-side.ts';
 import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
 
@@ -19,38 +19,6 @@ const LIFE_SECONDS = 2;
 /** By which one realm knows this service. */
 const SECRET = 'canary-of-a-client-secret';
 
-/** A scope that puts its audience into a token, and what a realm has of itself where it lists no scopes. */
-const scopeFor = (name: string, audience: string) => ({
-  name,
-  protocol: 'openid-connect',
-  attributes: { 'include.in.token.scope': 'true', 'display.on.consent.screen': 'true' },
-  protocolMappers: [
-    {
-      name: 'audience',
-      protocol: 'openid-connect',
-      protocolMapper: 'oidc-audience-mapper',
-      config: { 'included.client.audience': audience, 'access.token.claim': 'true' },
-    },
-  ],
-});
-const basic = {
-  name: 'basic',
-  protocol: 'openid-connect',
-  attributes: { 'include.in.token.scope': 'false', 'display.on.consent.screen': 'false' },
-  protocolMappers: [
-    {
-      name: 'sub',
-      protocol: 'openid-connect',
-      protocolMapper: 'oidc-sub-mapper',
-      config: { 'access.token.claim': 'true', 'introspection.token.claim': 'true' },
-    },
-  ],
-};
-const offline = {
-  name: 'offline_access',
-  protocol: 'openid-connect',
-  attributes: { 'display.on.consent.screen': 'true', 'consent.screen.text': 'Access while you are away' },
-};
 const scoped = {
   accessTokenLifespan: LIFE_SECONDS,
   clientScopes: [basic, offline, scopeFor('files:read', 'portal'), scopeFor('mail:read', 'job')],
@@ -87,6 +55,10 @@ describeWith(part, 'grants at a real Keycloak', () => {
           realm: { ...scoped, revokeRefreshToken: true, refreshTokenMaxReuse: 1 },
           client: { ...exchanges, 'dpop.bound.access.tokens': 'false' },
         }),
+        realmWith('strict', world.publicUrl, {
+          realm: { ...scoped, revokeRefreshToken: true, refreshTokenMaxReuse: 0 },
+          client: { 'dpop.bound.access.tokens': 'false' },
+        }),
         realmWith('secretive', world.publicUrl, {
           realm: scoped,
           client: { 'dpop.bound.access.tokens': 'false', 'require.pushed.authorization.requests': 'false' },
@@ -101,7 +73,7 @@ describeWith(part, 'grants at a real Keycloak', () => {
       world.caller('token-exchange'),
       openProviderSide(world),
     ]);
-  }, 240_000);
+  }, 480_000);
   afterAll(async () => {
     await sealed?.close();
     await world?.close();
@@ -165,7 +137,7 @@ describeWith(part, 'grants at a real Keycloak', () => {
     await sleep(leadSeconds * 1000);
     expect([await refreshed(grant), await refreshed(grant)]).toEqual([200, 200]);
     expect(await attempts(grant)).toEqual(['applied', 'applied', 'applied']);
-  }, 60_000);
+  }, 180_000);
 
   test('R9: our DPoP key is rotated under a live grant: Keycloak binds no refresh token of ours to it (RFC 9449, 5)', async () => {
     const grant = await consented();
@@ -198,7 +170,7 @@ describeWith(part, 'grants at a real Keycloak', () => {
       expect(await refreshed(grant)).toBe(200);
     }
     expect(await attempts(grant)).toEqual(Array<string>(10).fill('applied'));
-  }, 60_000);
+  }, 180_000);
 
   test("R10: Keycloak's own token for the job's key and one audience, by one proof or two; the grant keeps its other scopes", async () => {
     const grant = await consented();
@@ -274,7 +246,34 @@ describeWith(part, 'grants at a real Keycloak', () => {
     expect(kept.size).toBe(9);
     expect(await attempts(grant)).toEqual(Array<string>(8).fill('applied'));
     expect(await refreshed(grant)).toBe(200);
-  }, 60_000);
+  }, 180_000);
+
+  test('R20: in low, with rotation and no reuse: a hundred uses at once over three replicas are one refresh, and the family lives', async () => {
+    await replica.close();
+    realm = 'strict';
+    const low = { ...settings(), POSTERN_PROFILE: 'fedramp-low' };
+    replica = await world.replica(low);
+    const beside = { ...low, POSTERN_PUBLIC_PORT: '0' };
+    const others = await Promise.all([world.replica(beside), world.replica(beside)]);
+    const replicas = [replica, ...others];
+    const grant = await consented();
+    for (let round = 1; round <= 3; round++) {
+      await age(grant);
+      const token = await job.ownToken(['grants:use']);
+      const answers = await Promise.all(
+        Array.from({ length: 100 }, (_, at) =>
+          job.send(`${replicas[at % 3]!.api}/v1/grants/${grant}/access-token`, {
+            method: 'POST',
+            token,
+            body: { audience: 'token-exchange' },
+          }),
+        ),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(Array<number>(100).fill(200));
+      expect(await attempts(grant)).toEqual(Array<string>(round).fill('applied'));
+    }
+    await Promise.all(others.map((other) => other.close()));
+  }, 180_000);
 
   test('in low a tenant registers a realm that knows us by a secret: consents and refreshes by it, and it is replaced under a live grant', async () => {
     await replica.close();
@@ -311,7 +310,7 @@ describeWith(part, 'grants at a real Keycloak', () => {
     });
     expect(revoked.status).toBe(204);
     expect(`${JSON.stringify(made.body)}${world.logged.join('')}`).not.toContain(SECRET);
-  }, 60_000);
+  }, 180_000);
 });
 
 /** Of the certificate that a listener shows. */
