@@ -2,6 +2,8 @@ import { verifyReceipt, type Postern } from '@postern/client';
 import { type Stack } from '@postern/dev';
 import { openCheckpoint, parseVerifier, verifyConsistency, type Checkpoint } from '@postern/transparency';
 
+export type Witness = ReturnType<typeof openWitness>;
+
 /** The log as an auditor sees it who kept its key and its checkpoints from before. */
 export function openWitness(logKey: string) {
   const verifier = parseVerifier(logKey.trim());

@@ -10,7 +10,7 @@ import { roundOfFaults } from './faults.ts';
 import { misrecorded, missingFrom } from './judge.ts';
 import { openLogReader, type Recorded } from './log-reader.ts';
 import { payloadOf } from './operations.ts';
-import { openWitness } from './proofs.ts';
+import { openWitness, type Witness } from './proofs.ts';
 import { auditorToken, openSession } from './sessions.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 
@@ -42,7 +42,7 @@ const SAMPLE: Record<Scale, number> = { small: 50, default: 200, full: 2_000 };
 type World = { stack: Stack; cast: Cast };
 
 /** What the crashes leave to be judged. */
-type Aftermath = { grantId: string; witness: ReturnType<typeof openWitness>; traffic: Traffic; faults: number };
+type Aftermath = { grantId: string; witness: Witness; traffic: Traffic; faults: number };
 
 export const stackCrashes: Case = {
   name: 'stack/crashes',

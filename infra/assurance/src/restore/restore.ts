@@ -1,16 +1,6 @@
 import { openDestroyedList } from '@postern/branch-keys';
 import { logInAs } from '@postern/cli';
-import {
-  consent,
-  openCast,
-  openHome,
-  quietly,
-  services,
-  startStack,
-  type Cast,
-  type Home,
-  type Stack,
-} from '@postern/dev';
+import { consent, openCast, openHome, quietly, services, startStack } from '@postern/dev';
 import { randomUUID } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,20 +9,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { holds, type Case, type Circumstances, type Findings, type Scale } from '../assess.ts';
 import { misrecorded, missingFrom } from '../crashes/judge.ts';
-import { openLogReader } from '../crashes/log-reader.ts';
-import { payloadOf } from '../crashes/operations.ts';
 import { openWitness } from '../crashes/proofs.ts';
-import { auditorToken, openSession } from '../crashes/sessions.ts';
-import { startTraffic, type Traffic } from '../crashes/traffic.ts';
-import { seeded } from '../random.ts';
-import { openOperator, type Operator } from './site.ts';
+import { grantsAreAsked, provenAgain, recordsAsBackedUp } from './as-restored.ts';
+import { read, sentToOthers, trafficFor, untilLogged } from './logged-traffic.ts';
+import { openOperator, type Site } from './site.ts';
+import { giveUp, others, untilWanted } from './what-the-log-lacks.ts';
 
 /** Traffic before the backup, and after it, in milliseconds. */
 const trafficMs: Record<Scale, number> = { small: 2_000, default: 5_000, full: 60_000 };
-const WORKS_WITHIN_MS = 60_000;
-const LOGGED_WITHIN_MS = 120_000;
-const POLL_MS = 500;
-const SAMPLE = 50;
+const MEANWHILE_MS = 2_000;
 const TRANSIT = ['transit:encrypt', 'transit:decrypt'];
 
 export const restoring: Case = {
@@ -60,8 +45,6 @@ export const restoring: Case = {
     }
   },
 };
-
-type Site = { home: Home; stack: Stack; cast: Cast; list: string; operator: Operator };
 
 async function drill(site: Site, circumstances: Circumstances): Promise<Findings> {
   const { stack, cast, home, list, operator } = site;
@@ -137,7 +120,7 @@ async function drill(site: Site, circumstances: Circumstances): Promise<Findings
   const wanted = await untilWanted(site, (count) => count > 0);
   must(wanted > 0, 'the log does not say what it lacks');
   const meanwhile = await send();
-  await delay(POLL_MS * 4);
+  await delay(MEANWHILE_MS);
   must(
     missingFrom(await read(site, meanwhile), meanwhile).length === meanwhile.acknowledged.size,
     'the log took something new before what it lacks had come or was given up (R27)',
@@ -189,118 +172,4 @@ async function alice({ stack, cast }: Site): Promise<{ token: string }> {
   return {
     token: (await cast.portal.exchange({ subjectToken, audience: 'crypto-store', scopes: TRANSIT })).accessToken,
   };
-}
-
-async function trafficFor(
-  { stack, cast }: Site,
-  grantId: string,
-  { seed }: Circumstances,
-  ms: number,
-): Promise<Traffic> {
-  const session = await openSession(stack, cast, grantId);
-  const traffic = startTraffic({ stack, grantId, session, random: seeded(seed).fork(), pauseMs: 120 });
-  try {
-    await traffic.untilEachWorks(WORKS_WITHIN_MS);
-    await delay(ms);
-  } finally {
-    await traffic.stop();
-  }
-  return traffic;
-}
-
-const read = async ({ stack, cast }: Site, traffic: Traffic) =>
-  openLogReader(cast.portal, traffic.prefix).read(await auditorToken(stack, cast));
-
-/** @returns what is still missing when it has had its time */
-async function untilLogged(site: Site, traffic: Traffic): Promise<string[]> {
-  for (const until = performance.now() + LOGGED_WITHIN_MS; ; await delay(POLL_MS)) {
-    const missing = missingFrom(await read(site, traffic), traffic);
-    if (missing.length === 0 || performance.now() > until) return missing;
-  }
-}
-
-type Wanted = { producer: string; entries: number };
-const others = ({ producer }: Wanted) => producer !== 'audit-sink';
-
-/** Without the reads of the log, whose events are the log's own. */
-const sentToOthers = (traffic: Traffic): Traffic => ({
-  ...traffic,
-  acknowledged: new Map([...traffic.acknowledged].filter(([, { service }]) => service !== 'audit-sink')),
-});
-
-/** How many events of `whom` the log says it lacks, once that `is` so or it has had its time. */
-async function untilWanted(
-  { stack, cast }: Site,
-  is: (count: number) => boolean,
-  whom: (one: Wanted) => boolean = () => true,
-): Promise<number> {
-  const url = `${stack.state.urls['audit-sink'].api}/v1/log/producers`;
-  for (const until = performance.now() + LOGGED_WITHIN_MS; ; await delay(POLL_MS)) {
-    const { body } = await cast.portal.fetch(url, { method: 'GET', token: await auditorToken(stack, cast) });
-    const { wanted = [] } = JSON.parse(body) as { wanted?: Wanted[] };
-    const count = wanted.filter(whom).reduce((sum, { entries }) => sum + entries, 0);
-    if (is(count) || performance.now() > until) return count;
-  }
-}
-
-/** Gives up what is still wanted, as the operator does: by the size that the log names. */
-async function giveUp(site: Site): Promise<void> {
-  const { stack } = site;
-  const size = await publishedSize(site);
-  await stack.stop('audit-sink');
-  await stack.start('audit-sink', { POSTERN_AUDIT_ACCEPT_LOSS: size });
-  const left = await untilWanted(site, (count) => count === 0);
-  if (left > 0) throw new Error(`the log of ${size} still waits for ${left} events that were given up`);
-}
-
-/** The size of the log that is published: what it names when it asks what to give up. */
-async function publishedSize({ stack, cast }: Site): Promise<string> {
-  const { body } = await cast.portal.fetch(`${stack.state.urls['audit-sink'].api}/v1/log/checkpoint`, {
-    method: 'GET',
-  });
-  return body.split('\n')[1] ?? '';
-}
-
-async function provenAgain(site: Site, witness: ReturnType<typeof openWitness>, traffic: Traffic): Promise<string[]> {
-  const { stack, cast } = site;
-  const token = await auditorToken(stack, cast);
-  const events = [...(await read(site, traffic)).values()].flat().slice(0, SAMPLE);
-  const unproven = await witness.unproven(
-    cast.portal,
-    token,
-    events.map(({ eventId }) => eventId),
-  );
-  await witness.look(stack, cast.portal);
-  return [...unproven, ...(await witness.inconsistencies(stack, cast.portal, token))];
-}
-
-/** R20: the grant was used after the restore, by the traffic; it had been confirmed again first. */
-async function grantsAreAsked(operator: Operator): Promise<string[]> {
-  const at = await operator.ask('auth-manager', 'select at from restores');
-  const unasked = await operator.ask(
-    'auth-manager',
-    'select count(*) from grants, restores where confirmed_at < restores.at and state = $$active$$',
-  );
-  return [
-    ...(at === '' ? ['auth-manager did not notice that it was restored'] : []),
-    ...(unasked === '0' ? [] : [`${unasked} grants were used without a question to their provider (R20)`]),
-  ];
-}
-
-/** Records of before the backup are there, those of after it are not. */
-async function recordsAsBackedUp(
-  { stack, cast }: Site,
-  grantId: string,
-  before: Traffic,
-  after: Traffic,
-): Promise<string[]> {
-  const { job } = await openSession(stack, cast, grantId);
-  const payload = async (key: string) =>
-    (await cast.job.records.retrieve(key, { token: job['crypto-store'] }).catch(() => undefined))?.payload;
-  const failed: string[] = [];
-  for (const key of before.stored.slice(-SAMPLE))
-    if ((await payload(key)) !== payloadOf(key)) failed.push(`record ${key} was backed up and cannot be read`);
-  for (const key of after.stored.slice(-SAMPLE))
-    if ((await payload(key)) !== undefined) failed.push(`record ${key} is newer than the backup and is there`);
-  return failed;
 }

@@ -1,5 +1,5 @@
 import { run } from '@postern/cli';
-import { services, type Home, type Service, type Stack } from '@postern/dev';
+import { services, type Cast, type Home, type Service, type Stack } from '@postern/dev';
 import { plainWayTo, postgresToolsFolder } from '@postern/testing';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -13,6 +13,9 @@ export type Operator = {
   ask(service: Service, query: string): Promise<string>;
   close(): void;
 };
+
+/** Where a restore is tried: a stack, its people, who operates it, and the list of destroyed keys. */
+export type Site = { home: Home; stack: Stack; cast: Cast; list: string; operator: Operator };
 
 export type Ended = { code: number; said: string };
 
