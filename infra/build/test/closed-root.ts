@@ -1,10 +1,9 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, cpSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { IMAGE_USER, type Tree } from './production-trees.ts';
-import { type Started, type Urls } from './tree-process.ts';
+import { untilListening, type Started } from './tree-process.ts';
 
 /** A root file system as the image has one: Node with the libraries that it is linked to, the tree in `/service`, nothing else. */
 export type ClosedRoot = {
@@ -66,29 +65,12 @@ export function makeClosedRoot(tree: Tree, files: string): ClosedRoot {
   ];
   return {
     megabytes: Number(execFileSync('du', ['-sm', root], { encoding: 'utf8' }).split('\t')[0]),
-    async start(env) {
+    start(env) {
       const child = spawn('unshare', entering(USER, ['/service/main.js']), {
         env: { ...env, PATH: process.env['PATH'] ?? '' },
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       });
-      const output: string[] = [];
-      for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => void output.push(String(chunk)));
-      const exited = once(child, 'exit') as Promise<[number | null]>;
-      const ready = once(child, 'message') as Promise<[{ ready: Urls }]>;
-      const [message] = await Promise.race([
-        ready,
-        exited.then(([code]) => {
-          throw new Error(`it ended with ${code}: ${output.join('')}`);
-        }),
-      ]);
-      return {
-        urls: message.ready,
-        async stop() {
-          child.kill('SIGTERM');
-          const [code] = await exited;
-          return code ?? 1;
-        },
-      };
+      return untilListening(child);
     },
     evaluate(expression, user = USER) {
       const { status, stdout, stderr } = spawnSync('unshare', entering(user, ['-p', expression]), { encoding: 'utf8' });

@@ -46,6 +46,11 @@ export async function startTree(tree: Tree, env: Record<string, string>, options
     ...optionsOf(tree, { ...env, NODE_OPTIONS: `${READS_ONLY} ${options}` }),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+  return untilListening(child);
+}
+
+/** A service that was spawned with both its outputs piped, and tells where it listens. @throws with its output when it ends before */
+export async function untilListening(child: ChildProcess): Promise<Started> {
   const output: string[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => void output.push(String(chunk)));
   const exited = once(child, 'exit') as Promise<[number | null]>;

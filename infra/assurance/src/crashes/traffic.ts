@@ -5,6 +5,7 @@ import { Agent } from 'undici';
 
 import { type Random } from '../random.ts';
 import { operations, payloadOf, RETRIEVE, STORE, type Operation } from './operations.ts';
+import { sendOnce } from './send-once.ts';
 import { type Session } from './sessions.ts';
 
 export type Traffic = {
@@ -25,8 +26,6 @@ export type Traffic = {
   stop(): Promise<void>;
 };
 
-/** Longest wait for an answer. One that came later would not be acknowledged to anybody. */
-const ANSWER_WITHIN_MS = 10_000;
 /** After a failure, so that a service that is down is not hammered. */
 const BACK_OFF_MS = 50;
 
@@ -60,7 +59,7 @@ export function startTraffic({ stack, grantId, session: first, random, pauseMs }
     const asked = operation.ask(session, { id, random: own, grantId, stored });
     const agent = agents.get(operation.as);
     if (!agent) throw new TypeError('every caller has a certificate');
-    const answer = await send(agent, urlOf(stack, operation.service), id, asked);
+    const answer = await sendOnce(agent, urlOf(stack, operation.service), id, asked);
     if (answer?.status !== operation.status) return false;
     acknowledged.set(id, operation);
     if (operation.name === STORE) stored.push(id);
@@ -124,30 +123,4 @@ const urlOf = ({ state }: Stack, service: Service) => state.urls[service].api;
 function agentOf({ certificates }: Stack, workload: 'job' | 'portal'): Agent {
   const { cert, key, ca } = certificates.of[workload];
   return new Agent({ connections: 8, pipelining: 1, connect: { cert, key, ca } });
-}
-
-/** One attempt. @returns nothing when no whole answer came: what became of the operation is then not known */
-async function send(
-  agent: Agent,
-  origin: string,
-  id: string,
-  { method, path, token, body }: ReturnType<Operation['ask']>,
-): Promise<{ status: number; text: string } | undefined> {
-  try {
-    const answer = await agent.request({
-      origin,
-      path,
-      method,
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-      headers: {
-        'x-request-id': id,
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { 'content-type': body.type }),
-      },
-      ...(body === undefined ? {} : { body: body.text }),
-    });
-    return { status: answer.statusCode, text: await answer.body.text() };
-  } catch {
-    return undefined;
-  }
 }

@@ -1,27 +1,10 @@
-import { createLocalRootKeyFile } from '@postern/branch-keys';
 import { closeInReverse } from '@postern/runtime';
-import {
-  DEVELOPMENT_TRUST_DOMAIN,
-  freePort,
-  postgresForTests,
-  redisForTests,
-  spiffeIdOf,
-  startLeashed,
-  testIssuer,
-  testRun,
-  WORKLOADS,
-} from '@postern/testing';
+import { freePort, testRun } from '@postern/testing';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
-
-const app = fileURLToPath(new URL('../../../../apps/key-proxy/src/', import.meta.url));
-const READY_WITHIN_MS = 60_000;
-const NOBODY = 'https://127.0.0.1:1';
+import { NOBODY, openServiceWorld } from '../service-world.ts';
 
 /** key-proxy as a process of its own, with real servers beside it and an issuer of tokens. */
 export type KeyProxyWorld = Awaited<ReturnType<typeof openKeyProxyWorld>>;
@@ -33,68 +16,24 @@ export type Said = { status: number; text: string };
 export async function openKeyProxyWorld(settings: Record<string, string> = {}, arguments_: readonly string[] = []) {
   const closing = closeInReverse();
   try {
-    const [postgres, redis, issuer] = await Promise.all([postgresForTests(), redisForTests(), testIssuer()]);
-    closing.add(() => Promise.all([postgres.close(), redis.close(), issuer.close()]));
-    const database = await postgres.createDatabase({ service: 'key-proxy' });
-    closing.add(() => database.drop());
-    const [leaf, bus, cache] = await Promise.all([
-      postgres.authority.issue('key-proxy'),
-      redis.bus.user('key-proxy'),
-      redis.cache.user('key-proxy'),
-    ]);
-    const folder = await mkdtemp(join(tmpdir(), 'postern-key-proxy-'));
-    closing.add(() => rm(folder, { recursive: true, force: true }));
-    await createLocalRootKeyFile(join(folder, 'root.key'));
-    const workloads = WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) }));
     const [api, publicPort, management] = await Promise.all([freePort(), freePort(), freePort()]);
     const [apiUrl, publicUrl] = [`https://127.0.0.1:${api}`, `https://127.0.0.1:${publicPort}`];
-    const accounts = { ...issuer.entry, issuer: publicUrl, jwksUri: `${publicUrl}/.well-known/jwks.json` };
-    const issuers = [issuer.entry, { ...accounts, tenant: { claim: 'tenant', prefix: 'kp_' } }];
-    await writeFile(
-      join(folder, 'trust.json'),
-      JSON.stringify({ trustDomain: DEVELOPMENT_TRUST_DOMAIN, workloads, issuers }),
-    );
-    const env = {
-      PATH: process.env['PATH'] ?? '',
-      POSTERN_ENVIRONMENT: 'development',
-      POSTERN_LOG_LEVEL: 'debug',
+    const accounts = { issuer: publicUrl, jwksUri: `${publicUrl}/.well-known/jwks.json` };
+    const world = await openServiceWorld(closing, 'key-proxy', {
+      issuers: (own) => [own, { ...own, ...accounts, tenant: { claim: 'tenant', prefix: 'kp_' } }],
+    });
+    const { postgres, redis, issuer, database, leaf } = world;
+    const logFile = join(testRun().directory, `key-proxy-${randomUUID()}.log`);
+    const ownSettings = {
       POSTERN_ROLE: 'api',
       POSTERN_API_PORT: String(api),
       POSTERN_PUBLIC_PORT: String(publicPort),
-      POSTERN_MANAGEMENT_PORT: String(management),
       POSTERN_PUBLIC_URL: publicUrl,
-      POSTERN_TLS_CERT_PATH: leaf.paths.cert,
-      POSTERN_TLS_KEY_PATH: leaf.paths.key,
-      POSTERN_TLS_CA_PATH: leaf.paths.ca,
-      POSTERN_TRUST_PATH: join(folder, 'trust.json'),
-      POSTERN_POSTGRES_URL: database.url,
-      POSTERN_POSTGRES_OWNER_URL: database.ownerUrl,
-      POSTERN_CACHE_URL: cache.url,
-      POSTERN_CACHE_PASSWORD: cache.password,
-      POSTERN_BUS_URL: bus.url,
-      POSTERN_BUS_PASSWORD: bus.password,
-      POSTERN_BUS_TLS_CERT_PATH: bus.paths.cert,
-      POSTERN_BUS_TLS_KEY_PATH: bus.paths.key,
-      POSTERN_BUS_TLS_CA_PATH: bus.paths.ca,
-      POSTERN_ROOT_KEY: 'local',
-      POSTERN_ROOT_KEY_PATH: join(folder, 'root.key'),
-      POSTERN_AUDIT_SINK_URL: NOBODY,
       POSTERN_TOKEN_EXCHANGE_URL: NOBODY,
       POSTERN_CRYPTO_STORE_URL: NOBODY,
       POSTERN_SECOND_FACTOR: 'nobody',
-      ...settings,
     };
-    const logFile = join(testRun().directory, `key-proxy-${randomUUID()}.log`);
-    const started = (program: string, before: readonly string[] = []) => {
-      const command = [process.execPath, ...before, join(app, program)];
-      const process_ = startLeashed(command, { logFile, stopSignal: 'TERM', env });
-      process_.ended.catch(() => {});
-      return process_;
-    };
-    if ((await started('db/migrate.ts').exit) !== 0) throw new Error('the migration failed');
-    const server = started('main.ts', arguments_);
-    closing.add(() => server.stop());
-    await Promise.race([untilReady(`http://127.0.0.1:${management}/health/ready`), server.ended]);
+    await world.start({ settings: { ...ownSettings, ...settings }, management, logFile, before: arguments_ });
 
     const send = async (dispatcher: Agent, url: string, { method, path, headers, body }: Asked): Promise<Said> => {
       const answer = await request(`${url}${path}`, {
@@ -147,14 +86,4 @@ export async function openKeyProxyWorld(settings: Record<string, string> = {}, a
     await closing.close();
     throw error;
   }
-}
-
-async function untilReady(url: string): Promise<void> {
-  const until = performance.now() + READY_WITHIN_MS;
-  while (performance.now() < until) {
-    const answer = await fetch(url).catch(() => null);
-    if (answer?.ok) return;
-    await delay(100);
-  }
-  throw new Error('key-proxy was not ready in time');
 }

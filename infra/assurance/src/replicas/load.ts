@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Agent } from 'undici';
 
 import { operations, payloadOf, RETRIEVE, STORE, type Operation } from '../crashes/operations.ts';
+import { sendOnce } from '../crashes/send-once.ts';
 import { type Session } from '../crashes/sessions.ts';
 import { type Random } from '../random.ts';
 
@@ -35,7 +36,6 @@ export type Load = {
   stop(): Promise<void>;
 };
 
-const ANSWER_WITHIN_MS = 10_000;
 /** Above the minute for which key-proxy holds a name whose write may still arrive at its provider. */
 const DONE_WITHIN_MS = 90_000;
 const AGAIN_AFTER_MS = 50;
@@ -75,7 +75,7 @@ export function startLoad(at: {
     using.set(callers, (using.get(callers) ?? 0) + 1);
     try {
       const asked = operation.ask(callers.session, { id: key, random: own, grantId, stored });
-      return await send(callers.agents[operation.as], stack.state.urls[operation.service].api, id, asked);
+      return await sendOnce(callers.agents[operation.as], stack.state.urls[operation.service].api, id, asked);
     } finally {
       const left = (using.get(callers) ?? 1) - 1;
       using.set(callers, left);
@@ -161,36 +161,3 @@ export function startLoad(at: {
 }
 
 const closeAll = ({ agents }: Callers) => Promise.all(Object.values(agents).map((agent) => agent.close()));
-
-type Answered = { status: number; text: string; retryAfter: string | undefined };
-
-/** One attempt. @returns nothing when no whole answer came */
-async function send(
-  agent: Agent,
-  origin: string,
-  id: string,
-  { method, path, token, body }: ReturnType<Operation['ask']>,
-): Promise<Answered | undefined> {
-  try {
-    const answer = await agent.request({
-      origin,
-      path,
-      method,
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-      headers: {
-        'x-request-id': id,
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { 'content-type': body.type }),
-      },
-      ...(body === undefined ? {} : { body: body.text }),
-    });
-    const retryAfter = answer.headers['retry-after'];
-    return {
-      status: answer.statusCode,
-      text: await answer.body.text(),
-      retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-    };
-  } catch {
-    return undefined;
-  }
-}
