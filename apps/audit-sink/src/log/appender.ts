@@ -8,7 +8,10 @@ import { appendBatches, SubjectErased, type Appended, type Head } from './append
 /** Appends signed batches to the log. */
 export type Appender = (signed: SignedBatch, received: Date) => Promise<Appended>;
 
-/** Batches that one transaction takes at most. */
+/**
+ * Batches that one transaction takes at most. After one that failed it is half of what that took, and one more after each that
+ * appended: a process that is given little of the CPU is cut off in a long append, and again and again, but not in a short one.
+ */
 const TOGETHER = 16;
 
 /** Whether others of the same transaction may fare better without it. */
@@ -37,6 +40,7 @@ export function createAppender(
 ): Appender {
   const waiting: Waiting[] = [];
   let running = false;
+  let together = TOGETHER;
 
   const inTransaction = async (batches: readonly PreparedBatch[]) => {
     const client = await deps.postgres.pool.connect();
@@ -66,20 +70,24 @@ export function createAppender(
     }
   };
   const settle = async (taken: { prepared: PreparedBatch; one: Waiting }[]) => {
-    const together = taken.map(({ prepared }) => prepared);
+    const batches = taken.map(({ prepared }) => prepared);
     try {
-      const { appended, head } = taken.length > 1 ? await inTransaction(together) : await alone(together[0]!);
+      const { appended, head } = taken.length > 1 ? await inTransaction(batches) : await alone(batches[0]!);
+      if (head) together = Math.min(together + 1, TOGETHER);
       await deps.sign(head);
       taken.forEach(({ one }, i) => one.resolve(appended[i]!));
     } catch (error) {
       if (taken.length > 1 && isOneBatchesFault(error)) for (const one of taken) await settle([one]);
-      else for (const { one } of taken) one.reject(error);
+      else {
+        if (!isOneBatchesFault(error)) together = Math.max(Math.floor(taken.length / 2), 1);
+        for (const { one } of taken) one.reject(error);
+      }
     }
   };
   const run = async () => {
     while (waiting.length > 0) {
       const ready: { prepared: PreparedBatch; one: Waiting }[] = [];
-      for (const one of waiting.splice(0, TOGETHER)) {
+      for (const one of waiting.splice(0, together)) {
         await one.prepared.then((prepared) => ready.push({ prepared, one }), one.reject);
       }
       if (ready.length > 0) await settle(ready);

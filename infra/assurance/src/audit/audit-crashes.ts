@@ -111,11 +111,11 @@ async function judge(
   const known = new Set(acknowledged);
   const inOrder = ids.filter((id) => known.has(id));
   const disordered = lost.length + doubled.length === 0 ? inOrder.findIndex((id, at) => id !== acknowledged[at]) : -1;
-  const unverified = await verified(world);
   say(
     `tried ${tried}, acked ${acknowledged.length}, stored ${ids.length}, lost ${lost.length}, duplicated ${doubled.length}, ` +
       `out of order ${disordered < 0 ? 0 : 'from ' + disordered}, seed ${seed}`,
   );
+  const unverified = await verified(world);
   return {
     tried: acknowledged.length,
     failed: [

@@ -18,6 +18,7 @@ import {
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { request } from 'undici';
 import { type ProducerTold } from './producer-told.ts';
@@ -25,6 +26,8 @@ import { supervise, type Supervised } from './supervise.ts';
 
 const sinkSource = fileURLToPath(new URL('../../../../apps/audit-sink/src/', import.meta.url));
 const producerScript = fileURLToPath(new URL('producer.ts', import.meta.url));
+
+const KEY_WITHIN_MS = 60_000;
 
 export type LogWorld = Awaited<ReturnType<typeof openLogWorld>>;
 
@@ -118,9 +121,15 @@ export async function openLogWorld() {
       /** The verifier line of the log, as an auditor would have fetched it. */
       async logKey(): Promise<string> {
         const agent = openAgent(fixedTls(await postgres.authority.issue('portal')));
+        const read = async () =>
+          (await (await request(`${sinkUrl}/v1/log/key`, { dispatcher: agent })).body.text()).trim();
         try {
-          const answer = await request(`${sinkUrl}/v1/log/key`, { dispatcher: agent });
-          return (await answer.body.text()).trim();
+          // A sink that was killed a moment ago may still be on its way back.
+          for (const end = performance.now() + KEY_WITHIN_MS; performance.now() < end; await delay(1_000)) {
+            const key = await read().catch(() => null);
+            if (key !== null) return key;
+          }
+          return await read();
         } finally {
           await agent.close();
         }
