@@ -10,7 +10,7 @@ import { keycloakDistribution, startKeycloak } from '@postern/testing/keycloak';
 
 import { realmFor } from '../src/development/realm-for.ts';
 
-const TWO_STARTS_MS = 240_000;
+const TWO_STARTS_MS = 400_000;
 const keycloak = await realPart('Keycloak 26', keycloakDistribution);
 
 describeWith(keycloak, 'Keycloak on a folder of its own', () => {

@@ -22,7 +22,7 @@ import pg from 'pg';
 import { outputs, readDocument } from '../src/index.ts';
 import { agentTemplates } from '../src/outputs/vault.ts';
 
-const START_MS = 120_000;
+const START_MS = 300_000;
 const run = promisify(execFile);
 const binary = await realPart('OpenBao', openBaoBinary);
 
@@ -78,7 +78,7 @@ ca_file = "${at('out/ca.pem')}"
     });
     await until(() => ['username', 'password', 'cert.pem', 'key.pem'].every((name) => existsSync(at(`out/${name}`))));
   }
-  async function until(holds: () => boolean | Promise<boolean>, withinMs = 40_000): Promise<void> {
+  async function until(holds: () => boolean | Promise<boolean>, withinMs = 120_000): Promise<void> {
     const deadline = Date.now() + withinMs;
     while (!(await holds())) {
       if (Date.now() > deadline) throw new Error(`not in time; the agent said: ${text('agent.log').slice(-2_000)}`);
@@ -195,7 +195,7 @@ ca_file = "${at('out/ca.pem')}"
     async () => {
       await agent.stop();
       // Run again it is the same role and the same authority.
-      expect(await setup(12)).toBe(text('role-id'));
+      expect(await setup(20)).toBe(text('role-id'));
       for (const name of ['username', 'password', 'cert.pem', 'keycloak-bundle.pem'])
         rmSync(at(`out/${name}`), { force: true });
       await startAgent();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { callback, documentOf, type LiveWorld } from '../live-world.ts';
+import { applyPlan, planRealm } from '../../src/index.ts';
+import { callback, compiled, documentOf, type LiveWorld } from '../live-world.ts';
 
 export function applySuite(world: () => LiveWorld): void {
   describe('apply, three ways', () => {
@@ -67,6 +68,33 @@ session_idle_timeout = 5
       expect(await world().steps(first)).toEqual([]);
       expect(await world().admin.get('/planned/clients?clientId=batch')).toEqual([]);
       expect(await world().admin.get('/planned/clients?clientId=foreign')).toHaveLength(1);
+    });
+
+    test('ended after its clients, they have their secrets, and the next apply does what is left without asking for them', async () => {
+      const before = documentOf('fedramp-low', 'kept');
+      const after = `${before}
+[keycloak.client.batch]
+kind = "worker"
+roles = ["reader"]
+
+[keycloak.client.batch.secrets]
+client_secret = "env:BATCH"
+`;
+      await world().apply(before);
+      const { admin } = world();
+      const ended = applyPlan(admin, await planRealm(admin, compiled(after)), {
+        secretOf: async (reference) => `behind-${reference}`,
+        progress: ({ kind }) => {
+          if (kind === 'client-role') throw new Error('ended here');
+        },
+      });
+      await expect(ended).rejects.toThrow('ended here');
+      const [batch] = await admin.get<{ id: string }[]>('/kept/clients?clientId=batch');
+      expect(await admin.get(`/kept/clients/${batch?.id}/client-secret`)).toMatchObject({ value: 'behind-env:BATCH' });
+      expect(await world().steps(after)).toEqual(['create client-role batch/reader (document)']);
+      await world().apply(after);
+      expect(await world().steps(after)).toEqual([]);
+      expect(await admin.get(`/kept/clients/${batch?.id}/client-secret`)).toMatchObject({ value: 'behind-env:BATCH' });
     });
   });
 }
