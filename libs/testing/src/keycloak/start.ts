@@ -44,7 +44,7 @@ export type RunningKeycloak = {
 };
 
 const admin = { username: 'postern-admin', password: 'development-only-2026!' };
-const READY_TIMEOUT_MS = 180_000;
+const READY_TIMEOUT_MS = 280_000;
 const POLL_MS = 150;
 
 /** Waits for `/health/ready`: the port opens, and the log says "started", before the database is there. */
@@ -114,7 +114,8 @@ async function startServer(
   try {
     await untilReady(`https://127.0.0.1:${managementPort}`, tls.ca, server);
   } catch (error) {
-    await server.kill();
+    // Not by a kill: that ends the script, and leaves the Java that it has started.
+    await server.stop();
     throw error;
   }
   return server;
