@@ -92,12 +92,18 @@ test('a drain answers what is in flight and what was on the way, with 0 failures
   const agent = await draining.agentOf('job');
   let release = () => {};
   const held = new Promise<void>((resolve) => (release = resolve));
-  draining.hooks.during = () => held;
+  let entered = 0;
+  const all = new Promise<void>((resolve) => {
+    draining.hooks.during = () => {
+      entered += 1;
+      if (entered === 3) resolve();
+      return held;
+    };
+  });
   const ping = () => request(`${draining.urls.api}/internal/ping`, { dispatcher: agent, method: 'POST' });
   const inFlight = [ping(), ping(), ping()];
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await all;
   const stopped = draining.stopListening();
-  await new Promise((resolve) => setTimeout(resolve, 20));
   const ready = await request(`${draining.urls.management}/health/ready`);
   expect(ready.statusCode).toBe(503);
   await ready.body.dump();

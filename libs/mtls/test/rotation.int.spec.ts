@@ -55,6 +55,11 @@ async function rotate(material: TlsMaterial, workload: string, into: string): Pr
   return thumbprint;
 }
 
+/** Waits for what the load brings about; what never comes ends the test by its limit. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(5);
+}
+
 /** Runs `call` without a pause while `rotateOnce` runs several times. Any failing call fails the test. */
 async function underLoad(call: () => Promise<void>, rotateOnce: () => Promise<void>): Promise<number> {
   let calls = 0;
@@ -100,7 +105,9 @@ test('HTTP: leaves of both sides rotate under load, no request fails, each new o
       },
       async () => {
         await rotate(serverMaterial, 'crypto-store', 'http-server');
-        issued.add(await rotate(clientMaterial, 'key-proxy', 'http-client'));
+        const next = await rotate(clientMaterial, 'key-proxy', 'http-client');
+        issued.add(next);
+        await until(() => clients.has(next));
       },
     );
     expect(calls).toBeGreaterThan(CALLERS * ROTATIONS);
@@ -183,7 +190,11 @@ test('PostgreSQL: the client’s leaf rotates under load, no statement fails, ne
         );
         serials.add(rows[0]!.serial);
       },
-      async () => void (await rotate(material, 'crypto-store', 'postgres-client')),
+      async () => {
+        const before = serials.size;
+        await rotate(material, 'crypto-store', 'postgres-client');
+        await until(() => serials.size > before);
+      },
     );
     expect(serials.size).toBe(ROTATIONS + 1);
   } finally {
@@ -204,7 +215,11 @@ test('Redis: the client’s leaf rotates under load, no command fails, a new con
       async () => {
         connections.add(await handle.client().sendCommand<number>(['CLIENT', 'ID']));
       },
-      async () => void (await rotate(material, 'crypto-store', 'redis-client')),
+      async () => {
+        const before = connections.size;
+        await rotate(material, 'crypto-store', 'redis-client');
+        await until(() => connections.size > before);
+      },
     );
     expect(connections.size).toBe(ROTATIONS + 1);
     expect(failures).toEqual([]);
@@ -218,7 +233,7 @@ test('Redis: the client’s leaf rotates under load, no command fails, a new con
 
 test('Redis away is no error at the start: commands fail at once, and it is found when it comes back', async () => {
   const user = await redis.cache.user('crypto-store', '~* +@all');
-  const handle = await openRedis({ ...user, name: 'spec', commandTimeoutMs: 200 });
+  const handle = await openRedis({ ...user, name: 'spec', commandTimeoutMs: 60_000 });
   const name = decodeURIComponent(new URL(user.url).username);
   const administer = (...command: string[]) => redis.cache.asAdmin((client) => client.sendCommand(command));
   await administer('ACL', 'SETUSER', name, 'off');
@@ -227,7 +242,7 @@ test('Redis away is no error at the start: commands fail at once, and it is foun
     while (handle.ready()) await sleep(5);
     const startedAt = performance.now();
     await expect(handle.check()).rejects.toThrow();
-    expect(performance.now() - startedAt).toBeLessThan(200);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
     await administer('ACL', 'SETUSER', name, 'on');
     while (!handle.ready()) await sleep(20);
     await handle.check();

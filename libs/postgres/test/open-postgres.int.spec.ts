@@ -9,6 +9,7 @@ import {
   type TestPostgres,
 } from '@postern/testing';
 import { createRegistry, metricsText } from '@postern/runtime';
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -91,10 +92,11 @@ test('a query in a transaction is undone with it', async () => {
 });
 
 test('the pool replaces a connection that the server ended', async () => {
+  await postgres.check();
   await server.asAdmin((client) =>
     client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [database.name]),
   );
-  await sleep(50);
+  while (postgres.pool.totalCount > 0) await once(postgres.pool, 'remove');
   await postgres.check();
 });
 
