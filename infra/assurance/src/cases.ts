@@ -21,6 +21,7 @@ import { kmsCalls } from './root-key/kms-calls.ts';
 import { leakage } from './store/leakage.ts';
 import { lyingCache } from './store/lying-cache.ts';
 import { stolenDumps } from './store/stolen-dumps.ts';
+import { telemetry } from './telemetry/telemetry.ts';
 import { tenantDestruction } from './tenant/destruction.ts';
 
 /** Every case, in the order of the table. */
@@ -28,6 +29,7 @@ export const cases: Case[] = [
   stackCrashes,
   manyReplicas,
   restoring,
+  telemetry,
   auditCrashes,
   auditScale,
   parallelUses,

@@ -47,6 +47,8 @@ export function grafanaJson({ uid, title, graphs }: Dashboard) {
         datasource: { type: source, uid: `\${${source}}` },
         expr,
         ...(legend === undefined ? {} : { legendFormat: legend }),
+        // A point of a duration leads to the trace of a request that took so long.
+        ...(expr.includes('_bucket[') ? { exemplar: true } : {}),
       })),
     })),
   };

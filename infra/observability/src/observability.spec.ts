@@ -18,6 +18,15 @@ test('every metric that a rule or a dashboard reads is one that a service has', 
   expect(metricsIn('rate(postern_audit_log_sizes_count[5m])').filter((name) => !known.has(name))).toHaveLength(1);
 });
 
+test('what must not happen even once is also seen where its series is born with it', () => {
+  const once = alerts.filter(({ expr }) => /increase\([^)]*\)\) > 0/.test(expr) && !/> 0\s+unless/.test(expr));
+  expect(once.length).toBeGreaterThan(8);
+  for (const { expr } of once) {
+    const [, series = '', window = ''] = /increase\((.*?)\[(\w+)\]/.exec(expr) ?? [];
+    expect(expr).toContain(`(${series} unless ${series} offset ${window}) > 0`);
+  }
+});
+
 describe('each alert', () => {
   const fired = firedInTests();
   const runbook = readFileSync(place('runbook.md'), 'utf8');

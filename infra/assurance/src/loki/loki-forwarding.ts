@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openHome, quietly, startStack, type Stack, type StackOptions } from '@postern/dev';
 import { LokiRefused, startLoki, type LokiStreamFound, type RunningLoki } from '@postern/testing/loki';
-import { Agent, request } from 'undici';
 import { type Case, type Circumstances, type Findings, type Scale } from '../assess.ts';
 import { seeded } from '../random.ts';
 import { identityEvents, type PushedEvent } from './identity-events.ts';
+import { pushIdentityEvents } from './push-identity-events.ts';
 
 /** Four events each. Loki answers at most 5,000 lines to one query. */
 const people: Record<Scale, number> = { small: 10, default: 100, full: 1_000 };
-const A_REQUEST = 20;
 const FORWARDED_WITHIN_MS = 120_000;
 const RETRY_MS = 500;
 
@@ -62,10 +61,10 @@ export const lokiForwarding: Case = {
 async function judged(stack: Stack, loki: RunningLoki, { scale, seed }: Circumstances): Promise<Findings> {
   const events = identityEvents(people[scale], { random: seeded(seed), now: Date.now() });
   const half = events.length / 2;
-  await push(stack, events.slice(0, half));
+  await pushIdentityEvents(stack, events.slice(0, half));
   await stack.crash('audit-sink');
   const crashed = delay(200).then(() => stack.crash('audit-sink'));
-  await push(stack, events.slice(half));
+  await pushIdentityEvents(stack, events.slice(half));
   await crashed;
   const found = await linesOf(loki, events.length);
   const failed = found.filter((id, at) => found.indexOf(id) !== at).map((id) => `the event ${id} stands there twice`);
@@ -73,27 +72,6 @@ async function judged(stack: Stack, loki: RunningLoki, { scale, seed }: Circumst
   const there = new Set(found);
   const lost = events.filter(({ id }) => !there.has(id)).map(({ id, event_type }) => `${event_type} ${id}`);
   return { tried: events.length, failed, lost };
-}
-
-/** Pushes as the provider's listener does: what is not acknowledged is pushed again. */
-async function push(stack: Stack, events: readonly PushedEvent[]): Promise<void> {
-  const { cert, key, ca } = stack.certificates.of['identity-provider'];
-  const dispatcher = new Agent({ connect: { cert, key, ca } });
-  const url = `${stack.state.urls['audit-sink'].api}/v1/sources/keycloak/events`;
-  const headers = { 'content-type': 'application/json' };
-  try {
-    for (let at = 0; at < events.length;) {
-      const body = JSON.stringify({ events: events.slice(at, at + A_REQUEST) });
-      const answer = await request(url, { dispatcher, method: 'POST', headers, body }).catch(() => null);
-      const text = await answer?.body.text().catch(() => '');
-      const status = answer?.statusCode ?? 503;
-      if (status === 200) at += A_REQUEST;
-      else if (status < 500) throw new Error(`the push was refused: ${text}`);
-      else await delay(RETRY_MS);
-    }
-  } finally {
-    await dispatcher.close();
-  }
 }
 
 /** Ids of the provider's events that Loki holds, when it holds as many as there are or the time is over. */

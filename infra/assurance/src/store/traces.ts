@@ -6,6 +6,8 @@ import { gunzipSync } from 'node:zlib';
 /** A place where traces go (OTLP over HTTP), that keeps their bytes. */
 export type TraceCollector = {
   endpoint: string;
+  /** What came, request by request (ExportTraceServiceRequest as protobuf). */
+  bodies(): readonly Buffer[];
   /** Everything that came, as latin1. */
   text(): string;
   requests(): number;
@@ -27,6 +29,7 @@ export async function openTraceCollector(): Promise<TraceCollector> {
   await once(server, 'listening');
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    bodies: () => bodies,
     text: () => Buffer.concat(bodies).toString('latin1'),
     requests: () => bodies.length,
     async close() {

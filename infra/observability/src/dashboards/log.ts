@@ -35,16 +35,17 @@ export const log: Dashboard = {
       unit: 's',
       queries: [
         { expr: 'max by (service) (postern_audit_relay_stalled_seconds)', legend: '{{service}}' },
-        { expr: 'max by (producer) (postern_audit_log_gap_seconds)', legend: 'gap of {{producer}}' },
+        { expr: 'max by (producer) (postern_audit_log_gap_seconds) or vector(0)', legend: 'gap of {{producer}}' },
       ],
     },
     {
-      title: 'Alarms, forged and opaque',
+      // Counts, not increases: a series is born with its first alarm, and `increase` does not see a birth.
+      title: 'Alarms, forged and opaque, since its start',
       source: 'prometheus',
       queries: [
-        { expr: 'sum by (kind) (increase(postern_audit_log_alarms_total[1h]))', legend: '{{kind}}' },
-        { expr: 'sum by (reason) (increase(postern_audit_log_forged_total[1h]))', legend: 'forged: {{reason}}' },
-        { expr: 'sum by (producer) (increase(postern_audit_log_opaque_total[1h]))', legend: 'opaque: {{producer}}' },
+        { expr: 'sum by (kind) (postern_audit_log_alarms_total) or vector(0)', legend: '{{kind}}' },
+        { expr: 'sum by (reason) (postern_audit_log_forged_total) or vector(0)', legend: 'forged: {{reason}}' },
+        { expr: 'sum by (producer) (postern_audit_log_opaque_total) or vector(0)', legend: 'opaque: {{producer}}' },
       ],
     },
     {
@@ -69,11 +70,11 @@ export const log: Dashboard = {
       queries: [
         { expr: 'sum by (forwarder) (rate(postern_forwarder_events_total[5m]))', legend: '{{forwarder}}' },
         {
-          expr: 'sum by (forwarder, reason) (rate(postern_forwarder_failures_total[5m]))',
+          expr: 'sum by (forwarder, reason) (rate(postern_forwarder_failures_total[5m])) or vector(0)',
           legend: '{{forwarder}}: {{reason}}',
         },
         {
-          expr: 'sum by (forwarder) (increase(postern_forwarder_dead_letters_total[1h]))',
+          expr: 'sum by (forwarder) (postern_forwarder_dead_letters_total) or vector(0)',
           legend: 'aside: {{forwarder}}',
         },
       ],
@@ -82,7 +83,7 @@ export const log: Dashboard = {
       title: 'Webhooks',
       source: 'prometheus',
       queries: [
-        { expr: 'sum by (outcome) (rate(postern_webhook_deliveries_total[5m]))', legend: '{{outcome}}' },
+        { expr: 'sum by (outcome) (rate(postern_webhook_deliveries_total[5m])) or vector(0)', legend: '{{outcome}}' },
         { expr: 'max(postern_webhook_pending)', legend: 'waiting' },
         { expr: 'max(postern_webhook_overdue_seconds)', legend: 'oldest waits (s)' },
       ],

@@ -18,7 +18,8 @@ export const services: Dashboard = {
       unit: 'percentunit',
       queries: [
         {
-          expr: 'sum by (service) (rate(http_server_request_duration_seconds_count{status=~"5.."}[5m])) / sum by (service) (rate(http_server_request_duration_seconds_count[5m]))',
+          // A service without a fault has no series of faults.
+          expr: '(sum by (service) (rate(http_server_request_duration_seconds_count{status=~"5.."}[5m])) or 0 * sum by (service) (rate(http_server_request_duration_seconds_count[5m]))) / sum by (service) (rate(http_server_request_duration_seconds_count[5m]))',
           legend: '{{service}}',
         },
       ],
@@ -94,6 +95,57 @@ export const services: Dashboard = {
       title: 'Events that wait for the database',
       source: 'prometheus',
       queries: [{ expr: 'max by (service) (postern_audit_waiting_events)', legend: '{{service}}' }],
+    },
+    {
+      title: 'Connections to Postgres in use',
+      source: 'prometheus',
+      unit: 'percentunit',
+      queries: [
+        {
+          expr: 'sum by (service) (postern_postgres_connections{state="busy"}) / sum by (service) (postern_postgres_connections_most)',
+          legend: '{{service}}',
+        },
+      ],
+    },
+    {
+      title: 'Waiting for a connection',
+      source: 'prometheus',
+      queries: [{ expr: 'sum by (service) (postern_postgres_waiting)', legend: '{{service}}' }],
+    },
+    {
+      title: 'Jobs in queues',
+      source: 'prometheus',
+      queries: [{ expr: 'max by (service, queue) (postern_bus_queue_jobs)', legend: '{{service}} {{queue}}' }],
+    },
+    {
+      title: 'Branch keys found in memory',
+      source: 'prometheus',
+      unit: 'percentunit',
+      queries: [
+        {
+          expr: 'sum by (service) (rate(postern_branch_key_cache_total{result="hit"}[5m])) / sum by (service) (rate(postern_branch_key_cache_total[5m]))',
+          legend: '{{service}}',
+        },
+      ],
+    },
+    {
+      title: 'Caches of records and secrets',
+      source: 'prometheus',
+      queries: [
+        {
+          expr: 'sum by (operation, result) (rate(crypto_store_cache_total[5m]))',
+          legend: 'records {{operation}} {{result}}',
+        },
+        {
+          expr: 'sum by (operation, result) (rate(key_proxy_cache_total[5m]))',
+          legend: 'secrets {{operation}} {{result}}',
+        },
+      ],
+    },
+    {
+      title: 'Grants by state',
+      source: 'prometheus',
+      queries: [{ expr: 'sum by (provider, state) (postern_grants)', legend: '{{provider}} {{state}}' }],
     },
   ],
 };
