@@ -9,7 +9,15 @@ import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
 import { openClientSecrets } from '@postern/policy';
 import { forgetExpired, openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
+import {
+  closeInReverse,
+  Counter,
+  createRegistry,
+  startRounds,
+  systemNow,
+  type Logger,
+  type Now,
+} from '@postern/runtime';
 import { openWeb } from '@postern/web';
 import { createApp, SERVICE } from './app.ts';
 import { watchDecisions } from './approvals/await-decision.ts';
@@ -187,6 +195,11 @@ export async function compose(
         }),
       );
     }
+    const emergencies = new Counter({
+      name: 'postern_emergency_tokens_total',
+      help: 'Emergency tokens that were given out (ADR 63).',
+      registers: [registry],
+    });
     const attempts = createRateLimits({ profile });
     const app = createApp({
       db,
@@ -194,6 +207,7 @@ export async function compose(
       policies,
       trust,
       recordWithin,
+      emergencyOpened: () => emergencies.inc(),
       rates: openExchangeRates(config.exchangesPerMinute ?? profile.exchangesPerMinute),
       decisions,
       exchangeAtProvider: providerExchange({

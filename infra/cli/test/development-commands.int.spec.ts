@@ -18,6 +18,8 @@ let service: Server;
 let portal: Leaf;
 let job: Leaf;
 const seen: Record<'path' | 'authorization' | 'type' | 'body', string | undefined>[] = [];
+/** What token-exchange says next. */
+const ofExchange: { status: number; body: object }[] = [];
 const stack = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 const inside = join(stack, 'a', 'b');
 
@@ -39,6 +41,11 @@ beforeAll(async () => {
     request.on('end', () => {
       const { authorization, 'content-type': type } = request.headers;
       seen.push({ path: request.url, authorization, type, body });
+      const told = request.url === '/token' ? ofExchange.shift() : undefined;
+      if (told !== undefined) {
+        response.writeHead(told.status, { 'content-type': 'application/json' });
+        return void response.end(JSON.stringify(told.body));
+      }
       response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-type': 'application/json' });
       response.end('{"ok":true}');
     });
@@ -51,7 +58,9 @@ beforeAll(async () => {
     join(stack, '.postern', 'state.json'),
     JSON.stringify({
       issuer: provider.issuer,
-      urls: { 'crypto-store': { api, public: api, management: api } },
+      urls: Object.fromEntries(
+        ['crypto-store', 'token-exchange'].map((name) => [name, { api, public: api, management: api }]),
+      ),
       certificates: { portal: portal.paths, job: job.paths, operator: job.paths },
       users: { alice: developmentPassword('alice') },
     }),
@@ -114,6 +123,28 @@ test('a call goes to the service by its name, over a certificate, with the token
   });
 });
 
+test('breaking the glass says once which approval waits, asks on with the same login, and prints the token', async () => {
+  const pending = (error: string) => ({ status: 400, body: { error, approval_id: 'approval-1', interval: 0 } });
+  ofExchange.push(pending('authorization_pending'), pending('slow_down'), {
+    status: 200,
+    body: { access_token: 'the-token', expires_in: 300, scope: 'policy:write' },
+  });
+  const asked = ['--as', 'alice', '--audience', 'token-exchange', '--scope', 'policy:write'];
+  const { code, out, err } = await postern('break-glass', ...asked, '--reason', 'locked out');
+  expect({ code, out }).toEqual({ code: 0, out: 'the-token' });
+  expect(err.match(/approval approval-1 waits for two people/g)).toHaveLength(1);
+  const forms = seen.slice(-3).map(({ body }) => new URLSearchParams(body));
+  expect(forms[0]?.get('emergency')).toBe('true');
+  expect(forms[0]?.get('justification')).toBe('locked out');
+  expect(new Set(forms.map((form) => form.get('subject_token'))).size).toBe(1);
+
+  ofExchange.push({ status: 403, body: { error: 'access_denied', error_description: 'There is no emergency access' } });
+  expect(await postern('break-glass', ...asked, '--reason', 'again')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('access_denied: There is no emergency access'),
+  });
+});
+
 test('a refused call ends with 1, and --json holds status and body', async () => {
   const { code, out } = await postern('call', 'GET', 'crypto-store/missing', '--json');
   expect(code).toBe(1);
@@ -124,6 +155,7 @@ test.each([
   [['call', 'GET', 'no-service/x'], 64, 'no-service is no service'],
   [['call', 'FETCH', 'crypto-store/x'], 64, 'postern call METHOD'],
   [['call', 'GET'], 64, 'takes METHOD URL|SERVICE/PATH'],
+  [['break-glass', '--as', 'alice', '--audience', 'x', '--scope', 'y'], 64, '--reason TEXT'],
   [['token'], 64, 'postern token --as NAME'],
   [['token', '--as', 'nobody'], 64, 'nobody is neither a user nor a workload'],
   [['token', '--as', 'job', '--what'], 64, '--what'],

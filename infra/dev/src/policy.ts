@@ -16,5 +16,11 @@ export function policyFor(issuer: string): unknown {
     ...policy,
     version: `${policy.version}.${realm}`,
     approvals: { issuer, role: 'admin', twoPersonsFrom: 'critical', rememberSeconds: 600 },
+    emergency: {
+      role: 'admin',
+      lends: 'operator',
+      scopes: ['policy:write', 'tenants:write', 'tokens:revoke', 'log:operate'],
+      lifeSeconds: 300,
+    },
   };
 }

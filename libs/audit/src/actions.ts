@@ -104,6 +104,8 @@ export const actions = {
   'approval.decided': z.strictObject({ decision: z.enum(['approved', 'denied']), scopes: scopes.optional() }),
   'approval.consumed': z.strictObject({ tokenId: text.optional() }),
   'approval.expired': z.strictObject({}),
+  // A token of a lent role, which two people let somebody have (ADR 63).
+  'emergency.opened': z.strictObject({ scopes, tokenId: text, expiresAt: text }),
   'approval.listed': z.strictObject({ count }),
   'approval.read': z.strictObject({}),
   'policy.changed': z.strictObject({ version: text, previous: text.optional(), contentHash: text.optional() }),

@@ -152,6 +152,21 @@ const approvals = z
   })
   .describe('who decides about scopes that are `admin_required`; absent: nobody, and they are refused');
 
+const emergency = z
+  .strictObject({
+    role: roleName.describe('what a person must be to ask'),
+    lends: roleName.describe('the role that the token has beside the person’s own'),
+    scopes: z
+      .array(scopeName)
+      .min(1)
+      .max(64)
+      .describe('what may be asked for, of targets whose tokens are minted here'),
+    lifeSeconds: z.int().min(60).max(900).describe('the longest life of such a token'),
+  })
+  .describe(
+    'breaking the glass: two other people approve each time, whatever `approvals` says; absent: there is no such way',
+  );
+
 const shape = z.strictObject({
   $schema: z.string().optional(),
   version: z
@@ -164,6 +179,7 @@ const shape = z.strictObject({
   scopes: z.array(scope),
   workloads: z.array(workload),
   approvals: approvals.optional(),
+  emergency: emergency.optional(),
 });
 
 /** The one policy document: who may ask for what, for whom, and for how long. Names that point nowhere are refused. */
@@ -210,6 +226,16 @@ export const policyDocument = shape.superRefine((policy, context) => {
   });
   const approver = policy.approvals?.role;
   if (approver !== undefined && !roles.has(approver)) refuse('no such role', 'approvals', 'role');
+  if (policy.emergency) {
+    const { role: least, lends, scopes } = policy.emergency;
+    if (!policy.approvals) refuse('needs approvals', 'emergency');
+    if (!roles.has(least)) refuse('no such role', 'emergency', 'role');
+    if (!roles.has(lends)) refuse('no such role', 'emergency', 'lends');
+    const minted = new Set(policy.targets.filter((one) => one.minter === 'postern').map((one) => one.audience));
+    if (scopes.some((wanted) => !minted.has(audienceOf.get(wanted) ?? ''))) {
+      refuse('a scope that nobody mints here', 'emergency', 'scopes');
+    }
+  }
   policy.workloads.forEach((one, at) =>
     one.asks.forEach((asked, index) => {
       const path = ['workloads', at, 'asks', index] as const;

@@ -31,6 +31,7 @@ export function approvalRequest(
   { principal, acting }: Subject,
   { audiences, scopes }: Asked,
   { workload }: Caller,
+  emergency = false,
 ): ApprovalRequest | null {
   const { person, tenant } = principal;
   if (person === null || policy.approvals === undefined) return null;
@@ -47,6 +48,8 @@ export function approvalRequest(
     audiences.length > 1 ? audiences.toSorted() : audiences[0],
     wanted,
     policy.version,
+    // What is approved in an emergency is good for nothing else, nor the other way round.
+    ...(emergency ? ['emergency'] : []),
   ];
   return {
     binding: hash('sha256', JSON.stringify(parts), 'base64url'),

@@ -44,7 +44,8 @@ export type Reason =
   | 'authorization_pending'
   | 'slow_down'
   | 'approval_denied'
-  | 'approval_expired';
+  | 'approval_expired'
+  | 'emergency_refused';
 
 type Entry = RefusalAnswer<OAuthError>;
 
@@ -65,6 +66,7 @@ const entries: Record<Reason, Entry> = {
   },
   provider_wider: scope('The identity provider gave more than was asked'),
   several_unbound: target('A token for several audiences is bound to a key of the caller'),
+  emergency_refused: denied('There is no emergency access for this subject, or without a justification'),
   no_target: target('Name the audience'),
   resource_malformed: target('A resource is an absolute address without a fragment'),
   several_values: request('A parameter is given more than once'),

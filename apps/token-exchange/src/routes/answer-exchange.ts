@@ -9,6 +9,7 @@ import type { Schema } from '../db/schema.ts';
 import { approvalOf, awaitsApproval, type ApprovalOf, type Approved } from '../approvals/approval-of.ts';
 import { approvalRequest } from '../approvals/approval-request.ts';
 import type { DecisionWatch } from '../approvals/await-decision.ts';
+import { inEmergency, withLentRole } from '../emergencies/in-emergency.ts';
 import { actingParty } from '../exchanges/acting-party.ts';
 import { refusedEvent, type Attempt } from '../exchanges/exchange-event.ts';
 import type { ExchangeRates } from '../exchanges/exchange-rates.ts';
@@ -125,13 +126,19 @@ type Once = {
 };
 
 /** @returns a refusal, or undefined where another policy is in force by now */
-async function once(deps: AnswerExchange, given: Once, audit: ExchangeAudit) {
-  const { policy, subject, asked, form, known } = given;
+async function once(deps: AnswerExchange, whole: Once, audit: ExchangeAudit) {
+  const emergency = whole.form.emergency !== undefined;
+  let given = whole;
   try {
+    if (emergency) given = { ...whole, policy: emergencyPolicy(whole) };
+    const { policy, subject, asked, form, known } = given;
     return await give().catch(async (error: unknown) => {
-      const request = awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller);
+      const request =
+        awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller, emergency);
       if (!request) throw error;
-      return give(await approvalOf(deps, policy, request, form.justification));
+      // What approvers read first.
+      const told = emergency ? `EMERGENCY: ${form.justification}`.slice(0, 1_024) : form.justification;
+      return give(await approvalOf(deps, policy, request, told));
     });
   } catch (error) {
     if (error instanceof ExchangeRefused) return error;
@@ -139,13 +146,22 @@ async function once(deps: AnswerExchange, given: Once, audit: ExchangeAudit) {
   }
 
   async function give(approved?: Approved): Promise<Released | undefined> {
+    const { policy, subject, asked, known } = given;
     const allowed = approved ? narrowedTo(policy.document, asked, approved.scopes) : asked;
     const plan = planExchange({ ...deps, policy: policy.document }, subject, allowed, known.caller);
     const decided: Decided = { ...given, caller: known.caller, asked: allowed, approved };
     if (plan.decision.minter === 'provider') return releaseFromProvider(deps, decided, plan, audit);
-    const exchange = await mintToken(deps, subject, allowed, known.caller, plan);
+    const holder = emergency ? { ...subject, principal: withLentRole(subject.principal, policy.document) } : subject;
+    const exchange = await mintToken(deps, holder, allowed, known.caller, plan);
     return releaseMinted(deps, decided, exchange, audit);
   }
+}
+
+/** @throws ExchangeRefused `emergency_refused` where nobody could say what for, or no policy for it is in force */
+function emergencyPolicy({ policy, subject, form }: Once): StoredPolicy {
+  if (form.justification === undefined) throw new ExchangeRefused('emergency_refused');
+  withLentRole(subject.principal, policy.document);
+  return { ...policy, document: inEmergency(policy.document) };
 }
 
 /** What was approved: an audience of which nothing was approved is none of the token's. */

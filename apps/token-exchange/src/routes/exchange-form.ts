@@ -33,6 +33,8 @@ export const exchangeForm = z.strictObject({
   provider_proof: z.union([z.string().min(1).max(4_096), z.array(z.string().min(1).max(4_096)).max(2)]).optional(),
   /** Why a scope that needs an approval is asked for: what the approver reads. An extension. */
   justification: z.string().min(1).max(1_024).optional(),
+  /** To break the glass (ADR 63): what the policy names for emergencies, after two people have approved. An extension. */
+  emergency: z.literal('true').optional(),
 });
 
 export type ExchangeForm = z.output<typeof exchangeForm>;

@@ -7,6 +7,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { approvalTimes, type Approved } from '../approvals/approval-of.ts';
 import { consumeApproval } from '../approvals/seek-approval.ts';
 import type { Schema } from '../db/schema.ts';
+import { openedEvent } from '../emergencies/opened-event.ts';
 import { exchangedEvent, type Attempt } from '../exchanges/exchange-event.ts';
 import type { Exchange } from '../exchanges/exchange-token.ts';
 import type { Asked, Caller, Subject } from '../exchanges/plan-exchange.ts';
@@ -21,6 +22,8 @@ export type ReleaseMinted = {
   sequence: RevocationSequence;
   policies: PolicyStore;
   recordWithin: (tx: Transaction<Schema>, event: AuditEvent) => Promise<void>;
+  /** Told of each emergency token that left. */
+  emergencyOpened: () => void;
   now: () => Date;
 };
 
@@ -39,16 +42,20 @@ export type Decided = {
  * Commits the exchange's row, its approval and its event, and lets the token go.
  * @returns undefined where another policy is in force by now
  */
-export function releaseMinted(
+export async function releaseMinted(
   deps: ReleaseMinted,
   decided: Decided,
   exchange: Exchange,
   audit: ExchangeAudit,
 ): Promise<Released | undefined> {
-  const { policy, attempt } = decided;
-  return committed(deps, decided, exchange, (tx) =>
-    audit.within(tx, exchangedEvent(policy.document, attempt, exchange), answerOf(decided, exchange)),
-  );
+  const { policy, attempt, form, subject, caller, approved } = decided;
+  const emergency = form.emergency === undefined ? undefined : approved;
+  const released = await committed(deps, decided, exchange, async (tx) => {
+    if (emergency) await deps.recordWithin(tx, openedEvent(subject, caller, emergency, exchange, deps.now()));
+    return audit.within(tx, exchangedEvent(policy.document, attempt, exchange), answerOf(decided, exchange));
+  });
+  if (emergency && released) deps.emergencyOpened();
+  return released;
 }
 
 /** The transaction of an exchange, whoever signed its token; `release` ends it. */

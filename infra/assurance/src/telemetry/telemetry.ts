@@ -69,6 +69,10 @@ export const telemetry: Case = {
       const targets = services.map((service) => [service, new URL(urls[service].management).host]);
       prometheus = await startPrometheus(prometheusOver(Object.fromEntries(targets)));
       return await judged(stack, prometheus, lines && 'query' in lines ? lines : null, traces, circumstances);
+    } catch (error) {
+      const { log } = error as { log?: string };
+      if (log !== undefined) circumstances.say(readFileSync(log, 'utf8').slice(-2_000));
+      throw error;
     } finally {
       await prometheus?.close();
       await stack?.close();

@@ -21,7 +21,7 @@ const rules: readonly Rule[] = [
     level: problem,
     says: (count) =>
       `the relay raised ${count} alarms since its start: the log contradicts itself or what this service sent`,
-    todo: 'keep database and log as they are, then `postern audit verify --live`; runbook: PosternRelayAlarm',
+    todo: 'keep database and log as they are, then `postern audit verify --live`; runbook: PosternRelayContradiction',
   },
   {
     metric: 'postern_audit_log_alarms_total',
@@ -54,6 +54,38 @@ const rules: readonly Rule[] = [
     level: warning,
     says: (count) => `${count} events are not yet in the log`,
     todo: 'give audit-sink more CPU; see whether the number falls',
+  },
+  {
+    metric: 'postern_bus_setting_unsafe',
+    about: 'redis settings',
+    above: 0,
+    level: warning,
+    says: () => "the bus's Redis may lose jobs",
+    todo: 'set `maxmemory-policy noeviction` and `appendonly yes`; the label of postern_bus_setting_unsafe says which is not',
+  },
+  {
+    metric: 'postern_postgres_waiting',
+    about: 'connections',
+    above: 0,
+    level: warning,
+    says: (count) => `${count} statements wait for a connection to Postgres`,
+    todo: 'look for slow statements and locks (pg_stat_activity); else a larger POSTERN_POSTGRES_POOL_SIZE',
+  },
+  {
+    metric: 'postern_bus_queue_jobs',
+    about: 'queues',
+    above: 1_000,
+    level: warning,
+    says: (count) => `${count} jobs stand in a queue`,
+    todo: 'does the worker of the service that empties it run?',
+  },
+  {
+    metric: 'crypto_store_rollbacks_total',
+    about: 'records',
+    above: 0,
+    level: problem,
+    says: (count) => `${count} records were older than what this replica had seen (R34)`,
+    todo: '`postern audit verify --records` names them; runbook: PosternRollback',
   },
   {
     metric: 'postern_audit_log_gap_seconds',

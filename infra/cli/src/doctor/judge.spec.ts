@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { painter } from '../colours.ts';
 import { supportBundle } from './bundle.ts';
@@ -37,6 +38,26 @@ test('a part that fails is a problem where it makes the service unready, and els
   expect(judgeService(slower)[0]?.says).toContain('Postgres answers');
 });
 
+test.each([
+  ['keys', /KMS key and the role/],
+  ['provider', /discovery document/],
+  ['bus', /bus Redis/],
+  ['revocations', /signed heads/],
+  ['replication', /quorum/],
+])('of %s that fails it is said what to do', (part, todo) => {
+  const found = judgeService(view({ health: { status: 'unready', checks: { [part]: 'failing' } } }));
+  expect(wrong(found)).toEqual([`problem ${part}`]);
+  expect(found[0]?.todo).toMatch(todo);
+});
+
+test('what it sends to the runbook for is there', () => {
+  const runbook = readFileSync(new URL('../../../observability/runbook.md', import.meta.url), 'utf8');
+  const source = readFileSync(new URL('judge-metrics.ts', import.meta.url), 'utf8');
+  const named = [...source.matchAll(/runbook: (Postern\w+)/g)].map(([, alert]) => alert);
+  expect(named.length).toBeGreaterThan(1);
+  for (const alert of named) expect(runbook).toContain(`\n## ${alert}\n`);
+});
+
 test('clocks that differ, development and missing FIPS are named', () => {
   const found = view({
     clockSkewSeconds: -95,
@@ -51,6 +72,17 @@ test.each([
   ['postern_audit_outbox_age_seconds 500', 'warning outbox'],
   ['postern_audit_log_gap_seconds{producer="a"} 1\npostern_audit_log_gap_seconds{producer="b"} 301', 'warning gaps'],
   ['branch_keys_under_other_root_keys 3', 'warning root key'],
+  [
+    'postern_bus_setting_unsafe{setting="aof_enabled"} 0\npostern_bus_setting_unsafe{setting="maxmemory_policy"} 1',
+    'warning redis settings',
+  ],
+  ['postern_postgres_waiting 1', 'warning connections'],
+  ['postern_bus_queue_jobs{queue="audit"} 1001', 'warning queues'],
+  ['crypto_store_rollbacks_total 1', 'problem records'],
+  ['postern_audit_log_alarms_total{kind="sequence_fork"} 1', 'problem log'],
+  ['postern_audit_relay_outstanding_events 50001', 'warning lag'],
+  ['key_proxy_abandoned_writes 1', 'warning secrets'],
+  ['postern_forwarder_stopped{forwarder="loki"} 1', 'problem forwarding'],
 ])('%s is a %s', (metrics, finding) => {
   expect(wrong(judgeMetrics(view({ metrics: `# HELP x\n${metrics}\n` })))).toEqual([finding]);
 });

@@ -17,6 +17,7 @@ export const commands: readonly Entry[] = [
     'what the aws-kms root key needs in an AWS account',
     () => import('../commands/aws-bootstrap.ts'),
   ),
+  entry('break-glass', 'an emergency token, by two people', () => import('../commands/break-glass.ts')),
   entry('doctor', 'what is wrong with the services, and what to do', () => import('../commands/doctor.ts')),
   entry(
     'import auth-vault',

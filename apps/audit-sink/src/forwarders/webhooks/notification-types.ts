@@ -10,6 +10,7 @@ const table = {
   'grant.recovered': { actions: ['grant.recovered'], when: succeeded },
   'grant.revoked': { actions: ['grant.revoked'], when: succeeded },
   'approval.pending': { actions: ['approval.requested'], when: succeeded },
+  'emergency.opened': { actions: ['emergency.opened'], when: succeeded },
   'rotation.due': { actions: ['rotation.due'], when: succeeded },
   'login.failed': { actions: ['login.failed', 'identity.user_event'], when: isFailedLogin },
   alert: { actions: ['alarm.raised', 'webhook.stopped'], when: () => true },
