@@ -10,6 +10,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
 const SUITE = 'bookworm';
+/** npm opens its cache's files all at once; a build is given fewer than that unless told. */
+const FILES = 20_000;
 const AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt';
 const AS_LARGE_AS_IT_TAKES = { maxBuffer: 1 << 28 };
 
@@ -47,7 +49,17 @@ export async function openEngine(): Promise<Engine> {
       const given = { NODE_IMAGE: base, SERVICE: service, VERSION: '0.0.0-image', REVISION: 'a-commit' };
       const arguments_ = Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
       // The time of a build is no content.
-      const always = ['--isolation', 'chroot', '--no-cache', '--pull-never', '--timestamp', '0', ...machine];
+      const always = [
+        '--isolation',
+        'chroot',
+        '--no-cache',
+        '--pull-never',
+        '--timestamp',
+        '0',
+        '--ulimit',
+        `nofile=${FILES}:${FILES}`,
+        ...machine,
+      ];
       await buildah('bud', ...always, ...arguments_, '-f', 'docker/service.Dockerfile', '-t', tag, '.');
     },
     async open(tag) {
