@@ -52,7 +52,7 @@ async function outcomes(id: string): Promise<string[]> {
 async function restart(): Promise<void> {
   await world.rows(`update provider_writes set started_at = started_at - interval '10 minutes' where outcome is null`);
   const next = await replica('all');
-  for (let n = 0; n < 100; n += 1) {
+  for (let n = 0; n < 500; n += 1) {
     const [{ open } = { open: '1' }] = await world.rows<{ open: string }>(
       `select count(*) as open from provider_writes where outcome is null`,
     );
@@ -60,6 +60,18 @@ async function restart(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await next.close();
+}
+
+/** Until a statement waits for the table that a test holds. */
+async function waitsForLock(): Promise<void> {
+  for (let n = 0; n < 500; n += 1) {
+    const waiting = await world.rows(
+      `select 1 from pg_locks where not granted and relation = 'secret_versions'::regclass`,
+    );
+    if (waiting.length > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('nobody waits for the table');
 }
 
 /** Sends a request to a replica that is killed when `at` says so. */
@@ -119,7 +131,7 @@ test('killed after the answer, before the rows are committed: the next version i
           const locked = Promise.withResolvers<void>();
           killed = world.whileLocked('secret_versions', locked.resolve, held.promise);
           await locked.promise;
-          setTimeout(() => void kill().then(() => held.resolve()), 1_500);
+          void waitsForLock().then(kill).finally(held.resolve);
           return handle();
         },
       },
@@ -157,7 +169,7 @@ test('an expiry and a rotation within a week are told of once, by one of the rep
   const told = () =>
     world.rows<{ name: string; at: Date }>(`select name, reminded_at as at from secrets where reminded_at is not null`);
   const next = await replica('all');
-  for (let n = 0; n < 100 && (await told()).length === 0; n += 1)
+  for (let n = 0; n < 400 && (await told()).length === 0; n += 1)
     await new Promise((resolve) => setTimeout(resolve, 100));
   const [due, ...others] = await told();
   expect([due?.name, others]).toEqual(['due', []]);

@@ -161,7 +161,7 @@ export async function openWorld({
   const config = readConfig({
     ...env,
     ...addresses,
-    POSTERN_PROVIDER_TIMEOUT_SECONDS: '2',
+    POSTERN_PROVIDER_TIMEOUT_SECONDS: '6',
     POSTERN_SECOND_FACTOR: 'nobody',
     ...more,
   });
