@@ -151,6 +151,7 @@ export async function compose(
       db,
       cache,
       looks: createSingleFlight(),
+      begunCounts: createSingleFlight(),
       seen: createSeenVersions(raiseRollback({ audit, logger, metrics, service: SERVICE, now })),
       findHeld: gather(MOST_SOUGHT, (sought: Sought[]) => selectRecords(postgres.pool, sought)),
       writeVersion: audit.changes(recordVersions),

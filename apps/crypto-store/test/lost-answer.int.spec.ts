@@ -82,7 +82,7 @@ async function versionOf(id: string, version: number): Promise<NextVersion> {
     matchRequired: false,
     expiresAt: null,
     writtenAt: new Date(),
-    created: version > 1 ? null : { at, address: randomBytes(32), sealedKey: sealed, prefixes: [] },
+    created: version > 1 ? null : { at, address: randomBytes(32), sealedKey: sealed, prefixes: [], most: null },
     idempotency: null,
   };
 }

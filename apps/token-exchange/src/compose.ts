@@ -1,7 +1,7 @@
 import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus } from '@postern/bus';
-import { createRateLimits, type App } from '@postern/http';
+import { createRateLimits, createTenantRates, type App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
@@ -201,6 +201,8 @@ export async function compose(
       registers: [registry],
     });
     const attempts = createRateLimits({ profile });
+    // Exchanges and the other routes count together.
+    const tenantRates = createTenantRates();
     const app = createApp({
       db,
       subjects,
@@ -208,7 +210,7 @@ export async function compose(
       trust,
       recordWithin,
       emergencyOpened: () => emergencies.inc(),
-      rates: openExchangeRates(config.exchangesPerMinute ?? profile.exchangesPerMinute),
+      rates: openExchangeRates(config.exchangesPerMinute ?? profile.exchangesPerMinute, tenantRates),
       decisions,
       exchangeAtProvider: providerExchange({
         provider: openProviderOnce({ issuer: config.providerIssuer, clientId: SERVICE, dispatcher: peers }),
@@ -233,6 +235,7 @@ export async function compose(
         audit,
         workloads: trust,
         profile,
+        tenantRates,
         ready: [
           { name: 'postgres', check: postgres.check },
           { name: 'audit', check: audit.check },

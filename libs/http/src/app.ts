@@ -10,6 +10,7 @@ import { OPEN_ROUTES } from './open.ts';
 import { operationsRoutes } from './operations-routes.ts';
 import { mergedProblems, type ProblemTable } from './problem-table.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
+import { createTenantRates, type TenantRates } from './tenant-quotas.ts';
 
 export type AppSpec = {
   /** The service's name: audience of its tokens, producer of its events. */
@@ -28,6 +29,8 @@ export type AppSpec = {
   readonly registry?: Registry;
   /** Default: counted in this process. */
   readonly rates?: RateLimits;
+  /** Default: counted in this process, apart from what else counts. */
+  readonly tenantRates?: TenantRates;
   /** The origin others use, for `htu` of DPoP proofs and the API document. */
   readonly publicUrl?: string | undefined;
   readonly environment?: string;
@@ -48,6 +51,7 @@ export type App = {
   readonly registry: Registry;
   readonly metrics: HttpMetrics;
   readonly rates: RateLimits;
+  readonly tenantRates: TenantRates;
   readonly health: Health;
   readonly publicUrl: string | undefined;
   readonly now: Now;
@@ -75,6 +79,7 @@ export function createHttpApp(spec: AppSpec): App {
     registry,
     metrics: httpMetrics(registry),
     rates: spec.rates ?? createRateLimits({ profile }),
+    tenantRates: spec.tenantRates ?? createTenantRates(),
     health,
     publicUrl: spec.publicUrl,
     now,

@@ -6,6 +6,8 @@ export type HttpMetrics = {
    * @param trace id of the request's trace where it is kept somewhere: the newest of a bucket is its exemplar
    */
   observe(method: string, route: string, status: number, seconds: number, trace?: string | null): void;
+  /** A refusal by a quota of its tenant, by its problem code. */
+  refusedByQuota(code: string): void;
   /** Connections that ended before a request: TLS refused, malformed, too slow. */
   refusedConnection(listener: string, cause: string): void;
 };
@@ -27,6 +29,12 @@ export function httpMetrics(registry: Registry): HttpMetrics {
     labelNames: ['listener', 'cause'],
     registers: [registry],
   });
+  const quotas = new Counter({
+    name: 'postern_tenant_quota_refusals_total',
+    help: 'Requests refused by a quota of their tenant, by problem code.',
+    labelNames: ['code'],
+    registers: [registry],
+  });
   // `labels()` builds a key from its arguments each time; the children are few and live as long as the process.
   const children = new Map<string, { observe(seconds: number): void }>();
   return {
@@ -41,6 +49,7 @@ export function httpMetrics(registry: Registry): HttpMetrics {
       if (!child) children.set(key, (child = duration.labels(method, route, String(status))));
       child.observe(seconds);
     },
+    refusedByQuota: (code) => quotas.inc({ code }),
     refusedConnection: (listener, cause) => refused.inc({ listener, cause }),
   };
 }

@@ -30,5 +30,6 @@ export { listen, type ConnectionLimits, type Listening, type ListenOptions } fro
 export { ownProblems, type ProblemEntry, type ProblemTable } from './problem-table.ts';
 export { serve, type ComposedService } from './serve.ts';
 export { createRateLimits, type RateLimitOptions, type RateLimits } from './rate-limits.ts';
+export { createTenantRates, quotaOf, type TenantRates } from './tenant-quotas.ts';
 export type { Check } from './health.ts';
 export { openApiDocument } from './openapi.ts';

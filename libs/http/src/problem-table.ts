@@ -32,6 +32,12 @@ export const ownProblems = {
     title: 'The Idempotency-Key was used for another request',
     oauth: 'invalid_request',
   },
+  quota_exceeded: { status: 409, title: 'The tenant has as many as it may have', oauth: 'invalid_request' },
+  tenant_rate_exceeded: {
+    status: 429,
+    title: 'Too many requests of this tenant',
+    oauth: 'temporarily_unavailable',
+  },
   too_many_requests: { status: 429, title: 'Too many requests', oauth: 'temporarily_unavailable' },
   headers_too_large: { status: 431, title: 'The headers are too large', oauth: 'invalid_request' },
   internal_error: { status: 500, title: 'Something went wrong here', oauth: 'server_error' },

@@ -14,6 +14,7 @@ import { frameOf, refusalEvent } from './refusal-event.ts';
 import { outgoingOf, type Outgoing } from './released.ts';
 import { requestFacts, requestIdOf, traceOf } from './request-facts.ts';
 import { createRouteAudit, StaleRead } from './route-audit.ts';
+import { quotaOf } from './tenant-quotas.ts';
 import { writeAnswer } from './write-answer.ts';
 
 /** What a listener knows: its name, the origins it answers under, and whether it is draining or the connection is old. */
@@ -28,6 +29,10 @@ export type ListenerContext = {
 type Handler = (request: IncomingMessage & { params: unknown }, response: ServerResponse) => void;
 
 const MOST_READS = 3;
+
+const QUOTA_PROBLEMS = new Set(['tenant_rate_exceeded', 'quota_exceeded']);
+/** Refusals that come in numbers: they are recorded together (R24). */
+const COUNTED = new Set(['too_many_requests', 'tenant_rate_exceeded', 'audit_unavailable']);
 
 /** The request handler of one route: guard, rate, parse, handle, answer; each refusal recorded, each request measured. */
 export function serveRoute(app: App, route: Route, listener: ListenerContext): Handler {
@@ -48,6 +53,8 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
       throw new Refused(problem('workload_refused'), 'workload_refused');
     }
     const { principal } = asking;
+    const perMinute = principal === null ? undefined : quotaOf(principal, app.service).requestsPerMinute;
+    if (principal !== null && perMinute !== undefined) await app.tenantRates.count(principal.tenant, perMinute);
     if (tier !== undefined) await app.rates.consume(tier, callerOf(facts, principal));
 
     const params = parsed(route.params, plainParams(request.params), 'params');
@@ -92,6 +99,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
     const entry = thrown instanceof Problem ? app.problems[thrown.code] : undefined;
     const shown = thrown instanceof Problem && entry ? thrown : problem('internal_error');
     const { status } = entry ?? { status: 500 };
+    if (QUOTA_PROBLEMS.has(shown.code)) app.metrics.refusedByQuota(shown.code);
     if (status >= 500)
       app.logger.error(
         { err: error, route: name, request: facts.id, trace: facts.trace, problem: shown.code },
@@ -109,7 +117,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
         reason: refused?.reason ?? shown.code,
         problem: shown,
       });
-      const counted = shown.code === 'too_many_requests' || shown.code === 'audit_unavailable';
+      const counted = COUNTED.has(shown.code);
       // What is known of the caller is enough for an event of its own; a token that failed says nothing.
       const authenticated = principal !== null || (route.access !== 'token' && connection.workload !== null);
       if (counted || !authenticated) app.audit.refusedEarly(event);

@@ -1,4 +1,5 @@
 import { actorChain, tenantId, TokenRefused } from '@postern/oidc';
+import { quotas } from '@postern/policy';
 import { z } from 'zod';
 
 const text = z.string().min(1).max(512);
@@ -46,6 +47,8 @@ export const mintedClaims = z.strictObject({
   grant_id: text.optional(),
   /** For a grant: the audiences that may be asked for with it. */
   audiences: z.array(text).max(32).optional(),
+  /** What the tenant may use at the token's audiences (ADR 60). */
+  quotas: quotas.optional(),
   /** The job that a background task's token is for (R5). */
   job: text.optional(),
 });

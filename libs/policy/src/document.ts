@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { quotas } from './tenant-quotas.ts';
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
 const client = z.string().regex(/^[\x21-\x7e]{1,128}$/);
@@ -13,9 +14,14 @@ const tenant = z.union([
     id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
     issuer: z.url().optional().describe('the realm whose people belong to it'),
     state: z.enum(states),
+    quotas: quotas.optional().describe('what it may use, by audience'),
   }),
   z
-    .strictObject({ prefix: z.string().regex(/^[a-z0-9]+_$/), state: z.enum(states) })
+    .strictObject({
+      prefix: z.string().regex(/^[a-z0-9]+_$/),
+      state: z.enum(states),
+      quotas: quotas.optional().describe('what each of its tenants may use, by audience'),
+    })
     .describe('a reserved namespace of tenants that a service creates by itself (`kp_`)'),
 ]);
 
@@ -174,6 +180,7 @@ const shape = z.strictObject({
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
     .describe('written into every token’s record; change it with the file'),
   tenants: z.array(tenant).min(1),
+  quotas: quotas.optional().describe('what every tenant may use that has no quotas of its own, by audience'),
   roles: z.array(role),
   targets: z.array(target).min(1),
   scopes: z.array(scope),
@@ -216,6 +223,12 @@ export const policyDocument = shape.superRefine((policy, context) => {
     policy.targets.flatMap((one) => one.resources),
   );
   const targets = new Set(policy.targets.map((one) => one.audience));
+  const limited = (named: object | undefined, ...path: (string | number)[]) =>
+    Object.keys(named ?? {}).forEach((audience) => {
+      if (!targets.has(audience)) refuse('no such target', ...path, 'quotas', audience);
+    });
+  limited(policy.quotas);
+  policy.tenants.forEach((one, at) => limited(one.quotas, 'tenants', at));
   const audienceOf = new Map(policy.scopes.map((one) => [one.name, one.audience]));
   policy.roles.forEach((one, at) => {
     if (one.includes.some((included) => !roles.has(included))) refuse('no such role', 'roles', at, 'includes');

@@ -32,6 +32,8 @@ export type Schema = {
     destroyed_at: Date | null;
     live_until: GeneratedAlways<Date | number>;
   };
+  /** Of tenants with a quota. */
+  record_counts: { tenant: string; records: string };
   record_prefixes: { tenant: string; prefix: Buffer; record_id: string };
   record_writes: {
     idempotency_key: string;

@@ -5,14 +5,13 @@ import { namedKey } from '@postern/envelope';
 import { type Content, type Idempotency, type MakeChange } from '@postern/http';
 import { type Audit, type Changes } from '@postern/outbox';
 import { problem, type Now } from '@postern/runtime';
-import { type Kysely } from 'kysely';
-import { type Schema } from '../db/schema.ts';
 import { holdConditions, type Conditions } from './entity-tag.ts';
 import { reaching } from './reaching.ts';
 import { type RecordAddress } from './record-address.ts';
 import { type RecordCache } from './record-cache.ts';
 import { encodeContent, type Metadata } from './record-content.ts';
 import { addressOf, contextOf, keyContextOf, prefixOf } from './record-context.ts';
+import { holdRecordQuota, type RecordQuota } from './record-quota.ts';
 import { prefixesOf } from './record-prefixes.ts';
 import { writtenBefore } from './repeated-write.ts';
 import { type SeenVersions } from './seen-versions.ts';
@@ -22,8 +21,7 @@ import { type NextVersion } from './write-versions.ts';
 /** Of Postgres: <https://www.postgresql.org/docs/18/errcodes-appendix.html>. */
 const UNIQUE_VIOLATION = '23505';
 
-export type PutRecord = {
-  db: Kysely<Schema>;
+export type PutRecord = RecordQuota & {
   cache: RecordCache;
   sealerOf: (tenant: string) => Sealer;
   seen: SeenVersions;
@@ -46,6 +44,8 @@ export type Write = Content & {
   /** Whether changes of the record must be conditional, from now on (428). */
   matchRequired?: boolean | undefined;
   conditions?: Conditions;
+  /** How many records the tenant may have; absent: there is no quota. */
+  mostRecords?: number | undefined;
   idempotency?: Idempotency | null;
 };
 
@@ -73,7 +73,7 @@ const PAUSE_MS = 4;
  * Writes a record's next version. `record` commits what was written and what it records of it by `make`, and gives null where
  * that made nothing: then it is another turn.
  * @returns what `record` returned, after the commit and after the cache holds the new version (or was left alone).
- * @throws Problem `keys_unavailable`; `precondition_failed`, `precondition_required`; `idempotency_key_reused`;
+ * @throws Problem `keys_unavailable`; `precondition_failed`, `precondition_required`; `idempotency_key_reused`; `quota_exceeded`;
  *   `record_contended` when thirty others were faster.
  */
 export async function putRecord<Result>(
@@ -94,6 +94,7 @@ export async function putRecord<Result>(
     const current = await findHeld({ tenant: at.tenant, address });
     saw(current);
     holdConditions(write.conditions ?? {}, current?.live ? current : null, current?.matchRequired);
+    if (current === null && write.mostRecords !== undefined) await holdRecordQuota(deps, at.tenant, write.mostRecords);
 
     const next = await sealNext(deps, sealer, { at, address, write, current });
     const done = next && (await unlessTaken(record((event) => writeVersion(next, event), writtenOf(next, current))));
@@ -140,7 +141,7 @@ async function sealNext(
   const sealed = await reaching(sealer.seal(plaintext, contextOf({ id, version, address })));
   plaintext.fill(0);
   const { version: keyVersion } = namedKey(sealed);
-  const created = current === null ? await sealNew(sealer, { id, at, address }) : null;
+  const created = current === null ? await sealNew(sealer, { id, at, address }, write.mostRecords ?? null) : null;
   if (created !== null && namedKey(created.sealedKey).version !== keyVersion) return null;
   return {
     id,
@@ -159,10 +160,14 @@ async function sealNext(
   };
 }
 
-async function sealNew(sealer: Sealer, { id, at, address }: { id: string; at: RecordAddress; address: Buffer }) {
+async function sealNew(
+  sealer: Sealer,
+  { id, at, address }: { id: string; at: RecordAddress; address: Buffer },
+  most: number | null,
+) {
   const sealedKey = await reaching(sealer.seal(Buffer.from(at.key), keyContextOf({ id, address })));
   const prefixes = await reaching(
     Promise.all(prefixesOf(at.key).map((prefix) => prefixOf(sealer, at.namespace, prefix))),
   );
-  return { at, address, sealedKey, prefixes };
+  return { at, address, sealedKey, prefixes, most };
 }

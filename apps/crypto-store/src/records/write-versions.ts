@@ -20,7 +20,14 @@ export type NextVersion = {
   expiresAt: Date | null;
   writtenAt: Date;
   /** What a record that is new has beside its first version. */
-  created: { at: RecordAddress; address: Buffer; sealedKey: Buffer; prefixes: readonly Buffer[] } | null;
+  created: {
+    at: RecordAddress;
+    address: Buffer;
+    sealedKey: Buffer;
+    prefixes: readonly Buffer[];
+    /** How many records its tenant may have; null: there is no quota. */
+    most: number | null;
+  } | null;
   idempotency: Idempotency | null;
 };
 
@@ -35,10 +42,11 @@ export const recordVersions: ChangeStatement<NextVersion> = {
     const blob = createBlob();
     const wanted = wantedValues(versions, blob);
     const creates = versions.some(({ created }) => created !== null) ? createdValues(versions, blob) : [];
+    const limited = versions.some(({ created }) => created !== null && created.most !== null);
     const repeatable = versions.some(({ idempotency }) => idempotency !== null) ? repeatableValues(versions) : [];
     return {
-      name: `records${creates.length > 0 ? '-created' : ''}${repeatable.length > 0 ? '-repeatable' : ''}`,
-      tables: tables(creates.length > 0, repeatable.length > 0),
+      name: `records${creates.length > 0 ? '-created' : ''}${limited ? '-limited' : ''}${repeatable.length > 0 ? '-repeatable' : ''}`,
+      tables: tables(creates.length > 0, limited, repeatable.length > 0),
       values: [blob.bytes(), ...wanted, ...creates, ...repeatable],
     };
   },
@@ -79,10 +87,10 @@ const wantedValues = (versions: readonly NextVersion[], blob: Blob): unknown[] =
   versions.map(({ writtenAt }) => writtenAt.toISOString()),
 ];
 
-const CREATED = `unnest($17::int[], $18::text[], $19::text[], $20::int[], $21::int[], $22::int[])
-  as n (place, tenant, namespace, address_at, key_at, key_length)`;
-const PREFIXES = 'unnest($23::int[], $24::int[]) as p (place, at)';
-const CREATED_VALUES = 8;
+const CREATED = `unnest($17::int[], $18::text[], $19::text[], $20::int[], $21::int[], $22::int[], $23::bigint[])
+  as n (place, tenant, namespace, address_at, key_at, key_length, most)`;
+const PREFIXES = 'unnest($24::int[], $25::int[]) as p (place, at)';
+const CREATED_VALUES = 9;
 
 function createdValues(versions: readonly NextVersion[], blob: Blob): unknown[] {
   const all = versions.flatMap(({ created }, i) => (created === null ? [] : [{ ...created, place: i + 1 }]));
@@ -94,6 +102,7 @@ function createdValues(versions: readonly NextVersion[], blob: Blob): unknown[] 
     all.map(({ address }) => blob.add(address)),
     all.map(({ sealedKey }) => blob.add(sealedKey)),
     all.map(({ sealedKey }) => sealedKey.length),
+    all.map(({ most }) => most),
     prefixes.map(({ place }) => place),
     prefixes.map(({ at }) => at),
   ];
@@ -111,14 +120,22 @@ function repeatableValues(versions: readonly NextVersion[]): unknown[] {
   ];
 }
 
+/** The counts of tenants with a quota, held until the commit: what another replica makes meanwhile waits, and is counted. */
+const QUOTA = `, quota as (
+    select c.tenant, c.records from record_counts c
+     where c.tenant in (select n.tenant from ${CREATED} where n.most is not null) order by c.tenant for update
+  )`;
+const WITHIN_QUOTA = `and (n.most is null or (select q.records from quota q where q.tenant = n.tenant) + n.nth <= n.most)`;
+const NUMBERED = `(select *, row_number() over (partition by n.tenant order by n.place) as nth from ${CREATED}) n`;
+
 // Writers of several replicas meet records in one order, so that none waits for another that waits for it.
-const created = `, created as (
+const created = (limited: boolean) => `${limited ? QUOTA : ''}, created as (
     insert into records (id, tenant, namespace, address, sealed_key, version, live_until, keep_versions, match_required,
                          created_at, updated_at)
     select w.id, n.tenant, n.namespace, substr($4::bytea, n.address_at, 32), substr($4, n.key_at, n.key_length), 1,
            coalesce(w.expires_at, 'infinity'), w.keep_versions, w.match_required, w.written_at, w.written_at
-      from ${CREATED} join wanted w using (place)
-     where w.key_version in (select version from sealing)
+      from ${limited ? NUMBERED : CREATED} join wanted w using (place)
+     where w.key_version in (select version from sealing) ${limited ? WITHIN_QUOTA : ''}
      order by n.tenant, 4
     on conflict (tenant, address) do nothing returning id, tenant
   ), prefixed as (
@@ -137,7 +154,7 @@ const remembered = (from: number) => `, remembered as (
 
 const FIRST_OF_CREATED = 17;
 
-const tables = (creates: boolean, repeatable: boolean): string => `wanted as (
+const tables = (creates: boolean, limited: boolean, repeatable: boolean): string => `wanted as (
     ${WANTED}
   ), sealing as (
     select version from (select distinct key_version as version from wanted) named where ${keySeals('named.version')}
@@ -150,7 +167,7 @@ const tables = (creates: boolean, repeatable: boolean): string => `wanted as (
            match_required = w.match_required, updated_at = w.written_at
       from held h join wanted w using (place) where r.id = h.id
     returning w.place
-  )${creates ? created : ''}, made as (
+  )${creates ? created(limited) : ''}, made as (
     select place from updated${creates ? ' union all select place from created join wanted w using (id)' : ''}
   ), versioned as (
     insert into record_versions (record_id, version, sealed, bytes, created_at, expires_at)

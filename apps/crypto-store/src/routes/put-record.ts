@@ -1,4 +1,4 @@
-import { content, route } from '@postern/http';
+import { content, quotaOf, route } from '@postern/http';
 import { z } from 'zod';
 import { conditionHeaders, conditionsIn, entityTag } from '../records/entity-tag.ts';
 import { putRecord, type PutRecord } from '../records/put-record.ts';
@@ -36,6 +36,7 @@ export const putRecordRoute = (deps: PutRecord) =>
     problems: [
       'precondition_failed',
       'precondition_required',
+      'quota_exceeded',
       'record_unreadable',
       'record_contended',
       'keys_unavailable',
@@ -49,6 +50,7 @@ export const putRecordRoute = (deps: PutRecord) =>
         keepVersions: headers['postern-keep-versions'],
         matchRequired: headers['postern-require-match'],
         conditions: conditionsIn(headers),
+        mostRecords: quotaOf(principal, 'crypto-store').records,
         idempotency,
       };
       return putRecord(deps, at, write, (make, record) => {

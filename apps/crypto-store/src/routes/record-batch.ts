@@ -1,11 +1,11 @@
-import { ownProblems, route } from '@postern/http';
+import { ownProblems, quotaOf, route } from '@postern/http';
 import { problem, Problem } from '@postern/runtime';
 import { z } from 'zod';
 import { type ChangeVersions } from '../records/change-versions.ts';
 import { type GetRecord } from '../records/get-record.ts';
 import { type PutRecord } from '../records/put-record.ts';
 import { batchOperation, batchResult, type BatchOperation, type BatchResult } from './batch-operation.ts';
-import { runOperation, type BatchAudit, type BatchPlace } from './run-operation.ts';
+import { runOperation, type BatchAudit, type BatchPlace, type OperationOf } from './run-operation.ts';
 import { namespaceOf } from './namespace.ts';
 import { problems } from '../problems.ts';
 
@@ -36,7 +36,11 @@ export const recordBatch = (deps: RecordBatch) =>
     async handle({ principal, workload, body: { operations }, idempotency }, audit) {
       if (operations.some(({ op }) => op !== 'get') && !principal.scopes.has(WRITES)) throw lackingWrites();
       const place = { tenant: principal.tenant, namespace: namespaceOf(workload) };
-      const results = await runInOrder(deps, place, operations, { audit, idempotency });
+      const results = await runInOrder(deps, place, operations, {
+        audit,
+        idempotency,
+        mostRecords: quotaOf(principal, 'crypto-store').records,
+      });
       const failed = results.filter(({ status }) => status >= 400).length;
       return audit.released({ details: { count: results.length, failed } }, { status: 200, body: { results } });
     },
@@ -49,19 +53,17 @@ const lackingWrites = (): Problem =>
     },
   });
 
-type Running = { audit: BatchAudit; idempotency: { key: string; request: string } | null };
-
 async function runInOrder(
   deps: RecordBatch,
   place: BatchPlace,
   operations: readonly BatchOperation[],
-  { audit, idempotency }: Running,
+  { audit, idempotency, mostRecords }: OperationOf,
 ): Promise<BatchResult[]> {
   let room = MOST_BYTES;
   const run = async (operation: BatchOperation, at: number): Promise<BatchResult> => {
     try {
       const repeatable = idempotency && { ...idempotency, key: `${idempotency.key} ${at}` };
-      const result = await runOperation(deps, place, operation, { audit, idempotency: repeatable });
+      const result = await runOperation(deps, place, operation, { audit, idempotency: repeatable, mostRecords });
       room -= result.payload ? JSON.stringify(result.payload).length : 0;
       // What no longer fits was read and recorded all the same; it is asked for again in another request.
       return room >= 0 ? result : { key: operation.key, status: 413, code: 'payload_too_large' };

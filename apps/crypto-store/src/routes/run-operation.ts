@@ -15,6 +15,13 @@ export type BatchAudit = Pick<
   'item' | 'itemWithin' | 'itemJoined'
 >;
 
+export type OperationOf = {
+  audit: BatchAudit;
+  idempotency: Idempotency | null;
+  /** How many records the tenant may have. */
+  mostRecords: number | undefined;
+};
+
 type Operation<Op> = Extract<BatchOperation, { op: Op }>;
 
 const MOST_READS = 3;
@@ -27,13 +34,13 @@ export function runOperation(
   deps: GetRecord & PutRecord & ChangeVersions,
   place: BatchPlace,
   operation: BatchOperation,
-  { audit, idempotency }: { audit: BatchAudit; idempotency: Idempotency | null },
+  { audit, idempotency, mostRecords }: OperationOf,
 ): Promise<BatchResult> {
   switch (operation.op) {
     case 'get':
       return get(deps, place, operation, audit);
     case 'put':
-      return put(deps, place, operation, { audit, idempotency });
+      return put(deps, place, operation, { audit, idempotency, mostRecords });
     case 'delete':
       return remove(deps, place, operation, audit);
   }
@@ -76,7 +83,7 @@ async function put(
   deps: PutRecord,
   place: BatchPlace,
   operation: Operation<'put'>,
-  { audit, idempotency }: { audit: BatchAudit; idempotency: Idempotency | null },
+  { audit, idempotency, mostRecords }: OperationOf,
 ): Promise<BatchResult> {
   const { key, payload } = operation;
   const isText = 'text' in payload;
@@ -88,6 +95,7 @@ async function put(
     keepVersions: operation.keep_versions,
     matchRequired: operation.require_match,
     conditions: { ifMatch: operation.if_match, ifNoneMatch: operation.if_none_match },
+    mostRecords,
     idempotency,
   };
   return putRecord(deps, { ...place, key }, write, async (make, record) => {

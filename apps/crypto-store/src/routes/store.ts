@@ -1,4 +1,4 @@
-import { route } from '@postern/http';
+import { quotaOf, route } from '@postern/http';
 import { z } from 'zod';
 import { putRecord, type PutRecord } from '../records/put-record.ts';
 import { recordKey } from '../records/record-address.ts';
@@ -27,10 +27,16 @@ export const store = (deps: PutRecord) =>
     body: z.strictObject({ key: recordKey, payload: payloadText }),
     idempotency: 'accepted',
     answers: { 200: z.strictObject({ status: z.literal('stored'), key: recordKey }) },
-    problems: ['precondition_required', 'record_unreadable', 'record_contended', 'keys_unavailable'],
+    problems: ['precondition_required', 'quota_exceeded', 'record_unreadable', 'record_contended', 'keys_unavailable'],
     handle({ principal, workload, body: { key, payload }, idempotency }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      const write = { type: 'text/plain; charset=utf-8', bytes: Buffer.from(payload), idempotency } as const;
+      const mostRecords = quotaOf(principal, 'crypto-store').records;
+      const write = {
+        type: 'text/plain; charset=utf-8',
+        bytes: Buffer.from(payload),
+        mostRecords,
+        idempotency,
+      } as const;
       return putRecord(deps, at, write, (make, record) =>
         audit.joined(make, written(record), { status: 200, body: { status: 'stored', key } }),
       );

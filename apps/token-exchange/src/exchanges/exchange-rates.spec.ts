@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { createTenantRates } from '@postern/http';
 import type { Principal } from '@postern/oidc';
 import { openExchangeRates } from './exchange-rates.ts';
 
@@ -18,7 +19,7 @@ async function through(times: number, exchange: (n: number) => Promise<void>): P
 }
 
 test('a subject has its own rate: the same name at another issuer, in another tenant or of a workload is another', async () => {
-  const rates = openExchangeRates(2);
+  const rates = openExchangeRates(2, createTenantRates());
   expect(await through(3, () => rates.consume('portal', person('alice')))).toBe(2);
   const elsewhere = { ...person('alice'), person: { issuer: 'https://other.example', sub: 'alice' } };
   for (const other of [person('bob'), elsewhere, person('alice', 'kp_1'), { ...person('alice'), person: null }]) {
@@ -27,13 +28,25 @@ test('a subject has its own rate: the same name at another issuer, in another te
 });
 
 test('a client has twenty times as many, whoever its subjects are', async () => {
-  const rates = openExchangeRates(1);
+  const rates = openExchangeRates(1, createTenantRates());
   expect(await through(25, (n) => rates.consume('portal', person(`p-${n}`)))).toBe(20);
   expect(await through(1, () => rates.consume('job', person('another')))).toBe(1);
 });
 
 test('a tenant has a hundred times as many, whoever asks', async () => {
-  const rates = openExchangeRates(1);
+  const rates = openExchangeRates(1, createTenantRates());
   expect(await through(120, (n) => rates.consume(`workload-${n % 10}`, person(`p-${n}`)))).toBe(100);
   expect(await through(1, () => rates.consume('another', person('p-0', 'kp_1')))).toBe(1);
+});
+
+test('a tenant with a quota has that many, whoever asks, and is told when there is more', async () => {
+  const rates = openExchangeRates(1_000, createTenantRates());
+  for (const sub of ['alice', 'bob', 'carol']) await rates.consume('portal', person(sub), 3);
+  await expect(rates.consume('job', person('dave'), 3)).rejects.toMatchObject({
+    code: 'tenant_rate_exceeded',
+    headers: { 'ratelimit-policy': '"tenant";q=3;w=60', ratelimit: expect.stringMatching(/^"tenant";r=0;t=\d+$/) },
+  });
+  await rates.consume('job', person('dave', 'kp_1'), 3);
+  // A larger quota counts from the request on that brings it.
+  await rates.consume('job', person('dave'), 10);
 });

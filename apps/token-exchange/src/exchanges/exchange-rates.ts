@@ -1,9 +1,13 @@
-import { createRateLimits } from '@postern/http';
+import { createRateLimits, type TenantRates } from '@postern/http';
 import type { Principal } from '@postern/oidc';
 
 export type ExchangeRates = {
-  /** Counts one exchange of the workload, the subject and its tenant. @throws Problem `too_many_requests` */
-  consume(workload: string, subject: Principal): Promise<void>;
+  /**
+   * Counts one exchange of the workload, the subject and its tenant.
+   * @param tenantPerMinute the quota of the tenant here, where it has one
+   * @throws Problem `too_many_requests`, `tenant_rate_exceeded`
+   */
+  consume(workload: string, subject: Principal, tenantPerMinute?: number): Promise<void>;
 };
 
 /** How many times what one subject may, a client and a tenant may. */
@@ -14,7 +18,7 @@ const TENANT_TIMES = 100;
  * Exchanges a minute in this replica: a hint against loops and floods, never a lockout (R16).
  * @param perMinute of one person, or of one workload that speaks for itself
  */
-export function openExchangeRates(perMinute: number): ExchangeRates {
+export function openExchangeRates(perMinute: number, tenantRates: TenantRates): ExchangeRates {
   const window = (points: number) => {
     const { consume } = createRateLimits({
       profile: { rateTiersPerMinute: { auth: points, sensitive: points, standard: points, relaxed: points } },
@@ -25,10 +29,11 @@ export function openExchangeRates(perMinute: number): ExchangeRates {
   const clients = window(perMinute * CLIENT_TIMES);
   const tenants = window(perMinute * TENANT_TIMES);
   return {
-    async consume(workload, { tenant, person, clientId }) {
+    async consume(workload, { tenant, person, clientId }, tenantPerMinute) {
       await subjects(JSON.stringify([tenant, person?.issuer ?? null, person?.sub ?? clientId]));
       await clients(workload);
       await tenants(tenant);
+      if (tenantPerMinute !== undefined) await tenantRates.count(tenant, tenantPerMinute);
     },
   };
 }

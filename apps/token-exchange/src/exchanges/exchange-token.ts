@@ -24,9 +24,9 @@ export async function mintToken(
   { principal }: Subject,
   asked: Asked,
   { binding }: Caller,
-  { client, actors, decision, lifetimeSeconds }: Plan,
+  { client, actors, decision, lifetimeSeconds, quotas }: Plan,
 ): Promise<Exchange> {
-  const claims = claimsOf({ principal }, asked, client, actors);
+  const claims = { ...claimsOf({ principal }, asked, client, actors), ...(quotas && { quotas }) };
   const { token, tokenId, expiresAt } = await issuer.mint('at+jwt', claims, { lifetimeSeconds, binding });
   return {
     token,

@@ -1,6 +1,6 @@
 import type { Issuer } from '@postern/issuer';
 import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
-import { evaluateTogether, ruleOf, type Decision, type PolicyDocument } from '@postern/policy';
+import { evaluateTogether, quotasFor, ruleOf, type Decision, type PolicyDocument, type Quotas } from '@postern/policy';
 import { actorsAfter, assertMayAct } from './actor-chain.ts';
 import type { ActingParty } from './acting-party.ts';
 import { audiencesOf, ceilingOf } from './ceiling.ts';
@@ -32,6 +32,8 @@ export type Plan = {
   actors: readonly string[];
   decision: Decision;
   lifetimeSeconds: number;
+  /** What the tenant may use at the audiences. */
+  quotas: Quotas | undefined;
 };
 
 /**
@@ -51,7 +53,8 @@ export function planExchange(deps: PlanExchange, subject: Subject, asked: Asked,
   const ends = Math.min(principal.expiresAt.getTime(), acting?.expiresAt.getTime() ?? Infinity);
   const lifetimeSeconds = Math.min(decision.longestLifeSeconds, Math.floor((ends - deps.now().getTime()) / 1000));
   if (lifetimeSeconds < 1) throw new ExchangeRefused('no_life_left');
-  return { client, actors, decision, lifetimeSeconds };
+  const quotas = quotasFor(deps.policy, principal.tenant, asked.audiences);
+  return { client, actors, decision, lifetimeSeconds, quotas };
 }
 
 /** @throws ExchangeRefused with the rule that decided */

@@ -1,7 +1,7 @@
 import type { Released, RouteAudit } from '@postern/http';
 import type { RevocationSequence } from '@postern/issuer';
 import { TokenRefused, type Presented, type TokenVerifier } from '@postern/oidc';
-import type { PolicyDocument } from '@postern/policy';
+import { quotasFor, type PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
@@ -90,7 +90,8 @@ export async function answerExchange(
     const asked = (attempt.asked = askedFor(form, policy.document));
     const known = await authenticate();
     let subject = (attempt.subject = await subjectOf(deps, policy, form, known.presented));
-    await deps.rates.consume(caller.workload, subject.principal);
+    const own = quotasFor(policy.document, subject.principal.tenant, [HERE])?.[HERE];
+    await deps.rates.consume(caller.workload, subject.principal, own?.requestsPerMinute);
     for (let turn = 0; turn < TURNS; turn++) {
       const { revision } = policy;
       const outcome = await once(deps, { policy, attempt, subject, asked, form, known }, audit);
@@ -112,6 +113,9 @@ export async function answerExchange(
     return audit.released(refusedEvent(policy.document, attempt, said), answerOf(said));
   }
 }
+
+/** This service as an audience of quotas. */
+const HERE = 'token-exchange';
 
 // A policy is not replaced twice while one token is minted.
 const TURNS = 4;

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+const most = z.int().min(1).max(1_000_000_000);
+
+/** What a tenant may use at one service; absent: no limit but those of every caller. */
+export const quota = z.strictObject({
+  requestsPerMinute: most.optional().describe('requests of the whole tenant in one replica'),
+  records: most.optional().describe('crypto-store: records that are there at once'),
+});
+
+/** By audience. */
+export const quotas = z.record(z.string().min(1).max(64), quota);
+
+export type Quota = z.output<typeof quota>;
+export type Quotas = z.output<typeof quotas>;
+
+type Limited = {
+  tenants: readonly ({ id: string; quotas?: Quotas | undefined } | { prefix: string; quotas?: Quotas | undefined })[];
+  quotas?: Quotas | undefined;
+};
+
+/** What the tenant may use at these audiences: its own line's, else its namespace's, else what the policy gives to all. */
+export function quotasFor(policy: Limited, tenant: string, audiences: readonly string[]): Quotas | undefined {
+  const named = policy.tenants.find((one) => 'id' in one && one.id === tenant);
+  const within = policy.tenants.find((one) => 'prefix' in one && tenant.startsWith(one.prefix));
+  const all = named?.quotas ?? within?.quotas ?? policy.quotas;
+  const those = Object.entries(all ?? {}).filter(([audience]) => audiences.includes(audience));
+  return those.length > 0 ? Object.fromEntries(those) : undefined;
+}
