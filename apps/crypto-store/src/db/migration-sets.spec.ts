@@ -19,6 +19,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'keys/0002-certificates-and-destructions',
     'keys/0003-destruction-services',
     'record-versions/0001-record-versions',
+    'record-versions/0002-record-counts',
     'background-jobs/0001-background-jobs',
     'signals/0001-signals',
   ]);

@@ -11,5 +11,6 @@ export const removeRecords = (tx: Transaction<Schema>, tenant: string): Promise<
   removeRows(queryIn(tx), tenant, [
     ['record_writes', 't.record_id in (select id from records where tenant = $1)'],
     ['records', BY_TENANT],
+    ['record_counts', BY_TENANT],
     ['background_jobs', BY_TENANT],
   ]);
