@@ -33,4 +33,4 @@ export { describeWith, realPart, type RealPart } from './real-part.ts';
 export { type MintOptions, type TokenKind } from './token-issuer/claims.ts';
 export { testIssuer, type TestIssuer, type TestIssuerOptions } from './token-issuer/test-issuer.ts';
 export * from './keycloak/index.ts';
-export { oneRowOfEach, rowsOfEach } from './one-row-of-each.ts';
+export { oneRowOfEach, removedFrom, rowsOfEach } from './one-row-of-each.ts';

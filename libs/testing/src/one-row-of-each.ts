@@ -110,3 +110,18 @@ export async function rowsOfEach(admin: pg.ClientBase): Promise<Record<string, n
   }
   return counts;
 }
+
+/** Removes page by page until nothing is left to remove. @returns the tables that then hold as many rows as before, and how many rows `remove` counted */
+export async function removedFrom(
+  database: { asAdmin<T>(work: (admin: pg.ClientBase) => Promise<T>): Promise<T> },
+  remove: () => Promise<Record<string, number>>,
+): Promise<{ kept: string[]; counted: number }> {
+  const before = await database.asAdmin(rowsOfEach);
+  let counted = 0;
+  for (let page = -1; page !== 0;) {
+    page = Object.values(await remove()).reduce((sum, rows) => sum + rows, 0);
+    counted += page;
+  }
+  const after = await database.asAdmin(rowsOfEach);
+  return { kept: Object.keys(before).filter((table) => before[table]! - after[table]! !== 1), counted };
+}
