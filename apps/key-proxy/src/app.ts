@@ -1,6 +1,6 @@
 import { createHttpApp, jobRoutes, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
-import { type Issuer, type RevocationSequence } from '@postern/issuer';
+import { type Assertions, type Issuer, type RevocationSequence } from '@postern/issuer';
 import { problems } from './problems.ts';
 import { accountRoutes, type AccountRoutes } from './routes/account/account-routes.ts';
 import { auditLogReceipt, type AuditLogs, auditLogs } from './routes/audit-logs.ts';
@@ -8,7 +8,7 @@ import { configureKms } from './routes/configure-kms.ts';
 import { createSecretRoute } from './routes/create-secret.ts';
 import { getAllSecrets } from './routes/get-all-secrets.ts';
 import { logIn, type LogInDeps } from './routes/log-in.ts';
-import { openIdConfiguration } from './routes/openid-configuration.ts';
+import { assertionKeys, openIdConfiguration } from './routes/assertions.ts';
 import { signUpRoute, type SignUpDeps } from './routes/sign-up.ts';
 import {
   checkProvider,
@@ -45,6 +45,7 @@ export type AppDeps = SignUpDeps &
   AuditLogs &
   Pick<IssuerRoutes, 'introspection'> & {
     issuer: Pick<Issuer, 'mint' | 'jwks' | 'metadata'>;
+    assertions: Pick<Assertions, 'jwks' | 'metadata'>;
     sequence: RevocationSequence;
     known: KnownSecrets;
     http: Omit<AppSpec, 'service' | 'routes' | 'problems'>;
@@ -92,6 +93,7 @@ export function createApp({ http, ...deps }: AppDeps): App {
       ...moveRoutes(deps),
       ...jobRoutes({ db: deps.db, scopes: { read: 'secrets:read', cancel: 'secrets:configure' } }),
       openIdConfiguration(deps),
+      assertionKeys(deps),
       ...issuerRoutes({
         ...deps,
         revocations: deps.sequence,

@@ -79,7 +79,7 @@ export async function compose(
     const endedTenants = closing.after(await openEndedTenants({ query, path: destroyedPath, logger, now }));
     const peers = closing.after(openAgent(tls));
     const tokens = await openTokens({ config, query, branchKeys, endedTenants, peers, profile, logger, now, closing });
-    const { issuer, sequence, introspection, revocations, verifier, useOnce } = tokens;
+    const { issuer, assertions, sequence, introspection, revocations, verifier, useOnce } = tokens;
     const postern = closing.after(
       createPostern({
         tls: () => tls.current(),
@@ -103,7 +103,7 @@ export async function compose(
         budgets: createBudgets({ registry, now }),
         egress: wayOut(config.providerEgress),
         // R36: for one tenant of this deployment, and no token of Postern's.
-        assertionFor: (tenant, aud) => issuer.assert({ sub: `${config.issuer}:${tenant}`, aud }),
+        assertionFor: (tenant, aud) => assertions.assert({ sub: `${config.issuer}:${tenant}`, aud }),
         timeoutMs,
         endpoints,
         now,
@@ -145,6 +145,7 @@ export async function compose(
       storeToken: storeTokens(postern),
       profile,
       issuer,
+      assertions,
       sequence,
       introspection,
       issuerUrl: config.issuer,

@@ -1,6 +1,6 @@
 import { type BranchKeys, sealerFor } from '@postern/branch-keys';
 import { type EndedTenants } from '@postern/branch-keys/destruction';
-import { openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
+import { openAssertions, openIntrospection, openIssuer, openRevocations, ownKeysFirst } from '@postern/issuer';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
 import { type Query, useOnce as useOnceIn } from '@postern/postgres';
 import { type Profile } from '@postern/profile';
@@ -25,21 +25,21 @@ export type OpenTokens = {
 /** Whose branch keys seal what is no tenant's: the issuer's signing keys. */
 const NO_TENANT = 'postern';
 
-/** Tokens that this service gives to its own accounts (R2) and ends (R14), and what it takes for one: its own and those of others. */
+/**
+ * Tokens that this service gives to its own accounts (R2) and ends (R14), and what it takes for one: its own and those of others;
+ * and what it asserts to clouds (R36).
+ */
 export async function openTokens(deps: OpenTokens) {
   const { config, query, branchKeys, endedTenants, peers, profile, logger, now, closing } = deps;
   const { trust } = config;
-  const issuer = closing.after(
-    await openIssuer({
-      query,
-      seal: sealerFor(branchKeys, { tenant: NO_TENANT, purpose: 'service-secrets' }),
-      issuer: config.issuer,
-      kinds: ['at+jwt'],
-      asserts: true,
-      profile,
-      now,
-    }),
-  );
+  const signing = {
+    query,
+    seal: sealerFor(branchKeys, { tenant: NO_TENANT, purpose: 'service-secrets' }),
+    issuer: config.issuer,
+    now,
+  };
+  const issuer = closing.after(await openIssuer({ ...signing, kinds: ['at+jwt'], profile }));
+  const assertions = openAssertions(signing);
   const useOnce: UseOnce = (kind, value, expiresAt) => useOnceIn(query, kind, value, expiresAt);
   const fetchJwks = ownKeysFirst(issuer, trust, fetchJwksOver(peers));
   const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
@@ -59,5 +59,5 @@ export async function openTokens(deps: OpenTokens) {
     }),
   );
   const introspection = openIntrospection({ issuer, kind: 'postern-access', profile, revocations: living, now });
-  return { issuer, sequence, revocations, introspection, verifier, useOnce };
+  return { issuer, assertions, sequence, revocations, introspection, verifier, useOnce };
 }

@@ -247,8 +247,7 @@ test('what a provider would not take is refused before it is asked', async () =>
 
 test('R36: a vault without a secret: under an assertion of this very tenant, which no other tenant of ours can get', async () => {
   const [tenant, other] = [newTenant(), newTenant()];
-  const { body: jwks } = await job.send('GET', `${world.url}/.well-known/jwks.json`);
-  azure.trust({ issuer: world.issuerUrl, subject: `${world.issuerUrl}:${tenant}`, jwks: jwks as never });
+  azure.trust({ issuer: world.issuerUrl, subject: `${world.issuerUrl}:${tenant}` });
   const vault = { vault_url: azure.url, tenant_id: azure.tenantId, client_id: azure.clientId };
   expect(await configure(await person(other), 'vault', 'azure', vault)).toMatchObject({
     status: 502,
@@ -260,6 +259,18 @@ test('R36: a vault without a secret: under an assertion of this very tenant, whi
     status: 201,
   });
   expect(await send('GET', '/v1/secrets/f', token)).toMatchObject({ status: 200, body: { value: { text: 'v' } } });
+});
+
+test('R7: what the clouds verify by is RS256 and a set of its own, which no token of ours is signed by', async () => {
+  const keysAt = async (document: string) => {
+    const { body } = await job.send('GET', `${world.url}/.well-known/${document}`);
+    const { body: set } = await job.send('GET', String(body['jwks_uri']).replace(world.issuerUrl, world.url));
+    return (set['keys'] as { kid: string; alg: string }[]).map(({ kid, alg }) => ({ kid, alg }));
+  };
+  const [asserted, tokens] = [await keysAt('openid-configuration'), await keysAt('oauth-authorization-server')];
+  expect(asserted.map(({ alg }) => alg)).toEqual(['RS256']);
+  expect(tokens.map(({ alg }) => alg)).toEqual(['ES256', 'ES256']);
+  expect(tokens.map(({ kid }) => kid)).not.toContain(asserted[0]?.kid);
 });
 
 test('R36: a role without a key: STS gives a session for the assertion of this very tenant alone, once for many calls', async () => {

@@ -52,7 +52,7 @@ const accounts = [
 ];
 
 test('R17: the public listener answers a frozen list of routes: the seed’s, receipts, those of accounts, and the issuer’s keys', () => {
-  const wellKnown = ['jwks.json', 'oauth-authorization-server', 'openid-configuration'].map(
+  const wellKnown = ['assertion-keys.json', 'jwks.json', 'oauth-authorization-server', 'openid-configuration'].map(
     (name) => `GET /.well-known/${name}`,
   );
   expect(routesOn(world.service.app, 'public')).toEqual([...wellKnown, ...seed, receipts, ...accounts].toSorted());

@@ -17,6 +17,7 @@ export const OPEN_ROUTES: ReadonlySet<string> = Object.freeze(
     'GET /.well-known/jwks.json',
     'GET /.well-known/oauth-authorization-server',
     'GET /.well-known/openid-configuration',
+    'GET /.well-known/assertion-keys.json',
     'GET /.well-known/security.txt',
     'GET /.well-known/provider-client.json',
     'GET /v1/providers/:id/jwks.json',

@@ -9,6 +9,7 @@ export {
   type Minted,
   type MintOptions,
 } from './open-issuer.ts';
+export { ASSERTION_KEYS_PATH, openAssertions, type Assertions, type AssertionsSpec } from './open-assertions.ts';
 export type { MintedType, Query, Seal } from './ports.ts';
 export { rewrapSigningKeys } from './rewrap-keys.ts';
 export { ownKeysFirst } from './own-keys-first.ts';

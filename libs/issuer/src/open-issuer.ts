@@ -4,8 +4,8 @@ import { uuidv7 } from '@postern/runtime';
 import { SignJWT, type JSONWebKeySet, type JWTPayload } from 'jose';
 import { keyTimes, type KeyTimes } from './key-times.ts';
 import { mintedClaims, type MintedClaims } from './minted-claims.ts';
-import { ASSERTION_TYPE, type MintedType, type Query, type Seal, type SignedType } from './ports.ts';
-import { openSigningKeys } from './signing-keys.ts';
+import type { MintedType, Query, Seal, SignedType } from './ports.ts';
+import { keySetOf, openSigningKeys } from './signing-keys.ts';
 
 export type IssuerSpec = {
   query: Query;
@@ -13,8 +13,6 @@ export type IssuerSpec = {
   /** The `iss` of its tokens: an https origin, without a slash at the end. */
   issuer: string;
   kinds: readonly MintedType[];
-  /** Whether it also signs assertions, under keys of their own (R7). */
-  asserts?: boolean;
   profile: Profile;
   now?: () => Date;
   times?: KeyTimes;
@@ -32,11 +30,6 @@ export type Issuer = {
    * named, for a DPoP-bound one where it wants certificates, and for a kind this issuer does not mint; ZodError for claims that are no such claims
    */
   mint(kind: MintedType, claims: MintedClaims, options: MintOptions): Promise<Minted>;
-  /**
-   * Signs an assertion for a federation: who, for which audience, for five minutes. Its `typ` is none of the kinds that a
-   * service of Postern takes. @throws RangeError where this issuer does not assert
-   */
-  assert(claims: { sub: string; aud: string }): Promise<string>;
   /** The head of this issuer's revocations (R14): `seq` is the newest entry's number. */
   signHead(seq: number): Promise<string>;
   /** The public keys (RFC 7517), with those that will sign next. */
@@ -59,18 +52,12 @@ export type Issuer = {
 /** How long a reader may keep the key set; goes into `Cache-Control`. */
 export const JWKS_MAX_AGE_SECONDS = 300;
 
-const ASSERTION_SECONDS = 300;
-
 /** An issuer whose keys live sealed in Postgres, shared by all its replicas. */
 export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
   const { query, seal, issuer, kinds, profile, now = () => new Date(), times = keyTimes } = spec;
   const longestLifeSeconds = profile.accessTokenMinutes * 60;
   const alg = profile.signingAlg;
-  const signed: readonly SignedType[] = [
-    ...kinds,
-    ...(spec.asserts ? ([ASSERTION_TYPE] as const) : []),
-    REVOCATION_HEAD_TYPE,
-  ];
+  const signed: readonly SignedType[] = [...kinds, REVOCATION_HEAD_TYPE];
   const keys = await openSigningKeys({ query, seal, kinds: signed, alg, longestLifeSeconds, times, now });
 
   const seconds = () => Math.floor(now().getTime() / 1000);
@@ -96,23 +83,8 @@ export async function openIssuer(spec: IssuerSpec): Promise<Issuer> {
       const token = await sign(kind, { ...parsed, iss: issuer, iat, exp, jti: tokenId, ...(cnf && { cnf }) });
       return { token, expiresAt: new Date(exp * 1000), tokenId };
     },
-    async assert({ sub, aud }) {
-      if (!spec.asserts) throw new RangeError('this issuer asserts nothing');
-      const iat = seconds();
-      return sign(ASSERTION_TYPE, {
-        iss: issuer,
-        sub,
-        aud,
-        iat,
-        exp: iat + ASSERTION_SECONDS,
-        jti: uuidv7(now().getTime()),
-      });
-    },
     signHead: (seq) => sign(REVOCATION_HEAD_TYPE, { iss: issuer, seq, iat: seconds() }),
-    async jwks() {
-      const published = await keys.published();
-      return { keys: published.map(({ publicJwk, kid, alg: made }) => ({ ...publicJwk, kid, alg: made, use: 'sig' })) };
-    },
+    jwks: async () => keySetOf(await keys.published()),
     metadata: (extra = {}) => ({
       issuer,
       jwks_uri: `${issuer}/.well-known/jwks.json`,

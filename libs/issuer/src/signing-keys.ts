@@ -5,6 +5,7 @@ import {
   generateKeyPair,
   importPKCS8,
   type CryptoKey,
+  type JSONWebKeySet,
   type JWK,
 } from 'jose';
 import { publishedAt, signingAt, type KeyTimes } from './key-times.ts';
@@ -54,8 +55,16 @@ type Row = {
   signs_from: Date;
 };
 
+/** NIST SP 800-57 part 1, table 2: 128 bits of security, as P-256 has. Elliptic keys have no such length. */
+const RSA_BITS = 3072;
+
 /** A private key's place in its envelope. */
 export const contextOfKey = (kind: string, kid: string): Record<string, string> => ({ kind, kid });
+
+/** The public halves as they are published (RFC 7517). */
+export const keySetOf = (keys: readonly SigningKey[]): JSONWebKeySet => ({
+  keys: keys.map(({ publicJwk, kid, alg }) => ({ ...publicJwk, kid, alg, use: 'sig' })),
+});
 
 /**
  * The issuer's keys, as Postgres holds them. Nobody decides alone: a key exists once its row does, and of replicas that
@@ -88,7 +97,7 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
   }
 
   async function create(kind: SignedType, number: number, signsFrom: Date, within: Query = query) {
-    const pair = await generateKeyPair(alg, { extractable: true });
+    const pair = await generateKeyPair(alg, { extractable: true, modulusLength: RSA_BITS });
     const publicJwk = await exportJWK(pair.publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
     const pem = Buffer.from(await exportPKCS8(pair.privateKey));
@@ -113,7 +122,8 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     const due = kinds.filter((kind) => {
       const newest = newestOf(kind);
       const lead = (times.rotateAfterSeconds - times.publishAheadSeconds) * 1000;
-      return newest !== undefined && now().getTime() >= newest.signsFrom.getTime() + lead;
+      // One of another algorithm than is signed by today is succeeded as an old one is: published first (R13).
+      return newest !== undefined && (newest.alg !== alg || now().getTime() >= newest.signsFrom.getTime() + lead);
     });
     for (const kind of due) await next(kind);
     if (missing.length + due.length > 0) await load();

@@ -1,6 +1,9 @@
-import { request } from 'node:https';
 import { GetOpenIDConnectProviderCommand, GetRoleCommand, type IAMClient } from '@aws-sdk/client-iam';
 import { createLocalJWKSet, decodeJwt, jwtVerify, type JSONWebKeySet, type JWTPayload } from 'jose';
+import { publishedKeys } from '../run/published-keys.ts';
+
+/** What STS verifies: IAM User Guide, "Create an OpenID Connect (OIDC) identity provider in IAM", prerequisites. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'];
 
 /** Why STS refuses, with the code that it answers. */
 export class StsRefusal extends Error {
@@ -88,35 +91,17 @@ function issuerOf(token: string): string {
 async function verified(token: string, issuer: string, ca: string): Promise<JWTPayload> {
   let keys: JSONWebKeySet;
   try {
-    const { jwks_uri } = (await json(`${issuer}/.well-known/openid-configuration`, ca)) as { jwks_uri: string };
-    keys = (await json(jwks_uri, ca)) as JSONWebKeySet;
+    keys = await publishedKeys(issuer, ca);
   } catch {
     throw new StsRefusal('IDPCommunicationError', 'Could not reach the identity provider');
   }
   try {
-    return (await jwtVerify(token, createLocalJWKSet(keys), { issuer, requiredClaims: ['exp', 'sub', 'aud'] })).payload;
+    const asked = { issuer, algorithms: ALGORITHMS, requiredClaims: ['exp', 'sub', 'aud'] };
+    return (await jwtVerify(token, createLocalJWKSet(keys), asked)).payload;
   } catch (error) {
     if ((error as { code?: string }).code === 'ERR_JWT_EXPIRED') {
       throw new StsRefusal('ExpiredTokenException', 'Token expired');
     }
     throw new StsRefusal('InvalidIdentityToken', "Couldn't verify the token's signature with its issuer's keys");
   }
-}
-
-function json(url: string, ca: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    request(url, { ca, agent: false }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () => {
-        try {
-          resolve(JSON.parse(Buffer.concat(chunks).toString()));
-        } catch (error) {
-          reject(error as Error);
-        }
-      });
-    })
-      .on('error', reject)
-      .end();
-  });
 }

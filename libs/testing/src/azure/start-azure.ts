@@ -1,11 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import { developmentCa } from '../authority/development-ca.ts';
+import { publishedKeys } from '../run/published-keys.ts';
 import { startHttpsFront, type FrontAnswer, type FrontRequest, type HttpsFront } from '../run/https-front.ts';
 import { createVault, VaultRefusal, type Vault, type VaultVersion } from './key-vault.ts';
 
 /** A federated credential of the application: whose assertions are taken for its secret
  * (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust). */
-export type FederatedCredential = { issuer: string; subject: string; jwks: JSONWebKeySet };
+export type FederatedCredential = { issuer: string; subject: string };
 
 /** One Key Vault and the login of its directory. */
 export type Azure = HttpsFront & {
@@ -33,10 +35,21 @@ export async function startAzure(): Promise<Azure> {
   let tokens = new Set<string>();
   let expired = false;
 
+  /**
+   * Issuer and subject must equal those of the credential, and the keys are read at the issuer. Of algorithms only the one that
+   * is supported is taken ("Important considerations and restrictions for federated identity credentials"): others "may work,
+   * but have not been tested".
+   */
   async function federated(assertion: string): Promise<boolean> {
-    for (const { issuer, subject, jwks } of trusted) {
-      const options = { issuer, subject, audience: 'api://AzureADTokenExchange' };
-      if (await jwtVerify(assertion, createLocalJWKSet(jwks), options).catch(() => null)) return true;
+    for (const { issuer, subject } of trusted) {
+      const options = { issuer, subject, audience: 'api://AzureADTokenExchange', algorithms: ['RS256'] };
+      const verified = async () =>
+        jwtVerify(
+          assertion,
+          createLocalJWKSet(await publishedKeys(issuer, await developmentCa().certificate())),
+          options,
+        );
+      if (await verified().catch(() => null)) return true;
     }
     return false;
   }
