@@ -22,7 +22,7 @@ const document: PolicyDocument = {
 };
 
 /** What the development provider shows elsewhere, on a real Keycloak that runs already. */
-export function tourAtKeycloak(keycloak: () => RunningKeycloak | undefined): void {
+export function tourAtKeycloak(keycloak: () => RunningKeycloak): void {
   describe('grants and logins of a realm above low', () => {
     let authManager: AuthManagerAt;
     let world: World;
@@ -32,7 +32,7 @@ export function tourAtKeycloak(keycloak: () => RunningKeycloak | undefined): voi
     let running: RunningKeycloak;
 
     beforeAll(async () => {
-      running = keycloak() as RunningKeycloak;
+      running = keycloak();
       ca = await developmentCa().certificate();
       authManager = await openAuthManagerAt(async (client) => {
         await running.addRealm(await realmAtKeycloak(client, CALLBACK));

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { runJest } from '../src/test-run/run-jest.ts';
+import { runSteps, type Step } from '../src/test-run/step.ts';
 import { summaryOf } from '../src/test-run/summary.ts';
 
 // Inside the checkout, where the specs find their packages, and in a folder that no project has.
@@ -49,6 +50,17 @@ describe('the specs of a project', () => {
       skipped: [],
     });
   });
+});
+
+test('steps run so many at once, each of them, and the failed are named', async () => {
+  const log = join(folder, 'steps.txt');
+  const step = (name: string, code: number): Step => ({
+    name,
+    command: ['sh', '-c', `echo begun >> ${log}; until [ $(wc -l < ${log}) -ge 2 ]; do sleep 0.1; done; exit ${code}`],
+  });
+  // The first two wait for each other: one after the other they would never end.
+  expect(await runSteps([step('a', 1), step('b', 0), step('c', 3)], 2)).toEqual(['a', 'c']);
+  expect(readFileSync(log, 'utf8').trim().split('\n')).toHaveLength(3);
 });
 
 describe('the summary', () => {

@@ -27,3 +27,14 @@ export async function runStep({ name, command, live = false, environment = {} }:
   console.log(`${status === 0 ? '✓' : '✗'} ${name} (${seconds} s)`);
   return status === 0;
 }
+
+/** Runs steps, so many of them at once, begun in the order of the list. Resolves to the names of those that failed, in that order. */
+export async function runSteps(steps: readonly Step[], atOnce: number): Promise<string[]> {
+  const left = [...steps];
+  const failed = new Set<Step>();
+  const lane = async () => {
+    for (let step = left.shift(); step; step = left.shift()) if (!(await runStep(step))) failed.add(step);
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  return steps.filter((step) => failed.has(step)).map(({ name }) => name);
+}

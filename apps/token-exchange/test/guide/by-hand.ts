@@ -1,168 +1,25 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createTokenVerifier, type TokenVerifier } from '@postern/oidc';
-import { hashClientSecret, policyDocument } from '@postern/policy';
 import { profileNamed } from '@postern/profile';
-import { describeWith, developmentCa, realPart, spiffeIdOf } from '@postern/testing';
-import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
+import type { RunningKeycloak } from '@postern/testing/keycloak';
 import { decodeJwt } from 'jose';
 import { Agent, request } from 'undici';
-import { tourAtKeycloak } from './tour-at-keycloak.ts';
-import { ACCESS_TOKEN, openWorld, TOKEN_EXCHANGE, type World } from './token-exchange.ts';
+import { ACCESS_TOKEN, openWorld, TOKEN_EXCHANGE, type World } from '../token-exchange.ts';
+import { tourAtKeycloak } from '../tour-at-keycloak.ts';
+import { policyByHand } from './policy-by-hand.ts';
+import { CLIENT, PASSWORD, REALM, SECRET } from './realm-by-hand.ts';
 
-const keycloak = await realPart('Keycloak 26', keycloakDistribution);
-
-const CLIENT = 'authentication-demo';
-const SECRET = 'a+secret%of the:guide';
-const PASSWORD = 'development-only-2026!';
-
-const example = policyDocument.parse(
-  JSON.parse(readFileSync(new URL('../../../libs/policy/examples/token-exchange-guide.json', import.meta.url), 'utf8')),
-);
-
-const mapper = (name: string, protocolMapper: string, config: Record<string, string>) => ({
-  name,
-  protocol: 'openid-connect',
-  protocolMapper,
-  config: { 'access.token.claim': 'true', 'introspection.token.claim': 'true', ...config },
-});
-const audience = (client: string) =>
-  mapper(`aud-${client}`, 'oidc-audience-mapper', { 'included.client.audience': client });
-const scope = (name: string, client: string) => ({
-  name,
-  protocol: 'openid-connect',
-  attributes: { 'include.in.token.scope': 'true' },
-  protocolMappers: [audience(client)],
-});
-const user = (username: string, roles: string[], realmRoles: string[] = []) => ({
-  realmRoles,
-  username,
-  firstName: username,
-  lastName: 'Example',
-  email: `${username}@demo.example`,
-  emailVerified: true,
-  enabled: true,
-  credentials: [{ type: 'password', value: PASSWORD, temporary: false }],
-  clientRoles: { 'token-exchange': roles },
-});
-const resource = (clientId: string) => ({ clientId, enabled: true, bearerOnly: true });
-
-/** The guide's realm, with what its step "Keycloak configuration" asks for, and a service that Postern does not mint for. */
-const realm = {
-  realm: CLIENT,
-  enabled: true,
-  sslRequired: 'all',
-  accessTokenLifespan: 300,
-  clientScopes: [
-    ...example.scopes.map(({ name, audience: target }) => scope(name, target)),
-    scope('billing:read', 'billing'),
-    scope('billing:admin', 'billing'),
-    scope('billing:stray', 'mcp'),
-  ],
-  scopeMappings: [{ clientScope: 'billing:admin', roles: ['billing-admin'] }],
-  clients: [
-    {
-      clientId: CLIENT,
-      enabled: true,
-      publicClient: false,
-      secret: SECRET,
-      directAccessGrantsEnabled: true,
-      fullScopeAllowed: true,
-      attributes: { 'standard.token.exchange.enabled': 'true' },
-      optionalClientScopes: example.scopes.map(({ name }) => name),
-      protocolMappers: [
-        mapper('sub', 'oidc-sub-mapper', {}),
-        mapper('roles', 'oidc-usermodel-client-role-mapper', {
-          'claim.name': 'resource_access.${client_id}.roles',
-          'jsonType.label': 'String',
-          multivalued: 'true',
-        }),
-        audience('token-exchange'),
-      ],
-    },
-    {
-      clientId: 'token-exchange',
-      enabled: true,
-      publicClient: false,
-      clientAuthenticatorType: 'client-x509',
-      standardFlowEnabled: false,
-      fullScopeAllowed: false,
-      attributes: {
-        'standard.token.exchange.enabled': 'true',
-        'x509.subjectdn': 'CN=token-exchange',
-        'x509.allow.regex.pattern.comparison': 'false',
-      },
-      optionalClientScopes: ['billing:read', 'billing:admin', 'billing:stray'],
-      protocolMappers: [mapper('sub', 'oidc-sub-mapper', {})],
-    },
-    { clientId: 'portal', enabled: true, publicClient: false, secret: SECRET },
-    resource('mcp'),
-    resource('llama'),
-    resource('billing'),
-    {
-      clientId: 'stranger',
-      enabled: true,
-      publicClient: false,
-      secret: SECRET,
-      attributes: { 'standard.token.exchange.enabled': 'true' },
-    },
-  ],
-  roles: { realm: [{ name: 'billing-admin' }], client: { 'token-exchange': [{ name: 'user' }, { name: 'admin' }] } },
-  users: [user('alice', ['user']), user('ada', ['admin'], ['billing-admin'])],
-};
-
-describeWith(keycloak, 'the guide, against a real Keycloak', () => {
-  let running: RunningKeycloak | undefined;
+/** The guide's requests as it writes them, its end-to-end test, and what comes of a realm that does not answer: `stop` ends it. */
+export const guideByHand = (running: () => RunningKeycloak, stop: () => Promise<void>) => () => {
   let world: World;
   let agent: Agent;
   let issuer: string;
   const verifiers = new Map<string, TokenVerifier>();
 
   beforeAll(async () => {
-    const leaf = await developmentCa().issue('identity-provider');
-    running = await startKeycloak({ tls: leaf, realms: [realm] });
-    issuer = running.issuer(CLIENT);
-    const [workload] = example.workloads;
-    if (!workload) throw new Error('the example has a workload');
-    const billing = (name: string) => ({
-      name,
-      description: name,
-      audience: 'billing',
-      risk: 'low',
-      role: 'user',
-      decision: 'role_required',
-      longestLifeSeconds: 600,
-    });
-    const names = ['billing:read', 'billing:admin', 'billing:stray', 'billing:unknown'];
-    const document = policyDocument.parse({
-      ...example,
-      tenants: [{ id: 'demo', issuer, state: 'active' }],
-      targets: [
-        ...example.targets,
-        { audience: 'billing', description: 'A service of others', minter: 'provider', longestLifeSeconds: 600 },
-      ],
-      scopes: [...example.scopes, ...names.map(billing)],
-      workloads: [
-        {
-          ...workload,
-          name: 'job',
-          spiffeId: spiffeIdOf('job'),
-          clientSecrets: [await hashClientSecret(SECRET)],
-          asks: [
-            ...workload.asks,
-            {
-              audience: 'billing',
-              scopes: names,
-              subjects: [{ kind: 'provider-access', clients: [CLIENT], person: 'required' }],
-            },
-          ],
-        },
-        // Known, and allowed nothing: the guide's client without "token exchange enabled".
-        { name: 'portal', spiffeId: spiffeIdOf('portal'), clientSecrets: [await hashClientSecret(SECRET)] },
-      ],
-    });
+    issuer = running().issuer(REALM);
     world = await openWorld({
-      document,
+      document: await policyByHand(issuer),
       realmEntry: {
         issuer,
         jwksUri: `${issuer}/protocol/openid-connect/certs`,
@@ -174,12 +31,11 @@ describeWith(keycloak, 'the guide, against a real Keycloak', () => {
       env: { POSTERN_PROFILE: 'fedramp-low', POSTERN_PROVIDER_ISSUER: issuer },
     });
     agent = new Agent({ connect: { ca: await world.postgres.authority.certificate() } });
-  }, 300_000);
+  }, 120_000);
   afterAll(async () => {
     for (const verifier of verifiers.values()) verifier.close();
     await agent?.close();
     await world?.close();
-    await running?.close();
   });
 
   type Given = { url?: string; client?: string; secret?: string; form?: Record<string, string> };
@@ -399,13 +255,12 @@ describeWith(keycloak, 'the guide, against a real Keycloak', () => {
     expect(outcomes.filter(({ outcome: one }) => one === 'intent')).toHaveLength(5);
   });
 
-  tourAtKeycloak(() => running);
+  tourAtKeycloak(running);
 
   test('Keycloak is down: what is minted here goes on with the keys that are held, its own exchange is 503', async () => {
     const subject = await login('alice');
-    await running?.close();
-    running = undefined;
+    await stop();
     expect(outcome(await exchange(subject, 'mcp:list_files'))).toBe('200 minted');
     expect(outcome(await exchange(subject, 'billing:read'))).toBe('503 temporarily_unavailable');
   });
-});
+};
