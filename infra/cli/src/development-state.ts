@@ -32,7 +32,7 @@ export function readDevelopmentState(from: string): DevelopmentState {
 
 /** The certificate of one workload of the development stack. @throws CommandFailed (64) naming those that exist */
 export function identityOf(state: DevelopmentState, workload: string): TlsIdentity {
-  const paths = state.certificates[workload];
+  const paths = Object.hasOwn(state.certificates, workload) ? state.certificates[workload] : undefined;
   if (!paths) {
     const known = Object.keys(state.certificates).sort().join(', ');
     throw new CommandFailed(exitCodes.usage, `${workload} is no workload of this stack; there are ${known}`);

@@ -52,6 +52,11 @@ function explained(error: unknown, terminal: Terminal): ExitCode {
       ? exitCodes.refused
       : exitCodes.unreachable;
   }
+  // `JSON.parse` quotes what it read, and that may be a secret.
+  if (error instanceof SyntaxError) {
+    red('what was read is not JSON');
+    return exitCodes.software;
+  }
   const { message } = error as { message?: unknown };
   red(typeof message === 'string' ? message : 'failed');
   return exitCodes.software;

@@ -11,8 +11,8 @@ export type Subject = { workload: string; person?: string };
 
 /** `--as alice` is a person, who comes through the portal; `--as job` is a workload itself. */
 export function subjectOf(name: string, state: DevelopmentState): Subject {
-  if (name in state.users) return { workload: PERSONS_CLIENT, person: name };
-  if (name in state.certificates) return { workload: name };
+  if (Object.hasOwn(state.users, name)) return { workload: PERSONS_CLIENT, person: name };
+  if (Object.hasOwn(state.certificates, name)) return { workload: name };
   const known = [...Object.keys(state.users), ...Object.keys(state.certificates)].join(', ');
   throw new CommandFailed(
     exitCodes.usage,

@@ -23,6 +23,11 @@ async function command(...words: string[]) {
 test.each([
   ['no database', ['backup', '--into', 'x'], /--database NAME=URL is needed/],
   ['a password in sight', ['backup', '--into', 'x', '--database', 'a=postgresql://u:hidden@h/d'], /holds a password/],
+  [
+    'the passphrase of a key in sight',
+    ['backup', '--into', 'x', '--database', 'a=postgresql://u@h/d?sslpassword=hidden'],
+    /holds a password/,
+  ],
   ['no address', ['backup', '--into', 'x', '--database', 'a=somewhere'], /not a postgresql:\/\/ address/],
   ['no name', ['backup', '--into', 'x', '--database', 'postgresql://u@h/d'], /--database is NAME=/],
   [

@@ -19,7 +19,7 @@ let portal: Leaf;
 let job: Leaf;
 const seen: Record<'path' | 'authorization' | 'type' | 'body', string | undefined>[] = [];
 /** What token-exchange says next. */
-const ofExchange: { status: number; body: object }[] = [];
+const ofExchange: { status: number; body: object | string }[] = [];
 const stack = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 const inside = join(stack, 'a', 'b');
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
       const told = request.url === '/token' ? ofExchange.shift() : undefined;
       if (told !== undefined) {
         response.writeHead(told.status, { 'content-type': 'application/json' });
-        return void response.end(JSON.stringify(told.body));
+        return void response.end(typeof told.body === 'string' ? told.body : JSON.stringify(told.body));
       }
       response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-type': 'application/json' });
       response.end('{"ok":true}');
@@ -145,6 +145,21 @@ test('breaking the glass says once which approval waits, asks on with the same l
   });
 });
 
+test('a token and a body may come from files, named from the working folder', async () => {
+  writeFileSync(join(inside, 'token'), 'held-elsewhere\n');
+  writeFileSync(join(inside, 'body.json'), '{"from":"a file"}');
+  const more = ['--token', '@token', '--data', '@body.json'];
+  expect(await postern('call', 'POST', 'crypto-store/x', ...more)).toMatchObject({ code: 0 });
+  expect(seen.at(-1)).toMatchObject({ authorization: 'Bearer held-elsewhere', body: '{"from":"a file"}' });
+});
+
+test('an answer that is cut short is not quoted: it may hold a token', async () => {
+  ofExchange.push({ status: 200, body: 'eyJhbGciOiJFUzI1NiJ9.secret' });
+  const asked = ['--as', 'alice', '--audience', 'x', '--scope', 'y', '--reason', 'z'];
+  const { code, out, err } = await postern('break-glass', ...asked);
+  expect({ code, out, err }).toEqual({ code: 70, out: '', err: 'what was read is not JSON' });
+});
+
 test('a refused call ends with 1, and --json holds status and body', async () => {
   const { code, out } = await postern('call', 'GET', 'crypto-store/missing', '--json');
   expect(code).toBe(1);
@@ -158,6 +173,9 @@ test.each([
   [['break-glass', '--as', 'alice', '--audience', 'x', '--scope', 'y'], 64, '--reason TEXT'],
   [['token'], 64, 'postern token --as NAME'],
   [['token', '--as', 'nobody'], 64, 'nobody is neither a user nor a workload'],
+  [['token', '--as', 'constructor'], 64, 'constructor is neither a user nor a workload'],
+  [['call', 'POST', 'crypto-store/x', '--data', '@no-such-file'], 64, 'no-such-file cannot be read'],
+  [['audit', 'verify', '.', '--key', 'k'], 64, 'is no published log'],
   [['token', '--as', 'job', '--what'], 64, '--what'],
   [['audit', 'verify'], 64, 'postern audit verify RECEIPT'],
   [['audit', 'verify', 'no-such-file', '--key', 'k'], 64, 'no-such-file cannot be read'],

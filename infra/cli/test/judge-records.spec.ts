@@ -26,6 +26,11 @@ const rewrapped: RecordEvent = {
   details: { part: 'version', ciphertextHash: 'b' },
 };
 
+test('a record may have been written 200,000 times', () => {
+  const events = Array.from({ length: 200_000 }, (_, at) => written('r', at + 1, 'a'));
+  expect(judgeRecords([stands('r', 200_000, 'a')], events, true)).toMatchObject({ records: 1, writes: 200_000 });
+});
+
 test.each<[string, StoredVersion[], RecordEvent[]]>([
   ['written', [stands('r', 1, 'a')], [written('r', 1, 'a')]],
   ['written twice over, the repetition without a hash', [stands('r', 1, 'a')], [written('r', 1, 'a'), written('r', 1)]],

@@ -2,6 +2,7 @@ import { oidcProvider } from './oidc-provider.ts';
 import { role, rolePolicy } from './role.ts';
 import { rootKey } from './root-key.ts';
 import { type Clients, type Step } from './step.ts';
+import { iamArn, type Account } from './account.ts';
 import { roleNameOf, type Wanted } from './wanted.ts';
 
 export type Bootstrap = {
@@ -14,7 +15,7 @@ export type Bootstrap = {
  * Looks at the account and says what is missing: identity provider, key and alias, then role and policy of each service.
  * Applying the steps in order is safe to repeat and to cut anywhere.
  */
-export async function planBootstrap(clients: Clients, wanted: Wanted, account: string): Promise<Bootstrap> {
+export async function planBootstrap(clients: Clients, wanted: Wanted, account: Account): Promise<Bootstrap> {
   const provider = await oidcProvider(clients, wanted, account);
   const key = await rootKey(clients, wanted);
   const steps = [provider.step, key.step];
@@ -28,7 +29,7 @@ export async function planBootstrap(clients: Clients, wanted: Wanted, account: s
       wanted.workloads.map(({ service }) => ({
         service,
         keyArn: key.arn ?? '',
-        roleArn: `arn:aws:iam::${account}:role/${roleNameOf(wanted, service)}`,
+        roleArn: iamArn(account, `role/${roleNameOf(wanted, service)}`),
       })),
   };
 }

@@ -3,14 +3,15 @@ import {
   CreateOpenIDConnectProviderCommand,
   GetOpenIDConnectProviderCommand,
 } from '@aws-sdk/client-iam';
+import { iamArn, type Account } from './account.ts';
 import { keep, orNull, type Clients, type Step } from './step.ts';
 import { issuerPath, type Wanted } from './wanted.ts';
 
 const WHAT = 'OIDC provider';
 
 /** The issuer as an identity provider of the account, with our audience among those it is trusted for. */
-export async function oidcProvider({ iam }: Clients, wanted: Wanted, account: string) {
-  const arn = `arn:aws:iam::${account}:oidc-provider/${issuerPath(wanted.issuer)}`;
+export async function oidcProvider({ iam }: Clients, wanted: Wanted, account: Account) {
+  const arn = iamArn(account, `oidc-provider/${issuerPath(wanted.issuer)}`);
   const found = await orNull(iam.send(new GetOpenIDConnectProviderCommand({ OpenIDConnectProviderArn: arn })));
   return { arn, step: stepOf() };
 

@@ -21,7 +21,7 @@ export function databasesOf(words: readonly string[]): Map<string, string> {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
       throw new CommandFailed(exitCodes.usage, `--database ${name} is not a postgresql:// address`);
-    if (url.password !== '' || url.searchParams.has('password'))
+    if (url.password !== '' || url.searchParams.has('password') || url.searchParams.has('sslpassword'))
       throw new CommandFailed(exitCodes.usage, `--database ${name} holds a password: use a certificate, or PGPASSFILE`);
   }
   return databases;

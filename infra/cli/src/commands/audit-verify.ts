@@ -1,12 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type EventReceipt, ExportRefused, verifyExport, verifyReceipt } from '@postern/client';
 import { LogAltered, NoteRefused } from '@postern/transparency';
 import { folderLog } from '../log/folder-log.ts';
 import { openLiveLog } from '../log/live-log.ts';
 import { verifyRecords } from '../log/verify-records.ts';
 import { verifyWhole, type Log } from '../log/verify-whole.ts';
-import { CommandFailed, exitCodes } from '../outcome.ts';
+import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
+import { given, textOf } from '../text-of.ts';
 
 export const command = defineCommand({
   takes: '[RECEIPT|EXPORT|FOLDER]',
@@ -37,7 +38,7 @@ export const command = defineCommand({
       terminal.out(values.json ? JSON.stringify(value) : line);
       return exitCodes.done;
     };
-    const logKey = keyIn(values.key);
+    const logKey = keyIn(values.key, terminal);
     try {
       if (values.records || values.live) {
         const live = await openLiveLog(terminal.folder, values.as);
@@ -47,7 +48,7 @@ export const command = defineCommand({
             const left = found.unjudged > 0 ? `; of ${found.unjudged} versions it no longer shows the write` : '';
             return said(found, `${found.records} records stand as the log says they were last written${left}`);
           }
-          const since = values.since === undefined ? undefined : textOf(values.since);
+          const since = values.since === undefined ? undefined : textOf(values.since, terminal);
           return await whole(await live.log(), logKey, since);
         } finally {
           await live.close();
@@ -55,9 +56,9 @@ export const command = defineCommand({
       }
       if (file === undefined)
         throw new CommandFailed(exitCodes.usage, 'postern audit verify RECEIPT|EXPORT|FOLDER, or --live');
-      const folder = folderLog(file);
+      const folder = folderLog(resolve(terminal.folder, file));
       if (folder) return await whole(folder, logKey);
-      const text = textOf(file);
+      const text = textOf(file, terminal);
       if (text.startsWith('{"log"')) {
         const verified = await verifyExport(text.split('\n'), { logKey });
         return said(
@@ -86,9 +87,9 @@ export const command = defineCommand({
   },
 });
 
-function keyIn(key: string | undefined): string {
+function keyIn(key: string | undefined, terminal: Terminal): string {
   if (key === undefined) throw new CommandFailed(exitCodes.usage, 'postern audit verify RECEIPT needs --key');
-  return (key.startsWith('@') ? textOf(key.slice(1)) : key).trim();
+  return given(key, terminal).trim();
 }
 
 function receiptIn(file: string, text: string): EventReceipt {
@@ -96,13 +97,5 @@ function receiptIn(file: string, text: string): EventReceipt {
     return JSON.parse(text) as EventReceipt;
   } catch {
     throw new CommandFailed(exitCodes.usage, `${file} is neither a receipt nor an export`);
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    throw new CommandFailed(exitCodes.usage, `${file} cannot be read`);
   }
 }

@@ -1,6 +1,7 @@
 import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { accountOf } from '../aws/account.ts';
 import { planBootstrap, type Bootstrap } from '../aws/bootstrap.ts';
 import { type Wanted } from '../aws/wanted.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
@@ -50,8 +51,11 @@ export const command = defineCommand({
     const where = { region, ...(endpoint === undefined ? {} : { endpoint }) };
     const clients = { iam: new IAMClient(where), kms: new KMSClient(where), sts: new STSClient(where) };
     try {
-      const { Account } = await answered(clients.sts.send(new GetCallerIdentityCommand({})));
-      const plan = await answered(planBootstrap(clients, wanted, Account ?? ''));
+      const { Arn } = await answered(clients.sts.send(new GetCallerIdentityCommand({})));
+      const account = accountOf(Arn);
+      if (account === undefined)
+        throw new CommandFailed(exitCodes.refused, 'AWS does not say whose credentials these are');
+      const plan = await answered(planBootstrap(clients, wanted, account));
       const changes = plan.steps.filter(({ change }) => change !== 'keep');
       if (!values.plan) for (const step of changes) await answered(step.apply());
       const settings = values.plan && changes.length > 0 ? [] : plan.settings();

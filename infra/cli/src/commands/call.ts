@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { type Answer, type Postern, PosternError, type RawRequest } from '@postern/client';
 import { readDevelopmentState } from '../development-state.ts';
 import { CommandFailed, type ExitCode, exitCodes, type Terminal } from '../outcome.ts';
 import { openPostern, subjectOf, subjectToken } from '../subject.ts';
 import { likelyScope, targetOf } from '../target.ts';
 import { defineCommand } from '../table/command.ts';
+import { given } from '../text-of.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'] as const;
 type Method = (typeof methods)[number];
@@ -30,7 +30,11 @@ export const command = defineCommand({
       value: 'SCOPE',
       about: 'what to ask for; found from the method, and by what the service asks, unless given',
     },
-    token: { type: 'string', value: 'TOKEN', about: 'a token you hold' },
+    token: {
+      type: 'string',
+      value: 'TOKEN|@FILE',
+      about: 'a token you hold; in a file nobody sees it among the processes',
+    },
     data: { type: 'string', value: 'JSON|@FILE', about: 'the body' },
     header: { type: 'string', multiple: true, value: "'NAME: VALUE'", about: 'a header; may be repeated' },
     json: { type: 'boolean', about: 'status, headers and body as one JSON object' },
@@ -46,12 +50,13 @@ export const command = defineCommand({
     const { url, service } = targetOf(where, state);
     const subject = subjectOf(values.as ?? 'operator', state);
     const postern = openPostern(state, subject.workload);
-    const request = { method, ...sent(values.data, headersOf(values.header)) };
+    const request = { method, ...sent(values.data, headersOf(values.header), terminal) };
+    const token = values.token === undefined ? undefined : given(values.token, terminal).trim();
     try {
       const audience = values['token-for'] ?? (values.as === undefined ? undefined : service);
       const answer =
-        values.token !== undefined || audience === undefined
-          ? await postern.fetch(url, { ...request, ...(values.token === undefined ? {} : { token: values.token }) })
+        token !== undefined || audience === undefined
+          ? await postern.fetch(url, { ...request, ...(token === undefined ? {} : { token }) })
           : await callAs(postern, url, request, {
               subjectToken: await subjectToken(state, subject, postern),
               audience,
@@ -122,8 +127,8 @@ function headersOf(lines: readonly string[]): Record<string, string> {
 function sent(
   data: string | undefined,
   headers: Record<string, string>,
+  terminal: Terminal,
 ): { body?: string; headers: Record<string, string> } {
   if (data === undefined) return { headers };
-  const body = data.startsWith('@') ? readFileSync(data.slice(1), 'utf8') : data;
-  return { body, headers: { 'content-type': 'application/json', ...headers } };
+  return { body: given(data, terminal), headers: { 'content-type': 'application/json', ...headers } };
 }

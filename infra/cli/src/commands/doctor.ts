@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type TlsIdentity } from '@postern/client';
 import { painter } from '../colours.ts';
@@ -8,6 +8,7 @@ import { examine, type Patient } from '../doctor/examine.ts';
 import { reportOf } from '../doctor/report.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 export const command = defineCommand({
   about: `Looks at every service and says what is wrong and what to do: parts (database, bus, cache, keys, provider, audit, revocations), clocks,
@@ -68,7 +69,7 @@ function given(
   if (listeners.length > 0 && (cert === undefined || key === undefined || ca === undefined)) {
     throw new CommandFailed(exitCodes.usage, '--api needs --cert, --key and --ca');
   }
-  const text = (file: string | undefined) => (file === undefined ? '' : textOf(resolve(terminal.folder, file)));
+  const text = (file: string | undefined) => (file === undefined ? '' : textOf(file, terminal));
   return {
     patients: values.management.map(pair).map(([name, management]) => ({
       name,
@@ -83,12 +84,4 @@ function pair(text: string): [name: string, url: string] {
   const [, name = '', url = ''] = /^([a-z][a-z-]*)=(https?:\/\/\S+)$/.exec(text) ?? [];
   if (name === '' || !URL.canParse(url)) throw new CommandFailed(exitCodes.usage, `${text}: NAME=URL is wanted`);
   return [name, url];
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    throw new CommandFailed(exitCodes.usage, `${file} cannot be read`);
-  }
 }

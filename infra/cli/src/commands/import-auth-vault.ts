@@ -1,8 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ImportCounts, VaultHeader } from '@postern/client';
-import { destination } from '../destination.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
+import { reachService } from '../reach-service.ts';
 import { defineCommand } from '../table/command.ts';
 import { textOf } from '../text-of.ts';
 
@@ -38,7 +38,7 @@ export const command = defineCommand({
     const file = await open(path).catch(() => {
       throw new CommandFailed(exitCodes.usage, `${path} cannot be read`);
     });
-    const { postern, as } = await destination(values, 'authManager', terminal).catch(async (error: unknown) => {
+    const { postern, as } = await reachService(values, 'authManager', terminal).catch(async (error: unknown) => {
       await file.close();
       throw error;
     });
@@ -69,11 +69,11 @@ type Values = {
 };
 
 /** @throws CommandFailed (64) naming the options that are missing, never a key. */
-function headerOf(values: Values, { folder }: Terminal): VaultHeader {
+function headerOf(values: Values, terminal: Terminal): VaultHeader {
   const { workload, audience: audiences, scope: scopes, consented, provider } = values;
   if (values['vault-key'] === undefined || workload === undefined || audiences.length === 0 || scopes.length === 0)
     throw new CommandFailed(exitCodes.usage, '--vault-key, --workload, --audience and --scope are needed');
-  const key = textOf(resolve(folder, values['vault-key'])).trim();
+  const key = textOf(values['vault-key'], terminal).trim();
   if (!/^[0-9a-f]{64}$/i.test(key))
     throw new CommandFailed(exitCodes.usage, `${values['vault-key']} holds no key of 64 hex digits`);
   return {

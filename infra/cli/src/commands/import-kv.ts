@@ -1,9 +1,8 @@
-import { resolve } from 'node:path';
 import { PosternError } from '@postern/client';
-import { destination } from '../destination.ts';
 import { importSecret, type NotTaken } from '../kv/import-secret.ts';
 import { openKvSource } from '../kv/kv-source.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
+import { reachService } from '../reach-service.ts';
 import { defineCommand } from '../table/command.ts';
 import { textOf } from '../text-of.ts';
 
@@ -34,8 +33,7 @@ export const command = defineCommand({
   async run({ values }, terminal) {
     const address = values.address ?? terminal.environment['BAO_ADDR'] ?? terminal.environment['VAULT_ADDR'];
     if (address === undefined) throw new CommandFailed(exitCodes.usage, '--address is needed');
-    const file = (path: string | undefined) =>
-      path === undefined ? undefined : textOf(resolve(terminal.folder, path));
+    const file = (path: string | undefined) => (path === undefined ? undefined : textOf(path, terminal));
     const token =
       file(values['server-token'])?.trim() ?? terminal.environment['BAO_TOKEN'] ?? terminal.environment['VAULT_TOKEN'];
     if (token === undefined)
@@ -50,7 +48,7 @@ export const command = defineCommand({
       ...(ca === undefined ? {} : { ca }),
     };
     const source = openKvSource(at);
-    const { postern, as } = await destination(values, 'cryptoStore', terminal);
+    const { postern, as } = await reachService(values, 'cryptoStore', terminal);
     const dryRun = values['dry-run'] === true;
     const to = { records: postern.records, as, keyOf: (path: string) => `${values.prefix}${path}`, dryRun };
     const report = { mount, dryRun, paths: 0, written: 0, already: 0, notTaken: [] as NotTaken[] };

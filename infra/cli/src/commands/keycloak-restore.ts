@@ -1,11 +1,23 @@
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import { fileOption, openDocument } from '../keycloak/document.ts';
 import { openAgeFile } from '../keycloak/secrets.ts';
 import { serverOptions, withServer } from '../keycloak/server.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 
-type Backup = { version: 1; realms: ({ realm: string } & Record<string, unknown>)[] };
+const backup = z.strictObject({
+  version: z.literal(1),
+  realms: z.array(z.looseObject({ realm: z.string().min(1), users: z.array(z.record(z.string(), z.unknown())) })),
+});
+
+function backupIn(text: string): z.output<typeof backup> | undefined {
+  try {
+    return backup.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
 
 export const command = defineCommand({
   takes: 'FILE',
@@ -16,16 +28,15 @@ export const command = defineCommand({
   async run({ values, positionals: [file = ''] }, terminal) {
     const document = await openDocument(values.file, terminal);
     const text = await openAgeFile(resolve(terminal.folder, file), file, document, terminal);
-    const backup = JSON.parse(text) as Backup;
-    if (backup.version !== 1 || !Array.isArray(backup.realms))
-      throw new CommandFailed(exitCodes.invalid, `${file} is no backup`);
+    const held = backupIn(text);
+    if (held === undefined) throw new CommandFailed(exitCodes.invalid, `${file} is no backup`);
     return withServer(values, document, terminal, async (admin) => {
       let left = 0;
-      for (const realm of backup.realms) {
+      for (const realm of held.realms) {
         const known = await admin.find(`/${encodeURIComponent(realm.realm)}`);
         if (known) left += 1;
         else {
-          const users = (realm['users'] as Record<string, unknown>[]).map((user) => ({
+          const users = realm.users.map((user) => ({
             ...user,
             ...(user['serviceAccountClientId'] ? {} : { requiredActions: ['UPDATE_PASSWORD'] }),
           }));

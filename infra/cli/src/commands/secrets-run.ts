@@ -1,10 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { createPostern, type CallAs, type Postern } from '@postern/client';
-import { readDevelopmentState } from '../development-state.ts';
-import { CommandFailed, type ExitCode, exitCodes, type Terminal } from '../outcome.ts';
+import { CommandFailed, type ExitCode, exitCodes } from '../outcome.ts';
+import { reachService } from '../reach-service.ts';
 import { runProcess } from '../secrets/run-process.ts';
-import { openPostern, subjectOf, subjectToken } from '../subject.ts';
 import { defineCommand } from '../table/command.ts';
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
@@ -39,7 +35,7 @@ export const command = defineCommand({
     const files = values.file.map(pairOf);
     if (variables.length + files.length === 0)
       throw new CommandFailed(exitCodes.usage, '--env or --file says which secrets');
-    const { postern, as } = await source(values, terminal);
+    const { postern, as } = await reachService(values, 'keyProxy', terminal);
     const read = async ([variable, name]: readonly [string, string]) => {
       const { value } = await postern.secrets.read(name, as);
       const bytes = 'text' in value ? Buffer.from(value.text, 'utf8') : Buffer.from(value.base64, 'base64');
@@ -75,31 +71,4 @@ function pairOf(text: string): readonly [string, string] {
   if (at < 1 || !VARIABLE.test(name) || secret === '')
     throw new CommandFailed(exitCodes.usage, 'a secret is named as NAME=SECRET, NAME being a variable');
   return [name, secret];
-}
-
-type Values = Partial<Record<'as' | 'from' | 'cert' | 'key' | 'ca' | 'token', string | undefined>>;
-
-async function source(values: Values, terminal: Terminal): Promise<{ postern: Postern; as: CallAs }> {
-  if (values.from !== undefined) {
-    const file = (path: string | undefined) =>
-      path === undefined ? undefined : textOf(resolve(terminal.folder, path));
-    const [cert, key, ca, token] = [file(values.cert), file(values.key), file(values.ca), file(values.token)?.trim()];
-    if (cert === undefined || key === undefined || ca === undefined || token === undefined)
-      throw new CommandFailed(exitCodes.usage, '--from comes with --cert, --key, --ca and --token');
-    const postern = createPostern({ tls: () => ({ cert, key, ca }), urls: { keyProxy: values.from } });
-    return { postern, as: { token } };
-  }
-  if (values.as === undefined) throw new CommandFailed(exitCodes.usage, '--as or --from is needed');
-  const state = readDevelopmentState(terminal.folder);
-  const subject = subjectOf(values.as, state);
-  const postern = openPostern(state, subject.workload);
-  return { postern, as: { subjectToken: await subjectToken(state, subject, postern) } };
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new CommandFailed(exitCodes.usage, `${path} cannot be read`);
-  }
 }

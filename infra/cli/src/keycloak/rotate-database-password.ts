@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { closeRole, openRole, readRoles, roleNames, type Ask } from './database-roles.ts';
 
 const PASSWORD_BYTES = 32;
@@ -84,5 +84,8 @@ function finishRenames({ username, password }: DatabaseRotation['files']): void 
 function writeLike(file: string, text: string): void {
   const known = existsSync(file) ? statSync(file) : undefined;
   writeFileSync(next(file), text, { mode: 0o600 });
-  if (known && process.getuid?.() === 0) chownSync(next(file), known.uid, known.gid);
+  if (!known) return;
+  if (process.getuid?.() === 0) chownSync(next(file), known.uid, known.gid);
+  // A server often reads it by its group.
+  chmodSync(next(file), known.mode & 0o777);
 }

@@ -24,11 +24,9 @@ async function fromAge(reference: string, file: string, identity: string | undef
   for (const line of bytesOf(reference, identity).toString('utf8').split('\n'))
     if (line.startsWith('AGE-SECRET-KEY-')) decrypter.addIdentity(line.trim());
   const sealed = bytesOf(reference, file);
-  const binary =
-    sealed.subarray(0, 5).toString('latin1') === '-----'
-      ? armor.decode(sealed.toString('utf8'))
-      : new Uint8Array(sealed);
+  const isArmored = sealed.subarray(0, 5).toString('latin1') === '-----';
   try {
+    const binary = isArmored ? armor.decode(sealed.toString('utf8')) : new Uint8Array(sealed);
     return await decrypter.decrypt(binary, 'text');
   } catch {
     throw cannot(reference, 'cannot be opened with this identity');

@@ -37,8 +37,11 @@ export function readUsers(text: string): ImportedUser[] {
       );
     throw invalid(places.join('\n'));
   }
-  const names = parsed.data.map(({ username }) => username.toLowerCase());
-  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
-  if (names.length <= 20_000 && twice >= 0) throw invalid(`user ${twice}.username: stands twice`);
+  const names = new Set<string>();
+  for (const [at, { username }] of parsed.data.entries()) {
+    const name = username.toLowerCase();
+    if (names.has(name)) throw invalid(`user ${at}.username: stands twice`);
+    names.add(name);
+  }
   return parsed.data;
 }

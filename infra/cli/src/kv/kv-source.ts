@@ -66,17 +66,37 @@ export function openKvSource(at: {
     const answer = await request(url, { dispatcher: agent, headers }).catch((error: { code?: string }) => {
       throw new CommandFailed(exitCodes.unreachable, `${base.origin}: ${error.code ?? 'no answer'}`);
     });
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > LONGEST_ANSWER) throw new CommandFailed(exitCodes.refused, `${base.origin}: an answer is too long`);
-      chunks.push(chunk);
-    }
+    const text = await bodyOf(answer.body as AsyncIterable<Buffer>);
     if (answer.statusCode === 404) return null;
     if (answer.statusCode !== 200)
       throw new CommandFailed(exitCodes.refused, `${base.origin} answered ${answer.statusCode} to a read of ${kind}`);
-    return (JSON.parse(Buffer.concat(chunks).toString()) as { data: Json }).data;
+    return dataIn(text);
+  }
+
+  async function bodyOf(body: AsyncIterable<Buffer>): Promise<string> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of body) {
+        length += chunk.length;
+        if (length > LONGEST_ANSWER)
+          throw new CommandFailed(exitCodes.refused, `${base.origin}: an answer is too long`);
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      if (error instanceof CommandFailed) throw error;
+      throw new CommandFailed(exitCodes.unreachable, `${base.origin}: an answer ended early`);
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  }
+
+  /** The parser's own message would quote the answer. */
+  function dataIn(text: string): Json {
+    try {
+      return (JSON.parse(text) as { data: Json }).data;
+    } catch {
+      throw new CommandFailed(exitCodes.refused, `${base.origin}: an answer is not JSON`);
+    }
   }
 
   async function* paths(folder: string): AsyncGenerator<string> {

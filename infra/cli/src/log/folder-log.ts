@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeEntries, leafHash, tilePath } from '@postern/transparency';
+import { CommandFailed, exitCodes } from '../outcome.ts';
 import { type Log } from './verify-whole.ts';
 
 /**
@@ -15,7 +16,7 @@ export function folderLog(path: string): Log | null {
   };
   const [keys, closings] = [join(path, 'keys.json'), join(path, 'closings')];
   return {
-    checkpoint: readFileSync(join(path, 'checkpoint'), 'utf8'),
+    checkpoint: checkpointIn(path),
     keys: existsSync(keys) ? (JSON.parse(readFileSync(keys, 'utf8')) as Pick<Log, 'keys'>).keys : [],
     closings: existsSync(closings) ? readFileSync(closings, 'utf8') : null,
     source: {
@@ -23,4 +24,13 @@ export function folderLog(path: string): Log | null {
       tile: async (level, index, width) => (level === 0 ? bundle(index, width).map(leafHash) : null),
     },
   };
+}
+
+/** @throws CommandFailed (64) */
+function checkpointIn(path: string): string {
+  try {
+    return readFileSync(join(path, 'checkpoint'), 'utf8');
+  } catch {
+    throw new CommandFailed(exitCodes.usage, `${path} is no published log: it has no checkpoint`);
+  }
 }

@@ -45,7 +45,7 @@ export function judgeRecords(
   }
   const newest = new Map(stored.filter((row) => row.newest).map((row) => [row.id, row.version]));
   for (const [id, versions] of written) {
-    const last = Math.max(...versions.keys());
+    const last = [...versions.keys()].reduce((most, version) => Math.max(most, version), 0);
     if ((newest.get(id) ?? 0) < last && !gone.has(id))
       throw new LogAltered(`record_rolled_back ${id} from version ${last}`);
   }

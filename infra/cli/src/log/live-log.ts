@@ -12,7 +12,7 @@ export type LiveLog = {
   close(): Promise<void>;
 };
 
-/** A token is fetched anew this long before its end. */
+/** A token is used for so long, which is shorter than any lives. */
 const TOKEN_MS = 120_000;
 
 /** The running stack, as its auditor sees it. */

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin, developmentCa, startPostgres, type PostgresServer } from '@postern/testing';
@@ -67,6 +67,8 @@ export function databaseSuite(world: () => ShopWorld): void {
     expect(before).toEqual([]);
     expect(await rotate()).toEqual({ code: 0, err: '', steps: [{ done: 'rotated', role: 'keycloak_a' }] });
     expect(pair().user).toBe('keycloak_a');
+    // As an operator lets the server's group read it: it stays so over every rotation.
+    chmodSync(at('password'), 0o640);
     expect(await asked(pair(), 'select current_user, session_user')).toEqual([
       { current_user: 'keycloak', session_user: 'keycloak_a' },
     ]);
@@ -104,6 +106,7 @@ export function databaseSuite(world: () => ShopWorld): void {
         steps: [{ done: 'rotated', role: 'keycloak_b' }],
       });
       expect(pair().user).toBe('keycloak_b');
+      expect(statSync(at('password')).mode & 0o777).toBe(0o640);
       await asked(pair(), 'alter table realm drop column name');
       await asked(first, 'select 1');
       // Twice in a row it would take the server's next connection away: it is said instead.

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { rotateKeys } from '@postern/keycloak';
+import { rotateClientSecret } from '../../src/keycloak/rotate-client-secret.ts';
 import { type ShopWorld } from './world.ts';
 
 export function secretsSuite(world: () => ShopWorld): void {
@@ -32,6 +33,31 @@ export function secretsSuite(world: () => ShopWorld): void {
     expect(await rotate('--client-id', 'web')).toMatchObject({ code: 1 });
     const changes = await world().adminEvents('CLIENT');
     expect(changes.filter(({ operationType }) => operationType === 'UPDATE').length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('ended when the server has the new secret and its file is not in place, the next run puts it there', async () => {
+    const ended = new Error('ended here');
+    const client = { realm: 'shop', clientId: 'api', reference: 'age:api.age' };
+    await world().asAdmin(async (admin) => {
+      const put = async (path: string, body: unknown) => {
+        await admin.put(path, body);
+        throw ended;
+      };
+      const rotation = {
+        folder: world().folder,
+        recipients: [world().recipient],
+        overlapHours: 0,
+        now: () => new Date(),
+      };
+      await expect(rotateClientSecret({ ...admin, put }, client, rotation)).rejects.toBe(ended);
+    });
+    expect(await world().secretOf('api', await world().opened('api.age'))).toBe(401);
+    const rotate = ['keycloak', 'client', 'rotate-secret', '--all', '--when-older-than', '90'];
+    expect(await world().live(...rotate, '--recipient', world().recipient)).toMatchObject({
+      code: 0,
+      out: 'api: its secret is due in 90 days',
+    });
+    expect(await world().secretOf('api', await world().opened('api.age'))).toBe(200);
   });
 
   test('signing keys: published, then signing, then gone; tokens of the old key are verified until then; the document has nothing to do', async () => {
