@@ -37,7 +37,7 @@ async function wholeRealm(admin: KeycloakAdmin, name: string): Promise<Record<st
 
 export const command = defineCommand({
   about: `Writes the document's realms as the server has them, with client secrets and users, sealed to the recipients. Passwords and second
-factors are in the database only: back that up too (docs/operations.md).`,
+factors are in the database only: back that up too (infra/keycloak/docs/operations.md).`,
   options: {
     ...fileOption,
     ...serverOptions,
