@@ -21,8 +21,8 @@ export type Caller = {
   send(url: string, options?: SendOptions): Promise<Reply>;
   /** A body of bytes out, and the body of the answer as it came. */
   stream(url: string, options: { token: string; body: string }): Promise<{ status: number; text: string }>;
-  /** The body of an answer as it came: a stream that ends. */
-  text(url: string, options?: SendOptions): Promise<string>;
+  /** The body of an answer as it came: a stream that ends. `begun` is called when its head is there. */
+  text(url: string, options?: SendOptions & { begun?: () => void }): Promise<string>;
   sendForm(url: string, form: Record<string, string>): Promise<Reply>;
 };
 
@@ -53,9 +53,11 @@ export function callerOver(
       }),
     ownToken: (scopes, options = {}) =>
       issuer.mint({ ...common, sub: workload, subjectIssuer: null, scopes, ...options }),
-    text: async (url, { token = null, headers = {} } = {}) => {
+    text: async (url, { token = null, headers = {}, begun = () => {} } = {}) => {
       const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
-      return (await request(url, { dispatcher, headers: { ...headers, ...authorization } })).body.text();
+      const { body } = await request(url, { dispatcher, headers: { ...headers, ...authorization } });
+      begun();
+      return body.text();
     },
     async stream(url, { token, body }) {
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' };

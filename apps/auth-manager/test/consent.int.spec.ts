@@ -302,8 +302,11 @@ test('a replica that stops answers those who wait at once, and ends their stream
   const { body } = await startConsent(portal, stopping);
   const token = await portal.tokenFor('alice', ['grants:write']);
   const at = `${stopping.api}/v1/consents/${String(body['id'])}`;
-  const waiting = [portal.send(`${at}?wait=30`, { token }), portal.text(`${at}/events`, { token })] as const;
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const open = Promise.withResolvers<void>();
+  const begun = () => open.resolve();
+  const waiting = [portal.send(`${at}?wait=30`, { token }), portal.text(`${at}/events`, { token, begun })] as const;
+  // The one that was asked first is waiting too.
+  await open.promise;
   const began = performance.now();
   await Promise.all([stopping.close(), ...waiting]);
   expect((await waiting[0]).body).toMatchObject({ state: 'pending' });

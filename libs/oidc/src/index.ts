@@ -13,6 +13,7 @@ export {
 export { tenantId } from './tenant-id.ts';
 export { personName } from './person-name.ts';
 export { actorChain, MAX_ACTORS } from './claims.ts';
+export { isJudgement } from './is-judgement.ts';
 export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
 export { keySetTimes, type KeySetTimes } from './key-set.ts';
 export { checkDpopProof, PROOF_WINDOW_SECONDS, type DpopCheck, type UseOnce } from './dpop-proof.ts';

@@ -1,6 +1,7 @@
 import { problem, type Now } from '@postern/runtime';
-import { errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
+import { jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
+import { isJudgement } from './is-judgement.ts';
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const MAX_AGE_SECONDS = 300;
@@ -78,8 +79,3 @@ export async function checkLogoutToken(
     throw problem(isJudgement(cause) ? 'logout_refused' : 'provider_unavailable', { cause });
   }
 }
-
-/** Whether the token was judged, or its keys could not be had: jose has a code of its own for each, but for an answer other than 200. */
-const isJudgement = (error: unknown): boolean =>
-  error instanceof z.ZodError ||
-  (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout || error.code === errors.JOSEError.code));

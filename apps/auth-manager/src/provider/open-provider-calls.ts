@@ -4,6 +4,7 @@ import type { Profile } from '@postern/profile';
 import { type Logger, type Now, problem } from '@postern/runtime';
 import type { JWTVerifyGetKey } from 'jose';
 import { type ClientIdentity, openAs } from './client-identity.ts';
+import { holdProvider } from './hold-provider.ts';
 import type { ProviderCalls } from './provider-calls.ts';
 import { accessOf, inspectedOf, introspectedOf, redeemedOf } from './read-answers.ts';
 import { outcomeOf } from './refresh-outcome.ts';
@@ -25,54 +26,62 @@ export type OpenProviderCalls = {
 const asks = ({ metadata }: Provider): boolean => metadata.introspection_endpoint !== undefined;
 
 /**
+ * What the caller is told. A refusal and an answer that fails a check are the provider's word on what it was `asked`; of a `look`,
+ * which can be repeated, and of what it turned away for now they say nothing.
+ */
+function problemOf(error: ProviderFailed, what: 'asked' | 'look') {
+  const { kind, status = 0, retryAfterSeconds } = error;
+  const judged = (kind === 'refused' && status !== 429 && status < 500) || kind === 'untrusted';
+  if (judged && what === 'asked') return problem('provider_refused', { cause: error });
+  return problem('provider_unavailable', { cause: error, retryAfterSeconds: Math.ceil(retryAfterSeconds ?? 5) });
+}
+
+/**
  * The provider's calls for this service: its client's proof, DPoP-bound tokens, everything through the guarded way out.
- * Its metadata are read at the first call, and again until that succeeds, so that this service starts without it.
  */
 export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
   const { issuer, egress, logger, profile } = spec;
-  let opening: { generation: string; provider: Promise<Provider> } | undefined;
-
-  const open = (identity: ClientIdentity) =>
-    openAs(identity, {
-      issuer,
-      dispatcher: egress.dispatcher,
-      pushedRequests: profile.fapi ? 'required' : 'when_offered',
-    });
-  const provider = async (): Promise<Provider> => {
-    const identity = await spec.identity();
-    if (opening?.generation !== identity.generation) {
-      const made = { generation: identity.generation, provider: open(identity) };
-      opening = made;
-      made.provider.catch(() => {
-        if (opening === made) opening = undefined;
-      });
-    }
-    return opening.provider;
-  };
+  const held = holdProvider({
+    identity: spec.identity,
+    open: (identity) =>
+      openAs(identity, {
+        issuer,
+        dispatcher: egress.dispatcher,
+        pushedRequests: profile.fapi ? 'required' : 'when_offered',
+      }),
+    logger,
+    now: spec.now,
+  });
 
   /** One call; what the provider did wrong becomes a problem with a fixed text, its own words go nowhere. */
-  async function call<Result>(name: string, act: (opened: Provider) => Promise<Result>): Promise<Result> {
+  async function call<Result>(
+    name: string,
+    act: (opened: Provider) => Promise<Result>,
+    what: 'asked' | 'look' = 'asked',
+  ): Promise<Result> {
     try {
-      return await act(await provider());
+      return await act(await held.get());
     } catch (error) {
       if (!(error instanceof ProviderFailed)) throw error;
       logger.warn({ operation: name, reason: error.kind, code: error.error }, 'the provider gave no good answer');
-      const refused = error.kind === 'refused' || error.kind === 'untrusted';
-      throw problem(refused ? 'provider_refused' : 'provider_unavailable', { cause: error });
+      held.failed(error);
+      throw problemOf(error, what);
     }
   }
+
+  const look = <Result>(name: string, act: (opened: Provider) => Promise<Result>) => call(name, act, 'look');
 
   return {
     issuer,
     clientId: async () => (await spec.identity()).clientId,
-    sendsIssuer: () => call('discover', async ({ sendsIssuer }) => sendsIssuer),
+    sendsIssuer: () => look('discover', async ({ sendsIssuer }) => sendsIssuer),
     jwksUri: () =>
-      call('discover', async ({ metadata }) => {
+      look('discover', async ({ metadata }) => {
         if (metadata.jwks_uri === undefined) throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
         return metadata.jwks_uri;
       }),
-    check: async () => void (await provider()),
-    endSessionUrl: () => call('discover', async ({ metadata }) => metadata.end_session_endpoint ?? null),
+    check: async () => void (await held.get()),
+    endSessionUrl: () => look('discover', async ({ metadata }) => metadata.end_session_endpoint ?? null),
     async readResponse(response) {
       const clientId = (await spec.identity()).clientId;
       const { now } = spec;
@@ -93,7 +102,7 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         redeemedOf(await opened.redeem({ callbackUrl: callback, state, nonce, verifier })),
       ),
     async refresh(token, check, ask) {
-      const opened = await provider().catch(() => undefined);
+      const opened = await held.get().catch(() => undefined);
       if (!opened) return { kind: 'not_sent' };
       let stopped = false;
       const over = egress.dispatcher.compose(
@@ -112,6 +121,7 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         const rotated = refreshToken && refreshToken.reveal() !== token.reveal() ? refreshToken : undefined;
         return { kind: 'tokens', rotated, idleSeconds, ...(ask && { access: accessOf(tokens) }) };
       } catch (error) {
+        held.failed(error);
         const outcome = outcomeOf(error, stopped, ask);
         const code = error instanceof ProviderFailed ? error.error : undefined;
         logger.warn({ operation: 'refresh', reason: outcome.kind, code }, 'the provider gave no new token');
@@ -120,13 +130,13 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
     },
     exchange: (subject, ask) => call('exchange', async (opened) => accessOf(await opened.exchange(subject, ask))),
     introspect: (token) =>
-      call('introspect', async (opened) =>
+      look('introspect', async (opened) =>
         asks(opened)
           ? introspectedOf(await opened.introspect(token, { hint: 'refresh_token' }))
           : introspectedOf({ active: false }),
       ),
     isActive: (token) =>
-      call(
+      look(
         'introspect',
         async (opened) => asks(opened) && (await opened.introspect(token, { hint: 'refresh_token' })).active,
       ),
@@ -135,7 +145,7 @@ export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
         asks(opened) ? inspectedOf(await opened.introspect(token, { hint })) : { active: false },
       ),
     revoke: (token) =>
-      call('revoke', async (opened) => {
+      look('revoke', async (opened) => {
         if (opened.metadata.revocation_endpoint !== undefined) await opened.revoke(token, { hint: 'refresh_token' });
       }),
   };

@@ -59,8 +59,20 @@ export type Providers = {
 /** What stands in the database is read again after this: a rotated key, a changed registration. */
 const REREAD_MS = 2_000;
 
-type Kept = { calls: ProviderCalls; keys: JWTVerifyGetKey | undefined; read: Reading<ClientIdentity> };
+type Kept = {
+  calls: ProviderCalls;
+  keys: { at: string; get: JWTVerifyGetKey } | undefined;
+  read: Reading<ClientIdentity>;
+};
 type Reading<T> = { get(): Promise<T>; forget(): void };
+
+/** A key set by its address: looked at once in 30 seconds at most, again after ten minutes. */
+const keySetAt = (uri: string, way: Egress): JWTVerifyGetKey =>
+  createRemoteJWKSet(new URL(uri), {
+    [customFetch]: (url, init) => way.fetch(url, init),
+    cooldownDuration: 30_000,
+    cacheMaxAge: 600_000,
+  });
 
 /** Reads again once what it has is older than {@link REREAD_MS}; those who ask meanwhile share one look. */
 function reading<T>(read: () => Promise<T>): Reading<T> {
@@ -133,12 +145,9 @@ export function openProviders(deps: OpenProviders): Providers {
   function keysOf(at: { tenant: string; provider: string }): JWTVerifyGetKey {
     const one = keep(at);
     return async (header, token) => {
-      one.keys ??= createRemoteJWKSet(new URL(await one.calls.jwksUri()), {
-        [customFetch]: (url, init) => ways(at.provider).fetch(url, init),
-        cooldownDuration: 30_000,
-        cacheMaxAge: 600_000,
-      });
-      return one.keys(header, token);
+      const uri = await one.calls.jwksUri();
+      if (one.keys?.at !== uri) one.keys = { at: uri, get: keySetAt(uri, ways(at.provider)) };
+      return one.keys.get(header, token);
     };
   }
   const registrationOf = ({

@@ -1,3 +1,4 @@
+import { isJudgement } from '@postern/oidc';
 import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { type Now, problem } from '@postern/runtime';
 import { z } from 'zod';
@@ -15,6 +16,7 @@ const parameters = z.looseObject({
   state: z.string().max(512).optional(),
   code: z.string().min(1).max(4096).optional(),
   error: z.string().max(128).optional(),
+  exp: z.number(),
 });
 
 /** An answer lives for as long as a browser needs for one redirect. */
@@ -38,19 +40,10 @@ export async function readSignedResponse(
       clockTolerance: 10,
       requiredClaims: ['exp'],
     });
-    const tooLong = (payload.exp ?? 0) > now().getTime() / 1000 + MAX_AGE_SECONDS;
-    const { state, code, error } = parameters.parse(payload);
-    if (tooLong) throw problem('provider_refused');
+    const { state, code, error, exp } = parameters.parse(payload);
+    if (exp > now().getTime() / 1000 + MAX_AGE_SECONDS) throw new errors.JWTClaimValidationFailed('too long', payload);
     return { state, code, error, iss: issuer };
   } catch (cause) {
-    const away = cause instanceof errors.JWKSTimeout || !isJudgement(cause);
-    throw problem(away ? 'provider_unavailable' : 'provider_refused', { cause });
+    throw problem(isJudgement(cause) ? 'provider_refused' : 'provider_unavailable', { cause });
   }
 }
-
-// jose has a code of its own for each judgement; an answer other than 200 for the keys has the general one.
-const isJudgement = (error: unknown): boolean =>
-  error instanceof z.ZodError ||
-  (error instanceof errors.JOSEError
-    ? error.code !== errors.JOSEError.code
-    : error instanceof Error && 'code' in error);

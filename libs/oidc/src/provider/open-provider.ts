@@ -2,6 +2,7 @@ import { Secret } from '@postern/runtime';
 import * as client from 'openid-client';
 import type { CryptoKey } from 'jose';
 import { fetch as undiciFetch, type Dispatcher, type RequestInit } from 'undici';
+import { compareClocks } from './compare-clocks.ts';
 import { ProviderFailed, providerFailed } from './provider-failed.ts';
 
 /** How this client proves itself. A certificate is the dispatcher's; an assertion is signed for the issuer (FAPI 2.0 5.3.3). */
@@ -54,6 +55,8 @@ export type BoundTo = { proof: string } | 'nobody';
 export type Provider = {
   issuer: string;
   clientId: string;
+  /** How far the provider's clock is ahead of ours, by its answer to discovery; 0 where it is within what both sides tolerate. */
+  clockOffsetSeconds: number;
   /** Whether authorization responses carry `iss` (RFC 9207). */
   sendsIssuer: boolean;
   metadata: Readonly<client.ServerMetadata>;
@@ -97,9 +100,10 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
   const metadataOf = { [client.clockTolerance]: 10, use_mtls_endpoint_aliases: usesCertificate(spec) };
   const authenticate = authenticationOf(spec.authentication);
   const timeout = spec.timeoutSeconds ?? 10;
+  const clocks = compareClocks();
   const discovered = await attempt(() =>
     client.discovery(new URL(issuer), clientId, metadataOf, authenticate, {
-      [client.customFetch]: fetchOver(dispatcher),
+      [client.customFetch]: clocks.over(fetchOver(dispatcher)),
       timeout,
     }),
   );
@@ -108,18 +112,39 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
   if (metadata.issuer !== issuer || (!pushes && spec.pushedRequests !== 'when_offered')) {
     throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
   }
-  // Signatures of ID tokens are checked although they come over TLS from the issuer itself.
-  client.enableNonRepudiationChecks(discovered);
-  const proofs = dpop && { DPoP: client.getDPoPHandle(discovered, dpop) };
+  // What is signed here and what came from there is judged by the provider's clock: its own checks are.
+  const dated = { ...metadataOf, [client.clockSkew]: clocks.followed() };
 
-  /** The configuration for one call: `over` gives it another way out, and shares everything else. */
-  function through(over: Dispatcher | undefined, boundTo?: BoundTo): client.Configuration {
-    const proof = typeof boundTo === 'object' ? boundTo.proof : undefined;
-    if (over === undefined && proof === undefined) return discovered;
-    const configuration = new client.Configuration({ ...metadata }, clientId, metadataOf, authenticate);
-    configuration[client.customFetch] = fetchOver(over ?? dispatcher, proof);
+  /** The configuration by another way out, or with somebody else's proof. */
+  function configured(over: Dispatcher, proof?: string): client.Configuration {
+    const configuration = new client.Configuration({ ...metadata }, clientId, dated, authenticate);
+    configuration[client.customFetch] = fetchOver(over, proof);
     configuration.timeout = timeout;
     return configuration;
+  }
+  const own = configured(dispatcher);
+  const proofs = dpop && { DPoP: client.getDPoPHandle(own, dpop) };
+
+  function through(over: Dispatcher | undefined, boundTo?: BoundTo): client.Configuration {
+    const proof = typeof boundTo === 'object' ? boundTo.proof : undefined;
+    return over === undefined && proof === undefined ? own : configured(over ?? dispatcher, proof);
+  }
+  let keys: client.ExportedJWKSCache | undefined;
+  /**
+   * Signatures of ID tokens are checked although they come over TLS from the issuer itself. openid-client looks again for a key
+   * that it does not know a minute after the last look at the earliest; nobody but the issuer makes us look here, so a key that
+   * is new since then is looked for at once.
+   */
+  async function withItsKeys<Answer>(redeem: (by: client.Configuration) => Promise<Answer>): Promise<Answer> {
+    const by = configured(dispatcher);
+    client.enableNonRepudiationChecks(by);
+    const minuteAgo = Math.floor(Date.now() / 1000) - 60;
+    if (keys) client.setJwksCache(by, { ...keys, uat: Math.min(keys.uat, minuteAgo) });
+    try {
+      return await redeem(by);
+    } finally {
+      keys = client.getJwksCache(by);
+    }
   }
   /** Own proofs, unless the tokens are for somebody else. */
   const proofsFor = (boundTo: BoundTo | undefined) => (boundTo === undefined ? proofs : undefined);
@@ -127,6 +152,7 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
   return {
     issuer,
     clientId,
+    clockOffsetSeconds: clocks.offset(),
     sendsIssuer: metadata.authorization_response_iss_parameter_supported === true,
     metadata,
     async startAuthorization({ redirectUri, scopes, state = client.randomState(), parameters }) {
@@ -143,9 +169,7 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
         code_challenge_method: 'S256',
       };
       const url = await attempt(async () =>
-        pushes
-          ? client.buildAuthorizationUrlWithPAR(discovered, pushed, proofs)
-          : client.buildAuthorizationUrl(discovered, pushed),
+        pushes ? client.buildAuthorizationUrlWithPAR(own, pushed, proofs) : client.buildAuthorizationUrl(own, pushed),
       );
       return { url: url.href, state, nonce, verifier: new Secret(verifier) };
     },
@@ -157,7 +181,9 @@ export async function openProvider(spec: ProviderSpec): Promise<Provider> {
         idTokenExpected: true,
       };
       return tokensOf(
-        await attempt(() => client.authorizationCodeGrant(discovered, callbackUrl, checks, undefined, proofs)),
+        await attempt(() =>
+          withItsKeys((by) => client.authorizationCodeGrant(by, callbackUrl, checks, undefined, proofs)),
+        ),
       );
     },
     async refresh(token, { over, scopes, boundTo } = {}) {
@@ -211,7 +237,13 @@ function fetchOver(dispatcher: Dispatcher, proof?: string): client.CustomFetch {
   return async (url, options) => {
     const headers = proof === undefined ? options.headers : { ...options.headers, dpop: proof };
     const init = { ...options, headers, dispatcher } as RequestInit;
-    return (await undiciFetch(url, init)) as unknown as Response;
+    const answer = await undiciFetch(url, init);
+    // RFC 7009 has no body to check: a page that stands before the provider must not pass for its answer.
+    if (answer.status === 200 && answer.headers.get('content-type')?.startsWith('text/html')) {
+      await answer.body?.cancel();
+      throw new ProviderFailed('unknown', { error: 'page_for_answer', status: 200 });
+    }
+    return answer as unknown as Response;
   };
 }
 

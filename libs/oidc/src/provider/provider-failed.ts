@@ -56,7 +56,9 @@ const halfAnswers = new Set(['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS
 
 /** Sorts what openid-client or the network threw. */
 export function providerFailed(cause: unknown): ProviderFailed {
-  if (cause instanceof ProviderFailed) return cause;
+  // Also from below openid-client, which wraps what it does not know.
+  const own = chainOf(cause).find((link) => link instanceof ProviderFailed);
+  if (own) return own;
   const answered = answerIn(cause);
   // RFC 6585 section 4: turned away before it was looked at, whatever the body says.
   if (answered.status === 429) return new ProviderFailed('refused', { error: 'too_many_requests', ...answered, cause });
@@ -68,6 +70,10 @@ export function providerFailed(cause: unknown): ProviderFailed {
     return new ProviderFailed('refused', { error: 'invalid_client', status: cause.status, cause });
   }
   const codes = chainOf(cause).map(({ code }) => code);
+  // Of the metadata: they name another issuer than the one that was asked.
+  if (codes.includes('OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')) {
+    return new ProviderFailed('untrusted', { error: 'unfit_metadata', cause });
+  }
   if (codes.some((code) => typeof code === 'string' && beforeTheFirstByte.has(code))) {
     return new ProviderFailed('not_sent', { cause });
   }
