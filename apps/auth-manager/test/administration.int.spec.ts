@@ -147,8 +147,9 @@ test('an administrator pauses the keeping alive at a provider, sees what waits, 
 
   expect((await put(false)).body).toEqual({ provider, paused: false });
   while ((await confirmed()) === before) await sleep(100);
-  const metrics = await (await fetch(`${replica.management}/metrics`)).text();
-  expect(metrics).toMatch(/^postern_grants_kept_total\{.*result="refreshed".*\} [1-9]/m);
+  // It is counted once its refresh is committed, a moment after the row shows it.
+  const metrics = async () => (await fetch(`${replica.management}/metrics`)).text();
+  while (!/^postern_grants_kept_total\{.*result="refreshed".*\} [1-9]/m.test(await metrics())) await sleep(100);
 });
 
 /** The versions that the rows of this service name, by table and column; every column of sealed bytes in the database. */
@@ -260,6 +261,13 @@ test('R9, R18: an import takes what the provider confirms as ours and the same p
   const dry = await send({ ...header, dry_run: true }, rows);
   expect(dry.text.split('\n')[0]).toBe('{"outcome":"importable","row":"1"}');
   expect(dry.text).toContain('{"summary":{"imported":0,"importable":1,"already":0,"refused":7}}');
+  expect(await many()).toBe(before);
+
+  const claims = { quotas: { 'auth-manager': { grants: before } } };
+  const full = await portal.tokenFor('admin-ada', ['grants:read', 'grants:write'], { roles: ['admin'], claims });
+  expect((await send(header, rows.slice(0, 1), full)).text).toContain(
+    '"outcome":"refused","row":"1","reason":"quota_exceeded"',
+  );
   expect(await many()).toBe(before);
 
   const report = await send(header, rows);

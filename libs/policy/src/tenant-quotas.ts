@@ -6,6 +6,8 @@ const most = z.int().min(1).max(1_000_000_000);
 export const quota = z.strictObject({
   requestsPerMinute: most.optional().describe('requests of the whole tenant in one replica'),
   records: most.optional().describe('crypto-store: records that are there at once'),
+  secrets: most.optional().describe('key-proxy: secrets that are there at once, deleted ones too'),
+  grants: most.optional().describe('auth-manager: grants that are there at once, usable or not'),
 });
 
 /** By audience. */

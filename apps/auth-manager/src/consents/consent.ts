@@ -17,6 +17,7 @@ export const failureReasons = [
   'no_offline_token',
   'certificate_bound_token',
   'nothing_consented',
+  'quota_exceeded',
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 

@@ -41,7 +41,12 @@ export async function createConsent(
   tx: Transaction<Schema>,
   { owner, client }: ConsentStarter,
   { scopes, handle, returnTo, purpose }: ConsentRequest,
-  { provider, idempotency, now }: { provider: string; idempotency: Idempotency | null; now: Date },
+  {
+    provider,
+    idempotency,
+    mostGrants,
+    now,
+  }: { provider: string; idempotency: Idempotency | null; mostGrants?: number | undefined; now: Date },
 ): Promise<CreatedConsent> {
   const id = uuidv7();
   const expiresAt = new Date(now.getTime() + CONSENT_SECONDS * 1000);
@@ -58,6 +63,7 @@ export async function createConsent(
       handle_scopes: [...handle.scopes],
       return_to: returnTo ?? null,
       purpose: purpose ?? null,
+      most_grants: mostGrants ?? null,
       created_at: now,
       expires_at: expiresAt,
       idempotency_key: idempotency?.key ?? null,

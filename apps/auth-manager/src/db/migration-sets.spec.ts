@@ -18,6 +18,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'issuer/0002-revocations',
     'grants/0001-grants',
     'grants/0002-keeping',
+    'grants/0003-grant-counts',
     'administration/0001-administration',
     'administration/0002-client-secrets',
     'background-jobs/0001-background-jobs',

@@ -92,6 +92,8 @@ export type ConsentsTable = {
   idempotency_request: string | null;
   purpose: string | null;
   signed_response: Generated<boolean>;
+  /** How many grants the tenant may have, as it was asked under; null: there is no quota. */
+  most_grants: number | null;
 };
 
 export type ProviderKeyUse = 'client' | 'dpop';
@@ -147,8 +149,12 @@ export type KeepingPausesTable = { provider: string; paused_at: Date; paused_by:
 
 export type RestoresTable = { one: Generated<boolean>; marker: string; at: Date | null };
 
+/** Of tenants that have a quota. */
+export type GrantCountsTable = { tenant: string; grants: string };
+
 export type Schema = {
   grants: GrantsTable;
+  grant_counts: GrantCountsTable;
   handles: HandlesTable;
   handle_uses: HandleUsesTable;
   provider_tokens: ProviderTokensTable;

@@ -3,6 +3,7 @@ import { type Secret, uuidv7 } from '@postern/runtime';
 import type { GrantKind, Schema } from '../db/schema.ts';
 import { nextDue } from '../keep-alive/next-due.ts';
 import { type Owner, ownedBy } from './grant.ts';
+import { holdGrantQuota } from './grant-quota.ts';
 import { fingerprintOf } from './token-fingerprint.ts';
 import { sealText, type Vault } from './vault.ts';
 
@@ -25,6 +26,8 @@ export type NewGrant = {
   /** Replace those of a grant that is there; absent: they stay. */
   attributes?: Readonly<Record<string, string>> | undefined;
   handle?: { workload: string; audiences: readonly string[]; scopes: readonly string[] } | undefined;
+  /** How many grants the tenant may have, counted since `beginGrantCount`; absent or null: there is no quota. */
+  mostGrants?: number | null | undefined;
   now: Date;
 };
 
@@ -40,6 +43,7 @@ const ATTEMPTS = 3;
 /**
  * Stores a grant and its handle, in the caller's transaction. There is one grant per (person, provider, client, session,
  * kind): a further consent in the same session replaces its token, adds its scopes and makes it usable again.
+ * @throws Problem `quota_exceeded` where it is new and one too many
  */
 export async function storeGrant(
   { vault }: StoreGrant,
@@ -82,6 +86,7 @@ export async function storeGrant(
         .executeTakeFirst();
       // Another consent of the same session came first: its row is the grant.
       if (inserted !== 1n) continue;
+      if (typeof grant.mostGrants === 'number') await holdGrantQuota(tx, owner.tenant, grant.mostGrants);
     }
     if (grant.handle) await storeHandle(tx, id, grant.handle, now);
     return { id, generation, recovered: held !== undefined && held.state !== 'active' };

@@ -17,6 +17,8 @@ export type ImportOf = {
   header: ImportHeader;
   tenant: string;
   provider: ProviderCalls;
+  /** How many grants the tenant may have; absent: there is no quota. */
+  mostGrants?: number | undefined;
   /** Who imports, as it is recorded. */
   actor: AuditEvent['actor'];
 };
@@ -71,7 +73,8 @@ export async function importRow(deps: ImportRow, of: ImportOf, line: string): Pr
       if (held?.state === 'revoking') return refused('being_revoked');
       if (header.dry_run) return { outcome: 'importable' as const, row: row.id };
       const { scopes, handle } = header;
-      const grant = { ...judged, owner, provider: provider.issuer, client, session, scopes, handle, token };
+      const { mostGrants } = of;
+      const grant = { ...judged, owner, provider: provider.issuer, client, session, scopes, handle, token, mostGrants };
       const { id } = await storeGrant(deps, tx, { ...grant, now: deps.now() });
       const draft = {
         action: 'grant.stored' as const,
@@ -87,6 +90,7 @@ export async function importRow(deps: ImportRow, of: ImportOf, line: string): Pr
     });
   } catch (error) {
     if (error instanceof Problem && error.code.startsWith('provider_')) return refused('provider_unavailable');
+    if (error instanceof Problem && error.code === 'quota_exceeded') return refused(error.code);
     throw error;
   }
 }

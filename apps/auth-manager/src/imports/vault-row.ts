@@ -66,6 +66,7 @@ export const refusals = [
   'other_kind',
   'certificate_bound_token',
   'being_revoked',
+  'quota_exceeded',
   'provider_unavailable',
 ] as const;
 export type RowRefusal = (typeof refusals)[number];

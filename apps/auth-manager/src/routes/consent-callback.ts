@@ -139,6 +139,7 @@ async function redeem(
         authTime: login.authTime ?? null,
         token: accepted.token,
         idleSeconds: accepted.idleSeconds,
+        mostGrants: consent.most_grants,
         handle: {
           workload: consent.handle_workload,
           audiences: consent.handle_audiences,
@@ -163,7 +164,8 @@ async function redeem(
   } catch (error) {
     // Nothing was stored, so nothing may live on at the provider either.
     await discardTokens({ ...deps, provider }, { refreshToken: accepted.token });
-    throw error;
+    if (!(error instanceof Problem) || error.code !== 'quota_exceeded') throw error;
+    return end(deps, audit, consent, { state: 'failed', reason: error.code });
   }
 }
 

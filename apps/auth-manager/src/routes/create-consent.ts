@@ -1,4 +1,4 @@
-import { route } from '@postern/http';
+import { quotaOf, route } from '@postern/http';
 import type { Kysely } from 'kysely';
 import { type Now, problem } from '@postern/runtime';
 import { z } from 'zod';
@@ -6,6 +6,7 @@ import { assertConsentRequest, createConsent } from '../consents/create-consent.
 import type { ReturnPages } from '../consents/return-to.ts';
 import type { Schema } from '../db/schema.ts';
 import { scope, workloadName } from '../grants/grant-answer.ts';
+import { expectGrantWithin } from '../grants/grant-quota.ts';
 import type { Providers } from '../provider/open-providers.ts';
 import { ownerOf } from '../grants/owner-of.ts';
 
@@ -47,6 +48,7 @@ export const createConsentRoute = ({ db, providers, publicUrl, returnPages, work
       'handle_workload_unknown',
       'handle_exceeds_consent',
       'return_not_listed',
+      'quota_exceeded',
     ],
     async handle({ principal, body, idempotency }, audit) {
       const starter = { owner: ownerOf(principal), client: principal.clientId };
@@ -56,8 +58,10 @@ export const createConsentRoute = ({ db, providers, publicUrl, returnPages, work
       if (at === null) throw problem('other_provider');
       const { provider } = at;
       assertConsentRequest({ returnPages, workloads }, starter, asked);
+      const mostGrants = quotaOf(principal, 'auth-manager').grants;
+      if (mostGrants !== undefined) await expectGrantWithin(db, starter.owner.tenant, mostGrants);
       return db.transaction().execute(async (tx) => {
-        const made = { provider, idempotency, now: now() };
+        const made = { provider, idempotency, mostGrants, now: now() };
         const { id, expiresAt } = await createConsent(tx, starter, asked, made);
         const consentUrl = `${publicUrl}/v1/consents/${id}/start`;
         return audit.within(

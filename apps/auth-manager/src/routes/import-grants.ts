@@ -1,10 +1,11 @@
-import { byteStream, route } from '@postern/http';
+import { byteStream, quotaOf, route } from '@postern/http';
 import type { Principal } from '@postern/oidc';
 import { problem } from '@postern/runtime';
 import { type ImportOf, importRow, type ImportRow, type RowResult } from '../imports/import-row.ts';
 import { linesOf } from '../imports/lines.ts';
 import { type ImportHeader, importHeader } from '../imports/vault-row.ts';
 import { ownerOf } from '../grants/owner-of.ts';
+import { beginGrantCount } from '../grants/grant-quota.ts';
 import type { Providers } from '../provider/open-providers.ts';
 import type { ProviderOf } from '../provider/provider-calls.ts';
 
@@ -64,7 +65,7 @@ function readHeader(line: IteratorResult<string, void>): ImportHeader {
 }
 
 async function importOf(
-  { providers, providerOf, workloads }: ImportGrants,
+  { db, providers, providerOf, workloads }: ImportGrants,
   principal: Principal,
   first: IteratorResult<string, void>,
 ): Promise<ImportOf> {
@@ -76,8 +77,10 @@ async function importOf(
   if (at === null || (foreign && !at.registered)) throw problem('other_provider');
   if (!workloads.has(header.handle.workload)) throw problem('handle_workload_unknown');
   if (header.handle.scopes.some((scope) => !header.scopes.includes(scope))) throw problem('handle_exceeds_consent');
+  const mostGrants = quotaOf(principal, 'auth-manager').grants;
+  if (mostGrants !== undefined) await beginGrantCount(db, tenant);
   const actor = { person: { issuer, sub }, client: principal.clientId };
-  return { header, tenant, provider: providerOf({ tenant, provider: at.provider }), actor };
+  return { header, tenant, provider: providerOf({ tenant, provider: at.provider }), mostGrants, actor };
 }
 
 async function* report(

@@ -1,10 +1,11 @@
-import { route } from '@postern/http';
+import { quotaOf, route } from '@postern/http';
 import type { Kysely } from 'kysely';
 import { type Now, problem, Secret } from '@postern/runtime';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import { getGrant } from '../grants/find-grants.ts';
 import { attributes, grantAnswer, handleRequest, scope } from '../grants/grant-answer.ts';
+import { beginGrantCount } from '../grants/grant-quota.ts';
 import { judgeToken } from '../grants/judge-token.ts';
 import { ownerOf } from '../grants/owner-of.ts';
 import { recoveryOf } from '../grants/recovery.ts';
@@ -49,6 +50,7 @@ export const storeGrantRoute = (deps: StoreGrantRoute) =>
       'handle_workload_unknown',
       'handle_exceeds_consent',
       'refresh_token_refused',
+      'quota_exceeded',
       'certificate_bound_token',
       'provider_refused',
       'provider_unavailable',
@@ -66,8 +68,10 @@ export const storeGrantRoute = (deps: StoreGrantRoute) =>
       const calls = deps.providerOf(at);
       const client = await calls.clientId();
       const judged = judgeToken(token, await calls.introspect(token), { owner, client, now: now() });
+      const mostGrants = quotaOf(principal, 'auth-manager').grants;
+      if (mostGrants !== undefined) await beginGrantCount(db, owner.tenant);
       return db.transaction().execute(async (tx) => {
-        const grant = { owner, provider, client, ...judged, scopes, token, handle };
+        const grant = { owner, provider, client, ...judged, scopes, token, handle, mostGrants };
         const stored = await storeGrant(deps, tx, { ...grant, attributes: noted, now: now() });
         const what = { provider, scopes, offline: judged.kind === 'offline' };
         if (stored.recovered) await audit.itemWithin<Schema, 'grant.recovered'>(tx, recoveryOf(stored, provider));

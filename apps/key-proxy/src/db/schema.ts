@@ -97,6 +97,8 @@ export type Schema = {
     created_at: Date;
     updated_at: Date;
   };
+  /** Of tenants that have a quota. */
+  secret_counts: { tenant: string; secrets: string };
   secret_versions: {
     secret_id: string;
     version: number;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { route } from '@postern/http';
+import { quotaOf, route } from '@postern/http';
 import { choosePlace } from '../providers/choose-place.ts';
 import { assertReachable } from '../providers/open-providers.ts';
 import { assertFits } from '../secrets/assert-fits.ts';
@@ -24,7 +24,14 @@ export const createSecretRoute = (deps: CreateSecret) =>
     summary: 'Stores a secret at the tenant’s provider',
     body: z.strictObject({ secret_name: secretName, secret_value: secretValue }),
     answers: { 201: z.strictObject(secretEntry) },
-    problems: [...PROVIDER_PROBLEMS, 'secret_exists', 'secret_busy', 'name_too_long', 'value_too_large'],
+    problems: [
+      ...PROVIDER_PROBLEMS,
+      'secret_exists',
+      'secret_busy',
+      'quota_exceeded',
+      'name_too_long',
+      'value_too_large',
+    ],
     async handle({ principal, body, idempotency }, audit) {
       const owner = ownerOf(principal);
       const name = body.secret_name;
@@ -39,7 +46,9 @@ export const createSecretRoute = (deps: CreateSecret) =>
       const place = await choosePlace(deps.db, owner);
       assertReachable(deps.providers, place.kind);
       assertFits(place.kind, value);
-      const reserved = await reserveSecret(deps.db, { owner, name, place, createKey, now: deps.now() });
+      const mostSecrets = quotaOf(principal, 'key-proxy').secrets;
+      const taken = { owner, name, place, createKey, mostSecrets, now: deps.now() };
+      const reserved = await reserveSecret(deps.db, taken);
       const resource = { type: 'secret', id: reserved.id };
       const details = { provider: reserved.place.kind, name };
       return audit.effect({ resource, details }, async (attempt) => {

@@ -6,6 +6,7 @@ import { type Place } from '../providers/open-providers.ts';
 import { referenceOf } from '../providers/reference.ts';
 import { type Owner } from './owner.ts';
 import { type CreateKey } from './repeated-create.ts';
+import { beginSecretCount, holdSecretQuota } from './secret-quota.ts';
 import { ABANDONED_AFTER_MS } from './writes/open-write.ts';
 
 export type Reservation = {
@@ -17,23 +18,54 @@ export type Reservation = {
   takenOver: boolean;
 };
 
-type NewReservation = { owner: Owner; name: string; place: Place; createKey: CreateKey | null; now: Date };
+type NewReservation = {
+  owner: Owner;
+  name: string;
+  place: Place;
+  createKey: CreateKey | null;
+  /** How many secrets the tenant may have; absent: there is no quota. */
+  mostSecrets?: number | undefined;
+  now: Date;
+};
 
 /**
  * Takes the name for a secret whose write is about to begin, so that two creates of one name do not both write. An
  * attempt that was abandoned midway is taken over with its id and reference, and nothing is orphaned.
  *
  * @throws Problem `secret_exists`; `secret_busy` while the write of another attempt may still arrive at the provider;
- *   `name_too_long`
+ *   `name_too_long`; `quota_exceeded`
  */
-export async function reserveSecret(
-  db: Kysely<Schema>,
-  { owner, name, place, createKey, now }: NewReservation,
-): Promise<Reservation> {
+export async function reserveSecret(db: Kysely<Schema>, asked: NewReservation): Promise<Reservation> {
+  const { owner, name } = asked;
   const id = randomUUID();
+  const row = await takenName(db, id, asked);
+  if (row) {
+    const { reference, provider: kind, configuration } = row;
+    const held: Place = { tenant: owner.tenant, kind, configuration };
+    return { id: row.id, name, place: held, reference, takenOver: row.id !== id };
+  }
+  const { state } = (await stateOf(db, owner, name)) ?? { state: 'creating' };
+  throw state === 'creating'
+    ? problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 })
+    : problem('secret_exists');
+}
+
+/** The row of the name, where it is now this create's. Under a quota a new one is made while its tenant's count is held. */
+async function takenName(db: Kysely<Schema>, id: string, asked: NewReservation) {
+  const { owner, mostSecrets } = asked;
+  if (mostSecrets === undefined) return insertReservation(db, id, asked);
+  await beginSecretCount(db, owner.tenant);
+  return db.transaction().execute(async (tx) => {
+    const row = await insertReservation(tx, id, asked);
+    if (row?.id === id) await holdSecretQuota(tx, owner.tenant, mostSecrets);
+    return row;
+  });
+}
+
+function insertReservation(db: Kysely<Schema>, id: string, { owner, name, place, createKey, now }: NewReservation) {
   const repeats = { idempotency_key: createKey?.key ?? null, idempotency_request: createKey?.request ?? null };
   const abandonedBefore = new Date(now.getTime() - ABANDONED_AFTER_MS);
-  const row = await db
+  return db
     .insertInto('secrets')
     .values({
       id,
@@ -69,15 +101,6 @@ export async function reserveSecret(
     )
     .returning(['id', 'reference', 'provider', 'configuration'])
     .executeTakeFirst();
-  if (row) {
-    const { reference, provider: kind, configuration } = row;
-    const held: Place = { tenant: owner.tenant, kind, configuration };
-    return { id: row.id, name, place: held, reference, takenOver: row.id !== id };
-  }
-  const { state } = (await stateOf(db, owner, name)) ?? { state: 'creating' };
-  throw state === 'creating'
-    ? problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 })
-    : problem('secret_exists');
 }
 
 const stateOf = (db: Kysely<Schema>, owner: Owner, name: string) =>

@@ -5,6 +5,7 @@ import { keyProxy0003 } from './0003-accounts.ts';
 import { keyProxy0004 } from './0004-grants-and-uses.ts';
 import { keyProxy0005 } from './0005-moves.ts';
 import { keyProxy0006 } from './0006-repeats-and-tokens.ts';
+import { keyProxy0007 } from './0007-secret-counts.ts';
 
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
 export const keyProxyMigrations: MigrationSet = {
@@ -16,5 +17,6 @@ export const keyProxyMigrations: MigrationSet = {
     '0004-grants-and-uses': keyProxy0004,
     '0005-moves': keyProxy0005,
     '0006-repeats-and-tokens': keyProxy0006,
+    '0007-secret-counts': keyProxy0007,
   },
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { route } from '@postern/http';
+import { quotaOf, route } from '@postern/http';
 import { choosePlace } from '../../providers/choose-place.ts';
 import { assertFits } from '../../secrets/assert-fits.ts';
 import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts';
@@ -34,6 +34,7 @@ export const copySecret = (deps: CreateSecret & ReadSecret) =>
       'secret_expired',
       'secret_exists',
       'secret_busy',
+      'quota_exceeded',
       'version_not_found',
       'name_too_long',
       'value_too_large',
@@ -53,7 +54,9 @@ export const copySecret = (deps: CreateSecret & ReadSecret) =>
       const place = body.provider === undefined ? source.place : await choosePlace(deps.db, owner, body.provider);
       const { value } = await readSecret(deps, source, {}, by, { fresh: true });
       assertFits(place.kind, value);
-      const reserved = await reserveSecret(deps.db, { owner, name: body.name, place, createKey, now: deps.now() });
+      const mostSecrets = quotaOf(principal, 'key-proxy').secrets;
+      const taken = { owner, name: body.name, place, createKey, mostSecrets, now: deps.now() };
+      const reserved = await reserveSecret(deps.db, taken);
       const resource = { type: 'secret', id: reserved.id };
       const details = { from: source.place.kind, to: place.kind, name: body.name };
       return audit.effect({ resource, details }, async (attempt) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { route } from '@postern/http';
+import { quotaOf, route } from '@postern/http';
 import { choosePlace } from '../../providers/choose-place.ts';
 import { assertReachable } from '../../providers/open-providers.ts';
 import { assertFits, assertTagsFit } from '../../secrets/assert-fits.ts';
@@ -34,6 +34,7 @@ export const createSecretAt = (deps: CreateSecret) =>
       'provider_unknown',
       'secret_exists',
       'secret_busy',
+      'quota_exceeded',
       'secret_not_found',
       'name_too_long',
       'value_too_large',
@@ -57,7 +58,9 @@ export const createSecretAt = (deps: CreateSecret) =>
       assertReachable(deps.providers, place.kind);
       assertFits(place.kind, created);
       assertTagsFit(place.kind, wanted.tags ?? {});
-      const reserved = await reserveSecret(deps.db, { owner, name, place, createKey, now: deps.now() });
+      const mostSecrets = quotaOf(principal, 'key-proxy').secrets;
+      const taken = { owner, name, place, createKey, mostSecrets, now: deps.now() };
+      const reserved = await reserveSecret(deps.db, taken);
       const resource = { type: 'secret', id: reserved.id };
       const details = { provider: reserved.place.kind, name };
       return audit.effect({ resource, details }, async (attempt) => {
