@@ -10,6 +10,7 @@ import {
   NO_PREVIOUS,
   packContent,
   type AuditJob,
+  type PackedEntry,
 } from '@postern/audit';
 import { signAsWorkload, type TlsMaterial } from '@postern/mtls';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -23,24 +24,26 @@ export function producerBatches(producer: string, tls: Pick<TlsMaterial, 'curren
   let hash: Uint8Array = NO_PREVIOUS;
   return {
     seq: () => seq,
-    next(count: number): AuditJob {
+    /** @param again entries of batches before, which come once more under new numbers, at the front. */
+    next(count: number, again: readonly PackedEntry[] = []): { job: AuditJob; entries: PackedEntry[] } {
       const previous = Buffer.from(hash).toString('base64url');
       const first = seq + 1;
-      const entries = Array.from({ length: count }, () => {
-        const entry = entryOf(seq);
+      const entries = Array.from({ length: count }, (_, i) => {
+        const entry = again[i] ?? entryOf(seq);
         const place = { producer, epoch: 1, seq: (seq += 1), previous: hash };
         hash = chainHash(entryLeaf(place, { ...entry, commitment: commitmentOf(entry.salt, entry.event) }));
         return entry;
       });
       const { content, bytes } = packContent(entries);
       const manifest = { v: 2, producer, epoch: 1, first, count, previous, content: digestOfContent(content), bytes };
-      return { v: 2, batch: joinBatch(signAsWorkload(BATCH_TYPE, JSON.stringify(manifest), tls.current()), content) };
+      const signed = signAsWorkload(BATCH_TYPE, JSON.stringify(manifest), tls.current());
+      return { job: { v: 2, batch: joinBatch(signed, content) }, entries };
     },
   };
 }
 
 /** An event of one of 5 tenants, tenant-0 to tenant-4, about one of 1,000 persons of each. */
-function entryOf(i: number) {
+function entryOf(i: number): PackedEntry {
   const sub = `person-${Math.floor(i / TENANTS) % PERSONS}`;
   const event = newEvent(
     {

@@ -34,7 +34,7 @@ try {
   for (const mark of [total / 100, total / 10, total]) {
     while (batches.seq() < mark) {
       while (batches.seq() - (await held()).seq > WINDOW) await sleep(20);
-      await queue.add(batches.next(Math.min(BATCH, mark - batches.seq())));
+      await queue.add(batches.next(Math.min(BATCH, mark - batches.seq())).job);
     }
     while ((await held()).seq < mark) await sleep(50);
     const seconds = Math.round((performance.now() - began) / 1_000);

@@ -71,8 +71,10 @@ const hashed = (index: number) =>
 const deeds = [
   [
     'an event edited',
-    `update log_events set sealed = overlay(sealed placing '\\x00'::bytea from 60) where index = 7`,
-    { reason: 'event_differs', index: 7 },
+    `update log_events set sealed = overlay(sealed placing sha256(sealed) from 60)
+       where index = (select sealed_with from log_events where index = 7)`,
+    // Those that were sealed with it cannot be read either: the first of them is named.
+    { reason: 'event_differs' },
   ],
   ['an event taken away', 'delete from log_events where index = 8', { reason: 'event_missing', index: 8 }],
   [

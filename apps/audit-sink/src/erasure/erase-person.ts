@@ -25,7 +25,7 @@ export async function erasePerson(query: Query, subject: string): Promise<number
   const [gone] = await query('delete from log_subjects where id = $1 returning 1', [subject]);
   if (!gone) return 0;
   const rows = await query(
-    `update log_every_event set subject = null, sealed = null, resource = null, trace = null, workload = null
+    `update log_every_event set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null
      where subject = $1 returning 1`,
     [subject],
   );

@@ -2,6 +2,7 @@ import type { Action } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import { newestCheckpoint } from '../log/checkpoints.ts';
 import { openRows } from '../search/find-events.ts';
+import { contentOf, type SealedRow } from '../subjects/open-rows.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 import type { LogEvent } from './log-event.ts';
 
@@ -17,15 +18,7 @@ export type ReadLog = (part: LogPart) => Promise<{ events: LogEvent[]; next: num
 /** Entries that one look at the log goes through at most. */
 const SPAN = 50_000;
 
-type Row = {
-  index: string;
-  event_id: string;
-  subject: string;
-  sealed: Buffer;
-  received_at: Date;
-  size: string;
-  root: Buffer;
-};
+type Row = SealedRow & { received_at: Date; size: string; root: Buffer };
 
 /**
  * Reads the next events of the log under a signed checkpoint, of every tenant, in its order, and says where to go on. What is
@@ -39,15 +32,15 @@ export const createReadLog =
     const end = Math.min(head, from + SPAN);
     if (end <= from) return { events: [], next: from, head };
     const rows = await query<Row>(
-      `select v.index, v.event_id, v.subject, v.sealed, r.received_at, c.tree_size as size, c.root
-       from log_every_event v
-       cross join lateral (select received_at from log_runs where first <= v.index order by first desc limit 1) r
+      `select ${contentOf('log_every_event')}, r.received_at, c.tree_size as size, c.root
+       from log_every_event e
+       cross join lateral (select received_at from log_runs where first <= e.index order by first desc limit 1) r
        cross join lateral (
-         select tree_size, root from log_checkpoints where tree_size > v.index and note is not null order by tree_size limit 1
+         select tree_size, root from log_checkpoints where tree_size > e.index and note is not null order by tree_size limit 1
        ) c
-       where v.index >= $1 and v.index < $2 and v.sealed is not null and v.subject is not null
-         and ($4::text is null or v.tenant = $4) and ($5::text[] is null or v.action = any($5))
-       order by v.index limit $3`,
+       where e.index >= $1 and e.index < $2 and e.subject is not null
+         and ($4::text is null or e.tenant = $4) and ($5::text[] is null or e.action = any($5))
+       order by e.index limit $3`,
       [from, end, limit, tenant ?? null, actions ?? null],
     );
     const placed = new Map(rows.map((row) => [Number(row.index), row]));

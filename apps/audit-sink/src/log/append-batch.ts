@@ -13,7 +13,8 @@ import type { PreparedBatch } from '../intake/prepare-batch.ts';
 import { edgeOf } from './edge.ts';
 import { receiptLeaf } from './receipt-leaf.ts';
 import { NotYetRestored, refill } from './wanted.ts';
-import { writeEvents, writeRun, type EventRow, type NewRun, type OpaqueRow } from './write-run.ts';
+import { writeEvents, type EventRow, type OpaqueRow } from './write-events.ts';
+import { writeRun, type NewRun } from './write-run.ts';
 
 /** What became of a batch. `gap`: entries before it are missing. `refilled`: events that a restore had lost are back. `fork`: another entry stands at one of its numbers. The last two: an operator closed the producer (R26). */
 export type Appended =
@@ -25,6 +26,11 @@ export type Appended =
 /** Somebody was erased while a batch was prepared: it is prepared anew, under another key. */
 export class SubjectErased extends Error {
   override readonly name = 'SubjectErased';
+}
+
+/** Some events of a batch must stand without others of it: it is prepared anew, each sealed by itself. */
+export class SealedTogether extends Error {
+  override readonly name = 'SealedTogether';
 }
 
 /** Most leaves in one row: a batch and its receipt. */
@@ -47,7 +53,8 @@ const BEGIN = `begin; set local lock_timeout = '10s'; set local idle_in_transact
  *
  * @param client of a pipelined pool, in no transaction. After a failure it may be in one that failed.
  * @returns what became of each, and the new head; null where nothing was appended.
- * @throws SubjectErased, NotYetRestored
+ * @throws SubjectErased, NotYetRestored, SealedTogether; a unique violation (23505) where an event of a batch that is not sealed
+ *   apart stands already, under another number.
  */
 export async function appendBatches(
   client: pg.ClientBase,
@@ -125,6 +132,7 @@ async function freshOf(
   if (closed !== null && signed.batch.epoch <= closed && adds) return { result: 'epoch_closed' };
   if (typeof placed !== 'number') return placed;
   if (restoring) {
+    if (!prepared.apart) throw new SealedTogether('only what is wanted is put back');
     const refilled = await refill(client, prepared, placed);
     if (refilled > 0 || placed === entries.length) return { result: 'refilled', entries: refilled };
     throw new NotYetRestored('the log waits for what a restore lost');
@@ -132,10 +140,11 @@ async function freshOf(
   return placed === entries.length ? { result: 'known' } : entries.slice(placed);
 }
 
-type AddedRun = { run: NewRun; events: (EventRow & { subject: string })[]; opaque: OpaqueRow[] };
+type AddedRun = { run: NewRun; events: EventRow[]; opaque: OpaqueRow[] };
 
 /** What fresh entries and the receipt of their batch add to the tree behind `edge`. */
-function addRun(edge: Edge, { signed, received }: PreparedBatch, fresh: Fresh): AddedRun {
+function addRun(edge: Edge, prepared: PreparedBatch, fresh: Fresh): AddedRun {
+  const { signed, received } = prepared;
   const { producer, epoch } = signed.batch;
   const last = fresh.at(-1)!;
   const receipt = receiptLeaf(signed, received, fresh);
@@ -145,7 +154,12 @@ function addRun(edge: Edge, { signed, received }: PreparedBatch, fresh: Fresh): 
   const grown = growEdge(edge, hashes, (node) => {
     if (node.level % TILE_HEIGHT === 0) roots.push(node);
   });
-  const events = fresh.flatMap(({ event, id }, i) => (event ? [{ ...event, id, index: edge.size + i }] : []));
+  const begin = edge.size - (fresh[0]!.seq - prepared.entries[0]!.seq);
+  const events = fresh.flatMap(({ event, id }, i) => {
+    if (!event) return [];
+    const sealedWith = event.sealedWith === null ? null : begin + event.sealedWith;
+    return [{ ...event, id, index: edge.size + i, sealedWith }];
+  });
   const opaque = fresh.flatMap(({ opaque: kept, id }, i) => (kept ? [{ ...kept, id, index: edge.size + i }] : []));
   const run = {
     first: edge.size,

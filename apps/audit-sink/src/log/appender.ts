@@ -3,7 +3,7 @@ import type { Postgres } from '@postern/postgres';
 import { prepareBatch, type PrepareDeps, type PreparedBatch } from '../intake/prepare-batch.ts';
 import type { SignedBatch } from '../intake/verify-batch.ts';
 import { NotYetRestored } from './wanted.ts';
-import { appendBatches, SubjectErased, type Appended, type Head } from './append-batch.ts';
+import { appendBatches, SealedTogether, SubjectErased, type Appended, type Head } from './append-batch.ts';
 
 /** Appends signed batches to the log. */
 export type Appender = (signed: SignedBatch, received: Date) => Promise<Appended>;
@@ -18,7 +18,16 @@ const TOGETHER = 16;
 const isOneBatchesFault = (error: unknown): boolean =>
   error instanceof SubjectErased ||
   error instanceof NotYetRestored ||
+  error instanceof SealedTogether ||
   /^(22|23|54)/.test(String((error as { code?: unknown }).code));
+
+/** Somebody was erased meanwhile, or an event of it is in the log already, or only some are wanted. */
+const fitsOnceApart = (error: unknown): boolean =>
+  error instanceof SubjectErased ||
+  error instanceof SealedTogether ||
+  (error as { code?: unknown }).code === UNIQUE_VIOLATION;
+
+const UNIQUE_VIOLATION = '23505';
 
 type Waiting = { prepared: Promise<PreparedBatch>; resolve(appended: Appended): void; reject(error: unknown): void };
 
@@ -64,9 +73,9 @@ export function createAppender(
     try {
       return await inTransaction([prepared]);
     } catch (error) {
-      if (!(error instanceof SubjectErased)) throw error;
-      // The second time the erased subject has a key of its own again.
-      return inTransaction([await prepareBatch(deps, prepared.signed, prepared.received)]);
+      if (!fitsOnceApart(error)) throw error;
+      // The second time an erased subject has a key of its own again, and no event's content hangs on another's row.
+      return inTransaction([await prepareBatch(deps, prepared.signed, prepared.received, { apart: true })]);
     }
   };
   const settle = async (taken: { prepared: PreparedBatch; one: Waiting }[]) => {

@@ -10,7 +10,8 @@ import {
   type Link,
 } from '@postern/transparency';
 import type { Query } from '@postern/postgres';
-import { openContent } from '../subjects/seal-content.ts';
+import { contentOf, createRowOpener, type SealedRow } from '../subjects/open-rows.ts';
+import { ContentRefused, type Content } from '../subjects/seal-content.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 import type { CheckpointKey } from './checkpoint-key.ts';
 import { newestCheckpoint, rootAt } from './checkpoints.ts';
@@ -106,20 +107,24 @@ function createCommitments(query: Query, subjects: Pick<Subjects, 'keysOf'>) {
     /** @param begin where a bundle begins */
     async verify(begin: number, end: number): Promise<void> {
       const leaves = await leavesOf(begin, end);
-      const rows = await query<{ index: string; event_id: string; subject: string | null; sealed: Buffer | null }>(
-        'select index, event_id, subject, sealed from log_every_event where index >= $1 and index < $2 order by index',
+      const rows = await query<Omit<SealedRow, 'subject'> & { subject: string | null }>(
+        `select ${contentOf('log_every_event')} from log_every_event e where index >= $1 and index < $2 order by index`,
         [begin, end],
       );
-      const keys = await subjects.keysOf(rows.flatMap(({ subject }) => subject ?? []));
       const found = new Set(rows.map(({ index }) => Number(index) - begin));
       await assertNoneMissing(query, leaves, found, begin);
-      for (const { index, event_id: id, subject, sealed } of rows) {
-        const leaf = leaves[Number(index) - begin];
-        if (leaf?.id !== id) throw new LogAltered('event_differs', Number(index));
-        const key = subject === null ? undefined : keys.get(subject);
-        if (!key || !sealed) continue;
-        if (leaf.commitment !== commitmentIn(key, id, sealed)) throw new LogAltered('event_differs', Number(index));
-      }
+      const leafOf = (index: string) => leaves[Number(index) - begin];
+      const differs = (at: { index: string } | undefined) => {
+        if (at) throw new LogAltered('event_differs', Number(at.index));
+      };
+      differs(rows.find(({ index, event_id: id }) => leafOf(index)?.id !== id));
+      const open = await createRowOpener(rows, subjects);
+      differs(
+        rows.find(({ subject, ...row }) => {
+          const content = subject === null ? null : open({ ...row, subject });
+          return content !== null && leafOf(row.index)?.commitment !== commitmentIn(content);
+        }),
+      );
     },
   };
 }
@@ -140,11 +145,5 @@ async function assertNoneMissing(query: Query, leaves: readonly EntryLeaf[], fou
   if (missing) throw new LogAltered('event_missing', missing.index);
 }
 
-function commitmentIn(key: Parameters<typeof openContent>[0], id: string, sealed: Buffer): string | null {
-  try {
-    const { salt, canonical } = openContent(key, id, sealed);
-    return Buffer.from(commitmentOf(salt, canonical)).toString('base64url');
-  } catch {
-    return null;
-  }
-}
+const commitmentIn = (content: Content | ContentRefused): string | null =>
+  content instanceof ContentRefused ? null : commitmentOf(content.salt, content.canonical).toString('base64url');

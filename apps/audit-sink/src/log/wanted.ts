@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Query } from '@postern/postgres';
 import type { PreparedBatch } from '../intake/prepare-batch.ts';
-import { writeEvents } from './write-run.ts';
+import { writeEvents } from './write-events.ts';
 
 /** Nothing new is appended before what a restore lost has come again, or an operator has given it up (R27). */
 export class NotYetRestored extends Error {
@@ -19,7 +19,7 @@ export async function readWanted(query: Query): Promise<Wanted[]> {
   return rows.map((row) => ({ ...row, seq: Number(row.seq) }));
 }
 
-/** Puts back the events of a batch that the log wants: each is the one that its leaf commits to, or the batch would be a fork. */
+/** Puts back the events of a batch, sealed apart, that the log wants: each is the one that its leaf commits to, or the batch would be a fork. */
 export async function refill(client: pg.ClientBase, prepared: PreparedBatch, held: number): Promise<number> {
   const known = prepared.entries.slice(0, held);
   const { rows } = await client.query<{ index: string; event_id: string }>({

@@ -71,7 +71,7 @@ export async function gatherEvidence(
   const shown = new Set(answer.shown);
   const left = owned.filter((index) => !shown.has(index));
   const rows = await query<{ index: string }>(
-    'select index from log_events where index = any($1::bigint[]) and sealed is not null and subject is not null',
+    'select index from log_events where index = any($1::bigint[]) and subject is not null',
     [left],
   );
   const readable = new Set(rows.map(({ index }) => Number(index)));

@@ -1,6 +1,7 @@
 import type { AuditEvent, Outcome } from '@postern/audit';
 import type { Query } from '@postern/postgres';
-import { openContent } from '../subjects/seal-content.ts';
+import { contentOf, createRowOpener, type SealedRow } from '../subjects/open-rows.ts';
+import { ContentRefused } from '../subjects/seal-content.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 
 /** What a search asks for; all that is given must hold. */
@@ -23,8 +24,6 @@ export type Window = { begin: number; end: number; newestFirst: boolean; limit: 
 
 export type FoundEvent = { index: number; id: string; event: AuditEvent; salt: Buffer };
 
-type Row = { index: string; event_id: string; subject: string; sealed: Buffer };
-
 /**
  * A tenant's events in the order of the log; of those that were erased nothing is shown. `query` reads as the tenant. One
  * more than `limit` is read, to know whether there are more.
@@ -36,7 +35,7 @@ export async function findEvents(
   window: Window,
 ): Promise<{ events: FoundEvent[]; more: boolean; last: number | null }> {
   const { text, values } = searchStatement(filter, window);
-  const rows = await query<Row>(text, values);
+  const rows = await query<SealedRow>(text, values);
   const page = rows.slice(0, window.limit);
   const last = page.at(-1);
   return {
@@ -69,19 +68,25 @@ export function searchStatement(
   );
   if (from !== undefined) conditions.push(holds('occurred_at >=', from));
   if (to !== undefined) conditions.push(holds('occurred_at <', to));
-  const text = `select index, event_id, subject, sealed from log_events
-    where index >= $1 and index < $2 and sealed is not null and subject is not null ${conditions.join(' ')}
+  const text = `select ${contentOf('log_events')} from log_events e
+    where index >= $1 and index < $2 and subject is not null ${conditions.join(' ')}
     order by index ${newestFirst ? 'desc' : 'asc'} limit $3`;
   return { text, values };
 }
 
-/** Events whose subject was erased meanwhile are left out. */
-export async function openRows(rows: readonly Row[], subjects: Pick<Subjects, 'keysOf'>): Promise<FoundEvent[]> {
-  const keys = await subjects.keysOf(rows.map(({ subject }) => subject));
-  return rows.flatMap(({ index, event_id: id, subject, sealed }) => {
-    const key = keys.get(subject);
-    if (!key) return [];
-    const { salt, canonical } = openContent(key, id, sealed);
+/**
+ * Events whose subject was erased meanwhile are left out.
+ *
+ * @throws ContentRefused where one is not what was sealed.
+ */
+export async function openRows(rows: readonly SealedRow[], subjects: Pick<Subjects, 'keysOf'>): Promise<FoundEvent[]> {
+  const open = await createRowOpener(rows, subjects);
+  return rows.flatMap((row) => {
+    const content = open(row);
+    if (content === null) return [];
+    if (content instanceof ContentRefused) throw content;
+    const { salt, canonical } = content;
+    const { index, event_id: id } = row;
     return [{ index: Number(index), id, event: JSON.parse(canonical.toString('utf8')) as AuditEvent, salt }];
   });
 }

@@ -7,6 +7,7 @@ import { newestCheckpoint, signNewest } from '../log/checkpoints.ts';
 import { inclusionProof } from '../log/proofs.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 import { asTenant } from './as-tenant.ts';
+import { contentOf, type SealedRow } from '../subjects/open-rows.ts';
 import { openRows } from './find-events.ts';
 
 export type EventReceipt = {
@@ -47,9 +48,8 @@ export async function readReceipt(
   // After it: a key stands before its first signature, so the key of this one is among those that are there now.
   await key.refresh();
   const rows = await asTenant(postgres, tenant, (own) =>
-    own<{ index: string; event_id: string; subject: string; sealed: Buffer }>(
-      `select index, event_id, subject, sealed from log_events
-       where event_id = $1 and index < $2 and sealed is not null and subject is not null`,
+    own<SealedRow>(
+      `select ${contentOf('log_events')} from log_events e where event_id = $1 and index < $2 and subject is not null`,
       [id, newest?.size ?? 0],
     ),
   );

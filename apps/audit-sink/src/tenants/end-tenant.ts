@@ -30,8 +30,10 @@ export async function eraseTenant(
 /** Sealed events that match, at most a page. */
 async function eraseEvents(query: Query, where: string, value: unknown): Promise<number> {
   const rows = await query(
-    `update log_every_event set subject = null, sealed = null, resource = null, trace = null, workload = null
-      where event_id = any(array(select event_id from log_every_event where ${where} and sealed is not null limit ${PAGE}))
+    `update log_every_event
+      set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null
+      where event_id = any(array(
+        select event_id from log_every_event where ${where} and (subject is not null or sealed is not null) limit ${PAGE}))
      returning 1`,
     [value],
   );

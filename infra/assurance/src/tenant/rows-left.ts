@@ -56,7 +56,7 @@ export async function rowsOf(query: Query, tenant: string, before: Date): Promis
     await count(
       'readable events',
       `select count(*)::int as count from log_every_event
-        where tenant = $1 and occurred_at < $2 and (sealed is not null or resource is not null)`,
+        where tenant = $1 and occurred_at < $2 and (subject is not null or sealed is not null or resource is not null)`,
       [tenant, before],
     );
   }

@@ -138,6 +138,12 @@ export const logMigrations: MigrationSet = {
         closed_at timestamptz not null
       );
     `,
+    // Events of one subject in a batch are sealed together (ADR 67): the content stands at the last of them, and here is its index.
+    // Null for an event that is sealed by itself, as all were before.
+    '0007-sealed-together': `
+      alter table log_events add column sealed_with bigint;
+      create or replace view log_every_event as select * from log_events;
+    `,
   },
   privileges: {
     // Leaves are deleted by retention, and never changed.
