@@ -3,7 +3,7 @@ import { oneRowOfEach, postgresForTests, removedFrom, type TestDatabase, type Te
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { migrationSets } from '../src/db/migration-sets.ts';
 import { type Schema } from '../src/db/schema.ts';
-import { removeSecrets } from '../src/tenants/end-tenant.ts';
+import { denyAccounts, removeSecrets } from '../src/tenants/end-tenant.ts';
 
 let server: TestPostgres;
 let database: TestDatabase;
@@ -51,4 +51,24 @@ test('of a tenant that ended every table is emptied but those that are named, an
   expect(kept).toEqual(STAYS);
   // It counts what it deletes: all but what a row takes with it.
   expect(counted).toBeGreaterThan(0);
+});
+
+test('of a tenant whose destruction has begun nobody logs in, refreshes or is invited any more; another tenant’s people do (R33)', async () => {
+  const { url, tls, name } = database;
+  await server.asAdmin((admin) => oneRowOfEach(admin, 'denied'), name);
+  const postgres = await openPostgres<Schema>({ url, tls, applicationName: 'end-tenant' });
+  try {
+    const held = () =>
+      postgres.query<{ tenant: string; state: string; sessions: number; invitations: number }>(
+        `select a.tenant, a.state, (select count(*)::int from sessions s where s.account = a.id) as sessions,
+                (select count(*)::int from invitations i where i.tenant = a.tenant) as invitations
+           from accounts a where a.tenant in ('denied', 'other') order by 1`,
+      );
+    const [, other] = await held();
+    expect(other).toMatchObject({ tenant: 'other', sessions: 1, invitations: 1 });
+    for (const _again of [1, 2]) await postgres.db.transaction().execute((tx) => denyAccounts(tx, 'denied'));
+    expect(await held()).toEqual([{ tenant: 'denied', state: 'disabled', sessions: 0, invitations: 0 }, other]);
+  } finally {
+    await postgres.close();
+  }
 });

@@ -70,13 +70,16 @@ async function answers(issuer: string, ca: string): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS;
   try {
     for (;;) {
+      let problem: unknown;
       try {
         const { statusCode, body } = await request(`${issuer}/.well-known/openid-configuration`, { dispatcher: agent });
         await body.dump();
         if (statusCode === 200) return;
+        problem = new Error(`it answers ${statusCode}`);
       } catch (error) {
-        if (performance.now() > deadline) throw error;
+        problem = error;
       }
+      if (performance.now() > deadline) throw problem;
       await delay(40);
     }
   } finally {

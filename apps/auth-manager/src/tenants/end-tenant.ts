@@ -49,8 +49,22 @@ export async function revokeAtProviders(deps: EndTenant, tenant: string): Promis
     }
     after = page.at(-1)?.id ?? after;
     counted['grants not revoked at the provider'] += failed;
-    if (page.length < PAGE || failed === page.length) return counted;
+    if (page.length < PAGE) return counted;
+    if (failed === page.length) {
+      counted['grants not revoked at the provider'] += await grantsAfter(deps, tenant, after);
+      return counted;
+    }
   }
+}
+
+async function grantsAfter({ db }: EndTenant, tenant: string, after: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('grants')
+    .select(({ fn }) => fn.countAll().as('count'))
+    .where('tenant', '=', tenant)
+    .where('id', '>', after)
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 /** A page of everything that this service holds of the tenant; handles, tokens and the journal go with their grants. */

@@ -1,10 +1,13 @@
 import { workloadToken } from '@postern/cli';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { type Stack } from '../stack.ts';
 import { call } from './call.ts';
 import { type Cast } from './cast.ts';
 import { describe, expect, type Play } from './row.ts';
+
+const CACHE_READS = 50;
 
 /** A grant token and its type, as exchanges take them. */
 export type GrantSubject = { token: string; type: string };
@@ -23,6 +26,15 @@ export async function grantToken({ state }: Stack, { job }: Cast, grant: string,
     const { access_token: value, issued_token_type: type } = await job.grants.accessToken(grant, { token: m2 });
     return { value: { token: value, type }, outcome: `G: ${describe(value)}` };
   });
+}
+
+/** A cache that does not answer in time is passed over, as on a busy machine: what was read then is there for the next read. */
+async function readFromCache<Read extends { source: string }>(read: () => Promise<Read>): Promise<Read> {
+  for (let left = CACHE_READS - 1; ; left -= 1) {
+    const found = await read();
+    if (found.source === 'cache' || left === 0) return found;
+    await delay(200);
+  }
 }
 
 /** Rows 7 to 9: the least scope, a step-up at the moment it is needed, a record and a secret. */
@@ -46,7 +58,7 @@ export async function work(stack: Stack, { job }: Cast, g: GrantSubject, play: P
 
   await play('job stores and reads a record', async () => {
     await job.records.store(record, { token: t });
-    const first = await job.records.retrieve(record.key, { token: t });
+    const first = await readFromCache(() => job.records.retrieve(record.key, { token: t }));
     await stack.flush('cache');
     const second = await job.records.retrieve(record.key, { token: t });
     expect(first.payload === payload && second.payload === payload, 'the stored payload twice');
