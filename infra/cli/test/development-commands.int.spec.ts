@@ -145,6 +145,31 @@ test('breaking the glass says once which approval waits, asks on with the same l
   });
 });
 
+test('the glass is broken in any deployment too: by its address, a certificate and the person’s own token, each from a file', async () => {
+  writeFileSync(join(inside, 'login'), 'my-own-login\n');
+  const { cert, key, ca } = portal.paths;
+  const files = ['--cert', cert, '--key', key, '--ca', ca, '--subject-token', 'login'];
+  const asked = ['--audience', 'token-exchange', '--scope', 'policy:write', '--reason', 'locked out'];
+  ofExchange.push(
+    { status: 400, body: { error: 'authorization_pending', approval_id: 'approval-2', interval: 0 } },
+    { status: 200, body: { access_token: 'the-token' } },
+  );
+  const api = `https://127.0.0.1:${(service.address() as AddressInfo).port}`;
+  const { code, out, err } = await postern('break-glass', '--token-exchange', api, ...files, ...asked);
+  expect({ code, out }).toEqual({ code: 0, out: 'the-token' });
+  expect(err).toContain('approval approval-2 waits for two people');
+  expect(new URLSearchParams(seen.at(-1)?.body).get('subject_token')).toBe('my-own-login');
+  for (const [argv, said] of [
+    [['--token-exchange', 'http://127.0.0.1', ...files], 'wants an https URL'],
+    [['--token-exchange', api, ...files.slice(0, 6)], '--subject-token FILE'],
+    [['--token-exchange', api, ...files, '--as', 'alice'], 'postern break-glass --as WHO'],
+  ] as const)
+    expect(await postern('break-glass', ...argv, ...asked)).toMatchObject({
+      code: 64,
+      err: expect.stringContaining(said),
+    });
+});
+
 test('a token and a body may come from files, named from the working folder', async () => {
   writeFileSync(join(inside, 'token'), 'held-elsewhere\n');
   writeFileSync(join(inside, 'body.json'), '{"from":"a file"}');

@@ -9,7 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { holds, type Case, type Circumstances, type Findings, type Scale } from '../assess.ts';
 import { misrecorded, missingFrom } from '../crashes/judge.ts';
-import { openWitness } from '../crashes/proofs.ts';
+import { openWitness, type Witness } from '../crashes/proofs.ts';
+import { type Traffic } from '../crashes/traffic.ts';
 import { grantsAreAsked, provenAgain, recordsAsBackedUp } from './as-restored.ts';
 import { read, sentToOthers, trafficFor, untilLogged } from './logged-traffic.ts';
 import { openOperator, type Site } from './site.ts';
@@ -46,7 +47,38 @@ export const restoring: Case = {
   },
 };
 
+/** What the parts of a drill share: what was sent when, and what was found. */
+type Drill = Site & {
+  grantId: string;
+  witness: Witness;
+  backup: string;
+  /** Traffic until the backup, and after it. */
+  before: Traffic;
+  after: Traffic;
+  send(): Promise<Traffic>;
+  /** Opens what was sealed before the backup under a key that was destroyed after it; undefined: it cannot. */
+  opened(): Promise<unknown>;
+  must(holds: boolean, what: string): void;
+  failed: string[];
+  lost: string[];
+  say: Circumstances['say'];
+};
+
 async function drill(site: Site, circumstances: Circumstances): Promise<Findings> {
+  const at = await backedUp(site, circumstances);
+  await restoreTheLog(at);
+  const meanwhile = await restoreEverything(at);
+  const { before, after, failed, lost } = at;
+  const all = [before, after, meanwhile];
+  return {
+    tried: all.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0),
+    failed: [...failed, ...all.flatMap(({ wrong }) => wrong), ...misrecorded(await read(site, meanwhile), meanwhile)],
+    lost,
+  };
+}
+
+/** Traffic, a backup, traffic after it, and a key destroyed. */
+async function backedUp(site: Site, circumstances: Circumstances): Promise<Drill> {
   const { stack, cast, home, list, operator } = site;
   const { scale, say } = circumstances;
   const failed: string[] = [];
@@ -85,69 +117,64 @@ async function drill(site: Site, circumstances: Circumstances): Promise<Findings
   const opened = async () => cast.portal.transit.decrypt(sealed, await alice(site)).catch(() => undefined);
   must((await opened()) === undefined, 'what a destroyed key sealed was opened before any restore');
   say(`${after.acknowledged.size} acknowledged; a key destroyed`);
-
   failed.push(...(await refusals(site, backup, older)));
+  const lost = [...lostBefore, ...lostAfter];
+  return { ...site, grantId, witness, backup, before, after, send, opened, must, failed, lost, say };
+}
 
-  // The log alone: its producers still have what it lost (R22, R27). Its own events were in what was restored.
+/** The log alone: its producers still have what it lost (R22, R27). Its own events were in what was restored. */
+async function restoreTheLog(at: Drill): Promise<void> {
+  const { stack, operator, backup, before, after, must, failed, lost, say } = at;
   await stack.stop('audit-sink');
   const alone = await operator.restore(backup, ['audit-sink']);
   must(alone.code === 0, `restore of the log: ${alone.said}`);
   await stack.start('audit-sink');
-  const ofOthers = await untilWanted(site, (count) => count === 0, others);
+  const ofOthers = await untilWanted(at, (count) => count === 0, others);
   must(ofOthers === 0, `${ofOthers} events of the other producers did not come back`);
-  const own = await untilWanted(site, () => true);
-  await giveUp(site);
-  const lost = [
-    ...lostBefore,
-    ...lostAfter,
-    ...(await untilLogged(site, before)),
-    ...(await untilLogged(site, sentToOthers(after))),
-  ];
+  const own = await untilWanted(at, () => true);
+  await giveUp(at);
+  lost.push(...(await untilLogged(at, before)), ...(await untilLogged(at, sentToOthers(after))));
   const ownLost = Number(await operator.ask('audit-sink', 'select count(*) from log_lost'));
   must(ownLost === own, `${own} of the log's own events were wanted and ${ownLost} are listed as lost`);
-  failed.push(...(await provenAgain(site, witness, after)));
+  failed.push(...(await provenAgain(at, at.witness, after)));
   say(
     `the log alone restored: ${lost.length} acknowledged operations lost, ${ownLost} of its own events listed as lost`,
   );
+}
 
-  // Everything: what came after the backup is in no database any more.
+/** Everything: what came after the backup is in no database any more. @returns what was sent before the log went on */
+async function restoreEverything(at: Drill): Promise<Traffic> {
+  const { stack, cast, operator, backup, must, failed, lost, say } = at;
   const epoch = () => operator.ask('crypto-store', 'select epoch from audit_producer');
   const epochBefore = await epoch();
   await Promise.all(services.map((service) => stack.stop(service)));
   const whole = await operator.restore(backup, services);
   must(whole.code === 0, `restore of everything: ${whole.said}`);
   await Promise.all(services.map((service) => stack.start(service)));
-  const wanted = await untilWanted(site, (count) => count > 0);
+  const wanted = await untilWanted(at, (count) => count > 0);
   must(wanted > 0, 'the log does not say what it lacks');
-  const meanwhile = await send();
+  const meanwhile = await at.send();
   await delay(MEANWHILE_MS);
   must(
-    missingFrom(await read(site, meanwhile), meanwhile).length === meanwhile.acknowledged.size,
+    missingFrom(await read(at, meanwhile), meanwhile).length === meanwhile.acknowledged.size,
     'the log took something new before what it lacks had come or was given up (R27)',
   );
   say(`everything restored: the log lacks ${wanted} events, and took nothing new meanwhile`);
-
   failed.push(...(await grantsAreAsked(operator)));
-  must((await opened()) === undefined, 'a restore brought a destroyed key back (R33)');
-  failed.push(...(await recordsAsBackedUp(site, grantId, before, after)));
+  must((await at.opened()) === undefined, 'a restore brought a destroyed key back (R33)');
+  failed.push(...(await recordsAsBackedUp(at, at.grantId, at.before, at.after)));
 
-  await witness.look(stack, cast.portal);
+  await at.witness.look(stack, cast.portal);
   // A few came back: the databases were dumped one after the other, the log's first.
-  const missed = await untilWanted(site, () => true);
-  await giveUp(site);
+  const missed = await untilWanted(at, () => true);
+  await giveUp(at);
   const givenUp = Number(await operator.ask('audit-sink', 'select count(*) from log_lost'));
   must(givenUp === missed, `${missed} events were wanted and ${givenUp} are listed as lost`);
   must(Number(await epoch()) > Number(epochBefore), 'crypto-store numbers in the epoch of before the restore (R22)');
-  lost.push(...(await untilLogged(site, meanwhile)));
-  failed.push(...(await provenAgain(site, witness, meanwhile)));
+  lost.push(...(await untilLogged(at, meanwhile)));
+  failed.push(...(await provenAgain(at, at.witness, meanwhile)));
   say(`${givenUp} events given up and listed; the log goes on with ${meanwhile.acknowledged.size} operations`);
-
-  const all = [before, after, meanwhile];
-  return {
-    tried: all.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0),
-    failed: [...failed, ...all.flatMap(({ wrong }) => wrong), ...misrecorded(await read(site, meanwhile), meanwhile)],
-    lost,
-  };
+  return meanwhile;
 }
 
 const destroyed = async (list: string, branchKeyId: string) =>

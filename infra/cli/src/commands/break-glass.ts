@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Postern } from '@postern/client';
+import { createPostern, type Postern } from '@postern/client';
 import { readDevelopmentState } from '../development-state.ts';
-import { CommandFailed, exitCodes } from '../outcome.ts';
+import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { openPostern, subjectOf, subjectToken } from '../subject.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -15,30 +16,31 @@ const MARGIN_MS = 250;
 
 export const command = defineCommand({
   about: `An emergency: asks for a token of the role that the policy lends, waits until two other people have approved on the approvals
-pages, and prints it. It lives for minutes, is recorded as emergency.opened, and wakes whoever is on call.`,
+pages, and prints it. It lives for minutes, is recorded as emergency.opened, and wakes whoever is on call.
+With --token-exchange: any deployment, by the person's own token of this minute (one login for all turns). Without: the development stack.`,
   options: {
-    as: { type: 'string', value: 'NAME', about: 'the person who asks' },
+    as: { type: 'string', value: 'NAME', about: 'in the development stack: the person who asks' },
+    'token-exchange': { type: 'string', value: 'URL', about: 'the api listener of token-exchange' },
+    cert: { type: 'string', value: 'FILE', about: 'the certificate that the token below is bound to' },
+    key: { type: 'string', value: 'FILE', about: 'its private key' },
+    ca: { type: 'string', value: 'FILE', about: 'the authority of the services' },
+    'subject-token': { type: 'string', value: 'FILE', about: "holds the person's token, as their login gave it" },
     audience: { type: 'string', value: 'NAME', about: 'the service that the token is for' },
     scope: { type: 'string', multiple: true, value: 'SCOPE', about: 'what to ask for; may be repeated' },
     reason: { type: 'string', value: 'TEXT', about: 'what has happened: the approvers read it' },
     json: { type: 'boolean', about: 'the whole answer as JSON' },
   },
   async run({ values }, terminal) {
-    const { as, audience, scope, reason } = values;
-    if (as === undefined || audience === undefined || scope.length === 0 || reason === undefined) {
-      throw new CommandFailed(
-        exitCodes.usage,
-        'postern break-glass --as WHO --audience NAME --scope SCOPE --reason TEXT',
-      );
+    const { audience, scope, reason } = values;
+    const named = values.as !== undefined || values['token-exchange'] !== undefined;
+    if (!named || audience === undefined || scope.length === 0 || reason === undefined) {
+      throw new CommandFailed(exitCodes.usage, USAGE);
     }
-    const state = readDevelopmentState(terminal.folder);
-    const endpoint = state.urls['token-exchange']?.api;
-    if (endpoint === undefined) throw new CommandFailed(exitCodes.configuration, 'there is no token-exchange here');
-    const subject = subjectOf(as, state);
-    const postern = openPostern(state, subject.workload);
+    const { postern, endpoint, login } =
+      values['token-exchange'] === undefined ? ofDevelopment(values.as ?? '', terminal) : given(values, terminal);
     try {
       // One login for all turns: the request dies with its session (R19), and ends with this token's life.
-      const held = await subjectToken(state, subject, postern);
+      const held = await login();
       for (let told = ''; ;) {
         const answer = await ask(postern, new URL('/token', endpoint), { held, audience, scope, reason });
         if (typeof answer['access_token'] === 'string') {
@@ -59,6 +61,37 @@ pages, and prints it. It lives for minutes, is recorded as emergency.opened, and
     }
   },
 });
+
+const USAGE = `postern break-glass --as WHO --audience NAME --scope SCOPE --reason TEXT
+postern break-glass --token-exchange URL --cert FILE --key FILE --ca FILE --subject-token FILE --audience NAME --scope SCOPE --reason TEXT`;
+
+/** Where an emergency token is asked for, over which certificate, and by whose token. */
+type Way = { postern: Postern; endpoint: string; login(): Promise<string> };
+
+function ofDevelopment(person: string, terminal: Terminal): Way {
+  const state = readDevelopmentState(terminal.folder);
+  const endpoint = state.urls['token-exchange']?.api;
+  if (endpoint === undefined) throw new CommandFailed(exitCodes.configuration, 'there is no token-exchange here');
+  const subject = subjectOf(person, state);
+  const postern = openPostern(state, subject.workload);
+  return { postern, endpoint, login: () => subjectToken(state, subject, postern) };
+}
+
+type Named = Partial<Record<'as' | 'token-exchange' | 'cert' | 'key' | 'ca' | 'subject-token', string>>;
+
+function given(values: { [Name in keyof Named]: string | undefined }, terminal: Terminal): Way {
+  const { 'token-exchange': endpoint = '', cert, key, ca, 'subject-token': token } = values;
+  if (values.as !== undefined || cert === undefined || key === undefined || ca === undefined || token === undefined) {
+    throw new CommandFailed(exitCodes.usage, USAGE);
+  }
+  if (!URL.canParse(endpoint) || new URL(endpoint).protocol !== 'https:') {
+    throw new CommandFailed(exitCodes.usage, '--token-exchange wants an https URL');
+  }
+  const identity = { cert: textOf(cert, terminal), key: textOf(key, terminal), ca: textOf(ca, terminal) };
+  const held = textOf(token, terminal).trim();
+  const postern = createPostern({ tls: () => identity, urls: { tokenExchange: endpoint } });
+  return { postern, endpoint, login: () => Promise.resolve(held) };
+}
 
 type Asked = { held: string; audience: string; scope: readonly string[]; reason: string };
 
