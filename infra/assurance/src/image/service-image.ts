@@ -72,11 +72,12 @@ function faultsOf({ root, config }: Image): string[] {
   return failed;
 }
 
-// As `docker run --read-only --tmpfs /tmp` does it, in a mount namespace of its own; settings name files that are seen inside at the same path.
+// As `docker run --read-only --tmpfs /tmp --volume data:/data` does it, in a mount namespace of its own. The files that settings name are not to be written.
 const ENTER = `
 set -e
 root=$1; files=$2; user=$3; workdir=$4; shift 4
 mount --bind "$root" "$root"
+mount --bind "$files/data" "$root/data"
 mount -t tmpfs -o size=16m,mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs tmpfs "$root/mnt"
 mkdir "$root/mnt/files"
@@ -111,6 +112,8 @@ async function answersFrom({ root, config }: Image, stack: Stack, home: string, 
       config.Env.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     ),
     POSTERN_ENVIRONMENT: 'development',
+    // The one file that a service writes: on the volume.
+    POSTERN_DESTROYED_KEYS_PATH: '/data/destroyed-keys.jsonl',
     POSTERN_API_PORT: String(api),
     POSTERN_PUBLIC_PORT: String(pub),
     POSTERN_MANAGEMENT_PORT: String(management),
@@ -145,7 +148,8 @@ async function answersFrom({ root, config }: Image, stack: Stack, home: string, 
     if (answer.statusCode !== 401) failed.push(`without a token it answers ${answer.statusCode}`);
     for (const path of ['/service/main.js', '/service/more', '/more', '/mnt/files/more'])
       failed.push(...written(enter(['node', '-p', writing(path)], '0:0'), path, 'EROFS'));
-    failed.push(...written(enter(['node', '-p', writing('/tmp/more')]), '/tmp/more', 'written'));
+    for (const path of ['/tmp/more', '/data/more'])
+      failed.push(...written(enter(['node', '-p', writing(path)]), path, 'written'));
     child.kill('SIGTERM');
     const [code] = await ended;
     if (code !== 0) failed.push(`it drained with ${code}: ${output.slice(-3).join('')}`);
@@ -165,6 +169,7 @@ function written(words: string[], path: string, wanted: string): string[] {
 /** The same settings, each file that they name copied to where the image's user may read it. */
 function environmentAt(env: Record<string, string>, home: string, files: string): Record<string, string> {
   chmodSync(files, 0o755);
+  mkdirSync(join(files, 'data'));
   const seen = (value: string) => {
     if (!value.startsWith(`${home}/`)) return value;
     const place = join(files, value.slice(home.length));
