@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type AuditEvent } from '@postern/audit';
+import { unpackContent, type AuditEvent } from '@postern/audit';
 import { developmentCa } from '@postern/testing';
 import { type Caller } from './caller.ts';
 import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
@@ -39,12 +39,16 @@ const send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object, url =
 const replica = (role: 'api' | 'all') =>
   startService('key-proxy', { ...world.env, POSTERN_ROLE: role, POSTERN_PUBLIC_PORT: '0' });
 
-/** Outcomes of the actions on secrets, oldest first. */
+/** Outcomes of the actions on a secret, oldest first; the relay of a worker may have numbered some already. */
 async function outcomes(id: string): Promise<string[]> {
-  const rows = await world.rows<{ event: string }>(
-    `select convert_from(canonical, 'utf8') as event from audit_outbox order by id`,
+  const batches = await world.rows<{ content: Buffer; bytes: number; count: string }>(
+    'select content, bytes, last - first + 1 as count from audit_batches order by epoch, last',
   );
-  const events = rows.map(({ event }) => JSON.parse(event) as AuditEvent).filter(({ resource }) => resource?.id === id);
+  const left = await world.rows<{ event: Buffer }>('select canonical as event from audit_outbox order by id');
+  const numbered = batches.flatMap((batch) => unpackContent(batch, Number(batch.count)));
+  const events = [...numbered, ...left]
+    .map(({ event }) => JSON.parse(event.toString('utf8')) as AuditEvent)
+    .filter(({ resource }) => resource?.id === id);
   return events.map(({ action, outcome, reason }) => [action, outcome, reason].filter(Boolean).join(' '));
 }
 
@@ -100,7 +104,6 @@ test('killed after the write is noted, before the provider has it: nothing was w
     body: { code: 'secret_busy' },
   });
   await restart();
-  // The intent has gone to the log already.
   expect((await outcomes(id)).at(-1)).toBe('secret.created failed never_written');
   expect(await send('GET', '/v1/secrets/one')).toMatchObject({ status: 404 });
   expect(await send('POST', '/v1/secrets/one', { value: { text: 'v' } })).toMatchObject({ status: 201 });
