@@ -115,7 +115,7 @@ async function applied(world: LiveWorld): Promise<{ apply: number; plan: number 
   return { apply, plan };
 }
 
-const world = await openLiveWorld('default');
+const world = await openLiveWorld({ compiler: 'default' });
 try {
   const idle = memoryOf(world.keycloak.pid);
   await applyPlan(world.admin, await planRealm(world.admin, compiled(documentOf('fedramp-moderate', REALM))));

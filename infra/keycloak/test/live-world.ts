@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { developmentCa, type Leaf } from '@postern/testing';
 import { formOf, openHeadlessBrowser, type HeadlessBrowser, type Page } from '@postern/testing/identity-provider';
 import { openRelyingParty, type RelyingParty } from '@postern/testing/relying-party';
-import { startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
+import { startKeycloak, type KeycloakOptions, type RunningKeycloak } from '@postern/testing/keycloak';
 
 import {
   applyPlan,
@@ -63,12 +63,12 @@ export function totp(secret: string, at: number): string {
 type PartyKey = NonNullable<Parameters<typeof openRelyingParty>[0]['key']>;
 export type LiveWorld = Awaited<ReturnType<typeof openLiveWorld>>;
 
-/** One Keycloak for all live checks, its administration, and clients of its realms. `default`: compiled as in production. */
-export async function openLiveWorld(compiler?: 'default') {
+/** One Keycloak for all live checks, its administration, and clients of its realms. */
+export async function openLiveWorld(options: Pick<KeycloakOptions, 'compiler' | 'distribution'> = {}) {
   const authority = developmentCa();
   const tls = await authority.issue('identity-provider');
   const portal: Leaf = await authority.issue('portal');
-  const keycloak: RunningKeycloak = await startKeycloak({ tls, realms: [], ...(compiler ? { compiler } : {}) });
+  const keycloak: RunningKeycloak = await startKeycloak({ tls, realms: [], ...options });
   const admin: KeycloakAdmin = openKeycloakAdmin({ url: keycloak.url, ca: tls.ca, ...keycloak.administrator });
   const opened: { close(): Promise<void> }[] = [];
   const kept = <T extends { close(): Promise<void> }>(one: T): T => {

@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { profileNames, profiles } from '@postern/profile';
@@ -11,163 +8,36 @@ import { installedProgram } from '@postern/testing/debian';
 import { keycloakDistribution } from '@postern/testing/keycloak';
 
 import { outputs, readDocument } from '../src/index.ts';
+import { designedOptions } from './nix/designed-options.ts';
+import { modules, openNixWorld, run, type Machine, type NixWorld } from './nix/nix-world.ts';
 
 const SERVER_MS = 180_000;
-const run = promisify(execFile);
-const modules = join(import.meta.dirname, '../nix');
-const examples = join(import.meta.dirname, '../examples');
 
 const nix = await realPart('Nix', () => installedProgram('nix-instantiate', { of: 'nix-bin' }));
 const distribution = await realPart('Keycloak 26', keycloakDistribution);
 
-/** Section 3.2 of the deployment design: its options and their defaults. */
-const designed: Record<string, unknown> = {
-  enable: false,
-  profile: 'fedramp-moderate',
-  fipsMode: true,
-  deploymentMode: 'dedicated',
-  hostname: undefined,
-  listenAddress: '0.0.0.0',
-  port: 8443,
-  'database.host': 'localhost',
-  'database.port': 5432,
-  'database.name': 'keycloak',
-  'database.username': 'keycloak',
-  'database.passwordFile': undefined,
-  'database.requireSSL': true,
-  'database.clientCertificateFile': null,
-  'tls.certificateFile': undefined,
-  'tls.keyFile': undefined,
-  'tls.caFile': undefined,
-  'tls.enableMTLS': true,
-  'realms.x.name': undefined,
-  'realms.x.displayName': undefined,
-  'realms.x.sessionIdleTimeout': null,
-  'realms.x.sessionMaxLifespan': null,
-  'realms.x.accessTokenLifespan': 10,
-  'realms.x.passwordMinLength': null,
-  'realms.x.passwordRequireUppercase': true,
-  'realms.x.passwordRequireDigit': true,
-  'realms.x.passwordRequireSpecialChar': true,
-  'realms.x.passwordHistoryCount': 24,
-  'realms.x.bruteForceEnabled': true,
-  'realms.x.bruteForceMaxAttempts': null,
-  'realms.x.bruteForceLockoutDuration': null,
-  'realms.x.requireMFA': null,
-  'realms.x.mfaMethods': ['totp', 'webauthn'],
-  'clients.x.realm': undefined,
-  'clients.x.clientId': undefined,
-  'clients.x.name': '',
-  'clients.x.type': 'confidential',
-  'clients.x.enableFAPI': true,
-  'clients.x.requirePKCE': true,
-  'clients.x.requirePAR': true,
-  'clients.x.requireMTLS': true,
-  'clients.x.certificateBoundTokens': true,
-  'clients.x.redirectUris': [],
-  'clients.x.webOrigins': [],
-  'clients.x.clientSecretFile': null,
-  'adminUser.username': 'admin',
-  'adminUser.passwordFile': undefined,
-  'observability.enable': true,
-  'observability.lokiEndpoint': null,
-  'observability.otlpEndpoint': null,
-  'observability.auditEvents': [
-    'LOGIN',
-    'LOGIN_ERROR',
-    'LOGOUT',
-    'REGISTER',
-    'UPDATE_PASSWORD',
-    'UPDATE_PROFILE',
-    'FEDERATED_IDENTITY_LINK',
-    'REMOVE_FEDERATED_IDENTITY',
-  ],
-  'resources.heapSize': '2g',
-  'resources.maxConnections': 100,
-};
-
-type Machine = {
-  failed: string[];
-  config: {
-    services: {
-      keycloak: { settings: Record<string, unknown>; plugins?: unknown[] };
-      nginx: { virtualHosts: Record<string, { locations: Record<string, { extraConfig?: string }> }> };
-      postgresql?: { authentication: string };
-      'vault-agent'?: { instances: { keycloak: { settings: { template: { contents: string }[] } } } };
-    };
-    systemd: { services: Record<string, { serviceConfig?: object; script?: string }>; timers: Record<string, unknown> };
-    networking: { firewall: { allowedTCPPorts: number[] }; nftables: { tables: Record<string, { content: string }> } };
-    boot: { kernel: { sysctl: Record<string, number> }; kernelParams?: string[] };
-    age?: { secrets: Record<string, { file: string; mode: string }> };
-    sops?: { secrets: Record<string, { sopsFile: string; key: string }> };
-  };
-};
-
 describeWith(nix, 'the NixOS modules, evaluated', (program) => {
-  let folder: string;
-
-  /** Evaluates without a store: nothing is built or fetched. @throws Error with what Nix says */
-  async function evaluated<T>(expression: string): Promise<T> {
-    const options = ['--store', 'dummy://', '--eval', '--strict', '--json', '--expr', expression];
-    const { stdout } = await run(program, options, { maxBuffer: 32 * 1024 * 1024 });
-    return JSON.parse(stdout) as T;
-  }
-  // A path shown as itself: JSON would ask for it in a store, and here is none.
-  const shown = (machine: string) => `(
-    let
-      m = ${machine};
-      plain = value:
-        if builtins.isPath value then toString value
-        else if builtins.isList value then map plain value
-        else if builtins.isAttrs value then builtins.mapAttrs (_: plain) value
-        else value;
-    in plain { inherit (m) failed config; })`;
-  const machineOf = (settings: string) =>
-    evaluated<Machine>(
-      shown(
-        `import ${modules}/check/evaluate.nix [ ${modules} { postern.keycloak = { enable = true; hostname = "a.example"; backup.enable = false;
-          database.passwordFile = "/run/secrets/d"; adminUser.passwordFile = "/run/secrets/a";
-          tls = { certificateFile = "/c.pem"; keyFile = "/k.pem"; caFile = "/ca.pem"; };
-          realms.x = { name = "x"; displayName = "X"; }; }; } { postern.keycloak = ${settings}; } ]`,
-      ),
-    );
-  /** The generated folder of an example, beside its flake. */
-  function generated(example: string): string {
-    const at = join(folder, example);
-    const text = readFileSync(join(examples, example, 'postern.toml'), 'utf8');
-    const document = readDocument(text, { file: 'postern.toml', now: new Date() });
-    for (const file of outputs.nix(document)) {
-      const path = join(at, 'generated', file.path);
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, file.text);
-    }
-    writeFileSync(join(at, 'flake.nix'), readFileSync(join(examples, example, 'flake.nix')));
-    return at;
-  }
-  const machinesOf = (example: string) => `(import ${modules}/check/machines.nix ${generated(example)})`;
-  const machine = (example: string, name: string) =>
-    evaluated<Machine>(shown(`${machinesOf(example)}.nixosConfigurations.${name}`));
-
+  let world: NixWorld;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'postern-nix-'));
+    world = openNixWorld(program);
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => world?.close());
 
   test('each option of section 3.2 is there with its default, and none takes a value of another type', async () => {
-    const { options, accepted } = await evaluated<{
+    const { options, accepted } = await world.evaluated<{
       options: { name: string; default?: unknown }[];
       accepted: string[];
     }>(`import ${modules}/check/options.nix`);
     const there = Object.fromEntries(options.map((option) => [option.name, option.default]));
-    expect(there).toMatchObject(designed);
-    expect(Object.keys(designed).filter((name) => !(name in there))).toEqual([]);
+    expect(there).toMatchObject(designedOptions);
+    expect(Object.keys(designedOptions).filter((name) => !(name in there))).toEqual([]);
     expect(accepted).toEqual([]);
   });
 
   test('the figures of the profiles are those of libs/profile', async () => {
     for (const name of profileNames) {
       const profile = profiles[name];
-      expect(await evaluated(`import ${modules}/realms/${name}.nix`)).toEqual({
+      expect(await world.evaluated(`import ${modules}/realms/${name}.nix`)).toEqual({
         sessionIdleTimeout: profile.sessionIdleMinutes,
         sessionMaxLifespan: profile.sessionMaxMinutes,
         accessTokenLifespan: profile.accessTokenMinutes,
@@ -179,26 +49,44 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     }
   });
 
+  test('the templates of clients are clients that a machine takes', async () => {
+    const of = (file: string, more = '') =>
+      `import ${modules}/clients/${file}.nix { realm = "x"; clientId = "${file}"; ${more} }`;
+    const clients = `{
+      web = ${of('web-app', 'redirectUris = [ "https://a.example/callback" ];')};
+      api = ${of('api-service')};
+      cli = ${of('cli-tool')};
+    }`;
+    expect((await world.machineOf(`{ clients = ${clients}; waivers = [ ]; }`)).failed).toEqual([]);
+    expect(await world.evaluated(`builtins.mapAttrs (_: client: client.type) ${clients}`)).toEqual({
+      web: 'confidential',
+      api: 'bearer-only',
+      cli: 'public',
+    });
+  });
+
   test('an option that there is not, a realm weaker than its profile, a client of no realm: none of them builds', async () => {
-    await expect(machineOf('{ hostnames = "x"; }')).rejects.toThrow(
+    await expect(world.machineOf('{ hostnames = "x"; }')).rejects.toThrow(
       'postern.keycloak.hostnames: there is no such option',
     );
-    await expect(machineOf('{ tls.keyFile = /etc/key.pem; }')).rejects.toThrow('postern.keycloak.tls.keyFile');
-    const weak = await machineOf('{ realms.x.passwordMinLength = 8; clients.c = { realm = "y"; clientId = "c"; }; }');
+    await expect(world.machineOf('{ tls.keyFile = /etc/key.pem; }')).rejects.toThrow('postern.keycloak.tls.keyFile');
+    const weak = await world.machineOf(
+      '{ realms.x.passwordMinLength = 8; clients.c = { realm = "y"; clientId = "c"; }; }',
+    );
     expect(weak.failed).toEqual([
       'postern.keycloak.realms.x.passwordMinLength: fedramp-moderate asks for at least 12',
       'postern.keycloak.clients.c.realm: there is no realm y',
     ]);
-    const waived = await machineOf('{ realms.x.passwordMinLength = 8; waivers = [ "x.passwordMinLength" ]; }');
+    const waived = await world.machineOf('{ realms.x.passwordMinLength = 8; waivers = [ "x.passwordMinLength" ]; }');
     expect(waived.failed).toEqual([]);
-    expect((await machineOf('{ security.provider = "aws-lc-fips"; }')).failed).toHaveLength(1);
-    expect((await machineOf('{ database.host = "db.example"; }')).failed).toEqual([
+    expect((await world.machineOf('{ security.provider = "aws-lc-fips"; }')).failed).toHaveLength(1);
+    expect((await world.machineOf('{ database.host = "db.example"; }')).failed).toEqual([
       expect.stringContaining('firewall.egress'),
     ]);
   });
 
   test('embedded: one machine, its database behind TLS, nothing open but 443', async () => {
-    const { failed, config } = await machine('fedramp-low', 'myapp');
+    const { failed, config } = await world.machine('fedramp-low', 'myapp');
     expect(failed).toEqual([]);
     expect(config.networking.firewall.allowedTCPPorts).toEqual([443]);
     expect(config.services.postgresql).toMatchObject({ enable: true, settings: { ssl: true } });
@@ -211,13 +99,13 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
       'myapp-web-client-secret',
     ]);
     expect(config.age?.secrets['myapp-web-client-secret']).toMatchObject({
-      file: join(folder, 'fedramp-low/secrets/myapp-web.age'),
+      file: join(world.folder, 'fedramp-low/secrets/myapp-web.age'),
       mode: '0400',
     });
   });
 
   test('dedicated, high: FIPS, the database by client certificate, roles and certificates by the agent, timers', async () => {
-    const { failed, config } = await machine('keycloak-standalone', 'keycloak');
+    const { failed, config } = await world.machine('keycloak-standalone', 'keycloak');
     expect(failed).toEqual([]);
     expect(config.boot.kernelParams).toEqual(['fips=1']);
     expect(config.sops?.secrets['keycloak-db-password']?.key).toBe('keycloak_db');
@@ -238,7 +126,7 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
   test('a database password of its own has a timer, which starts the server anew; where the agent gives roles it does not build', async () => {
     const rotation =
       'rotation = { documentDirectory = "/etc/postern"; databaseUrlFile = "/run/secrets/url"; }; database.usernameFile = "/var/lib/keycloak-db/role";';
-    const { failed, config } = await machineOf(`{ ${rotation} }`);
+    const { failed, config } = await world.machineOf(`{ ${rotation} }`);
     expect(failed).toEqual([]);
     expect(config.systemd.timers).toHaveProperty(
       ['keycloak-rotate-database-password', 'timerConfig', 'Persistent'],
@@ -252,12 +140,14 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     expect(service?.script).toContain('postern keycloak database rotate-password --when-older-than 90');
     await expect(run('sh', ['-n', '-c', service?.script ?? 'if'])).resolves.toBeDefined();
     const agent = 'vault = { enable = true; roleIdFile = "/r"; secretIdFile = "/s"; };';
-    expect((await machineOf(`{ ${rotation} ${agent} }`)).failed).toEqual([expect.stringContaining('databaseUrlFile')]);
+    expect((await world.machineOf(`{ ${rotation} ${agent} }`)).failed).toEqual([
+      expect.stringContaining('databaseUrlFile'),
+    ]);
   });
 
   test('cluster: three machines, no database of their own, links between them and to the database alone', async () => {
     for (const name of ['keycloak-1', 'keycloak-2', 'keycloak-3']) {
-      const { failed, config } = await machine('keycloak-ha', name);
+      const { failed, config } = await world.machine('keycloak-ha', name);
       expect(failed).toEqual([]);
       expect(config.services).not.toHaveProperty('postgresql.enable');
       expect(config.services.keycloak.settings).toMatchObject({
@@ -273,18 +163,18 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
   });
 
   test('a compiled realm and the options beside it say the same, or nothing builds', async () => {
-    const at = generated('keycloak-ha');
+    const at = world.generated('keycloak-ha');
     const file = join(at, 'generated', 'keycloak.nix');
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.replace('sessionIdleTimeout = 10', 'sessionIdleTimeout = 9'));
-    const { failed } = await evaluated<Machine>(
-      shown(`(import ${modules}/check/machines.nix ${at}).nixosConfigurations.keycloak-1`),
+    const { failed } = await world.evaluated<Machine>(
+      world.shown(`(import ${modules}/check/machines.nix ${at}).nixosConfigurations.keycloak-1`),
     );
     expect(failed).toEqual(['postern.keycloak.realms.myorg.sessionIdleTimeout: is not what its compiled realm says']);
   });
 
   test('the server is sandboxed, listens on the loopback only, and a client cannot say which certificate it showed', async () => {
-    const { config } = await machineOf('{ }');
+    const { config } = await world.machineOf('{ }');
     expect(config.systemd.services['keycloak']?.serviceConfig).toMatchObject({
       NoNewPrivileges: true,
       ProtectSystem: 'strict',
@@ -297,7 +187,7 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     const locations = config.services.nginx.virtualHosts['a.example']?.locations ?? {};
     for (const [path, { extraConfig }] of Object.entries(locations))
       if (path !== '/') expect(extraConfig).toContain('proxy_set_header ssl-client-cert $ssl_client_escaped_cert;');
-    const without = await machineOf('{ tls.enableMTLS = false; }');
+    const without = await world.machineOf('{ tls.enableMTLS = false; }');
     expect(without.config.services.nginx.virtualHosts['a.example']?.locations['/realms/']?.extraConfig).toContain(
       'proxy_set_header ssl-client-cert "";',
     );
@@ -319,10 +209,10 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
         { file: 'postern.toml', now: new Date() },
       );
       const [module] = outputs.nix(document);
-      const file = join(folder, 'hostile.nix');
+      const file = join(world.folder, 'hostile.nix');
       writeFileSync(file, module?.text ?? '');
       expect(
-        await evaluated(
+        await world.evaluated(
           `let k = (import ${modules}/check/evaluate.nix [ ${modules} ${file} ]).config.postern.keycloak; in [ k.realms.myapp.displayName k.clients.web.name k.enable ]`,
         ),
       ).toEqual([text, text, true]);
@@ -337,8 +227,8 @@ describeWith(nix, 'the NixOS modules, evaluated', (program) => {
     test(
       'each setting is an option that it has',
       async () => {
-        const dedicated = await machine('keycloak-standalone', 'keycloak');
-        const cluster = await machine('keycloak-ha', 'keycloak-1');
+        const dedicated = await world.machine('keycloak-standalone', 'keycloak');
+        const cluster = await world.machine('keycloak-ha', 'keycloak-1');
         const { stdout } = await run(join(home, 'bin/kc.sh'), ['start', '--help-all'], {
           env: { ...process.env, JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1' },
         });

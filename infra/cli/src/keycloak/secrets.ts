@@ -42,13 +42,13 @@ export const openAgeFile = (
 ): Promise<string> =>
   fromAge(name, file, terminal.environment['SOPS_AGE_KEY_FILE'] ?? document?.document.secrets?.identity_file);
 
-async function fromSops(reference: string, file: string, key: string): Promise<string> {
+async function fromSops(reference: string, file: string, key: string, environment: NodeJS.ProcessEnv): Promise<string> {
   try {
     const path = key
       .split('.')
       .map((part) => `[${JSON.stringify(part)}]`)
       .join('');
-    return (await run('sops', ['--decrypt', '--extract', path, file], { timeout: 30_000 })).stdout;
+    return (await run('sops', ['--decrypt', '--extract', path, file], { timeout: 30_000, env: environment })).stdout;
   } catch (error) {
     throw cannot(
       reference,
@@ -77,7 +77,11 @@ export async function resolveSecret(
   const secret = await (() => {
     if (scheme === 'age') return fromAge(reference, resolve(folder, rest), identity);
     if (scheme === 'sops')
-      return fromSops(reference, resolve(folder, rest.split('#')[0] ?? ''), rest.split('#')[1] ?? '');
+      // The document's identity is for SOPS too, which looks in its environment alone.
+      return fromSops(reference, resolve(folder, rest.split('#')[0] ?? ''), rest.split('#')[1] ?? '', {
+        ...terminal.environment,
+        ...(identity ? { SOPS_AGE_KEY_FILE: identity } : {}),
+      });
     if (scheme === 'file') return bytesOf(reference, rest).toString('utf8');
     if (scheme === 'env') return terminal.environment[rest] ?? '';
     throw cannot(reference, 'is written by a Vault agent at run time, and is not read here');

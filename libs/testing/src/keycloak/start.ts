@@ -24,6 +24,8 @@ export type KeycloakOptions = {
   dataDir?: string;
   /** `default`: both of Java's compilers, as in production; else the fast start of a short-lived server. */
   compiler?: 'default';
+  /** Another build of the server, on an empty database; the tests' own unless given. */
+  distribution?: string;
 };
 
 export type RunningKeycloak = {
@@ -46,6 +48,8 @@ export type RunningKeycloak = {
 const admin = { username: 'postern-admin', password: 'development-only-2026!' };
 const READY_TIMEOUT_MS = 280_000;
 const POLL_MS = 150;
+const ATTEMPTS = 3;
+const PORT_TAKEN = 'Unable to start HTTP server';
 
 /** Waits for `/health/ready`: the port opens, and the log says "started", before the database is there. */
 async function untilReady(url: string, ca: string, server: Leashed): Promise<void> {
@@ -71,10 +75,9 @@ async function untilReady(url: string, ca: string, server: Leashed): Promise<voi
 async function startServer(
   home: string,
   tls: KeycloakOptions['tls'],
-  port: number,
+  { port, managementPort }: { port: number; managementPort: number },
   compiler?: 'default',
 ): Promise<Leashed> {
-  const managementPort = await freePort();
   const file = async (name: string, text: string) => {
     const path = join(home, name);
     await writeFile(path, text, { mode: 0o600 });
@@ -132,21 +135,33 @@ export async function startKeycloak({
   port: wanted,
   dataDir,
   compiler,
+  distribution: other,
 }: KeycloakOptions): Promise<RunningKeycloak> {
-  const distribution = await keycloakDistribution();
-  const port = wanted ?? (await freePort());
+  const distribution = other ?? (await keycloakDistribution());
+  let port = 0;
   const directory = await mkdtemp(join(tmpdir(), 'postern-keycloak-'));
   const data = dataDir ?? join(directory, 'own-data');
   await mkdir(data, { recursive: true });
   const home = await keycloakHome(distribution, join(directory, 'home'), data);
 
+  // Java listens half a minute after the ports were looked for, and they may be somebody else's by then.
+  const start = async (attempt = 1): Promise<Leashed> => {
+    port = wanted ?? (await freePort());
+    try {
+      return await startServer(home, tls, { port, managementPort: await freePort() }, compiler);
+    } catch (error) {
+      const log = await readFile(join(home, 'keycloak.log'), 'utf8').catch(() => '');
+      if (attempt === ATTEMPTS || log.split(PORT_TAKEN).length <= attempt) throw error;
+      return start(attempt + 1);
+    }
+  };
   let server: Leashed;
-  if (existsSync(join(data, 'h2')) || (await restoreTemplate(data))) {
-    server = await startServer(home, tls, port, compiler);
+  if (other || existsSync(join(data, 'h2')) || (await restoreTemplate(data))) {
+    server = await start();
   } else {
-    await (await startServer(home, tls, port)).stop();
+    await (await start()).stop();
     await keepTemplate(data);
-    server = await startServer(home, tls, port, compiler);
+    server = await start();
   }
 
   const url = `https://127.0.0.1:${port}`;
