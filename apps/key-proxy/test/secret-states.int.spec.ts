@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 const newTenant = () => `kp_${randomUUID().replaceAll('-', '')}`;
-const everything = ['secrets:read', 'secrets:write', 'secrets:configure'];
+const everything = ['secrets:read', 'secrets:write', 'secrets:delete', 'secrets:configure'];
 type Send = (
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,

@@ -1,50 +1,20 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { type AuditEvent } from '@postern/audit';
 import { awsService } from './aws-service.ts';
-import { type Caller } from './caller.ts';
-import { startUpstream, type Upstream } from './upstream.ts';
-import { openWorld, type World } from './world.ts';
+import { asks, newTenant, openUsedSecrets, type UsedSecrets } from './used-secrets.ts';
 
-let world: World;
-let job: Caller;
-let upstream: Upstream;
+let world: UsedSecrets['world'];
+let upstream: UsedSecrets['upstream'];
+let send: UsedSecrets['send'];
+let definitionWith: UsedSecrets['definitionWith'];
+let secretOf: UsedSecrets['secretOf'];
+let close: UsedSecrets['close'];
 
 beforeAll(async () => {
-  upstream = await startUpstream();
-  world = await openWorld({ others: true, env: upstream.env });
-  job = await world.caller('job');
+  ({ world, upstream, send, definitionWith, secretOf, close } = await openUsedSecrets());
 }, 180_000);
-afterAll(async () => {
-  await world?.close();
-  await upstream?.close();
-});
+afterAll(() => close?.());
 afterEach(() => upstream.answerWith(() => ({ body: '{}' })));
-
-const newTenant = () => `kp_${randomUUID().replaceAll('-', '')}`;
-const send = (method: Parameters<Caller['send']>[0], path: string, token: string, body?: object) =>
-  job.send(method, `${world.url}/v1/secrets${path}`, { token, ...(body && { body }) });
-const definitionWith = (more: object = {}) => ({
-  host: upstream.host,
-  placement: { kind: 'bearer' },
-  methods: ['GET', 'POST'],
-  path: '/v1/*',
-  ...more,
-});
-const asks = { method: 'GET', path: '/v1/a' };
-
-/** A secret of alice, and what it may be used for; answers her token. */
-async function secretOf(
-  tenant: string,
-  name: string,
-  value = 'value-of-the-secret-1f',
-  definition: object = definitionWith(),
-) {
-  const token = await world.token(job.thumbprint, ['secrets:read', 'secrets:write', 'secrets:use'], { tenant });
-  expect((await send('POST', `/${name}`, token, { value: { text: value } })).status).toBe(201);
-  expect((await send('PUT', `/${name}/use`, token, definition)).status).toBe(204);
-  return token;
-}
 
 test('R37: a use sends the secret to the defined host only, in its place, and gives out the status and the declared fields', async () => {
   const tenant = newTenant();

@@ -4,7 +4,7 @@ import { type AccountPolicy } from './account-policy.ts';
 /** One's own account: password, second factor, session. */
 export const OWN_ACCOUNT = 'account:manage';
 
-const OWN_SECRETS = ['secrets:read', 'secrets:write', 'secrets:use', OWN_ACCOUNT];
+const OWN_SECRETS = ['secrets:read', 'secrets:write', 'secrets:use', 'secrets:delete', OWN_ACCOUNT];
 
 /** What an account's token allows (the seed's role matrix): users have secrets, administrators also the company's settings. */
 export const roleScopes: Record<Role, readonly string[]> = {

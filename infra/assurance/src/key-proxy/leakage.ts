@@ -9,7 +9,7 @@ import { openTraceCollector } from '../store/traces.ts';
 import { openKeyProxyWorld, type Said } from './key-proxy-world.ts';
 
 const tracing = new URL('../../../../libs/runtime/src/otel.ts', import.meta.url).href;
-const SCOPES = ['read', 'write', 'use', 'configure', 'audit'].map((verb) => `secrets:${verb}`);
+const SCOPES = ['read', 'write', 'use', 'delete', 'configure', 'audit'].map((verb) => `secrets:${verb}`);
 const ALL_SCOPES = [...SCOPES, 'account:manage', 'accounts:manage'];
 /** Traces leave in the background. */
 const ARRIVE_WITHIN_MS = 15_000;
