@@ -41,7 +41,8 @@ test('R17: a login gives a token for this service, bound to the certificate it c
   expect({ status, type: body['token_type'], scope: body['scope'] }).toEqual({
     status: 200,
     type: 'Bearer',
-    scope: 'secrets:read secrets:write secrets:use secrets:delete account:manage secrets:configure secrets:audit accounts:manage',
+    scope:
+      'secrets:read secrets:write secrets:use secrets:delete account:manage secrets:configure secrets:audit accounts:manage',
   });
   expect(claimsOf(body['access_token'])).toMatchObject({
     iss: world.issuerUrl,

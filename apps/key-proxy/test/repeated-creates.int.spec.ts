@@ -5,9 +5,11 @@ import { openWorld, type World } from './world.ts';
 
 let world: World;
 let job: Caller;
+/** How far the service's clock is ahead, in milliseconds. */
+const clock = { ahead: 0 };
 
 beforeAll(async () => {
-  world = await openWorld({ others: true });
+  world = await openWorld({ others: true, now: () => new Date(Date.now() + clock.ahead) });
   job = await world.caller('job');
 }, 120_000);
 afterAll(() => world?.close());
@@ -15,6 +17,8 @@ afterAll(() => world?.close());
 const both = ['secrets:read', 'secrets:write'];
 const aliceOf = (tenant: string) => world.token(job.thumbprint, both, { tenant });
 const newTenant = () => `kp_${randomUUID().replaceAll('-', '')}`;
+const create = (token: string, name: string, value: string) =>
+  job.send('POST', `${world.url}/create-secret`, { token, body: { secret_name: name, secret_value: value } });
 
 test('a create that is repeated under its Idempotency-Key is answered again; the key is of one request, and tells nobody the value', async () => {
   const tenant = newTenant();
@@ -107,3 +111,47 @@ test.each(Object.entries(creates))(
     expect((await under('k1', 'made', source, bob)).body['id']).not.toBe(made.body['id']);
   },
 );
+
+test('a create that died midway keeps its name until it is given up, then is repeated under the same reference', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  await create(token, 'other', 'v');
+  await world.rows(
+    `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
+     select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'died', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
+    [tenant, '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11', new Date()],
+  );
+  expect(await create(token, 'died', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  const { body } = await job.send('GET', `${world.url}/get-all-secrets`, { token });
+  expect(body['secrets']).toHaveLength(1);
+  clock.ahead += 61_000;
+  expect(await create(token, 'died', 'v')).toMatchObject({
+    status: 201,
+    body: { reference: 'secret/0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11' },
+  });
+});
+
+test('a name whose write may still arrive is not taken over, though it is older itself: a create that is refused holds it no longer', async () => {
+  const tenant = newTenant();
+  const token = await aliceOf(tenant);
+  await create(token, 'other', 'v');
+  const id = '5e1f0a52-6f0e-4d0f-8a7d-9a2f6d3b1c44';
+  const ago = (ms: number) => new Date(Date.now() + clock.ahead - ms);
+  const taken = ago(61_000);
+  await world.rows(
+    `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
+     select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'slow', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
+    [tenant, id, taken],
+  );
+  await world.rows(
+    `insert into provider_writes (id, secret_id, tenant, operation, started_at) values (gen_random_uuid(), $1, $2, 'create', $3)`,
+    [id, tenant, ago(30_000)],
+  );
+  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  const held = await world.rows<{ at: Date }>(`select updated_at as at from secrets where id = $1`, [id]);
+  expect(held).toEqual([{ at: taken }]);
+  clock.ahead += 31_000;
+  // It never reached the store: that is found out first, and the name given back to whoever tries again.
+  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 201 });
+});

@@ -1,11 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type AuditEvent } from '@postern/audit';
-import { request } from 'undici';
-import { parseAllDocuments } from 'yaml';
 import { type Caller } from './caller.ts';
+import { operatorOf } from './external-secrets.ts';
 import { startService } from './service-process.ts';
 import { openWorld, signUpBody, type World } from './world.ts';
 
@@ -124,49 +121,6 @@ test('R23: intent, then outcome, also where policy refuses this caller; the name
   ]);
 });
 
-test('a create that died midway keeps its name until it is given up, then is repeated under the same reference', async () => {
-  const tenant = newTenant();
-  const token = await aliceOf(tenant);
-  await create(token, 'other', 'v');
-  await world.rows(
-    `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
-     select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'died', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
-    [tenant, '0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11', new Date()],
-  );
-  expect(await create(token, 'died', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
-  expect((await list(token)).body['secrets']).toHaveLength(1);
-  clock.ahead += 61_000;
-  expect(await create(token, 'died', 'v')).toMatchObject({
-    status: 201,
-    body: { reference: 'secret/0b9d4f6e-4b51-4c34-9a43-1f1f7d0a7a11' },
-  });
-});
-
-test('a name whose write may still arrive is not taken over, though it is older itself: a create that is refused holds it no longer', async () => {
-  const tenant = newTenant();
-  const token = await aliceOf(tenant);
-  await create(token, 'other', 'v');
-  const id = '5e1f0a52-6f0e-4d0f-8a7d-9a2f6d3b1c44';
-  const ago = (ms: number) => new Date(Date.now() + clock.ahead - ms);
-  const taken = ago(61_000);
-  await world.rows(
-    `insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, reference, created_at, updated_at)
-     select ($2::text)::uuid, tenant, owner_issuer, owner_sub, 'slow', provider, 'secret/' || $2::text, $3, $3 from secrets where tenant = $1`,
-    [tenant, id, taken],
-  );
-  await world.rows(
-    `insert into provider_writes (id, secret_id, tenant, operation, started_at) values (gen_random_uuid(), $1, $2, 'create', $3)`,
-    [id, tenant, ago(30_000)],
-  );
-  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
-  const held = await world.rows<{ at: Date }>(`select updated_at as at from secrets where id = $1`, [id]);
-  expect(held).toEqual([{ at: taken }]);
-  clock.ahead += 31_000;
-  // It never reached the store: that is found out first, and the name given back to whoever tries again.
-  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
-  expect(await create(token, 'slow', 'v')).toMatchObject({ status: 201 });
-});
-
 test('each value that is given out is an event of its own, beside the list’s', async () => {
   const tenant = newTenant();
   const token = await aliceOf(tenant);
@@ -262,46 +216,13 @@ test('no value, name or token is in the log, whatever was done with them', async
   }
 });
 
-type Manifest = { kind: string; spec: Record<string, unknown> };
-type Webhook = { url: string; method: string; headers: Record<string, string>; result: { jsonPath: string } };
-
-/** What the operator's templates put in: `{{ .object.field }}`; in a URL escaped as for a query. */
-const filled = (template: string, objects: Record<string, Record<string, string>>, escape = (text: string) => text) =>
-  template.replaceAll(/\{\{ \.(\w+)\.(\w+) \}\}/g, (_all, object: string, field: string) =>
-    escape(objects[object]?.[field] ?? ''),
-  );
-const asQuery = (text: string) => encodeURIComponent(text).replaceAll('%20', '+');
-const at = (path: string, body: unknown) =>
-  path
-    .split('.')
-    .slice(1)
-    .reduce<unknown>((value, field) => (value as Record<string, unknown>)[field], body);
-
 test('External Secrets Operator: the call of the example’s manifest, over the certificate that its proxy holds, reads the value', async () => {
-  const file = join(import.meta.dirname, '../examples/external-secrets/secret-store.yaml');
-  const documents = parseAllDocuments(await readFile(file, 'utf8')).map((one) => one.toJSON() as Manifest);
-  const specOf = (kind: string) => documents.find((one) => one.kind === kind)?.spec;
-  const { provider } = specOf('SecretStore') as { provider: { webhook: Webhook } };
-  const { data } = specOf('ExternalSecret') as { data: { remoteRef: { key: string } }[] };
-  const { url, method, headers, result } = provider.webhook;
-
-  const call = async (key: string, token: string) => {
-    const objects = { remoteRef: { key }, postern: { access_token: token } };
-    const described = new URL(filled(url, objects, asQuery));
-    // The proxy passes the path on, to the api listener and over the workload's certificate.
-    const answer = await request(new URL(described.pathname + described.search, world.url), {
-      dispatcher: job.dispatcher,
-      method: method as 'GET',
-      headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, filled(value, objects)])),
-    });
-    return { status: answer.statusCode, body: await answer.body.json() };
-  };
+  const operator = await operatorOf(world.url, job);
   const token = await aliceOf(newTenant());
-  for (const name of [data[0]?.remoteRef.key ?? '', 'team/mail+1', 'kodeord-æ']) {
+  for (const name of [operator.key, 'team/mail+1', 'kodeord-æ']) {
     expect((await create(token, name, `value of ${name}`)).status).toBe(201);
-    const { status, body } = await call(name, token);
-    expect({ status, value: at(result.jsonPath, body) }).toEqual({ status: 200, value: `value of ${name}` });
+    expect(await operator.read(name, token)).toMatchObject({ status: 200, value: `value of ${name}` });
   }
-  expect(await call('absent', token)).toMatchObject({ status: 404, body: { code: 'secret_not_found' } });
-  expect(await call('absent', '')).toMatchObject({ status: 401 });
+  expect(await operator.read('absent', token)).toMatchObject({ status: 404, body: { code: 'secret_not_found' } });
+  expect(await operator.read('absent', '')).toMatchObject({ status: 401 });
 });

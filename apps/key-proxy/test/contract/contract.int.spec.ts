@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type FrontAnswer, type FrontFault } from '@postern/testing/https-front';
+import { type FrontFault } from '@postern/testing/https-front';
 import { capabilities, isKeptHere, limits } from '../../src/providers/capabilities.ts';
 import { type ProviderKind, providerKinds } from '../../src/providers/provider-kind.ts';
 import { referenceOf, referencePrefix } from '../../src/providers/reference.ts';
 import { type Call, type OnBehalf, type SecretProvider } from '../../src/providers/secret-provider.ts';
 import { bytesOf, textValue, valueOf } from '../../src/secrets/secret-value.ts';
+import { faultyAnswers } from './faulty-answers.ts';
 import { readmeHasMatrix } from './matrix.ts';
 import { openStoreSubject } from './store-subject.ts';
 import { openSubject, type Subject, TIMEOUT_MS } from './subjects.ts';
@@ -212,24 +213,7 @@ describe.each(providerKinds)('the contract, at %s', (kind) => {
     await provider.check(call());
   });
 
-  const answers: [string, FrontAnswer, string][] = [
-    ['throttled', { status: 429, headers: { 'retry-after': '7' }, body: '{}' }, 'provider_throttled'],
-    ['500', { status: 500, body: '{}' }, 'provider_unreachable'],
-    ['503', { status: 503, body: 'busy' }, 'provider_unreachable'],
-    [
-      'malformed',
-      { status: 200, headers: { 'content-type': 'application/json' }, body: '{"Name":' },
-      'provider_failed',
-    ],
-    ['empty', { status: 200, headers: { 'content-type': 'application/json' }, body: '{}' }, 'provider_failed'],
-    ['a redirect', { status: 302, headers: { location: 'https://127.0.0.1:1/' }, body: '' }, 'provider_failed'],
-    [
-      'too long',
-      { status: 200, headers: { 'content-type': 'application/json' }, body: 'x'.repeat(1_200_000) },
-      'provider_failed',
-    ],
-  ];
-  test.each(answers)('an answer that is %s', async (_name, answer, code) => {
+  test.each(faultyAnswers)('an answer that is %s', async (_name, answer, code) => {
     const reference = at();
     await create(reference, 'kept');
     await whileFaulty({ answer }, () => expect(textAt(reference)).rejects.toEqual(fails(code)));
