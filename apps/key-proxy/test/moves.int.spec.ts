@@ -49,7 +49,7 @@ async function administrator(): Promise<Send> {
 async function run(send: Send, id: string, path: 'start' | 'rollback' | 'finish') {
   const started = await send('POST', `/v1/secret-moves/${id}/${path}`);
   expect(started).toMatchObject({ status: 202 });
-  for (let n = 0; n < 200; n += 1) {
+  for (let n = 0; n < 600; n += 1) {
     const { body } = await send('GET', `/v1/jobs/${started.body['job']}`);
     if (['done', 'failed'].includes(String(body['state']))) return body;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -102,7 +102,7 @@ test('a tenant’s secrets move, are verified, can be taken back, and the rest i
     [2, 'a2'],
     [1, 'c'],
   ]);
-}, 60_000);
+});
 
 test('what the destination would not take stays, and is named by the plan', async () => {
   const send = await administrator();
@@ -119,7 +119,7 @@ test('what the destination would not take stays, and is named by the plan', asyn
     result: { states: { switched: 1, failed: 2 } },
   });
   expect([await kindOf(send, 'small'), await kindOf(send, 'large')]).toEqual(['azure', 'aws']);
-}, 60_000);
+});
 
 test('R38: a write at the source meanwhile fails the switch, and the newer value moves', async () => {
   const send = await administrator();
@@ -139,7 +139,7 @@ test('R38: a write at the source meanwhile fails the switch, and the newer value
   );
   expect(await run(send, id, 'start')).toMatchObject({ result: { states: { switched: 1 } } });
   expect([await text(send, 'hot'), await kindOf(send, 'hot')]).toEqual([[2, 'two'], 'openbao']);
-}, 60_000);
+});
 
 test('R38: what is read back as another value is not switched to', async () => {
   const send = await administrator();
@@ -160,7 +160,7 @@ test('R38: what is read back as another value is not switched to', async () => {
   expect(await send('GET', `/v1/secret-moves/${id}`)).toMatchObject({
     body: { failed: [{ name: 'bent', reason: 'move_unverified' }] },
   });
-}, 60_000);
+});
 
 test('R5: from crypto-store under a token of whoever started it', async () => {
   const send = await administrator();
@@ -168,4 +168,4 @@ test('R5: from crypto-store under a token of whoever started it', async () => {
   const id = String((await send('POST', '/v1/secret-moves', { from: 'crypto-store', to: 'openbao' })).body['id']);
   expect(await run(send, id, 'start')).toMatchObject({ state: 'done', result: { states: { switched: 1 } } });
   expect([await text(send, 'mine'), await kindOf(send, 'mine')]).toEqual([[1, 'v'], 'openbao']);
-}, 60_000);
+});
