@@ -17,7 +17,7 @@ const at = (path: string, body: unknown) =>
   path
     .split('.')
     .slice(1)
-    .reduce<unknown>((value, field) => (value as Record<string, unknown>)[field], body);
+    .reduce<unknown>((value, field) => (value as Record<string, unknown> | undefined)?.[field], body);
 
 /**
  * External Secrets Operator as the example's manifest describes it: the key that it asks for, and its call for one.
