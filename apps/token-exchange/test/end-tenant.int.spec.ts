@@ -1,9 +1,13 @@
+import { openRevocations } from '@postern/issuer';
 import { migrate, openPostgres } from '@postern/postgres';
 import { oneRowOfEach, postgresForTests, removedFrom, type TestDatabase, type TestPostgres } from '@postern/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Transaction } from 'kysely';
 import { migrationSets } from '../src/db/migration-sets.ts';
 import type { Schema } from '../src/db/schema.ts';
-import { removeExchanges } from '../src/tenants/end-tenant.ts';
+import { openPolicyStore } from '../src/policy/policy-store.ts';
+import { offboardEnded, removeExchanges } from '../src/tenants/end-tenant.ts';
+import { policy } from './token-exchange.ts';
 
 let server: TestPostgres;
 let database: TestDatabase;
@@ -54,4 +58,34 @@ test('of a tenant that ended every table is emptied but those that are named, an
   expect(kept).toEqual(STAYS);
   // It counts what it deletes: all but what a row takes with it.
   expect(counted).toBeGreaterThan(0);
+});
+
+test('a tenant whose destruction has begun is offboarded, also one that no policy names, and its tokens are revoked (R14, R33)', async () => {
+  const { url, tls, name } = database;
+  // What was made up above is no policy that could be read.
+  await server.asAdmin((admin) => admin.query('delete from policies; delete from tenants'), name);
+  const postgres = await openPostgres<Schema>({ url, tls, applicationName: 'end-tenant' });
+  const { db, query } = postgres;
+  const now = () => new Date('2027-01-31T00:00:00Z');
+  try {
+    const inTransaction = <T>(work: (tx: Transaction<Schema>) => Promise<T>) => db.transaction().execute(work);
+    const policies = await openPolicyStore({ query, inTransaction, file: policy, now });
+    const issuer = { signHead: async () => 'unsigned: no page is asked for' };
+    const sequence = openRevocations({ query, issuer, longestLifeSeconds: 600, now } as Parameters<
+      typeof openRevocations
+    >[0]);
+    const before = policies.held().revision;
+    for (const _again of [1, 2])
+      await inTransaction((tx) => offboardEnded(tx, { policies, sequence, now }, 'unheard-of'));
+    expect(await query('select id, state, made_by from tenants')).toEqual([
+      { id: 'unheard-of', state: 'offboarded', made_by: 'destruction' },
+    ]);
+    const target = { kind: 'tenant' as const, tenant: 'unheard-of', before: 0 };
+    expect(await sequence.isRevoked(query, [target])).toBe(true);
+    expect(await sequence.isRevoked(query, [{ ...target, tenant: 'other' }])).toBe(false);
+    // Every replica reads it anew (R33).
+    expect((await policies.refresh()).revision).toBe(before + 2);
+  } finally {
+    await postgres.close();
+  }
 });
