@@ -9,6 +9,7 @@ import {
 import { watchTlsMaterial } from '@postern/mtls';
 import { migrate } from '@postern/postgres';
 import { type RedisServer, type ReplicatedRedis } from '@postern/testing';
+import { readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { request, Agent } from 'undici';
 
@@ -21,6 +22,8 @@ export type Site = {
   authorities: ChangingAuthorities;
   random: Random;
   kills: number;
+  /** Where the code of the release before stands; absent: this build is upgraded to itself. */
+  release?: string;
   /** New certificates of the callers: new connections, new tokens. */
   renew(certificates: Certificates): Promise<void>;
 };
@@ -55,7 +58,7 @@ const rollingRestart: Event = {
 const rollingUpgrade: Event = {
   name: 'rolling upgrade with a migration',
   planned: true,
-  async happen({ replicated: { fleet, stack } }) {
+  async happen({ replicated: { fleet, stack }, release }) {
     const expand = {
       '0001-expand': `create table next_release (id bigint primary key, note text);
         alter table audit_producer add column next_release text default 'as before'`,
@@ -65,10 +68,12 @@ const rollingUpgrade: Event = {
     };
     const failed: string[] = [];
     for (const service of services) {
+      failed.push(...runsOther(service, fleet.pids(service), release, true));
       await fleet.upgrade(service);
       const adds = changed.includes(service);
       const expanded = adds ? await migrateMore(service, stack, expand) : [];
       for (const place of fleet.of(service)) await fleet.restart(place);
+      failed.push(...runsOther(service, fleet.pids(service), release, false));
       if (!adds) continue;
       const contracted = await migrateMore(service, stack, { ...expand, ...contract });
       const ran = [...expanded, ...contracted].join(', ');
@@ -77,6 +82,16 @@ const rollingUpgrade: Event = {
     return failed;
   },
 };
+
+/** Replicas that do not run the code that they should: of the release before until they are replaced, of this build from then on. */
+function runsOther(service: Service, pids: readonly number[], release: string | undefined, before: boolean): string[] {
+  if (release === undefined) return [];
+  const old = realpathSync(release);
+  return pids
+    .map((pid) => readlinkSync(`/proc/${pid}/cwd`))
+    .filter((folder) => (folder === old) !== before)
+    .map((folder) => `${service} runs from ${folder} ${before ? 'before it is' : 'once it was'} replaced`);
+}
 
 async function migrateMore(
   service: Service,

@@ -49,7 +49,8 @@ export const manyReplicas: Case = {
     const authorities = changingAuthorities(home.dir);
     let findings: Findings | undefined;
     try {
-      const before = from === undefined ? {} : { sources: checkOut(from, home.place('release', 'before')) };
+      const before: { sources?: string } =
+        from === undefined ? {} : { sources: checkOut(from, home.place('release', 'before')) };
       const replicated = await startReplicatedStack({
         home,
         authorities,
@@ -64,7 +65,8 @@ export const manyReplicas: Case = {
             .join(', ')}`,
         );
         const random = seeded(circumstances.seed).fork();
-        const site = { home, replicated, authorities, random, kills: kills[scale] };
+        const release = before.sources === undefined ? {} : { release: before.sources };
+        const site = { home, replicated, authorities, random, kills: kills[scale], ...release };
         findings = await underEvents(site, happening, circumstances);
         return findings;
       } finally {
