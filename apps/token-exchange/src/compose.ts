@@ -1,36 +1,26 @@
-import { keyRounds, openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
+import { openBranchKeys, openRootKey, sealerFor } from '@postern/branch-keys';
 import { openEndedTenants } from '@postern/branch-keys/destruction';
-import { openBus } from '@postern/bus';
 import { createRateLimits, createTenantRates, type App } from '@postern/http';
 import { openIntrospection, openIssuer, openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
 import { openAgent, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
-import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
+import { openAudit } from '@postern/outbox';
 import { openClientSecrets } from '@postern/policy';
-import { forgetExpired, openPostgres, useOnce } from '@postern/postgres';
+import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
-import {
-  closeInReverse,
-  Counter,
-  createRegistry,
-  startRounds,
-  systemNow,
-  type Logger,
-  type Now,
-} from '@postern/runtime';
-import { openWeb } from '@postern/web';
+import { closeInReverse, Counter, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
 import { createApp, SERVICE } from './app.ts';
 import { watchDecisions } from './approvals/await-decision.ts';
-import { expireApprovals } from './approvals/expire-approvals.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
 import { openExchangeRates } from './exchanges/exchange-rates.ts';
+import { openApprovalPages } from './pages/open-approval-pages.ts';
 import { openPolicyStore } from './policy/policy-store.ts';
 import { exchangeGrantAt } from './provider/exchange-grant.ts';
 import { openProviderOnce } from './provider/open-provider-once.ts';
 import { providerExchange } from './provider/provider-exchange.ts';
-import { offboardEnded, removeExchanges } from './tenants/end-tenant.ts';
-import { closeLog, closeLogs, type CloseLogs } from './workloads/close-logs.ts';
+import { startWorker } from './start-worker.ts';
+import { closeLog, type CloseLogs } from './workloads/close-logs.ts';
 
 export type Service = { app: App; tls: TlsMaterial; issuer: Issuer; close(): Promise<void> };
 
@@ -127,24 +117,17 @@ export async function compose(
         kinds: ['postern-access', ...(profile.senderBinding === 'optional' ? (['provider-access'] as const) : [])],
       }),
     );
-    // Approvers come from one issuer (R19): that which the policy in force at the start names.
-    const approvers = policies.held().document.approvals?.issuer;
-    const clientId = config.approvalsClientId;
-    const web =
-      clientId === undefined || approvers === undefined
-        ? null
-        : openWeb<Schema>({
-            db,
-            origin: config.issuer,
-            home: '/approvals',
-            provider: { issuer: approvers, clientId, dispatcher: peers },
-            verifier: subjects,
-            audience: SERVICE,
-            profile,
-            revocations: living,
-            now,
-          });
-    if (clientId !== undefined && web === null) logger.warn('no page for approvals: the policy names no approvers');
+    const web = openApprovalPages({
+      config,
+      policies,
+      db,
+      dispatcher: peers,
+      verifier: subjects,
+      profile,
+      living,
+      logger,
+      now,
+    });
     const recordWithin: CloseLogs['recordWithin'] = (tx, event) => audit.within(tx, event);
     const logsToClose = {
       db,
@@ -157,43 +140,8 @@ export async function compose(
     const decisions = watchDecisions(query);
     closing.after({ close: () => Promise.resolve(decisions.close()) });
     if (base.role !== 'api') {
-      const busTls = closing.after(await watchTlsMaterial(config.bus.tls));
-      const { url, password } = config.bus;
-      const bus = closing.after(
-        await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics: registry }),
-      );
-      closing.after(
-        await startRelay({
-          postgres,
-          producer: SERVICE,
-          bus,
-          tls,
-          sink: logsToClose.sink,
-          logger,
-          metrics: registry,
-          now,
-          logKey: config.bus.logKey,
-        }),
-      );
-      const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
-      const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry, logger, now });
-      const rounds = [
-        { name: 'forget_revocations', run: sequence.forget },
-        { name: 'close_logs', run: () => closeLogs(logsToClose) },
-        { name: 'expire_approvals', run: () => expireApprovals({ db, recordWithin, now }) },
-        { name: 'forget_used', run: async () => void (await forgetExpired(query, now())) },
-        ...(web === null ? [] : [{ name: 'forget_web_sessions', run: web.forget }]),
-      ];
-      closing.after(startRounds([...rounds, ...ofKeys], { logger, everySeconds: 60 }));
-      const part = { db, audit, bus, tls, workloads: trust, service: SERVICE, waitMs: cacheTtlMs, metrics: registry };
-      closing.after(
-        endedTenants.follow({
-          ...part,
-          deny: (tx, tenant) => offboardEnded(tx, { policies, sequence, now }, tenant),
-          remove: removeExchanges,
-          keys: 'destroyed',
-        }),
-      );
+      const shared = { config, closing, postgres, audit, tls, rootKey, keys, endedTenants, policies, sequence };
+      await startWorker({ ...shared, logs: logsToClose, web, profile, registry, logger, now });
     }
     const emergencies = new Counter({
       name: 'postern_emergency_tokens_total',
