@@ -20,7 +20,10 @@ const DOCS_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The API reference, rendered by Scalar from `/openapi.json`, with its script served from the installed package. */
+/**
+ * The API reference, rendered by Scalar from `/openapi.json`, with its script served from the installed package. Its toolbar, which
+ * would share or deploy the document elsewhere, is off.
+ */
 export function docsRoutes(service: string): Route[] {
   const common = {
     method: 'GET',
@@ -66,9 +69,10 @@ const page = (service: string): string => `<!doctype html>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>${service}: API reference</title>
+    <link rel="icon" href="data:,">
   </head>
   <body>
-    <script id="api-reference" data-url="openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"telemetry":false,"agent":{"disabled":true},"mcp":{"disabled":true}}'></script>
+    <script id="api-reference" data-url="openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"telemetry":false,"showDeveloperTools":"never","agent":{"disabled":true},"mcp":{"disabled":true}}'></script>
     <script src="docs/scalar.js"></script>
   </body>
 </html>

@@ -405,6 +405,7 @@ describe('operations', () => {
   test('the API reference loads nothing from elsewhere', async () => {
     const page = await get('/docs');
     expect(page.text).not.toMatch(/https?:\/\//);
+    expect(page.text).toContain('"showDeveloperTools":"never"');
     expect(page.headers['content-security-policy']).toContain("script-src 'self'");
     const script = await get('/docs/scalar.js');
     expect([script.status, script.headers['content-type']]).toEqual([200, 'text/javascript; charset=utf-8']);
