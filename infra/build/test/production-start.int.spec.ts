@@ -96,10 +96,7 @@ describe.each(services)('the production tree of %s, outside the repository, as t
   test('R6: holds no development part', () => {
     const { folder, packages } = running[service].tree;
     const code = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
-    const built = ['main', 'migrate', 'otel', 'express', 'pg', 'redis-client'].flatMap((name) => [
-      `${name}.js`,
-      `${name}.js.map`,
-    ]);
+    const built = ['main', 'migrate', 'otel', 'pg', 'redis-client'].flatMap((name) => [`${name}.js`, `${name}.js.map`]);
     // What is loaded on demand lies in parts named by their content.
     const parts = code.filter((file) => /-[A-Z0-9]{8}\.js(\.map)?$/.test(file));
     const beside = ['THIRD-PARTY-NOTICES.txt', 'package-lock.json', 'package.json', 'sbom.cdx.json', 'scalar.js'];
@@ -165,7 +162,7 @@ test('tracing finds what it patches in a tree that holds it in one file each', a
   const traced = await startTree(tree, { ...env, ...tracing }, `--import=${join(tree.folder, 'otel.js')}`);
   try {
     await (await fetch(`${traced.urls.management}/health/ready`)).text();
-    const wanted = ['express', 'http', 'pg', 'redis'].map((name) => `@opentelemetry/instrumentation-${name}`);
+    const wanted = ['@postern/http', '@opentelemetry/instrumentation-pg', '@opentelemetry/instrumentation-redis'];
     // Spans leave in their own time: the test's deadline is the only one.
     while (!wanted.every((name) => Buffer.concat(exported).includes(name))) await delay(50);
   } finally {

@@ -8,11 +8,14 @@ import { problemAnswer } from './problem-answer.ts';
 import { requestFacts, requestIdOf, traceOf } from './request-facts.ts';
 import { draftOf } from './route-audit.ts';
 import { frameOf } from './refusal-event.ts';
+import { serverSpan } from './server-span.ts';
 import { serveRoute, type ListenerContext } from './serve-route.ts';
 import { writeAnswer } from './write-answer.ts';
 
 const NO_ROUTE = '(none)';
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const OTHER = 'other';
+const knownMethod = ({ method }: Request): string => (METHODS.has(method) ? method : OTHER);
 
 /**
  * One listener's routes on Express's router: each is one handler, without middleware before it. Another method of a path is 405
@@ -22,16 +25,20 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 export function expressRoutes(app: App, listener: ListenerContext): RequestListener {
   const router = express.Router({ caseSensitive: true, strict: true });
 
+  const unrouted = new Map([...METHODS, OTHER].map((method) => [method, serverSpan(method, NO_ROUTE, listener.name)]));
   const refuse = (request: Request, response: Response, refusal: Problem) =>
-    refuseUnrouted(app, listener, request, response, refusal);
+    unrouted.get(knownMethod(request))!(request, response, () =>
+      refuseUnrouted(app, listener, request, response, refusal),
+    );
   const here = app.routes.filter(({ listeners }) => listeners.includes(listener.name));
   for (const route of here) {
     const method = route.method.toLowerCase() as 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete';
     const serve = serveRoute(app, route, listener);
+    const span = serverSpan(route.method, route.path, listener.name);
     router[method](route.path, (request, response, next) => {
       // Express lets HEAD reach a GET; where something is recorded, a HEAD is a route of its own.
       if (request.method === 'HEAD' && route.method !== 'HEAD' && route.audit !== 'open') next();
-      else serve(request, response);
+      else span(request, response, () => serve(request, response));
     });
   }
   for (const [path, routes] of Map.groupBy(here, (route) => route.path)) {
@@ -83,6 +90,5 @@ function refuseUnrouted(
     cacheControl: 'no-store',
     last: listener.isLast(connection),
   });
-  const method = METHODS.has(request.method) ? request.method : 'other';
-  app.metrics.observe(method, NO_ROUTE, entry.status, (performance.now() - started) / 1000);
+  app.metrics.observe(knownMethod(request), NO_ROUTE, entry.status, (performance.now() - started) / 1000);
 }

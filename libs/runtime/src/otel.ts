@@ -5,7 +5,7 @@
 import { registerHooks } from 'node:module';
 import { register } from 'import-in-the-middle/register-hooks.mjs';
 
-register({ include: ['express', 'pg', 'redis', 'undici', 'http', 'https'] });
+register({ include: ['pg', 'redis', 'undici', 'http', 'https'] });
 
 // A production tree holds what is traced in one file each, which starts faster; instrumentations know the
 // packages' own files. After the hook above: the last one registered is asked first.
@@ -13,26 +13,29 @@ registerHooks({
   resolve: (specifier, context, next) => next(specifier.replace(/^#traced\//, ''), context),
 });
 
-const { NodeSDK } = await import('@opentelemetry/sdk-node');
+const { core, NodeSDK } = await import('@opentelemetry/sdk-node');
 const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
 const { HttpInstrumentation } = await import('@opentelemetry/instrumentation-http');
-const { ExpressInstrumentation } = await import('@opentelemetry/instrumentation-express');
 const { PgInstrumentation } = await import('@opentelemetry/instrumentation-pg');
 const { RedisInstrumentation } = await import('@opentelemetry/instrumentation-redis');
 const { UndiciInstrumentation } = await import('@opentelemetry/instrumentation-undici');
 
 const sdk = new NodeSDK({
   traceExporter: new OTLPTraceExporter(),
+  // No baggage: what a caller says in it would go on to everyone who is asked on its behalf.
+  textMapPropagator: new core.W3CTraceContextPropagator(),
   instrumentations: [
-    // A query string can carry a code or a state, and a path a record's key: only the route's template names a span.
+    // What comes in has its span from `@postern/http`, named by the route's template (ADR 69); what goes out has it here.
+    // A query string can carry a code or a state, and a path a record's key.
     new HttpInstrumentation({
+      disableIncomingRequestInstrumentation: true,
       redactedQueryParams: ['*'],
       applyCustomAttributesOnSpan: (span) => span.setAttributes(withoutUrl),
     }),
-    new ExpressInstrumentation(),
-    // No statement's values and no command's arguments: keys of records stand in both.
-    new PgInstrumentation({ enhancedDatabaseReporting: false }),
-    new RedisInstrumentation({ dbStatementSerializer: (command) => command }),
+    // No statement's values and no command's arguments: keys of records stand in both. Nothing of what runs by itself, on
+    // behalf of no request and no job: a trace of one query tells nobody anything.
+    new PgInstrumentation({ enhancedDatabaseReporting: false, requireParentSpan: true }),
+    new RedisInstrumentation({ dbStatementSerializer: (command) => command, requireParentSpan: true }),
     new UndiciInstrumentation({
       requestHook: (span) => span.setAttributes({ 'url.full': '', 'url.path': '', 'url.query': '' }),
     }),

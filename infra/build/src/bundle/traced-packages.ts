@@ -5,7 +5,7 @@ import { type Plugin } from 'esbuild';
  * What tracing patches as it loads. Each is one file of the tree, since reading some two hundred files is a third of what
  * a start costs; where tracing is loaded, it maps `#traced/...` back to the installed package, whose files it knows.
  */
-const packages = { express: 'express', pg: 'pg', '@redis/client': 'redis-client' } as const;
+const packages = { pg: 'pg', '@redis/client': 'redis-client' } as const;
 
 const PREFIX = '#traced/';
 
