@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { unpackContent, type AuditEvent } from '@postern/audit';
 import { developmentCa } from '@postern/testing';
 import { type Caller } from './caller.ts';
 import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
+import { recordedEvents } from './recorded-events.ts';
 import { startService, type ServiceProcess } from './service-process.ts';
 import { openWorld, type World } from './world.ts';
 
@@ -39,16 +39,9 @@ const send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object, url =
 const replica = (role: 'api' | 'all') =>
   startService('key-proxy', { ...world.env, POSTERN_ROLE: role, POSTERN_PUBLIC_PORT: '0' });
 
-/** Outcomes of the actions on a secret, oldest first; the relay of a worker may have numbered some already. */
+/** Outcomes of the actions on a secret, oldest first. */
 async function outcomes(id: string): Promise<string[]> {
-  const batches = await world.rows<{ content: Buffer; bytes: number; count: string }>(
-    'select content, bytes, last - first + 1 as count from audit_batches order by epoch, last',
-  );
-  const left = await world.rows<{ event: Buffer }>('select canonical as event from audit_outbox order by id');
-  const numbered = batches.flatMap((batch) => unpackContent(batch, Number(batch.count)));
-  const events = [...numbered, ...left]
-    .map(({ event }) => JSON.parse(event.toString('utf8')) as AuditEvent)
-    .filter(({ resource }) => resource?.id === id);
+  const events = (await recordedEvents(world)).filter(({ resource }) => resource?.id === id);
   return events.map(({ action, outcome, reason }) => [action, outcome, reason].filter(Boolean).join(' '));
 }
 
