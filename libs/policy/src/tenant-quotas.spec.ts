@@ -29,7 +29,9 @@ test('a document whose quota is of no target, of nothing, or no number is refuse
     return parsed.success ? 'read' : parsed.error.issues[0]?.path.join('.');
   };
   expect(refusalOf({ 'crypto-store': { requestsPerMinute: 600, records: 10 } })).toBe('read');
-  expect(refusalOf({ nowhere: { records: 10 } })).toBe('quotas.nowhere');
-  expect(refusalOf({ 'crypto-store': { grants: 10 } })).toBe('quotas.crypto-store');
+  expect(refusalOf({ nowhere: { requestsPerMinute: 10 } })).toBe('quotas.nowhere');
+  expect(refusalOf({ 'crypto-store': { grants: 10 } })).toBe('quotas.crypto-store.grants');
+  expect(refusalOf({ 'auth-manager': { grants: 10 }, 'key-proxy': { secrets: 10 } })).toBe('read');
+  expect(refusalOf({ 'key-proxy': { requests: 10 } })).toBe('quotas.key-proxy');
   expect(refusalOf({ 'crypto-store': { records: 0 } })).toBe('quotas.crypto-store.records');
 });

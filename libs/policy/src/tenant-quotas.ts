@@ -10,8 +10,16 @@ export const quota = z.strictObject({
   grants: most.optional().describe('auth-manager: grants that are there at once, usable or not'),
 });
 
+/** The one service that keeps each count; a quota of it anywhere else would limit nothing. */
+const COUNTED_BY = { records: 'crypto-store', secrets: 'key-proxy', grants: 'auth-manager' } as const;
+
 /** By audience. */
-export const quotas = z.record(z.string().min(1).max(64), quota);
+export const quotas = z.record(z.string().min(1).max(64), quota).superRefine((named, context) => {
+  for (const [audience, limits] of Object.entries(named))
+    for (const [count, service] of Object.entries(COUNTED_BY))
+      if (count in limits && audience !== service)
+        context.addIssue({ code: 'custom', path: [audience, count], message: `only ${service} counts them` });
+});
 
 export type Quota = z.output<typeof quota>;
 export type Quotas = z.output<typeof quotas>;

@@ -76,6 +76,7 @@ export const removeGrants = (tx: Transaction<Schema>, tenant: string): Promise<R
     ],
     ['consents', BY_TENANT],
     ['grants', BY_TENANT],
+    ['grant_counts', BY_TENANT],
     ['providers', BY_TENANT],
     ['provider_keys', BY_TENANT],
     ['revocation_plans', BY_TENANT],

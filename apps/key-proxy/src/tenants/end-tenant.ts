@@ -20,6 +20,7 @@ export const removeSecrets = (tx: Transaction<Schema>, tenant: string): Promise<
     ['secret_moves', BY_TENANT],
     ['provider_writes', BY_TENANT],
     ['secrets', BY_TENANT],
+    ['secret_counts', BY_TENANT],
     ['provider_defaults', BY_TENANT],
     ['providers', BY_TENANT],
     ['provider_configurations', BY_TENANT],
