@@ -4,11 +4,13 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Specs beside a source are pure; `test/*.int.spec.ts` meet real servers. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: here('infra/build/src/native-jest/environment.cjs'),
+  runtime: here('infra/build/src/native-jest/runtime.cjs'),
   testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'],
-  extensionsToTreatAsEsm: ['.ts'],
-  transform: { '\\.ts$': here('infra/build/jest-strip-types.cjs') },
+  // Node loads the specs, and strips their types.
+  transform: {},
   // For what hangs. A test that is slow on a busy machine is no failure.
   testTimeout: 180_000,
   passWithNoTests: true,
+  verbose: true,
 };

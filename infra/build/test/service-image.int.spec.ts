@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { baseSettings } from '@postern/runtime';
 import { stop } from 'esbuild';
-import { bundleService } from '../src/bundle/bundle-service.ts';
 import { execForm, readDockerfile } from '../src/docker-file.ts';
+import { bundleOf } from './bundles.ts';
 import { INSTALL } from './production-trees.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -16,7 +16,10 @@ const texts = (keyword: string, stage: string): string[] =>
   dockerfile.filter((each) => each.keyword === keyword && each.stage === stage).map(({ text }) => text);
 
 beforeAll(() => process.chdir(root));
-afterAll(() => process.chdir(from));
+afterAll(async () => {
+  process.chdir(from);
+  await stop();
+});
 
 const sourcesOf = (stage: string): string[] =>
   texts('COPY', stage)
@@ -70,15 +73,9 @@ test('R6: development parts are not even in the build context', () => {
 });
 
 test('the image runs files that the bundle writes, installs as the tested trees do, on the Node of the lock file', async () => {
-  const outdir = mkdtempSync('.cache/image-');
-  try {
-    await bundleService('apps/crypto-store', outdir);
-    for (const file of [...execForm(dockerfile, 'CMD'), 'migrate.js', 'otel.js']) {
-      expect([file, existsSync(join(outdir, file))]).toEqual([file, true]);
-    }
-  } finally {
-    rmSync(outdir, { recursive: true, force: true });
-    await stop();
+  const { folder } = await bundleOf('crypto-store');
+  for (const file of [...execForm(dockerfile, 'CMD'), 'migrate.js', 'otel.js']) {
+    expect([file, existsSync(join(folder, file))]).toEqual([file, true]);
   }
   expect(texts('RUN', 'build').at(-1)).toBe(`cd dist/apps/\${SERVICE} && npm ${INSTALL.join(' ')}`);
   const { optionalDependencies } = JSON.parse(read('package.json')) as { optionalDependencies: Record<string, string> };

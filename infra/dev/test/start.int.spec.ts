@@ -49,21 +49,7 @@ describe('the first start on an empty home', () => {
   });
 });
 
-test(
-  'the second start goes on with the data of the first: its log, its ports, its accounts',
-  async () => {
-    const before = state();
-    const command = startCommand('--once', '--home', home);
-    expect({ code: await command.exit, ...command.said() }).toMatchObject({ code: 0, err: '' });
-    expect(entriesOf(command.said())).toBeGreaterThan(entriesOf(first.said));
-    expect(state()).toMatchObject({ ports: before.ports, issuer: before.issuer, users: before.users });
-    expect(processesOf(home)).toEqual([]);
-    console.log(`up after ${upAfter(first.said)} the first time, ${upAfter(command.said())} the second`);
-  },
-  ONE_START_MS,
-);
-
-describe('where ports of the start before are taken', () => {
+describe('the second start, where ports of the first are taken', () => {
   const taken = ['postgres', 'redis-bus', 'identity-provider', 'crypto-store-api'] as const;
   const servers: Server[] = [];
   let before: State;
@@ -75,7 +61,7 @@ describe('where ports of the start before are taken', () => {
   afterAll(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
 
   test(
-    'others take their place; it stays up with addresses to look at, its log and its records verify as they run (R34), and an interrupt stops it, leaving no process',
+    'goes on with the log, the accounts and the other ports of the first; it stays up with addresses to look at, its log and its records verify as they run (R34), and an interrupt stops it, leaving no process',
     async () => {
       const command = startCommand('--home', home);
       await command.saying('Ctrl-C stops everything');
@@ -84,7 +70,10 @@ describe('where ports of the start before are taken', () => {
       expect(moved).toEqual(expect.arrayContaining([...taken]));
       // Suites that run beside this one take a port in passing, now and then.
       expect(moved.length - taken.length).toBeLessThan(3);
+      expect(after.users).toEqual(before.users);
       const { out } = command.said();
+      expect(entriesOf(command.said())).toBeGreaterThan(entriesOf(first.said));
+      console.log(`up after ${upAfter(first.said)} the first time, ${upAfter(command.said())} the second`);
       expect(out).toContain(`(${moved.length} ports were taken and replaced)`);
       for (const service of services) expect(out).toContain(`${after.urls[service].management}/docs`);
       expect(out.match(/npx postern (call|token) /g)).toHaveLength(services.length);

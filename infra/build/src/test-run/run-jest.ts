@@ -38,7 +38,7 @@ export async function runJest(root: string, project: string, options: readonly s
     const jest = spawn(
       process.execPath,
       [
-        ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'],
+        'node_modules/jest/bin/jest.js',
         ...['-c', 'jest.preset.js', '--rootDir', root, '--runInBand', '--json', `--outputFile=${reportFile}`],
         ...options,
       ],
