@@ -12,5 +12,4 @@ export default {
   // For what hangs. A test that is slow on a busy machine is no failure.
   testTimeout: 180_000,
   passWithNoTests: true,
-  verbose: true,
 };

@@ -1,0 +1,58 @@
+import { openWorld, type Caller, type Reply, type World } from '../token-exchange.ts';
+
+// A grant of the job, and who revokes what came of it: one world for all cases.
+
+export let world: World;
+export let portal: Caller;
+export let job: Caller;
+export let keyProxy: Caller;
+export let cryptoStore: Caller;
+
+export async function open(): Promise<void> {
+  world = await openWorld();
+  [portal, job, keyProxy, cryptoStore] = (await Promise.all(
+    ['portal', 'job', 'key-proxy', 'crypto-store'].map((name) => world.caller(name)),
+  )) as [Caller, Caller, Caller, Caller];
+}
+
+export const mintGrant = (over = {}) =>
+  world.grants.mint({
+    kind: 'grant',
+    audience: 'token-exchange',
+    clientId: 'job',
+    actors: ['job'],
+    scopes: ['records:read', 'records:write', 'secrets:read', 'secrets:write'],
+    boundTo: job.thumbprint,
+    grantId: 'grant-1',
+    ...over,
+  });
+
+export const tokenOf = ({ status, body, text }: Reply): string => {
+  if (status !== 200) throw new Error(`${status} ${text}`);
+  return String(body['access_token']);
+};
+export const exchangedFor = async (caller: Caller, subject: string, audience: string, scope: string) =>
+  tokenOf(await caller.exchange(subject, audience, scope));
+
+/** A person of the realm as administrator at token-exchange, through the portal. */
+export async function administrator(roles: string[] = ['admin']) {
+  const login = await world.realm.mint({
+    audience: 'token-exchange',
+    sub: 'carol',
+    clientId: 'portal',
+    roles,
+    boundTo: portal.thumbprint,
+  });
+  const token = await exchangedFor(portal, login, 'token-exchange', 'tokens:revoke');
+  return (target: object) =>
+    portal.call('/v1/revocations', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ target }),
+    });
+}
+
+export const isActive = async (by: Caller, token: string) => (await by.post({ token }, '/introspect')).body['active'];
+export async function until(condition: () => Promise<boolean>) {
+  while (!(await condition())) await new Promise((again) => setTimeout(again, 20));
+}
