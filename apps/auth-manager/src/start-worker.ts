@@ -3,12 +3,11 @@ import type { EndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import type { Check } from '@postern/http';
 import { watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
-import { recordedTransactions, startRelay, type Audit } from '@postern/outbox';
+import { recordedTransactions, recordJobEnd, startRelay, type Audit } from '@postern/outbox';
 import type { Postgres } from '@postern/postgres';
 import type { Profile } from '@postern/profile';
 import { startRounds, type Closing, type Registry } from '@postern/runtime';
 import type { Dispatcher } from 'undici';
-import { recordJobEnd } from './administration/record-job-end.ts';
 import { REVOKE_GRANTS, revokeGrants } from './administration/revoke-grants.ts';
 import { REWRAP_GRANTS, rewrapGrants } from './administration/rewrap-grants.ts';
 import { SERVICE } from './app.ts';
@@ -60,7 +59,7 @@ export async function startWorker(deps: StartWorker): Promise<Check[]> {
     [REVOKE_GRANTS]: revokeGrants({ ...deps, service: SERVICE }),
     [REWRAP_GRANTS]: rewrapGrants({ ...deps, service: SERVICE }),
   };
-  closing.after(runJobs({ db, bus, kinds, ended: recordJobEnd({ audit, now }), logger, metrics }));
+  closing.after(runJobs({ db, bus, kinds, ended: recordJobEnd({ audit, service: SERVICE, now }), logger, metrics }));
 
   const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
   const { rootKey, profile } = deps;

@@ -3,7 +3,7 @@ import { openEndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { openAgent, openRedis, watchTlsMaterial, type TlsMaterial } from '@postern/mtls';
 import { createTokenVerifier, fetchJwksOver, followTrusted } from '@postern/oidc';
-import { openAudit, recordedTransactions, startRelay } from '@postern/outbox';
+import { openAudit, recordedTransactions, recordJobEnd, startRelay } from '@postern/outbox';
 import { openPostgres, useOnce } from '@postern/postgres';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, startRounds, systemNow, type Logger, type Now } from '@postern/runtime';
@@ -144,7 +144,9 @@ export async function compose(
         }),
       );
       const kinds = { [REWRAP]: rewrapRecords({ db, audit, sealerOf, tls, service: SERVICE, now }) };
-      closing.after(runJobs({ db, bus, kinds, logger, metrics }));
+      closing.after(
+        runJobs({ db, bus, kinds, ended: recordJobEnd({ audit, service: SERVICE, now }), logger, metrics }),
+      );
     }
     const app = createApp({
       serves: base.role !== 'worker',

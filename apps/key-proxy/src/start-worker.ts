@@ -3,7 +3,7 @@ import { type EndedTenants } from '@postern/branch-keys/destruction';
 import { openBus, runJobs } from '@postern/bus';
 import { type RevocationSequence } from '@postern/issuer';
 import { type TlsMaterial, watchTlsMaterial } from '@postern/mtls';
-import { type Audit, recordedTransactions, startRelay } from '@postern/outbox';
+import { type Audit, recordedTransactions, recordJobEnd, startRelay } from '@postern/outbox';
 import { type Postgres } from '@postern/postgres';
 import { type Profile } from '@postern/profile';
 import { type Closing, startRounds } from '@postern/runtime';
@@ -11,7 +11,6 @@ import { type Dispatcher } from 'undici';
 import { SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { type Schema } from './db/schema.ts';
-import { jobEnded } from './moves/job-ended.ts';
 import { MOVE, moveReconcilers, runMove } from './moves/run-move.ts';
 import { rounds } from './rounds.ts';
 import { type SettleRound, writeReconcilers } from './secrets/writes/settle-round.ts';
@@ -56,5 +55,5 @@ export async function startWorker(deps: StartWorker): Promise<void> {
   const part = { db, audit, bus, tls, workloads: trust, service: SERVICE, waitMs, metrics };
   closing.after(deps.endedTenants.follow({ ...part, deny: denyAccounts, remove: removeSecrets, keys: 'destroyed' }));
   const kinds = { [MOVE]: runMove(deps) };
-  closing.after(runJobs({ db, bus, kinds, ended: jobEnded(deps), logger, metrics }));
+  closing.after(runJobs({ db, bus, kinds, ended: recordJobEnd({ audit, service: SERVICE, now }), logger, metrics }));
 }

@@ -19,6 +19,7 @@ import {
   type JobsOptions,
   type JobWork,
 } from '../src/index.ts';
+import { claimJob } from '../src/jobs/claim-job.ts';
 import { busDatabase, until, type BusDatabase } from './world.ts';
 
 let server: Awaited<ReturnType<typeof postgresForTests>>;
@@ -216,6 +217,41 @@ test('a failing job is tried again from its last step, and after five attempts w
   // One that made a step, and five that made none.
   expect(attempts).toBe(6);
   expect(await at.things()).toEqual(['1']);
+});
+
+test('a job that kills whoever has it is taken ten times, each counted before its work, and then has failed', async () => {
+  const ends: JobEnd[] = [];
+  let runs = 0;
+  const id = await start(1);
+  const claim = () => at.db.transaction().execute((tx) => claimJob(queryIn(tx), [{ kind: 'count', version: 1 }], id));
+  // As a replica does that is killed before its first step, and whose lease ends.
+  for (let n = 1; n <= 10; n += 1) {
+    expect(await claim()).toMatchObject({ id, attempts: n });
+    await at.query('update background_jobs set next_at = now()');
+  }
+  worker({ count: counting(() => void (runs += 1)) }, async (_tx, end) => void ends.push(end));
+  await hinted(id);
+  await until(async () => (await stateOf(id)) === 'failed', 'the job failed');
+  expect(await view(id)).toMatchObject({ reason: 'attempts_lost' });
+  expect(ends).toEqual([{ id, kind: 'count', tenant: 'acme', state: 'failed' }]);
+  expect(runs).toBe(0);
+});
+
+test('a job is forgotten ninety days after its end, with its events; one that runs or waits is not, however old', async () => {
+  const [old, recent, waiting] = [await start(0), await start(0), await start(1, { name: 'unknown' })];
+  worker({ count: counting() });
+  await until(async () => (await stateOf(old)) === 'done' && (await stateOf(recent)) === 'done', 'both are done');
+  await at.query(`update background_jobs set created_at = now() - interval '1 year'`);
+  await at.query(
+    `update background_jobs set ended_at = now() - case id when $1 then interval '91 days' else interval '89 days' end
+    where ended_at is not null`,
+    [old],
+  );
+  // A worker does it at its start, and every hour.
+  worker({});
+  await until(async () => (await readJob(at.query, old, reader)) === null, 'the old one is forgotten');
+  expect(await jobEvents(at.query, old, 0)).toEqual([]);
+  expect([await stateOf(recent), await stateOf(waiting)]).toEqual(['done', 'queued']);
 });
 
 test('a job of a version that this release does not know waits for one that does', async () => {

@@ -14,6 +14,7 @@ import {
   type SignalHandlers,
   type SignalTypes,
 } from '../src/index.ts';
+import { sendDue } from '../src/signals/send-signals.ts';
 import { busDatabase, until, workloads, type BusDatabase } from './world.ts';
 
 const name = z.strictObject({ name: z.string().max(20) });
@@ -39,7 +40,8 @@ afterAll(async () => {
 });
 afterEach(async () => {
   for (const close of closes.splice(0).toReversed()) await close();
-  await Promise.all([sender.query('delete from signals_out'), receiver.query('delete from things')]);
+  await sender.query('delete from signals_out');
+  await Promise.all([receiver.query('delete from things'), receiver.query('delete from signals_in')]);
 });
 
 async function busOf(service: string): Promise<Bus> {
@@ -68,7 +70,11 @@ async function sending(bus?: Bus) {
 const write: SignalHandlers['x'] = async (tx, { version, body }) => {
   await queryIn(tx)('insert into things (what) values ($1)', [`${version} ${(body as { name: string }).name}`]);
 };
-async function receiving(known = types, registry?: typeof metrics) {
+async function receiving(
+  known = types,
+  registry?: typeof metrics,
+  handlers: SignalHandlers<unknown> = { 'thing.changed': write },
+) {
   const signals = startSignals({
     db: receiver.db,
     bus: await busOf('crypto-store'),
@@ -76,7 +82,7 @@ async function receiving(known = types, registry?: typeof metrics) {
     tls: await certificateOf('crypto-store'),
     workloads,
     peers: ['token-exchange', 'key-proxy'],
-    handlers: { 'thing.changed': write },
+    handlers,
     types: known,
     logger: silentLogger(),
     ...(registry ? { metrics: registry } : {}),
@@ -144,6 +150,42 @@ test('a version that this release does not know is parked and has its effect und
   await until(async () => (await waiting()).length === 0, 'it was taken');
   expect(await receiver.things()).toEqual(['2 new']);
   expect(await parked()).toEqual([]);
+});
+
+test('a signal that cannot be sent keeps none of those after it waiting', async () => {
+  const bus = await busOf('token-exchange');
+  const tls = await certificateOf('token-exchange');
+  await sender.query(
+    `insert into signals_out (id, recipient, type, version, body, next_at) values
+       (gen_random_uuid(), 'no:service', 'thing.changed', 1, '{}', now() - interval '1 minute')`,
+  );
+  await emit(1, { name: 'after' });
+  const round = sendDue(sender.query, { bus, tls, service: 'token-exchange', now: () => new Date() });
+  await expect(round).rejects.toThrow('that is no name of a service');
+  expect(await bus.queue(signalQueue('crypto-store')).depth()).toBe(1);
+  await receiving();
+  await until(async () => (await receiver.things()).length === 1, 'it came');
+});
+
+test('a parked signal whose handler fails keeps none of those after it waiting', async () => {
+  await sending();
+  await receiving();
+  await emit(2, { name: 'bad', size: 1 });
+  await emit(2, { name: 'good', size: 2 });
+  const parked = () => receiver.query('select 1 from signals_in where parked is not null order by received_at');
+  await until(async () => (await parked()).length === 2, 'both are parked');
+  await closes
+    .splice(0)
+    .toReversed()
+    .reduce((before, close) => before.then(close), Promise.resolve());
+  await receiver.query(`update signals_in set received_at = now() - interval '1 hour' where parked->>'name' = 'bad'`);
+  await receiving(later, undefined, {
+    'thing.changed': (tx, signal) =>
+      (signal.body as { name: string }).name === 'bad' ? Promise.reject(new Error('not now')) : write(tx, signal),
+  });
+  await until(async () => (await receiver.things()).length === 1, 'the good one had its effect');
+  expect(await receiver.things()).toEqual(['2 good']);
+  expect(await parked()).toHaveLength(1);
 });
 
 const signalOf = (over: Record<string, unknown> = {}) => ({

@@ -5,5 +5,6 @@ export { openAudit, type Audit, type AuditOptions, type OutboxPostgres } from '.
 export { type Sink, type SinkAddress } from './relay/fetch-watermark.ts';
 export { startRelay, type Relay, type RelayOptions } from './relay/start-relay.ts';
 export { judgeWatermark, WitnessAlarm, type Witness } from './relay/witness.ts';
+export { recordJobEnd } from './record-job-end.ts';
 export { recordedTransactions, type OwnDeed } from './recorded-transactions.ts';
 export { reconcileIntents, type Reconcilers, type Settlement } from './relay/reconcile-intents.ts';

@@ -22,6 +22,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'administration/0001-administration',
     'administration/0002-client-secrets',
     'background-jobs/0001-background-jobs',
+    'background-jobs/0002-ended-jobs',
     'signals/0001-signals',
   ]);
 });

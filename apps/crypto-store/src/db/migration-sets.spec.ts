@@ -21,6 +21,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'record-versions/0001-record-versions',
     'record-versions/0002-record-counts',
     'background-jobs/0001-background-jobs',
+    'background-jobs/0002-ended-jobs',
     'signals/0001-signals',
   ]);
 });

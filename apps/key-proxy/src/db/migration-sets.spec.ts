@@ -17,6 +17,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'issuer/0001-issuer-keys',
     'issuer/0002-revocations',
     'background-jobs/0001-background-jobs',
+    'background-jobs/0002-ended-jobs',
     'key-proxy/0001-key-proxy',
     'key-proxy/0002-secrets',
     'key-proxy/0003-accounts',

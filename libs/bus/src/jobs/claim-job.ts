@@ -17,6 +17,11 @@ export type ClaimedJob = {
 export const LEASE_SECONDS = 30;
 /** Attempts without a step between them. */
 export const MOST_ATTEMPTS = 5;
+/**
+ * The same where no attempt came to say how it ended: whoever had the job was killed. More than above, for it may not have been
+ * this job that killed it.
+ */
+export const MOST_LOST_ATTEMPTS = 10;
 const FIRST_PAUSE_SECONDS = 2;
 
 /**

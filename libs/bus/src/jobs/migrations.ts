@@ -41,5 +41,8 @@ export const jobMigrations: MigrationSet = {
         primary key (job, number)
       );
     `,
+    '0002-ended-jobs': `
+      create index background_jobs_ended on background_jobs (ended_at) where ended_at is not null;
+    `,
   },
 };

@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import { queryIn } from '@postern/postgres';
 import { Problem } from '@postern/runtime';
-import { giveBack, keepJob, lockJob, MOST_ATTEMPTS, type ClaimedJob } from './claim-job.ts';
+import { giveBack, keepJob, lockJob, MOST_ATTEMPTS, MOST_LOST_ATTEMPTS, type ClaimedJob } from './claim-job.ts';
 import { writeEvent } from './job-events.ts';
 import { JobInterrupted, type JobKind, type JobWork } from './job.ts';
 import { endJob } from './read-job.ts';
@@ -24,6 +24,7 @@ export async function runJob<Schema>(
   stopping: AbortSignal,
 ): Promise<'done' | 'failed' | 'cancelled' | 'retried' | 'released' | 'lost'> {
   const { db } = deps;
+  if (job.attempts > MOST_LOST_ATTEMPTS) return end(deps, job, { state: 'failed', reason: 'attempts_lost' });
   const interrupted = new AbortController();
   const signal = AbortSignal.any([stopping, interrupted.signal]);
   const keeping = setInterval(() => {

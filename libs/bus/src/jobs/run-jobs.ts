@@ -4,6 +4,7 @@ import { queryIn } from '@postern/postgres';
 import { Counter, startRounds, type Logger, type Registry } from '@postern/runtime';
 import type { Bus } from '../open-bus.ts';
 import { claimJob, LEASE_SECONDS } from './claim-job.ts';
+import { forgetJobs } from './forget-jobs.ts';
 import { JobInterrupted, type JobKinds } from './job.ts';
 import { runJob, type RunJob } from './run-job.ts';
 
@@ -24,6 +25,7 @@ export type JobsOptions<Schema> = {
 };
 
 const EVERY_SECONDS = 2;
+const TIDY_EVERY_SECONDS = 3_600;
 
 /** Says that a job waits, so that it is taken at once. A hint: it may fail, and then it is taken within seconds (R33). */
 export async function wakeJob(bus: Pick<Bus, 'queue'>, id: string): Promise<void> {
@@ -84,10 +86,14 @@ export function runJobs<Schema>(options: JobsOptions<Schema>): { close(): Promis
     ],
     { logger, everySeconds: EVERY_SECONDS },
   );
+  const tidying = startRounds([{ name: 'forget background jobs', run: () => forgetJobs(queryIn(db)) }], {
+    logger,
+    everySeconds: TIDY_EVERY_SECONDS,
+  });
   return {
     async close() {
       stopping.abort(new JobInterrupted('stopping'));
-      await rounds.close();
+      await Promise.all([rounds.close(), tidying.close()]);
       await Promise.all(running);
     },
   };

@@ -11,13 +11,13 @@ export type JobRequest<Input> = {
   tenant: string | null;
   /** The client that may see it; null: every client of the tenant with the scope. */
   owner?: string | null;
-  /** For a caller's own idempotency: a job of this id is started once. */
+  /** For a caller's own idempotency: a job of this id is started once, for as long as it is kept. */
   id?: string;
 };
 
 /**
  * Writes a job in the transaction of `query`, beside the event that records who wanted it. A worker takes it within seconds;
- * `Jobs.wake` after the commit makes that at once.
+ * `wakeJob` after the commit makes that at once.
  *
  * @returns its id.
  */

@@ -23,7 +23,12 @@ const LONGEST_PAUSE_SECONDS = 600;
 
 type Row = { id: string; recipient: string; type: string; version: number; body: Signal['body'] };
 
-/** Sends what is due. Before it is sent, its next turn is set: a replica that dies here costs a pause, never a signal. */
+/**
+ * Sends what is due. Before it is sent, its next turn is set: a replica that dies here costs a pause, never a signal. All go at
+ * once, so that one which cannot be sent keeps no other waiting.
+ *
+ * @throws the first failure, after all were tried.
+ */
 export async function sendDue(query: Query, sender: SignalSender): Promise<void> {
   const due = await query<Row>(
     `update signals_out set attempts = attempts + 1,
@@ -33,7 +38,9 @@ export async function sendDue(query: Query, sender: SignalSender): Promise<void>
      returning id, recipient, type, version, body`,
     [PER_ROUND, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS],
   );
-  for (const { id, recipient, type, version, body } of due) {
-    await sendSignal(sender, { id, to: recipient, type, version, body });
-  }
+  const sent = await Promise.allSettled(
+    due.map(({ id, recipient, type, version, body }) => sendSignal(sender, { id, to: recipient, type, version, body })),
+  );
+  const failed = sent.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
 }

@@ -74,7 +74,10 @@ export function startSignals<Schema>(options: SignalsOptions<Schema>): { close()
       const { from, versions } = types[parked.type]!;
       const body = versions[parked.version]?.safeParse(parked.body);
       if (!from.includes(parked.from) || !body?.success) continue;
-      await take({ ...parked, at: now().toISOString(), body: body.data as Signal['body'] });
+      // One that cannot be taken keeps no other waiting.
+      await take({ ...parked, at: now().toISOString(), body: body.data as Signal['body'] }).catch((err: unknown) =>
+        logger.warn({ err, peer: parked.from }, 'a parked signal was not taken'),
+      );
     }
   };
 
