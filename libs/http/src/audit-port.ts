@@ -54,7 +54,8 @@ export type RouteAudit<A extends Action, R extends Answers> = {
   ): Promise<Released | null>;
   /**
    * For an effect outside the database (R23): commits the intent, acts, commits the outcome. `act` gets the intent's id as idempotency
-   * key. If it throws, the outcome is `failed` with the problem's code.
+   * key. If it throws, the outcome is `failed` with the problem's code. If what it did cannot be recorded, the intent stays open, to be
+   * reconciled.
    */
   effect<B extends Action = A>(
     intent: Intent<B>,

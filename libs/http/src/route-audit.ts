@@ -51,16 +51,15 @@ export function createRouteAudit({ port, action, answers, frame, now }: RouteAud
     async effect(intent, act) {
       const asked = eventOf(intent as What<Action>, 'intent');
       await port.commit(asked);
-      try {
-        const { what, answer } = await act(asked.id);
-        const outgoing = json(answer);
-        await port.commit({ ...eventOf(what as What<Action>, what.outcome ?? 'success'), intent: asked.id });
-        return release(outgoing, 'recorded');
-      } catch (error) {
+      const { what, answer } = await act(asked.id).catch(async (error: unknown) => {
         const reason = error instanceof Problem ? error.code : 'internal_error';
         await port.commit({ ...eventOf(intent as What<Action>, 'failed', reason), intent: asked.id });
         throw error;
-      }
+      });
+      // The effect stands: what fails from here on leaves the intent open, to be reconciled, and never says that it failed.
+      const outgoing = json(answer);
+      await port.commit({ ...eventOf(what as What<Action>, what.outcome ?? 'success'), intent: asked.id });
+      return release(outgoing, 'recorded');
     },
     item: (what) => port.commit(eventOf(what as WhatRead<Action>, what.outcome ?? 'success'), what.guard),
     itemWithin: (tx, what) => port.within(tx, eventOf(what as What<Action>, what.outcome ?? 'success')),

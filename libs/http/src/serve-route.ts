@@ -117,7 +117,8 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
         reason: refused?.reason ?? shown.code,
         problem: shown,
       });
-      const counted = COUNTED.has(shown.code);
+      // With Postgres away there is nothing to record it with: it is counted, and the answer waits for no second attempt.
+      const counted = COUNTED.has(shown.code) || isPostgresAway(error);
       // What is known of the caller is enough for an event of its own; a token that failed says nothing.
       const authenticated = principal !== null || (route.access !== 'token' && connection.workload !== null);
       if (counted || !authenticated) app.audit.refusedEarly(event);
