@@ -17,5 +17,6 @@ process.exitCode = await run(process.argv.slice(2), {
   input,
   folder: process.cwd(),
   interactive: process.stderr.isTTY === true,
+  resultShown: process.stdout.isTTY === true,
   environment: process.env,
 });

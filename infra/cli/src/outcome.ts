@@ -8,8 +8,10 @@ export const exitCodes = {
   invalid: 2,
   drift: 3,
   usage: 64,
+  noInput: 66,
   unreachable: 69,
   software: 70,
+  cannotWrite: 73,
   configuration: 78,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
@@ -17,11 +19,14 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** Ends the command with a line on stderr and this exit code. */
 export class CommandFailed extends Error {
   readonly exitCode: ExitCode;
+  /** What `--json` says of the failure beside exit code and message: `problems` of a document, the `index` of an entry. */
+  readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(exitCode: ExitCode, message: string) {
+  constructor(exitCode: ExitCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
     super(message);
     this.name = 'CommandFailed';
     this.exitCode = exitCode;
+    this.details = details;
   }
 }
 
@@ -37,5 +42,7 @@ export type Terminal = {
   folder: string;
   /** Whether a person reads `err`: then there may be colours and progress. */
   interactive: boolean;
+  /** Whether a person reads `out`; left out, it is a pipe or a file, and stays plain. */
+  resultShown?: boolean;
   environment: Readonly<Record<string, string | undefined>>;
 };

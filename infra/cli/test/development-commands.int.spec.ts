@@ -199,12 +199,12 @@ test.each([
   [['token'], 64, 'postern token --as NAME'],
   [['token', '--as', 'nobody'], 64, 'nobody is neither a user nor a workload'],
   [['token', '--as', 'constructor'], 64, 'constructor is neither a user nor a workload'],
-  [['call', 'POST', 'crypto-store/x', '--data', '@no-such-file'], 64, 'no-such-file cannot be read'],
+  [['call', 'POST', 'crypto-store/x', '--data', '@no-such-file'], 66, 'no-such-file cannot be read'],
   [['audit', 'verify', '.', '--key', 'k'], 64, 'is no published log'],
   [['token', '--as', 'job', '--what'], 64, '--what'],
   [['audit', 'verify'], 64, 'postern audit verify RECEIPT'],
-  [['audit', 'verify', 'no-such-file', '--key', 'k'], 64, 'no-such-file cannot be read'],
-  [['unheard-of'], 64, 'postern COMMAND'],
+  [['audit', 'verify', 'no-such-file', '--key', 'k'], 66, 'no-such-file cannot be read'],
+  [['unheard-of'], 64, 'postern --help'],
   [['call', 'GET', 'https://127.0.0.1:1/x'], 69, 'unreachable'],
 ])('%j ends with %i and says why', async (argv, exitCode, said) => {
   const { code, err } = await postern(...argv);

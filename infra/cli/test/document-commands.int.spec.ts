@@ -68,7 +68,7 @@ test('validate and show-config say what is in force, and why', async () => {
   write();
   expect(await postern(['validate'])).toMatchObject({
     code: 0,
-    out: 'postern.toml is valid: fedramp-low, 1 realms, 1 clients, 0 findings',
+    out: 'postern.toml is valid: fedramp-low, 1 realm, 1 client, 0 findings',
   });
   const { out } = await postern(['keycloak', 'show-config', 'keycloak.realm.myapp.session']);
   expect(out.split('\n')).toEqual([
@@ -80,6 +80,18 @@ test('validate and show-config say what is in force, and why', async () => {
     origin: { from: string; line?: number };
   }[];
   expect(all.find(({ key }) => key === 'keycloak.hostname')?.origin).toEqual({ from: 'document', line: 6 });
+});
+
+test('validate --json holds each problem with its place', async () => {
+  write(good.replace('fedramp-low', 'fedramp-extreme').replace('hostname', 'hostnames'));
+  const { code, out, err } = await postern(['validate', '--json']);
+  expect(code).toBe(2);
+  const { error } = JSON.parse(out) as { error: { problems: object[] } };
+  expect(error).toMatchObject({ exitCode: 2, message: err });
+  expect(error.problems).toContainEqual(
+    expect.objectContaining({ file: 'postern.toml', line: 3, column: 1, key: 'app.profile', control: 'CM-6' }),
+  );
+  expect(error.problems).toContainEqual(expect.objectContaining({ line: 6, key: 'keycloak.hostnames' }));
 });
 
 test('documents come by pipe, and results go by pipe', async () => {
@@ -154,7 +166,13 @@ test('init-secrets seals one secret for each reference, once, and prints none', 
 
 test.each([
   [['generate', 'nothing'], 64, 'there are keycloak'],
-  [['generate', 'keycloak', '-f', 'missing.toml'], 78, 'missing.toml cannot be read'],
+  [['generate', 'keycloak', '-f', 'missing.toml'], 66, 'missing.toml cannot be read: there is no such file or folder'],
+  [['generate', 'keycloak', '-f', '.'], 66, 'it is a folder'],
+  [['generate', 'keycloak', '--out', 'postern.toml/x'], 73, 'a part of the path is no folder'],
+  [['show-config', 'keycloak.realms'], 64, 'no key of the document begins with keycloak.realms'],
+  [['apply', '--realm', 'nobody'], 64, 'it has myapp'],
+  [['keycloak', 'realm', 'diff', '--name', 'nobody'], 64, 'it has myapp'],
+  [['keycloak', 'client', 'export'], 64, '--client-id ID'],
   [['apply', '--plan'], 78, 'KEYCLOAK_ADMIN_PASSWORD'],
   [['apply', '--plan', '--url', 'http://127.0.0.1:1'], 64, 'https://'],
   [['keycloak', 'client', 'export', '--client-id', 'nobody'], 64, 'no such client'],
@@ -171,6 +189,7 @@ test('a server that does not answer is 69, and an import of what is no realm is 
   const environment = { KEYCLOAK_ADMIN_PASSWORD: 'x' };
   expect(await postern(['apply', '--plan', '--url', 'https://127.0.0.1:1'], { environment })).toMatchObject({
     code: 69,
+    err: '127.0.0.1:1 does not answer: nothing listens there',
   });
   expect(
     await postern(['keycloak', 'realm', 'import', '--url', 'https://127.0.0.1:1'], { environment, input: '{}' }),

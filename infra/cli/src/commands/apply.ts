@@ -1,7 +1,7 @@
-import { applyPlan, compileRealm, modelsOf, planRealm, type Plan, type Step } from '@postern/keycloak';
+import { applyPlan, planRealm, type Plan, type Step } from '@postern/keycloak';
 import { painter } from '../colours.ts';
 import { exitCodes, type Terminal } from '../outcome.ts';
-import { fileOption, openDocument, tellFindings } from '../keycloak/document.ts';
+import { compiledRealms, fileOption, openDocument, tellFindings } from '../keycloak/document.ts';
 import { resolveSecret } from '../keycloak/secrets.ts';
 import { serverOptions, withServer } from '../keycloak/server.ts';
 import { defineCommand } from '../table/command.ts';
@@ -12,7 +12,7 @@ const shown = (value: unknown) => (value === undefined ? '(none)' : JSON.stringi
 
 /** A plan as a person reads it. */
 export function tellPlan({ realm, steps }: Plan, terminal: Terminal): void {
-  const paint = painter(terminal);
+  const paint = painter(terminal, 'out');
   if (steps.length === 0) terminal.out(`realm ${realm}: nothing to do`);
   for (const { action, kind, name, because, differences } of steps) {
     terminal.out(paint(colours[action], `${signs[action]} ${realm}: ${kind} ${name} (${because})`));
@@ -34,10 +34,8 @@ only what it made itself. With --plan it changes nothing: exit code 0 where noth
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
+    const wanted = compiledRealms(document, values.realm, '--realm');
     tellFindings(document, terminal);
-    const wanted = modelsOf(document)
-      .filter(({ name }) => values.realm === undefined || name === values.realm)
-      .map(compileRealm);
     return withServer(values, document, terminal, async (admin) => {
       const plans: Plan[] = [];
       for (const realm of wanted) {

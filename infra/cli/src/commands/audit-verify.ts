@@ -5,6 +5,7 @@ import { folderLog } from '../log/folder-log.ts';
 import { openLiveLog } from '../log/live-log.ts';
 import { verifyRecords } from '../log/verify-records.ts';
 import { verifyWhole, type Log } from '../log/verify-whole.ts';
+import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 import { given, textOf } from '../text-of.ts';
@@ -45,7 +46,8 @@ export const command = defineCommand({
         try {
           if (values.records) {
             const found = await verifyRecords(live, logKey);
-            const left = found.unjudged > 0 ? `; of ${found.unjudged} versions it no longer shows the write` : '';
+            const left =
+              found.unjudged > 0 ? `; of ${counted(found.unjudged, 'version')} it no longer shows the write` : '';
             return said(found, `${found.records} records stand as the log says they were last written${left}`);
           }
           const since = values.since === undefined ? undefined : textOf(values.since, terminal);
@@ -63,16 +65,14 @@ export const command = defineCommand({
         const verified = await verifyExport(text.split('\n'), { logKey });
         return said(
           verified,
-          `${verified.events} events of ${verified.origin}, entries ${verified.begin} to ${verified.end} of ${verified.treeSize}: none is missing`,
+          `${counted(verified.events, 'event')} of ${verified.origin}, entries ${verified.begin} to ${verified.end} of ${verified.treeSize}: none is missing`,
         );
       }
       const { event, index, treeSize, origin } = verifyReceipt(receiptIn(file, text), { logKey });
       return said({ event, index, treeSize, origin }, `${event.id} is entry ${index} of ${treeSize} in ${origin}`);
     } catch (error) {
       if (error instanceof LogAltered || error instanceof ExportRefused || error instanceof NoteRefused) {
-        const index = 'index' in error ? error.index : null;
-        if (values.json) terminal.out(JSON.stringify({ refused: error.message, index }));
-        throw new CommandFailed(exitCodes.refused, error.message);
+        throw new CommandFailed(exitCodes.refused, error.message, { index: 'index' in error ? error.index : null });
       }
       throw error;
     }

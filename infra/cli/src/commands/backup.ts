@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { digestOf, keptFile, writeManifest } from '../backup/manifest.ts';
 import { databasesOf, pairsOf } from '../backup/pairs.ts';
 import { postgresTools } from '../backup/postgres-tools.ts';
+import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 
@@ -52,7 +53,7 @@ copied, and whoever keeps all of it in one place has everything. A folder withou
     }
     // Last: whoever finds it finds all of it.
     writeManifest(folder, { version: 1, at, tools: version, databases: written, keeps });
-    terminal.out(`${written.length} databases in ${folder}`);
+    terminal.out(`${counted(written.length, 'database')} in ${folder}`);
     return exitCodes.done;
   },
 });

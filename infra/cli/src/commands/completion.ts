@@ -11,10 +11,16 @@ complete -o default -F _postern postern`,
 _postern() {
   local -a found
   found=("\${(@f)$(postern completion words -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  compadd -a found
+  if [[ -n "$found" ]]; then compadd -a found; else _files; fi
 }
 compdef _postern postern`,
-  fish: `complete -c postern -f -a '(postern completion words -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'`,
+  fish: `function __postern_words
+  set -l before (commandline -opc)
+  set -l last (commandline -ct)
+  postern completion words -- $before[2..-1] "$last" 2>/dev/null
+end
+complete -c postern -f -a '(__postern_words)'
+complete -c postern -F -n 'test -z "$(__postern_words)"'`,
 };
 
 /** The scripts ask the command itself, so that they never lag behind it. */

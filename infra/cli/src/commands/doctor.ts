@@ -34,7 +34,7 @@ certificates, lag of the log, publication, root keys, forwarding, versions. With
       writeFileSync(resolve(terminal.folder, values.bundle), supportBundle(seen, new Date()), { mode: 0o600 });
     }
     if (values.json) terminal.out(JSON.stringify(seen.findings));
-    else for (const line of reportOf(seen.findings, painter(terminal))) terminal.out(line);
+    else for (const line of reportOf(seen.findings, painter(terminal, 'out'))) terminal.out(line);
     return seen.findings.some(({ level }) => level === 'problem') ? exitCodes.refused : exitCodes.done;
   },
 });

@@ -8,11 +8,13 @@ import {
   modelsOf,
   stableJson,
 } from '@postern/keycloak';
+import { counted } from '../counted.ts';
 import { exitCodes } from '../outcome.ts';
 import { fileOption, openDocument } from '../keycloak/document.ts';
-import { fileText, serverOptions, withServer } from '../keycloak/server.ts';
+import { serverOptions, withServer } from '../keycloak/server.ts';
 import { writeFiles } from '../keycloak/write-files.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 export const command = defineCommand({
   about: `Writes the evidence of a running Keycloak: OSCAL component definition and assessment results (JSON), a report (HTML) and their hashes.
@@ -22,6 +24,7 @@ results.`,
     ...fileOption,
     ...serverOptions,
     out: { type: 'string', short: 'o', value: 'FOLDER', default: 'evidence', about: 'where they go' },
+    json: { type: 'boolean', about: 'the counts and the head of the chain as one JSON object' },
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
@@ -29,7 +32,7 @@ results.`,
       const start = new Date().toISOString();
       const results = await assess(admin, modelsOf(document).map(compileRealm), {
         url,
-        ...(values.ca ? { ca: fileText(values.ca, terminal) } : {}),
+        ...(values.ca ? { ca: textOf(values.ca, terminal) } : {}),
         now: () => new Date(),
       });
       const end = new Date().toISOString();
@@ -51,7 +54,12 @@ results.`,
         values.out,
         terminal,
       );
-      terminal.out(`${satisfied} of ${results.length} checks satisfied; chain head ${results.at(-1)?.hash}`);
+      const head = results.at(-1)?.hash;
+      terminal.out(
+        values.json
+          ? JSON.stringify({ checks: results.length, satisfied, head })
+          : `${satisfied} of ${counted(results.length, 'check')} satisfied; chain head ${head}`,
+      );
       return satisfied === results.length ? exitCodes.done : exitCodes.refused;
     });
   },

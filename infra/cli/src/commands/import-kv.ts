@@ -1,6 +1,7 @@
 import { PosternError } from '@postern/client';
 import { importSecret, type NotTaken } from '../kv/import-secret.ts';
 import { openKvSource } from '../kv/kv-source.ts';
+import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { reachService } from '../reach-service.ts';
 import { defineCommand } from '../table/command.ts';
@@ -79,6 +80,6 @@ function show({ dryRun, paths, written, already, notTaken }: Report, { out }: Te
   for (const { path, version, reason } of notTaken)
     out(`not taken  ${path}${version === undefined ? '' : ` version ${version}`}: ${reason}`);
   out(
-    `${paths} secrets: ${written} versions ${dryRun ? 'would be written' : 'written'}, ${already} were there already`,
+    `${counted(paths, 'secret')}: ${counted(written, 'version')} ${dryRun ? 'would be written' : 'written'}, ${already} were there already`,
   );
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type KeycloakAdmin, liveRealm } from '@postern/keycloak';
 import { fileOption, openDocument } from '../keycloak/document.ts';
 import { serverOptions, withServer } from '../keycloak/server.ts';
+import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 
@@ -57,7 +58,7 @@ factors are in the database only: back that up too (infra/keycloak/docs/operatio
       for (const one of recipient) encrypter.addRecipient(one);
       const sealed = await encrypter.encrypt(JSON.stringify({ version: 1, realms }));
       writeFileSync(resolve(terminal.folder, out), sealed, { mode: 0o600 });
-      terminal.out(`${realms.length} realms in ${out}`);
+      terminal.out(`${counted(realms.length, 'realm')} in ${out}`);
       return exitCodes.done;
     });
   },

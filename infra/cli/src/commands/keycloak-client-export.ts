@@ -13,16 +13,18 @@ export const command = defineCommand({
     'client-id': { type: 'string', value: 'ID', about: 'the client' },
   },
   async run({ values }, terminal) {
+    const wanted = values['client-id'];
+    if (wanted === undefined) throw new CommandFailed(exitCodes.usage, '--client-id ID says which client');
     const document = await openDocument(values.file, terminal);
     const found = modelsOf(document)
       .filter(({ name }) => values.realm === undefined || name === values.realm)
       .flatMap((model) => compileRealm(model).clients.map((client) => ({ realm: model.name, client })))
-      .filter(({ client }) => client.clientId === values['client-id']);
+      .filter(({ client }) => client.clientId === wanted);
     const [one] = found;
     if (!one || found.length > 1) {
       const said = one
         ? `${found.length} realms have this client: --realm says which`
-        : 'the document has no such client';
+        : `the document has no such client; it has ${document.realms.flatMap(({ clients }) => clients.map(({ clientId }) => clientId)).join(', ') || 'none'}`;
       throw new CommandFailed(exitCodes.usage, said);
     }
     const resolved = document.realms

@@ -28,6 +28,7 @@ good too. A timer runs it daily with --all --when-older-than 90. Prints no secre
       value: 'age1...',
       about: 'who may open the new secret; may be repeated',
     },
+    json: { type: 'boolean', about: 'a list of { clientId, reference, dueInDays }; 0 days: it has a new one' },
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
@@ -53,6 +54,7 @@ good too. A timer runs it daily with --all --when-older-than 90. Prints no secre
         ? undefined
         : numberIn(values['when-older-than'], '--when-older-than DAYS', 3_650);
     return withServer(values, document, terminal, async (admin) => {
+      const done: { clientId: string; reference: string; dueInDays: number }[] = [];
       for (const client of clients) {
         const left = await rotateClientSecret(admin, client, {
           folder: folderOf(terminal.folder, values.file),
@@ -61,12 +63,15 @@ good too. A timer runs it daily with --all --when-older-than 90. Prints no secre
           ...(olderThanDays === undefined ? {} : { olderThanDays }),
           now: () => new Date(),
         });
+        done.push({ clientId: client.clientId, reference: client.reference, dueInDays: left });
+        if (values.json) continue;
         terminal.out(
           left > 0
             ? `${client.clientId}: its secret is due in ${left} days`
             : `${client.clientId}: has a new secret, sealed in ${client.reference}`,
         );
       }
+      if (values.json) terminal.out(JSON.stringify(done));
       return exitCodes.done;
     });
   },

@@ -17,6 +17,7 @@ export const command = defineCommand({
   options: {
     ...fileOption,
     recipient: { type: 'string', multiple: true, value: 'age1...', about: 'who may open them; may be repeated' },
+    json: { type: 'boolean', about: 'a list of { reference, made }' },
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
@@ -33,17 +34,20 @@ export const command = defineCommand({
     if (references.length === 0) throw new CommandFailed(exitCodes.refused, 'the document has no age: reference');
     const { Encrypter, armor } = await import('age-encryption');
     const folder = dirname(resolve(terminal.folder, values.file));
+    const done: { reference: string; made: boolean }[] = [];
     for (const reference of references) {
       const path = resolve(folder, reference.slice('age:'.length));
-      if (existsSync(path)) terminal.out(`${reference}: is there already, left alone`);
-      else {
+      const made = !existsSync(path);
+      if (made) {
         const encrypter = new Encrypter();
         for (const one of recipients) encrypter.addRecipient(one);
         mkdirSync(dirname(path), { recursive: true });
         writeFileSync(path, armor.encode(await encrypter.encrypt(newSecret())), { flag: 'wx', mode: 0o600 });
-        terminal.out(`${reference}: made`);
       }
+      done.push({ reference, made });
+      if (!values.json) terminal.out(`${reference}: ${made ? 'made' : 'is there already, left alone'}`);
     }
+    if (values.json) terminal.out(JSON.stringify(done));
     return exitCodes.done;
   },
 });

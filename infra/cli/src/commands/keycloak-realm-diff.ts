@@ -1,6 +1,6 @@
-import { compileRealm, modelsOf, planRealm } from '@postern/keycloak';
+import { planRealm } from '@postern/keycloak';
 import { exitCodes } from '../outcome.ts';
-import { fileOption, openDocument } from '../keycloak/document.ts';
+import { compiledRealms, fileOption, openDocument } from '../keycloak/document.ts';
 import { serverOptions, withServer } from '../keycloak/server.ts';
 import { defineCommand } from '../table/command.ts';
 import { tellPlan } from './apply.ts';
@@ -16,9 +16,7 @@ export const command = defineCommand({
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
-    const wanted = modelsOf(document)
-      .filter(({ name }) => values.name === undefined || name === values.name)
-      .map(compileRealm);
+    const wanted = compiledRealms(document, values.name, '--name');
     return withServer(values, document, terminal, async (admin) => {
       const plans = [];
       for (const realm of wanted) plans.push(await planRealm(admin, realm));

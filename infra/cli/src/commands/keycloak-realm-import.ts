@@ -1,6 +1,7 @@
 import { CommandFailed, exitCodes } from '../outcome.ts';
-import { fileText, serverOptions, withServer } from '../keycloak/server.ts';
+import { serverOptions, withServer } from '../keycloak/server.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 type Realm = { realm: string };
 
@@ -23,19 +24,20 @@ export const command = defineCommand({
   positionals: [0, 1],
   about: `Makes realms from JSON (a file, or standard input): one realm, or a list. A realm that is there already is left alone and named;
 \`postern apply\` changes one.`,
-  options: { ...serverOptions },
+  options: { ...serverOptions, json: { type: 'boolean', about: 'a list of { realm, made }' } },
   async run({ values, positionals: [file] }, terminal) {
-    const realms = realmsIn(file === undefined || file === '-' ? await terminal.input() : fileText(file, terminal));
+    const realms = realmsIn(file === undefined || file === '-' ? await terminal.input() : textOf(file, terminal));
     return withServer(values, undefined, terminal, async (admin) => {
-      let left = 0;
+      const done: { realm: string; made: boolean }[] = [];
       for (const realm of realms) {
         const known = await admin.find(`/${encodeURIComponent(realm.realm)}`);
-        if (known) left += 1;
-        else await admin.post('', realm);
+        if (!known) await admin.post('', realm);
         admin.renew();
-        terminal.out(`realm ${realm.realm}: ${known ? 'is there already, left alone' : 'made'}`);
+        done.push({ realm: realm.realm, made: !known });
+        if (!values.json) terminal.out(`realm ${realm.realm}: ${known ? 'is there already, left alone' : 'made'}`);
       }
-      return left > 0 ? exitCodes.refused : exitCodes.done;
+      if (values.json) terminal.out(JSON.stringify(done));
+      return done.some(({ made }) => !made) ? exitCodes.refused : exitCodes.done;
     });
   },
 });

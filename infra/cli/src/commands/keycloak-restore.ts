@@ -24,18 +24,17 @@ export const command = defineCommand({
   positionals: [1, 1],
   about:
     'Makes the realms of a backup that the server does not have; those it has are left alone and named. Users choose a new password.',
-  options: { ...fileOption, ...serverOptions },
+  options: { ...fileOption, ...serverOptions, json: { type: 'boolean', about: 'a list of { realm, restored }' } },
   async run({ values, positionals: [file = ''] }, terminal) {
     const document = await openDocument(values.file, terminal);
     const text = await openAgeFile(resolve(terminal.folder, file), file, document, terminal);
     const held = backupIn(text);
     if (held === undefined) throw new CommandFailed(exitCodes.invalid, `${file} is no backup`);
     return withServer(values, document, terminal, async (admin) => {
-      let left = 0;
+      const done: { realm: string; restored: boolean }[] = [];
       for (const realm of held.realms) {
         const known = await admin.find(`/${encodeURIComponent(realm.realm)}`);
-        if (known) left += 1;
-        else {
+        if (!known) {
           const users = realm.users.map((user) => ({
             ...user,
             ...(user['serviceAccountClientId'] ? {} : { requiredActions: ['UPDATE_PASSWORD'] }),
@@ -43,9 +42,11 @@ export const command = defineCommand({
           await admin.post('', { ...realm, users });
           admin.renew();
         }
-        terminal.out(`realm ${realm.realm}: ${known ? 'is there already, left alone' : 'restored'}`);
+        done.push({ realm: realm.realm, restored: !known });
+        if (!values.json) terminal.out(`realm ${realm.realm}: ${known ? 'is there already, left alone' : 'restored'}`);
       }
-      return left > 0 ? exitCodes.refused : exitCodes.done;
+      if (values.json) terminal.out(JSON.stringify(done));
+      return done.some(({ restored }) => !restored) ? exitCodes.refused : exitCodes.done;
     });
   },
 });

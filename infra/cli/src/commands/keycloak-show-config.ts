@@ -1,5 +1,5 @@
 import { type Origin } from '@postern/keycloak';
-import { exitCodes } from '../outcome.ts';
+import { CommandFailed, exitCodes } from '../outcome.ts';
 import { fileOption, openDocument } from '../keycloak/document.ts';
 import { defineCommand } from '../table/command.ts';
 
@@ -22,6 +22,7 @@ export const command = defineCommand({
   async run({ values, positionals: [prefix = ''] }, terminal) {
     const { settings } = await openDocument(values.file, terminal);
     const chosen = settings.filter(({ key }) => key.startsWith(prefix));
+    if (chosen.length === 0) throw new CommandFailed(exitCodes.usage, `no key of the document begins with ${prefix}`);
     if (values.json) terminal.out(JSON.stringify(chosen));
     else
       for (const { key, value, origin, control } of chosen)

@@ -1,7 +1,9 @@
+import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
-import { fileText, serverOptions, withServer } from '../keycloak/server.ts';
+import { serverOptions, withServer } from '../keycloak/server.ts';
 import { readUsers } from '../keycloak/users.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 const BATCH = 100;
 
@@ -18,7 +20,7 @@ must choose a password at the first login; none is made up. Who is there already
   async run({ values, positionals: [file] }, terminal) {
     const { realm } = values;
     if (realm === undefined) throw new CommandFailed(exitCodes.usage, '--realm says where the users go');
-    const users = readUsers(file === undefined || file === '-' ? await terminal.input() : fileText(file, terminal));
+    const users = readUsers(file === undefined || file === '-' ? await terminal.input() : textOf(file, terminal));
     return withServer(values, undefined, terminal, async (admin) => {
       let added = 0;
       for (let from = 0; from < users.length; from += BATCH) {
@@ -33,7 +35,9 @@ must choose a password at the first login; none is made up. Who is there already
         if (terminal.interactive) terminal.err(`${Math.min(from + BATCH, users.length)}/${users.length}`);
       }
       const counts = { added, known: users.length - added };
-      terminal.out(values.json ? JSON.stringify(counts) : `${added} users added, ${counts.known} were there already`);
+      terminal.out(
+        values.json ? JSON.stringify(counts) : `${counted(added, 'user')} added, ${counts.known} were there already`,
+      );
       return exitCodes.done;
     });
   },

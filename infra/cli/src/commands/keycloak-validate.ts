@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { exitCodes } from '../outcome.ts';
 import { fileOption, openDocument, tellFindings } from '../keycloak/document.ts';
 import { defineCommand } from '../table/command.ts';
@@ -26,7 +27,7 @@ export const command = defineCommand({
     } else {
       tellFindings(document, terminal);
       terminal.out(
-        `${values.file} is valid: ${profile.name}, ${realms.length} realms, ${clients.length} clients, ${findings.length} findings`,
+        `${values.file} is valid: ${profile.name}, ${counted(realms.length, 'realm')}, ${counted(clients.length, 'client')}, ${counted(findings.length, 'finding')}`,
       );
     }
     return exitCodes.done;

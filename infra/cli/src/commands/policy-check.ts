@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { checkPolicy, policyChecks, policyDocument, type CheckResult } from '@postern/policy';
 import { type z } from 'zod';
 import { painter } from '../colours.ts';
-import { CommandFailed, exitCodes } from '../outcome.ts';
+import { counted } from '../counted.ts';
+import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 export const command = defineCommand({
   takes: 'POLICY',
@@ -16,15 +16,14 @@ export const command = defineCommand({
     json: { type: 'boolean', about: 'the results as JSON' },
   },
   async run({ values, positionals }, terminal) {
-    const file = (path: string) => resolve(terminal.folder, path);
-    const policy = read(file(positionals[0] ?? ''), policyDocument);
-    const results = values.checks === undefined ? [] : checkPolicy(policy, read(file(values.checks), policyChecks));
+    const policy = read(positionals[0] ?? '', policyDocument, terminal);
+    const results = values.checks === undefined ? [] : checkPolicy(policy, read(values.checks, policyChecks, terminal));
     const failed = results.filter(({ holds }) => !holds).length;
     if (values.json) terminal.out(JSON.stringify({ version: policy.version, results }));
     else {
-      for (const result of results) terminal.out(lineOf(result, painter(terminal)));
+      for (const result of results) terminal.out(lineOf(result, painter(terminal, 'out')));
       terminal.out(
-        `${policy.version} is well-formed; ${results.length - failed} of ${results.length} expectations hold`,
+        `${policy.version} is well-formed; ${results.length - failed} of ${counted(results.length, 'expectation')} hold`,
       );
     }
     return failed === 0 ? exitCodes.done : exitCodes.refused;
@@ -32,12 +31,13 @@ export const command = defineCommand({
 });
 
 /** @throws CommandFailed naming the file and each place that is wrong */
-function read<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
+function read<Schema extends z.ZodType>(path: string, schema: Schema, terminal: Terminal): z.output<Schema> {
+  const text = textOf(path, terminal);
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = JSON.parse(text);
   } catch {
-    throw new CommandFailed(exitCodes.invalid, `${path} cannot be read as JSON`);
+    throw new CommandFailed(exitCodes.invalid, `${path} is not JSON`);
   }
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { readManifest, requireKept, type Manifest } from '../backup/manifest.ts';
 import { databasesOf, pairsOf } from '../backup/pairs.ts';
 import { postgresTools, type PostgresTools } from '../backup/postgres-tools.ts';
+import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { defineCommand } from '../table/command.ts';
 
@@ -62,14 +63,14 @@ happened since the backup is gone from these databases; what was published of th
       if (others !== '0')
         throw new CommandFailed(
           exitCodes.refused,
-          `${others} others are connected to ${service}'s database: stop it first`,
+          `${counted(Number(others), 'other session')} at ${service}'s database: stop what is connected first`,
         );
     }
     for (const { service, url, file } of wanted) {
       await restored(tools, url, join(folder, file));
       terminal.err(`${service}: as it was at ${manifest.at}`);
     }
-    terminal.out(`${wanted.length} databases restored to ${manifest.at}; now, in this order:`);
+    terminal.out(`${counted(wanted.length, 'database')} restored to ${manifest.at}; now, in this order:`);
     for (const line of afterwards(wanted.map(({ service }) => service))) terminal.out(`- ${line}`);
     return exitCodes.done;
   },

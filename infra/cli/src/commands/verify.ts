@@ -2,8 +2,9 @@ import { assess, compileRealm, modelsOf } from '@postern/keycloak';
 import { painter } from '../colours.ts';
 import { exitCodes } from '../outcome.ts';
 import { fileOption, openDocument } from '../keycloak/document.ts';
-import { fileText, serverOptions, withServer } from '../keycloak/server.ts';
+import { serverOptions, withServer } from '../keycloak/server.ts';
 import { defineCommand } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 export const command = defineCommand({
   about:
@@ -15,11 +16,11 @@ export const command = defineCommand({
   },
   async run({ values }, terminal) {
     const document = await openDocument(values.file, terminal);
-    const paint = painter(terminal);
+    const paint = painter(terminal, 'out');
     return withServer(values, document, terminal, async (admin, url) => {
       const results = await assess(admin, modelsOf(document).map(compileRealm), {
         url,
-        ...(values.ca ? { ca: fileText(values.ca, terminal) } : {}),
+        ...(values.ca ? { ca: textOf(values.ca, terminal) } : {}),
         now: () => new Date(),
       });
       if (values.json) terminal.out(JSON.stringify(results));

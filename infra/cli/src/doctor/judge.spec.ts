@@ -103,7 +103,7 @@ test('services of three releases are named, with who runs which', () => {
 
 test('the report says first who is well, then what is wrong and what to do, in plain text for a pipe', () => {
   const findings = judgeService(view({ health: { status: 'unready', checks: { postgres: 'failing', keys: 'ok' } } }));
-  const lines = reportOf(findings, painter({ interactive: false, environment: {} }));
+  const lines = reportOf(findings, painter({ interactive: false, environment: {} }, 'out'));
   expect(lines[0]).toBe('✗ crypto-store    keys, clock');
   expect(lines.join('\n')).toMatch(/✗ crypto-store: postgres: fails\n {2}look at the database/);
   expect(lines.at(-1)).toBe('2 fine, 0 to look at, 1 wrong');

@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { DocumentRefused, readDocument, written, type PosternDocument } from '@postern/keycloak';
+import {
+  compileRealm,
+  DocumentRefused,
+  modelsOf,
+  readDocument,
+  written,
+  type PosternDocument,
+} from '@postern/keycloak';
 import { painter } from '../colours.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { type Option } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 
 /** The option of every command that reads `postern.toml`. */
 export const fileOption = {
@@ -18,11 +26,7 @@ export const fileOption = {
 
 export async function documentText(file: string, terminal: Terminal): Promise<string> {
   if (file === '-') return terminal.input();
-  try {
-    return readFileSync(resolve(terminal.folder, file), 'utf8');
-  } catch {
-    throw new CommandFailed(exitCodes.configuration, `${file} cannot be read`);
-  }
+  return textOf(file, terminal);
 }
 
 /**
@@ -46,14 +50,25 @@ export function checked(text: string, file: string, terminal: Terminal): Postern
     return readDocument(text, { file, now: new Date(), beside });
   } catch (error) {
     if (error instanceof DocumentRefused)
-      throw new CommandFailed(exitCodes.invalid, error.problems.map(written).join('\n'));
+      throw new CommandFailed(exitCodes.invalid, error.problems.map(written).join('\n'), { problems: error.problems });
     throw error;
   }
 }
 
+/** The realms of the document as they are compiled, or the one of this name. @throws CommandFailed (64) naming those that there are */
+export function compiledRealms(document: PosternDocument, name: string | undefined, option: string) {
+  const chosen = modelsOf(document).filter((model) => name === undefined || model.name === name);
+  if (name !== undefined && chosen.length === 0)
+    throw new CommandFailed(
+      exitCodes.usage,
+      `${option} ${name}: the document has no such realm; it has ${document.realms.map((realm) => realm.name).join(', ')}`,
+    );
+  return chosen.map(compileRealm);
+}
+
 /** What an assessor must see, on stderr: it is not part of a command's result. */
 export function tellFindings({ findings, file }: PosternDocument, terminal: Terminal): void {
-  const paint = painter(terminal);
+  const paint = painter(terminal, 'err');
   const colours = { note: 'dim', warning: 'yellow', high: 'red' } as const;
   for (const { severity, line, key, message, control, suggestion, waiver } of findings) {
     const waived = waiver ? `; waived until ${waiver.expires} by ${waiver.approvedBy}: ${waiver.reason}` : '';

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import {
   type KeycloakAdmin,
   KeycloakRefused,
@@ -9,6 +7,7 @@ import {
 } from '@postern/keycloak';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { type Option } from '../table/command.ts';
+import { textOf } from '../text-of.ts';
 import { resolveSecret } from './secrets.ts';
 
 /** The options of every command that talks to a running Keycloak. */
@@ -60,7 +59,7 @@ export async function withServer<T>(
     throw new CommandFailed(exitCodes.usage, "--url begins with https://: the administrator's password goes there");
   const admin = openKeycloakAdmin({
     url: new URL(url).origin,
-    ...(values.ca ? { ca: fileText(values.ca, terminal) } : {}),
+    ...(values.ca ? { ca: textOf(values.ca, terminal) } : {}),
     username: values.username ?? document?.document.keycloak?.admin.username ?? 'admin',
     password: await passwordOf(document, terminal),
   });
@@ -72,13 +71,5 @@ export async function withServer<T>(
     throw error;
   } finally {
     await admin.close();
-  }
-}
-
-export function fileText(file: string, terminal: Terminal): string {
-  try {
-    return readFileSync(resolve(terminal.folder, file), 'utf8');
-  } catch {
-    throw new CommandFailed(exitCodes.configuration, `${file} cannot be read`);
   }
 }

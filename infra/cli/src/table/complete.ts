@@ -11,7 +11,8 @@ export async function candidates(line: readonly string[]): Promise<string[]> {
     const asked = before.at(-1)?.startsWith('--') ? command.options[before.at(-1)?.slice(2) ?? ''] : undefined;
     if (asked?.type === 'string') return starting([...(asked.among ?? [])], last);
     const options = [...Object.keys(command.options), 'help'].map((name) => `--${name}`);
-    return starting(last.startsWith('-') || found.rest.length > 0 ? options : [...options, ...nextWords(before)], last);
+    if (last.startsWith('-') || found.rest.length > 0) return starting(options, last);
+    return starting([...choicesOf(command.takes), ...options, ...nextWords(before)], last);
   }
   return starting(nextWords(before), last);
 }
@@ -23,5 +24,8 @@ const nextWords = (before: readonly string[]): string[] => [
       .map(({ words }) => words[before.length] ?? ''),
   ),
 ];
+
+/** The words of a command that takes one of several: `bash|zsh|fish`. */
+const choicesOf = (takes = ''): string[] => (/^[a-z-]+(\|[a-z-]+)+$/.test(takes) ? takes.split('|') : []);
 
 const starting = (words: readonly string[], prefix: string) => words.filter((word) => word.startsWith(prefix));

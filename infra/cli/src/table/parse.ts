@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { type Command, type Given, type Options } from './command.ts';
-import { helpOf } from './help.ts';
+import { usageOf } from './help.ts';
+import { meant } from './nearest.ts';
 
 /**
  * Reads a command line by the command's own declaration.
@@ -9,7 +10,10 @@ import { helpOf } from './help.ts';
  */
 export function parse(words: readonly string[], command: Command, argv: readonly string[]): Given<Options> {
   const wrong = (reason: string): never => {
-    throw new CommandFailed(exitCodes.usage, `${reason}\n\n${helpOf(words, command)}`);
+    throw new CommandFailed(
+      exitCodes.usage,
+      `${reason}\n${usageOf(words, command)}\npostern ${words.join(' ')} --help says more`,
+    );
   };
   const [least, most] = command.positionals ?? [0, 0];
   const options = Object.fromEntries(
@@ -29,8 +33,7 @@ export function parse(words: readonly string[], command: Command, argv: readonly
     try {
       return parseArgs({ args: [...argv], allowPositionals: true, options });
     } catch (error) {
-      // node:util names the option that it does not know.
-      return wrong(String((error as Error).message));
+      return wrong(refusal(error as Error & { code?: string }, Object.keys(options)));
     }
   };
   const { values, positionals } = read();
@@ -42,4 +45,17 @@ export function parse(words: readonly string[], command: Command, argv: readonly
     wrong(`postern ${words.join(' ')} takes ${command.takes ?? 'no words'}`);
   }
   return { values, positionals } as Given<Options>;
+}
+
+/** What is wrong, without what node:util advises its callers. */
+function refusal({ code, message }: Error & { code?: string }, known: readonly string[]): string {
+  const [option = ''] = /--[a-z][^' ,]*/.exec(message) ?? /-[^' ,-]/.exec(message) ?? [];
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
+    return `there is no option ${option}${meant(
+      option,
+      known.map((name) => `--${name}`),
+    )}`;
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE')
+    return message.includes('does not take') ? `${option} takes no value` : `${option} needs a value`;
+  return message;
 }

@@ -73,7 +73,7 @@ export function openKeycloakAdmin(options: AdminOptions): KeycloakAdmin {
         location: String(answer.headers['location'] ?? ''),
       };
     } catch (cause) {
-      throw new KeycloakUnreachable(`${new URL(url).host} does not answer`, { cause });
+      throw new KeycloakUnreachable(`${new URL(url).host} does not answer: ${whyNot(cause)}`, { cause });
     }
   };
 
@@ -139,4 +139,24 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+const silences: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'the name has no address',
+  EAI_AGAIN: 'the name has no address',
+  ECONNRESET: 'the connection was cut',
+  UND_ERR_SOCKET: 'the connection was cut',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  ETIMEDOUT: 'no connection in time',
+  EHOSTUNREACH: 'there is no way to it',
+  ENETUNREACH: 'there is no way to it',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+};
+
+function whyNot(cause: unknown): string {
+  const { code = '' } = cause as { code?: string };
+  if (/SELF_SIGNED|UNABLE_TO_|ISSUER/.test(code)) return 'its certificate comes from an authority that is not trusted';
+  return silences[code] ?? (code || 'the request failed');
 }
