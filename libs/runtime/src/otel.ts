@@ -45,5 +45,5 @@ const sdk = new NodeSDK({
 const withoutUrl = { 'http.url': '', 'http.target': '', 'url.full': '', 'url.path': '', 'url.query': '' };
 
 sdk.start();
-// A collector that is away costs the last spans, never the process.
+// For what ends by itself, such as a migration; a service ends tracing after its drain. A collector that is away costs the last spans.
 process.once('beforeExit', () => void sdk.shutdown().catch(() => {}));

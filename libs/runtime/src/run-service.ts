@@ -1,6 +1,7 @@
 import type { BaseConfig } from './base-settings.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { ConfigurationError } from './setting.ts';
+import { endTracing } from './trace.ts';
 
 export type Running = {
   /** Where the service answers, by listener; logged, and sent to the parent process when there is one. */
@@ -21,6 +22,8 @@ const EX_OK = 0;
 const EX_FAILED = 1;
 const EX_CONFIG = 78;
 const EX_INTERRUPTED = 130;
+/** After the drain: with its own deadline it stays below the kubelet's 30 s. A collector that is away costs the last spans. */
+const SPANS_SENT_WITHIN_MS = 3_000;
 
 /**
  * The whole life of a service's process: configuration, start, drain on SIGTERM or SIGINT (a second one ends it at once), exit code.
@@ -72,6 +75,7 @@ export async function runService<Config extends { readonly base: BaseConfig }>(
     return die('drain')(err);
   }
   clearTimeout(deadline);
+  await endTracing(SPANS_SENT_WITHIN_MS);
   logger.info('stopped');
   process.exit(EX_OK);
 }

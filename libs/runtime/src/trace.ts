@@ -1,4 +1,5 @@
-import { isSpanContextValid, trace, TraceFlags } from '@opentelemetry/api';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isSpanContextValid, trace, TraceFlags, type TracerProvider } from '@opentelemetry/api';
 
 export type CurrentTrace = {
   /** 32 hex digits. */
@@ -14,4 +15,17 @@ export function currentTrace(): CurrentTrace | null {
   const at = trace.getActiveSpan()?.spanContext();
   if (at === undefined || !isSpanContextValid(at)) return null;
   return { id: at.traceId, span: at.spanId, sampled: (at.traceFlags & TraceFlags.SAMPLED) !== 0 };
+}
+
+// The API alone knows no end. What stands behind it is asked, since a service's bundle and that of tracing have no module in common.
+type Behind = TracerProvider & { getDelegate?(): TracerProvider & { shutdown?(): Promise<void> } };
+
+/**
+ * Sends the spans that are still held, and ends tracing. Where nothing is traced there is nothing to do.
+ * @param withinMs it resolves by then, whatever the collector does; it never rejects
+ */
+export async function endTracing(withinMs: number): Promise<void> {
+  const provider: Behind = trace.getTracerProvider();
+  const sent = provider.getDelegate?.().shutdown?.();
+  if (sent !== undefined) await Promise.race([sent.catch(() => {}), delay(withinMs)]);
 }
