@@ -56,7 +56,7 @@ beforeAll(async () => {
   // All are waited for: one that fails must not leave the others to start after the clean-up.
   const failed = (await Promise.allSettled(services.map(open))).find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
-}, 240_000);
+}, 600_000);
 
 afterAll(async () => {
   await Promise.all(Object.values(running).map(({ started }) => started.stop()));

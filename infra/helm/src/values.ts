@@ -29,7 +29,9 @@ const autoscaling = z.strictObject({
   query: z
     .string()
     .max(1024)
-    .describe('with `keda.enabled`: what waits, as PromQL; absent: an api half by its requests, a worker by CPU'),
+    .describe(
+      'with KEDA or `prometheusAdapter`: what waits, as PromQL; absent: an api half by its requests, a worker by CPU',
+    ),
   threshold: z
     .string()
     .regex(/^[0-9]*$/)
@@ -167,7 +169,19 @@ export const chartValues = z.strictObject({
   keda: z.strictObject({
     enabled: z.boolean(),
     prometheusAddress: maybe(z.string().regex(/^https?:\/\//)),
-    requestsPerSecond: z.int().min(1).max(100_000).describe("an api replica's share, where its half names no query"),
+    requestsPerSecond: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .describe("an api replica's share, where its half names no query; with `prometheusAdapter` too"),
+  }),
+  prometheusAdapter: z.strictObject({
+    enabled: z
+      .boolean()
+      .describe(
+        'in place of KEDA: the same queries as external metrics; its own chart takes `<release>-scaled-by` as `rules.existing`',
+      ),
+    namespace: maybe(secretName).describe("where the adapter runs; absent: the release's"),
   }),
   services: z.strictObject({
     'token-exchange': service,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { place } from '../src/place.ts';
 import { helmProgram, render, type KubernetesObject } from './helm.ts';
 import { modelModule, unknownFields } from './known-fields.ts';
@@ -91,4 +91,49 @@ describeWith(program, 'the examples beside the chart', (helmPath) => {
       });
     },
   );
+});
+
+describeWith(program, 'prometheus-adapter in place of KEDA', (helmPath) => {
+  let objects: KubernetesObject[];
+  let rules: { seriesQuery: string; name: { as: string }; metricsQuery: string }[];
+  beforeAll(async () => {
+    const [, files, values] = matrix.find(([name]) => name.includes('prometheus-adapter'))!;
+    objects = await render(helmPath, files, values);
+    const map = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'postern-scaled-by')!;
+    const { 'config.yaml': text = '' } = map['data'] as Record<string, string>;
+    rules = (parse(text) as { externalRules: typeof rules }).externalRules;
+  });
+  const external = () =>
+    objects
+      .filter(({ kind }) => kind === 'HorizontalPodAutoscaler')
+      .flatMap(({ metadata, spec }) =>
+        (spec as { metrics: { external?: { metric: { name: string }; target: object } }[] }).metrics.flatMap(
+          (metric) => (metric.external === undefined ? [] : [{ of: metadata.name, ...metric.external }]),
+        ),
+      );
+
+  test('each metric that a Deployment is scaled by has a rule, and each rule its Deployment', () => {
+    const asked = external().map(({ metric }) => metric.name);
+    expect(asked.sort()).toEqual(rules.map(({ name }) => name.as).sort());
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(asked).toContain('postern_key_proxy_scaled_by');
+  });
+
+  test('an api half is scaled by its own requests, a worker by what its values name, and CPU stays', () => {
+    const scaledBy = (deployment: string) => {
+      const { metric, target } = external().find(({ of }) => of === deployment)!;
+      return { target, query: rules.find(({ name }) => name.as === metric.name)!.metricsQuery };
+    };
+    expect(scaledBy('token-exchange')).toEqual({
+      target: { type: 'AverageValue', averageValue: '300' },
+      query: 'sum(rate(http_server_request_duration_seconds_count{service="token-exchange"}[2m]))',
+    });
+    expect(scaledBy('crypto-store-worker')).toEqual({
+      target: { type: 'AverageValue', averageValue: '100' },
+      query: 'max(postern_bus_queue_jobs)',
+    });
+    for (const { spec } of objects.filter(({ kind }) => kind === 'HorizontalPodAutoscaler'))
+      expect((spec as { metrics: { type: string }[] }).metrics[0]!.type).toBe('Resource');
+    expect(objects.filter(({ kind }) => kind === 'ScaledObject')).toEqual([]);
+  });
 });

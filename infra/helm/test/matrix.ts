@@ -17,7 +17,24 @@ const off = { enabled: false };
 export const matrix: [name: string, files: string[], values: object][] = [
   ['production', ['production.yaml'], { policy }],
   ['development', ['development.yaml'], { policy: policyUnder('dev.postern.internal') }],
-  ['high', ['production.yaml'], { policy, profile: 'fedramp-high', fips: true }],
+  [
+    'high, scaled through prometheus-adapter',
+    ['production.yaml'],
+    {
+      policy,
+      profile: 'fedramp-high',
+      fips: true,
+      prometheusAdapter: { enabled: true, namespace: 'monitoring' },
+      services: {
+        'key-proxy': { together: true },
+        'crypto-store': {
+          worker: {
+            autoscaling: { enabled: true, query: `max(postern_bus_queue_jobs)`, threshold: '100' },
+          },
+        },
+      },
+    },
+  ],
   ['low, without publication', ['production.yaml'], { policy, profile: 'fedramp-low', audit: { publishTo: '' } }],
   [
     'certificates and scaling of others, sentinels',
@@ -87,6 +104,11 @@ export const refused: [what: string, values: object, names: RegExp][] = [
   ],
   ['a workload of another domain', { policy: policyUnder('elsewhere.example') }, /policy\.workloads portal/],
   ['KEDA that has nobody to ask', { keda: { enabled: true } }, /keda\.prometheusAddress/],
+  [
+    'KEDA and an adapter at once',
+    { keda: { enabled: true, prometheusAddress: 'http://prometheus:9090' }, prometheusAdapter: { enabled: true } },
+    /prometheusAdapter\.enabled/,
+  ],
   [
     'a query without a share',
     { services: { 'key-proxy': { worker: { autoscaling: { query: 'sum(up)' } } } } },

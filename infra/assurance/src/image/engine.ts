@@ -1,7 +1,7 @@
 import { installedProgram } from '@postern/testing';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -113,16 +113,21 @@ async function baseImage(buildah: (...words: string[]) => Promise<string>): Prom
   return name;
 }
 
-/** Every file of an image below a folder, by the SHA-256 of its content; a link by where it leads. */
+/** Every file of an image below a folder, by the SHA-256 of its content; a link by where it leads, which is not followed. */
 export function hashesOf(image: Image, below: string): Map<string, string> {
   const folder = join(image.root, below);
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const found = entries.flatMap((entry): [string, string][] => {
-    const path = join(entry.parentPath, entry.name);
+  const found = filesIn(folder).map((path): [string, string] => {
     const name = path.slice(folder.length);
-    if (entry.isSymbolicLink()) return [[name, `-> ${readlinkSync(path)}`]];
-    if (!entry.isFile()) return [];
-    return [[name, createHash('sha256').update(readFileSync(path)).digest('hex')]];
+    const link = lstatSync(path).isSymbolicLink();
+    return [name, link ? `-> ${readlinkSync(path)}` : createHash('sha256').update(readFileSync(path)).digest('hex')];
   });
   return new Map(found.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
+
+/** The files and links below a folder. Not by `recursive`, which goes through a link that leads to a folder: `/dev/fd` is one. */
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return filesIn(path);
+    return entry.isFile() || entry.isSymbolicLink() ? [path] : [];
+  });

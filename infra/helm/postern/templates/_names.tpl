@@ -79,3 +79,19 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "postern.deploymentName" -}}
 {{ .service }}{{ if eq .half "worker" }}-worker{{ end }}
 {{- end -}}
+
+{{/* (root, service, half, autoscaling): as JSON, the query that it is scaled by beside its CPU, and one replica's share of it. */}}
+{{- define "postern.scaledBy" -}}
+{{- $query := .autoscaling.query -}}
+{{- $threshold := .autoscaling.threshold -}}
+{{- if and (not $query) (ne .half "worker") -}}
+{{- $query = printf "sum(rate(http_server_request_duration_seconds_count{service=%q}[2m]))" .service -}}
+{{- $threshold = .root.Values.keda.requestsPerSecond | toString -}}
+{{- end -}}
+{{ dict "query" $query "threshold" $threshold | toJson }}
+{{- end -}}
+
+{{/* The name of a Deployment -> that of the metric by which it is scaled, as prometheus-adapter offers it. */}}
+{{- define "postern.metricOf" -}}
+postern_{{ replace "-" "_" . }}_scaled_by
+{{- end -}}
