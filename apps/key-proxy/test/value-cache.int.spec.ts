@@ -84,6 +84,27 @@ test('R32: a change that another replica made is seen at once, whatever this one
   expect(await read('elsewhere')).toMatchObject({ status: 409, body: { code: 'secret_disabled' } });
 });
 
+test('while another replica asks the provider, what is too old is not answered in place of what that one will put there', async () => {
+  const { body } = await create('waited', { cache_seconds: 10, stale_seconds: 60 });
+  await read('waited');
+  const lead = await world.redis.cache.asAdmin(async (client) => {
+    const wanted = `*key-proxy:value:${String(body['id'])}:*:newest`;
+    const found = async () => (await client.keys(wanted))[0];
+    let name = await found();
+    for (const until = Date.now() + 20_000; !name && Date.now() < until;) name = await found();
+    await client.set(`${name}:lead`, 'another replica');
+    return `${name}:lead`;
+  });
+  clock.ahead = 20_000;
+  aws.front.forgetCalls();
+  const asked = read('waited');
+  const waiting = read('waited');
+  await world.redis.cache.asAdmin((client) => client.del(lead));
+  expect(await asked).toMatchObject({ status: 200, body: { source: 'provider', age_seconds: 0 } });
+  expect(await waiting).toMatchObject({ status: 200, body: { age_seconds: 0 } });
+  expect(reads()).toBe(1);
+});
+
 test('without a time in the cache each read goes to the provider', async () => {
   await create('uncached', { cache_seconds: 0 });
   aws.front.forgetCalls();

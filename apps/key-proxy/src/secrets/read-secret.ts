@@ -3,17 +3,19 @@ import { type Now, Problem, problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
 import { type Providers } from '../providers/open-providers.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
-import { type CachedPlace, type CachedValue, type ValueCache } from './cache/value-cache.ts';
+import { type CachedPlace, type CachedValue, nothingThere, type ValueCache } from './cache/value-cache.ts';
 import { type createSingleFlight } from './cache/single-flight.ts';
 import { assertReadable } from './find-secret.ts';
 import { type HeldSecret } from './held-secret.ts';
 import { bytesOf, type SecretValue, valueOf } from './secret-value.ts';
 
+export type FoundValue = { read: CachedValue; source: 'provider' | 'cache' };
+
 export type ReadSecret = {
   db: Kysely<Schema>;
   providers: Providers;
   cache: ValueCache;
-  flights: ReturnType<typeof createSingleFlight<CachedValue>>;
+  flights: ReturnType<typeof createSingleFlight<FoundValue>>;
   now: Now;
 };
 
@@ -50,50 +52,43 @@ export async function readSecret(
   by: OnBehalf,
   { fresh = false }: { fresh?: boolean } = {},
 ): Promise<SecretRead> {
-  const { cache, now } = deps;
+  const { now } = deps;
   assertReadable(secret, now());
   const version = numberOf(secret, asked);
-  if (secret.place.kind === 'crypto-store')
+  if (secret.place.kind === 'crypto-store' || secret.cacheSeconds === 0)
     return answer(secret, await fetchValue(deps, secret, version, by), 'provider', now());
-
-  const at: CachedPlace = { secret, version };
-  const freshMs = (version === null ? secret.cacheSeconds : PINNED_SECONDS) * 1000;
-  const caches = secret.cacheSeconds > 0;
-  const held = fresh || !caches ? null : await cache.get(at);
-  const age = held ? now().getTime() - held.at : Number.POSITIVE_INFINITY;
-  if (held && age < freshMs) return answer(secret, held, 'cache', now());
-  try {
-    const name = `${secret.id}:${secret.generation}:${version}`;
-    const read = caches
-      ? await deps.flights(name, () => shared(deps, at, secret, by, fresh))
-      : await fetchValue(deps, secret, version, by);
-    return answer(secret, read, 'provider', now());
-  } catch (error) {
-    if (held && isDown(error) && age < freshMs + secret.staleSeconds * 1000)
-      return answer(secret, held, 'cache', now());
-    throw error;
-  }
+  const { read, source } = await deps.flights(`${secret.id}:${secret.generation}:${version}`, () =>
+    lookOrAsk(deps, { secret, version }, by, fresh),
+  );
+  return answer(secret, read, source, now());
 }
 
-/** One replica asks; the others take what it puts into the cache. */
-async function shared(
+/**
+ * Once for all who ask for the same in this process: what the cache has, where it is young enough; else one replica asks, and
+ * the others take what it puts there.
+ */
+async function lookOrAsk(
   deps: ReadSecret,
-  at: CachedPlace,
-  secret: HeldSecret,
+  at: CachedPlace & { secret: HeldSecret },
   by: OnBehalf,
   fresh: boolean,
-): Promise<CachedValue> {
-  const turn = fresh ? null : await deps.cache.lead(at, LEAD_MS);
-  if (turn?.lead === false && turn.value) return turn.value;
-  const done = () => (turn?.lead ? turn.done() : undefined);
+): Promise<FoundValue> {
+  const { cache, now } = deps;
+  const { secret, version } = at;
+  const [freshSeconds, staleSeconds] =
+    version === null ? [secret.cacheSeconds, secret.staleSeconds] : [PINNED_SECONDS, 0];
+  const isYounger = (value: CachedValue, seconds: number) => now().getTime() - value.at < seconds * 1000;
+  const look = fresh ? nothingThere : await cache.lookOrLead(at, (value) => isYounger(value, freshSeconds), LEAD_MS);
+  if (look.value) return { read: look.value, source: 'cache' };
   try {
-    const read = await fetchValue(deps, secret, at.version, by);
-    const seconds = at.version === null ? secret.cacheSeconds + secret.staleSeconds : PINNED_SECONDS;
+    const read = await fetchValue(deps, secret, version, by);
     // The lead is kept until the others can find the value; the caller does not wait for that.
-    void deps.cache.put(at, read, seconds).finally(done);
-    return read;
+    void cache.put(at, read, freshSeconds + staleSeconds).finally(look.done);
+    return { read, source: 'provider' };
   } catch (error) {
-    void done();
+    void look.done();
+    const { old } = look;
+    if (old && isDown(error) && isYounger(old, freshSeconds + staleSeconds)) return { read: old, source: 'cache' };
     throw error;
   }
 }

@@ -29,14 +29,17 @@ export type ValueCache = {
   /** Nobody needs to wait for it: until it is done, whoever asks in this process is given the value itself. */
   put(at: CachedPlace, value: CachedValue, seconds: number): Promise<void>;
   /**
-   * Whether this caller is the one that asks the provider: of several replicas one does, and the others wait for what it
-   * puts, as long as `waitMs`. Null where the wait was in vain or nobody could be asked: then everybody asks.
+   * A value that `isOfUse`; where there is none, whether this caller is the one that asks the provider: of several replicas
+   * one does, and the others wait for what it puts, as long as `waitMs`. Where that was in vain, or nobody could be asked,
+   * everybody asks.
    */
-  lead(
-    at: CachedPlace,
-    waitMs: number,
-  ): Promise<{ lead: true; done(): Promise<void> } | { lead: false; value: CachedValue | null }>;
+  lookOrLead(at: CachedPlace, isOfUse: (value: CachedValue) => boolean, waitMs: number): Promise<Look>;
 };
+
+export type Look =
+  | { value: CachedValue }
+  /** The caller asks, and says when it is `done`; `old` is what was there and of no use. */
+  | { value: null; old: CachedValue | null; done(): Promise<void> };
 
 const PREFIX = 'key-proxy:value:';
 const PURPOSE = 'secret-cache';
@@ -45,6 +48,11 @@ const MOST_BYTES = 128 * 1024;
 const REST_MS = 1_000;
 const DEADLINE_MS = 250;
 const LOOK_EVERY_MS = 15;
+/** What is kept is sealed after the event of its read has gone to Postgres: its caller waits for that one. */
+const SEAL_AFTER_MS = 2;
+/** In one way to Redis: what is there (bytes), or whether the lead is the caller's now (1, 0). */
+const LOOK_OR_LEAD = `local held = redis.call('get', KEYS[1]) if held then return held end
+  return redis.call('set', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0`;
 /** Takes the lead off only where it is still one's own. */
 const GIVE_UP = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0`;
 
@@ -121,52 +129,61 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
     );
   };
 
+  /** What the one that leads puts there. */
+  const ofLeader = async (at: CachedPlace, lead: string, isOfUse: (value: CachedValue) => boolean, waitMs: number) => {
+    for (const until = performance.now() + waitMs; performance.now() < until;) {
+      await sleep(LOOK_EVERY_MS);
+      const found = await open(at, await using('get', () => inBuffers(redis).get(nameOf(at)), null));
+      if (found && isOfUse(found)) return found;
+      // The leader failed, or keeps nothing.
+      if ((await using('lead', () => redis.client().exists(lead), 0)) === 0) return null;
+    }
+    return null;
+  };
+  const counted = (look: Look): Look => {
+    results.inc({ operation: 'get', result: look.value ? 'hit' : 'miss' });
+    return look;
+  };
+
   return {
     get,
     async put(at, value, seconds) {
       if (seconds <= 0) return;
       const name = nameOf(at);
       underWay.set(name, value);
+      await sleep(SEAL_AFTER_MS, undefined, { ref: false });
       await keep(at, value, seconds).finally(() => underWay.delete(name));
     },
-    async lead(at, waitMs) {
-      // Its flight ended between the caller's look and this.
-      const kept = underWay.get(nameOf(at));
-      if (kept) return { lead: false, value: kept };
-      const [name, mine] = [`${nameOf(at)}:lead`, randomUUID()];
-      const taken = await using(
-        'lead',
-        () => redis.client().set(name, mine, { condition: 'NX', expiration: { type: 'PX', value: waitMs } }),
-        'OK',
+    async lookOrLead(at, isOfUse, waitMs) {
+      const [name, mine] = [nameOf(at), randomUUID()];
+      const lead = `${name}:lead`;
+      const kept = underWay.get(name);
+      if (kept && isOfUse(kept)) return counted({ value: kept });
+      const there = await using(
+        'get',
+        () => inBuffers(redis).eval(LOOK_OR_LEAD, { keys: [name, lead], arguments: [mine, String(waitMs)] }),
+        1,
       );
-      if (taken === 'OK') {
-        const done = () =>
-          using(
-            'lead',
-            async () => void (await redis.client().eval(GIVE_UP, { keys: [name], arguments: [mine] })),
-            undefined,
-          );
-        return { lead: true, done };
+      const old = await open(at, there);
+      if (old && isOfUse(old)) return counted({ value: old });
+      const take = () => redis.client().set(lead, mine, { condition: 'NX', expiration: { type: 'PX', value: waitMs } });
+      const leads = Buffer.isBuffer(there) ? (await using('lead', take, 'OK')) === 'OK' : there === 1;
+      if (!leads) {
+        const value = await ofLeader(at, lead, isOfUse, waitMs);
+        return counted(value ? { value } : { ...nothingThere, old });
       }
-      const until = performance.now() + waitMs;
-      while (performance.now() < until) {
-        await sleep(LOOK_EVERY_MS);
-        const bytes = await using('get', () => inBuffers(redis).get(nameOf(at)), null);
-        const found = await open(at, bytes);
-        if (found) return { lead: false, value: found };
-        // The leader failed, or keeps nothing.
-        if ((await using('lead', () => redis.client().exists(name), 0)) === 0) break;
-      }
-      return { lead: false, value: null };
+      const leave = async () => void (await redis.client().eval(GIVE_UP, { keys: [lead], arguments: [mine] }));
+      return counted({ value: null, old, done: () => using('lead', leave, undefined) });
     },
   };
 }
 
 /** Without a Redis nothing is kept, and every replica asks for itself. */
+export const nothingThere = { value: null, old: null, done: async () => {} } as const satisfies Look;
 export const noCache: ValueCache = {
   get: async () => null,
   put: async () => {},
-  lead: async () => ({ lead: true, done: async () => {} }),
+  lookOrLead: async () => nothingThere,
 };
 
 const versionOf = (version: number | null) => (version === null ? 'newest' : String(version));
