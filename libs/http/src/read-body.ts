@@ -32,8 +32,20 @@ export async function readBody(request: IncomingMessage, route: Route, pauseMs: 
   if (length !== undefined && Number(length) > route.bodyLimit) throw tooLarge();
   const bytes = await collect(request, route.bodyLimit, pauseMs);
   if (bytesType !== undefined) return contentOf(bytesType, bytes, (text) => jsonOf(text, route.depthLimit));
-  return route.consumes === 'form' ? formOf(bytes) : jsonOf(bytes, route.depthLimit);
+  if (route.consumes === 'form') return formOf(bytes);
+  const value = jsonOf(bytes, route.depthLimit);
+  // Written so, or with an escape.
+  if ((bytes.includes(PROTOTYPE) || bytes.includes('\\u')) && namesPrototype(value))
+    throw problem('invalid_input', { fields: [{ field: `body.${PROTOTYPE}`, rule: 'unknown_field' }] });
+  return value;
 }
+
+/** No field of any schema; but one that takes names of the caller's choice would pass over it in silence. */
+const PROTOTYPE = '__proto__';
+const namesPrototype = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Object.hasOwn(value, PROTOTYPE) || Object.values(value).some(namesPrototype));
 
 const tooLarge = () => problem('payload_too_large', { headers: { connection: 'close' } });
 const tooLate = () => problem('request_timeout', { headers: { connection: 'close' } });

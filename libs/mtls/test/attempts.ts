@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { request } from 'node:https';
 import { connect, type ConnectionOptions } from 'node:tls';
+import type { Credential } from '@postern/testing';
 import pg from 'pg';
-import type { Credential } from './world.ts';
 
 /** Tries to get one answer out of a server. Rejects where the connection is refused. */
 export type Attempt = (port: number, credential: Credential, ca: string) => Promise<string>;

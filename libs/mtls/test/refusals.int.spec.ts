@@ -9,13 +9,15 @@ import {
   fixedTls,
   postgresForTests,
   redisForTests,
+  wrongClients,
+  type Credential,
   type RedisPair,
   type TestPostgres,
 } from '@postern/testing';
 import pg from 'pg';
 import { serverTlsOptions } from '../src/index.ts';
 import { overHttp, toPostgres, toRedis, type Attempt } from './attempts.ts';
-import { temporaryFolder, wrongClients, type Credential } from './world.ts';
+import { temporaryFolder } from './world.ts';
 
 const folder = await temporaryFolder();
 const development = await wrongClients(folder.path, developmentCa(), 'crypto-store');

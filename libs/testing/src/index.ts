@@ -2,6 +2,7 @@ export { issueSelfSigned, openAuthority, type Authority, type IssueOptions, type
 export { type LeafNames } from './authority/certificates.ts';
 export { busCa, developmentCa } from './authority/development-ca.ts';
 export { fixedTls, type FixedTls } from './authority/fixed-tls.ts';
+export { wrongClients, type Credential } from './authority/wrong-clients.ts';
 export { DEVELOPMENT_TRUST_DOMAIN, spiffeIdOf, WORKLOADS } from './authority/workloads.ts';
 export { asAdmin, type PostgresAdmin } from './postgres/admin.ts';
 export { dropDatabase, ensureDatabase, type ServiceDatabase } from './postgres/database.ts';

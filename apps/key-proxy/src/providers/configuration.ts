@@ -105,6 +105,8 @@ const schemas = {
   ]),
 };
 
+const PLAIN_NAME = /^[a-z_]{1,40}$/;
+
 /** Which fields are sealed; all others are shown to the tenant's administrators. */
 const SEALED = ['secret_access_key', 'private_key', 'client_secret', 'token', 'secret_id'];
 
@@ -115,10 +117,13 @@ const SEALED = ['secret_access_key', 'private_key', 'client_secret', 'token', 's
 export function configurationOf(kind: ConfiguredKind, given: unknown, field: string): Configuration {
   const read = schemas[kind].safeParse(given);
   if (!read.success) {
-    const fields = read.error.issues.slice(0, 8).map(({ path, code }) => ({
-      field: [field, ...path.map(String)].join('.'),
-      rule: code,
-    }));
+    const fields = read.error.issues.slice(0, 8).flatMap((issue) => {
+      const at = [field, ...issue.path.map(String)].join('.');
+      if (issue.code !== 'unrecognized_keys') return [{ field: at, rule: issue.code }];
+      // Longer or stranger names are the caller's own invention, and may be a secret in the wrong place.
+      const named = issue.keys.slice(0, 8).map((name) => (PLAIN_NAME.test(name) ? name : '*'));
+      return named.map((name) => ({ field: `${at}.${name}`, rule: 'unknown_field' }));
+    });
     throw problem('invalid_input', { fields });
   }
   const flat = Object.entries(read.data).flatMap(([name, value]): [string, string][] =>
