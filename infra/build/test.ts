@@ -2,11 +2,15 @@
 // `npm test -- mtls postgres` runs the suites of these projects alone.
 import { allProjects, clearResults, collectResults, selectProjects } from './src/test-run/results.ts';
 import { startSharedServers } from './src/test-run/shared-servers.ts';
-import { runStep, runSteps, type Step } from './src/test-run/step.ts';
+import { runSteps, type Step } from './src/test-run/step.ts';
 import { summaryOf } from './src/test-run/summary.ts';
 
 /** Each is one process that keeps one core busy. */
 const CHECKS_AT_ONCE = 2;
+/** Suites wait for their servers for much of their time: two cores take three. */
+const SUITES_AT_ONCE = 3;
+/** The longest: they start at once, in a lane of their own. Nx begins with what most lean on, and they would run on alone at the end. */
+const LONGEST = ['@postern/assurance', '@postern/dev'];
 
 const nx = { NX_DAEMON: 'false', NX_TUI: 'false' };
 const named = process.argv.slice(2);
@@ -29,12 +33,8 @@ clearResults();
 const servers = await startSharedServers();
 console.log('✓ PostgreSQL and two Redis are up');
 try {
-  await runStep({
-    name: 'tests',
-    command: ['nx', 'run-many', '-t', 'test', '--parallel=3', '--outputStyle=stream', `--projects=${projects.join()}`],
-    environment: { ...nx, ...servers.environment },
-    live: true,
-  });
+  const [longest, others] = [true, false].map((long) => projects.filter((name) => LONGEST.includes(name) === long));
+  await runSteps([...suites('longest tests', longest, 1), ...suites('tests', others, SUITES_AT_ONCE - 1)], 2);
 } finally {
   await servers.close();
 }
@@ -42,3 +42,10 @@ try {
 const summary = summaryOf(collectResults(projects), failedSteps, process.env['CI'] === 'true');
 console.log(summary.lines.join('\n'));
 process.exitCode = summary.exitCode;
+
+/** The step that runs the suites of these projects, so many at once; none where there are none. */
+function suites(name: string, of: readonly string[] = [], atOnce: number): Step[] {
+  const command = ['run-many', '-t', 'test', `--parallel=${atOnce}`, '--outputStyle=stream', `--projects=${of.join()}`];
+  const environment = { ...nx, ...servers.environment };
+  return of.length === 0 ? [] : [{ name, command: ['nx', ...command], environment, live: true }];
+}

@@ -20,7 +20,7 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const STEP_TIMEOUT_MS = 15_000;
+const STEP_TIMEOUT_MS = 90_000;
 
 export type { BrowserContext, Page };
 
