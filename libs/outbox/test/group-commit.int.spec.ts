@@ -1,39 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { canonicalBytes, type AuditEvent, type EventDraft } from '@postern/audit';
+import { canonicalBytes } from '@postern/audit';
 import { queryIn } from '@postern/postgres';
-import { createRegistry, Problem, silentLogger } from '@postern/runtime';
-import { postgresForTests, type TestPostgres } from '@postern/testing';
-import { openAudit, reconcileIntents, type Audit } from '../src/index.ts';
-import { pendingEvent } from '../src/pending.ts';
-import { createRefusals } from '../src/refusals.ts';
-import { groupStatements } from '../src/write-group.ts';
-import { event, guards, outboxDatabase } from './fixture.ts';
+import { Problem } from '@postern/runtime';
+import { openAudit } from '../src/index.ts';
+import { event } from './fixture.ts';
+import { at, audit, close, logger, metrics, open, renew, server, stored } from './group-commit/scene.ts';
+import { guarded } from './group-commit/guarded.ts';
+import { refusals } from './group-commit/refusals.ts';
+import { intents } from './group-commit/intents.ts';
 
-let server: TestPostgres;
-let at: Awaited<ReturnType<typeof outboxDatabase>>;
-let audit: Audit;
+beforeAll(open);
+afterAll(close);
+beforeEach(renew);
 
-const logger = silentLogger();
-const metrics = createRegistry('crypto-store', { processMetrics: false });
-
-beforeAll(async () => {
-  server = await postgresForTests();
-  at = await outboxDatabase(server);
-  audit = await openAudit({ postgres: at.postgres, producer: 'crypto-store', guards, logger, metrics });
-});
-afterAll(async () => {
-  await audit?.close();
-  await at?.close();
-  await server?.close();
-});
-beforeEach(async () => {
-  await at.postgres.query('delete from audit_groups');
-  await at.postgres.query('delete from audit_intents');
-});
-
-const stored = async () =>
-  (await at.postgres.query<{ id: string }>('select id from audit_outbox order by id')).map(({ id }) => id);
+guarded();
+refusals();
+intents();
 
 test('an event that was acknowledged stands in the database as its canonical bytes, beside a salt of its own', async () => {
   const [one, two] = [event(), event()];
@@ -59,58 +42,6 @@ async function commits(): Promise<number> {
     metric?.values.find((value) => 'metricName' in value && String(value.metricName).endsWith('_count'))?.value ?? 0
   );
 }
-
-test('a guard that no longer holds answers false and records nothing; one that holds, records (R32)', async () => {
-  const id = randomUUID();
-  await at.postgres.query('insert into records values ($1, 3)', [id]);
-  const [fresh, stale] = [event(), event()];
-  const answers = await Promise.all([
-    audit.commit(fresh, { name: 'record-live', k1: id, n: 3 }),
-    audit.commit(stale, { name: 'record-live', k1: id, n: 2 }),
-  ]);
-  expect(answers).toEqual([true, false]);
-  expect(await stored()).toEqual([fresh.id]);
-  await at.postgres.query('delete from records where id = $1', [id]);
-  expect(await audit.commit(event(), { name: 'record-live', k1: id, n: 3 })).toBe(false);
-});
-
-test('a guard looks up the rows of its events, and never the whole table', async () => {
-  await at.postgres.query('insert into records select gen_random_uuid(), 1 from generate_series(1, 2000)');
-  const statement = groupStatements(guards)({
-    id: randomUUID(),
-    events: [{ ...pendingEvent(event()), guard: { name: 'record-live', k1: randomUUID(), n: 1 } }],
-  });
-  const plan = await at.postgres.query<Record<string, string>>(`explain (generic_plan) ${statement.text}`);
-  const lines = plan.map((row) => row['QUERY PLAN'] ?? '');
-  expect(lines.join('\n')).toContain('SubPlan');
-  expect(lines.filter((line) => /hashed SubPlan|Seq Scan on records/.test(line))).toEqual([]);
-});
-
-test('what a guard counts is counted in the statement that records it: for each recorded event once, for a stale one never', async () => {
-  const counts = {
-    'record-live': `insert into uses (record, n) select e.k1::uuid, count(*) from counted e group by 1`,
-  };
-  const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', guards, counts, logger });
-  const [used, other] = [randomUUID(), randomUUID()];
-  await at.postgres.query('insert into records values ($1, 1), ($2, 1)', [used, other]);
-  const guard = (k1: string, n = 1) => ({ name: 'record-live', k1, n });
-  const intent = { ...event(), outcome: 'intent' as const };
-  const answers = await Promise.all([
-    ...Array.from({ length: 40 }, () => counting.commit(event(), guard(used))),
-    counting.commit(event(), guard(used, 2)),
-    counting.commit(intent, guard(other)),
-    counting.commit(event()),
-  ]);
-  await counting.close();
-  expect(answers.filter((recorded) => !recorded)).toHaveLength(1);
-  const total = async (record: string) =>
-    (await at.postgres.query<{ n: number }>('select sum(n)::int as n from uses where record = $1', [record]))[0]?.n;
-  expect([await total(used), await total(other)]).toEqual([40, 1]);
-});
-
-test('an unknown guard is refused rather than taken for none (R32)', async () => {
-  await expect(audit.commit(event(), { name: 'toString' })).rejects.toThrow(TypeError);
-});
 
 test('a poisoned event fails alone: its neighbours in the group are recorded (R24)', async () => {
   await at.postgres.query('insert into records values ($1, 1)', [randomUUID()]);
@@ -188,95 +119,6 @@ test('readiness holds while Postgres makes durable what it acknowledges (R22)', 
   await expect(audit.check()).resolves.toBeUndefined();
 });
 
-test('refusals before authentication are one event per source network, route and minute (R24)', async () => {
-  let time = new Date('2026-03-01T10:00:30.000Z');
-  const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger, now: () => time });
-  const refusal = (address: string) =>
-    event({
-      action: 'request.refused',
-      outcome: 'refused',
-      reason: 'invalid_token',
-      tenant: null,
-      actor: {},
-      source: { address },
-      details: { route: 'GET /retrieve/:key', status: 401 },
-    });
-  for (let i = 0; i < 200; i += 1) counting.refusedEarly(refusal(`192.0.2.${i}`));
-  counting.refusedEarly(refusal('2001:db8:1:2::1'));
-  counting.refusedEarly(refusal('2001:db8:1:3::1'));
-  time = new Date('2026-03-01T10:01:30.000Z');
-  await counting.close();
-  const rows = await at.postgres.query<{ e: { source: { address: string }; details: { count: number } } }>(
-    `select convert_from(canonical, 'UTF8')::json as e from audit_outbox`,
-  );
-  expect(rows.map(({ e }) => [e.source.address, e.details.count]).sort()).toEqual([
-    ['192.0.2.0/24', 200],
-    ['2001:db8:1::/48', 2],
-  ]);
-});
-
-test('refusals of one principal stand by themselves within its budget, with a share for mutations, and are counted beyond it (R24)', async () => {
-  const now = () => new Date('2026-03-01T10:00:30.000Z');
-  const counting = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger, now });
-  const refusal = (action: 'record.read' | 'record.deleted') =>
-    event({ action, outcome: 'refused', reason: 'insufficient_scope', details: {} });
-  await Promise.all(Array.from({ length: 200 }, () => counting.refused(refusal('record.read'))));
-  await Promise.all(Array.from({ length: 200 }, () => counting.refused(refusal('record.deleted'))));
-  const singles = async () => {
-    const rows = await at.postgres.query<{ action: string; n: number }>(
-      'select action, count(*)::int as n from audit_outbox group by action order by action',
-    );
-    return rows.map(({ action, n }) => [action, n]);
-  };
-  expect(await singles()).toEqual([
-    ['record.deleted', 20],
-    ['record.read', 40],
-  ]);
-  await counting.close();
-  expect(await singles()).toContainEqual(['request.refused', 2]);
-  const [sum] = await at.postgres.query<{ n: number }>(
-    `select sum((convert_from(canonical, 'UTF8')::json -> 'details' ->> 'count')::int)::int as n from audit_outbox
-     where action = 'request.refused'`,
-  );
-  expect(sum?.n).toBe(340);
-});
-
-test('a count of refusals that could not be written is not lost: it is written at the next chance (R24)', async () => {
-  let time = new Date('2026-03-01T10:00:30.000Z');
-  const counting = createRefusals(
-    async (one) => {
-      if (time < new Date('2026-03-01T10:05:00.000Z')) throw new Error('away');
-      return audit.commit(one);
-    },
-    () => time,
-  );
-  for (let i = 0; i < 7; i += 1) {
-    counting.early(event({ action: 'request.refused', outcome: 'refused', details: { route: 'GET /x', status: 401 } }));
-  }
-  time = new Date('2026-03-01T10:02:00.000Z');
-  await counting.flush();
-  expect(await stored()).toHaveLength(0);
-  time = new Date('2026-03-01T10:06:00.000Z');
-  await counting.close();
-  const [row] = await at.postgres.query<{ e: { details: { count: number } } }>(
-    `select convert_from(canonical, 'UTF8')::json as e from audit_outbox`,
-  );
-  expect(row?.e.details.count).toBe(7);
-});
-
-test('a flood of refusals leaves room for reads, and one of reads for what changes something (R24)', async () => {
-  const small = await openAudit({ postgres: at.postgres, producer: 'crypto-store', logger, limits: { waiting: 100 } });
-  const flood = (over: Partial<EventDraft>) =>
-    Promise.allSettled(Array.from({ length: 200 }, () => small.commit(event(over))));
-  const refusals = flood({ outcome: 'refused', reason: 'insufficient_scope' });
-  const reads = flood({});
-  const mutations = flood({ action: 'record.deleted' });
-  const taken = async (settling: typeof reads) =>
-    (await settling).filter(({ status }) => status === 'fulfilled').length;
-  expect([await taken(refusals), await taken(reads), await taken(mutations)]).toEqual([50, 30, 20]);
-  await small.close();
-});
-
 test('a mutation whose event cannot be recorded is refused with 503, and does not happen', async () => {
   const broken = at.postgres.db.transaction().execute(async (tx) => {
     await queryIn(tx)('insert into records values ($1, 1)', ['01a1fd4a-a037-7833-abba-b37ab14276f7']);
@@ -287,51 +129,4 @@ test('a mutation whose event cannot be recorded is refused with 503, and does no
   expect(await at.postgres.query("select 1 from records where id = '01a1fd4a-a037-7833-abba-b37ab14276f7'")).toEqual(
     [],
   );
-});
-
-const intent = () => event({ action: 'secret.created', outcome: 'intent', details: { provider: 'aws' } });
-const open = async () => (await at.postgres.query<{ id: string }>('select id from audit_intents')).map(({ id }) => id);
-const outcomes = async () =>
-  (
-    await at.postgres.query<{ e: AuditEvent }>(`select convert_from(canonical, 'UTF8')::json as e from audit_outbox`)
-  ).flatMap(({ e }) => (e.intent ? [{ intent: e.intent, outcome: e.outcome, reason: e.reason }] : []));
-
-test('an intent stands open until its outcome is recorded, by whichever way (R23)', async () => {
-  const [one, two] = [intent(), intent()];
-  await Promise.all([audit.commit(one), audit.commit(event()), audit.commit(two)]);
-  expect((await open()).sort()).toEqual([one.id, two.id].sort());
-  const done = { action: 'secret.created', outcome: 'success', details: { provider: 'aws' } } as const;
-  await audit.commit({ ...event(done), intent: one.id });
-  expect(await open()).toEqual([two.id]);
-  await at.postgres.db.transaction().execute((tx) => audit.within(tx, { ...event(done), intent: two.id }));
-  expect(await open()).toEqual([]);
-});
-
-test('what a dead process left open is asked for where it happened, else reported as unknown; replicas do it once (R23)', async () => {
-  const left = [intent(), intent(), event({ action: 'grant.revoked', outcome: 'intent', details: { cause: 'x' } })];
-  await Promise.all(left.map((one) => audit.commit(one)));
-  await at.postgres.query("update audit_intents set opened_at = now() - interval '1 hour'");
-  const fresh = intent();
-  await audit.commit(fresh);
-  const asked: string[] = [];
-  const settle = () =>
-    reconcileIntents({
-      postgres: at.postgres,
-      logger,
-      reconcilers: {
-        async 'secret.created'({ id, details }) {
-          asked.push(id);
-          if (id === left[1]!.id) return null;
-          return { outcome: 'success', details };
-        },
-      },
-    });
-  await Promise.all([settle(), settle()]);
-  expect(asked.sort()).toEqual([left[0]!.id, left[1]!.id].sort());
-  expect((await open()).sort()).toEqual([left[1]!.id, fresh.id].sort());
-  expect((await outcomes()).sort((a, b) => (a.outcome < b.outcome ? 1 : -1))).toEqual([
-    { intent: left[0]!.id, outcome: 'success', reason: undefined },
-    { intent: left[2]!.id, outcome: 'failed', reason: 'outcome_unknown' },
-  ]);
-  await at.postgres.query('delete from audit_intents');
 });

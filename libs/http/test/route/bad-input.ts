@@ -1,0 +1,75 @@
+import { describe, expect, test } from '@jest/globals';
+import { request } from 'undici';
+import { walkRoutes } from '../../src/walk-routes.ts';
+import { routesOn } from '../../src/index.ts';
+import { call, job, service } from './scene.ts';
+
+/** Bad input. */
+export function badInput(): void {
+  describe('bad input', () => {
+    test('every route refuses what it must, from its own declaration, and nothing changes', async () => {
+      const report = await walkRoutes(service.app, {
+        urls: service.urls,
+        dispatcher: job,
+        anonymous: service.anonymous,
+        token: ({ kind, ...rest }) => service.mint({ ...rest, kind: kind === 'right' ? 'postern-access' : 'grant' }),
+        params: { id: crypto.randomUUID(), how: 'throws' },
+        state: () => service.postgres.query('select count(*) from things'),
+      });
+      expect(report.failures).toEqual([]);
+      expect(report.tried).toBeGreaterThan(80);
+    });
+
+    test('a problem names the field and the rule, never the value', async () => {
+      const answer = await call('/things', {
+        method: 'POST',
+        body: { body: 'canary'.repeat(30), extra: 'canary', nested: [{ a: 'canary' }] },
+      });
+      expect(answer.json()).toMatchObject({
+        type: 'urn:postern:problem:invalid_input',
+        errors: [
+          { field: 'body.body', rule: 'too_big' },
+          { field: 'body.nested.0.a', rule: 'not_number' },
+          { field: 'body.extra', rule: 'unknown_field' },
+        ],
+      });
+      expect(answer.text + service.log.join('')).not.toContain('canary');
+    });
+
+    test('OAuth routes answer errors as RFC 6749 says', async () => {
+      const form = { 'content-type': 'application/x-www-form-urlencoded' };
+      const post = async (body: string) => {
+        const answer = await request(`${service.urls.public ?? ''}/token`, {
+          dispatcher: service.anonymous,
+          method: 'POST',
+          headers: form,
+          body,
+        });
+        return [answer.statusCode, await answer.body.json()];
+      };
+      expect(await post('token=bad')).toEqual([
+        400,
+        { error: 'invalid_grant', error_description: 'The grant is not accepted' },
+      ]);
+      expect(await post('token=a&token=b')).toMatchObject([
+        400,
+        { error: 'invalid_request', error_description: expect.stringContaining('token: not_string') },
+      ]);
+      expect(await post('token=a&audience=x&audience=y')).toEqual([200, { revoked: true }]);
+    });
+
+    test('R17: the public listener answers its list of routes and nothing else', async () => {
+      expect(routesOn(service.app, 'public')).toEqual(['GET /page', 'POST /token']);
+      const answer = await call(`${service.urls.public ?? ''}/things/${crypto.randomUUID()}`, {
+        dispatcher: service.anonymous,
+        token: null,
+      });
+      expect([answer.status, answer.json()['code']]).toEqual([404, 'route_not_found']);
+    });
+
+    test('broken percent-encoding and NUL in a path are 400', async () => {
+      expect((await call('/things/%E0%A4%A')).status).toBe(400);
+      expect((await call('/broken/%00')).status).toBe(400);
+    });
+  });
+}

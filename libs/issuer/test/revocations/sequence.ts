@@ -1,0 +1,41 @@
+import { describe, expect, test } from '@jest/globals';
+import { type Query } from '../../src/index.ts';
+import { database, pass, query, realm, revoke, sequence, server, token } from './scene.ts';
+
+/** The sequence of an issuer (R14). */
+export function theSequence(): void {
+  describe('the sequence (R14)', () => {
+    test('numbers follow commits without a gap, also when writers race and one of them is rolled back', async () => {
+      const writers = Array.from({ length: 8 }, (_, writer) =>
+        server.asAdmin(async (client) => {
+          const within: Query = async <Row>(sql: string, values: readonly unknown[] = []) =>
+            (await client.query(sql, [...values])).rows as Row[];
+          await client.query('begin');
+          await sequence.revoke(within, [token(`${writer}-a`), token(`${writer}-b`)]);
+          await client.query(writer === 3 ? 'rollback' : 'commit');
+        }, database.name),
+      );
+      await Promise.all(writers);
+      const { revocations, through } = await sequence.page(0);
+      expect(revocations.map(({ seq }) => seq)).toEqual(Array.from({ length: 14 }, (_, index) => index + 1));
+      expect(through).toBe(14);
+      const written = revocations.map(({ target }) => (target as { tokenId: string }).tokenId);
+      expect(written).not.toContain('3-a');
+    });
+
+    test('an entry goes when no token can meet it any more, and the numbers go on', async () => {
+      await revoke(token('first'));
+      pass(302_000);
+      await sequence.forget();
+      await revoke(token('second'));
+      expect(await query('select seq from revocations')).toEqual([{ seq: '2' }]);
+      const page = await sequence.page(0);
+      expect(page).toMatchObject({ through: 2, revocations: [{ seq: 2 }] });
+    });
+
+    test('a target that is none is not written', async () => {
+      await expect(revoke({ kind: 'subject', tenant: 'acme', issuer: realm, sub: 'x' } as never)).rejects.toThrow();
+      expect((await sequence.page(0)).through).toBe(0);
+    });
+  });
+}
