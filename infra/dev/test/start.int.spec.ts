@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 
@@ -91,7 +91,12 @@ describe('the second start, where ports of the first are taken', () => {
       const found = await posternAt(home, 'doctor', '--bundle', bundle);
       for (const service of services) expect(found).toMatch(new RegExp(`^[✓!] ${service} .*postgres.*clock`, 'm'));
       expect(found).toMatch(/^\d+ fine, \d+ to look at, 0 wrong$/m);
-      expect(readFileSync(bundle, 'utf8')).not.toMatch(/PRIVATE KEY|password|eyJ/i);
+      const handed = readFileSync(bundle, 'utf8');
+      expect(handed).not.toMatch(/PRIVATE KEY|password|eyJ/i);
+      const secrets = [...secretsBelow(join(home, 'secrets')), ...Object.values(after.users)];
+      expect(secrets.length).toBeGreaterThan(2 * services.length);
+      // A count: what failed here is not to be printed.
+      expect(secrets.filter((secret) => handed.includes(secret)).length).toBe(0);
 
       command.signal('SIGINT');
       expect(await command.exit).toBe(0);
@@ -144,6 +149,10 @@ test.each([['--idp', 'ldap'], ['--twice'], ['crypto-store']])(
     expect(command.said().err).toContain('npm start [-- --once]');
   },
 );
+
+/** The passwords and keys of a deployment, taken out of what they stand in. */
+const secretsBelow = (folder: string): string[] =>
+  readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').match(/[\w+/-]{32,}/g) ?? []);
 
 function listening(port: number): Promise<Server> {
   return new Promise((resolve, reject) => {

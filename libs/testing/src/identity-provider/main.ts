@@ -37,8 +37,17 @@ const SETTLE_MS = 100;
 let settle: NodeJS.Timeout | undefined;
 watch(dirname(certPath), { persistent: false }, () => {
   clearTimeout(settle);
-  settle = setTimeout(() => provider.rotate(readTls()), SETTLE_MS);
+  settle = setTimeout(rotate, SETTLE_MS);
 });
+
+/** Where a busy machine takes longer, a key is read that is not the certificate's yet: what was shown stays, and the next change is looked at. */
+function rotate(): void {
+  try {
+    provider.rotate(readTls());
+  } catch (error) {
+    process.stderr.write(`these certificates are not taken: ${(error as Error).message}\n`);
+  }
+}
 process.stdout.write(`${JSON.stringify({ ready: true, issuer: provider.issuer })}\n`);
 
 let closing = false;
