@@ -1,8 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -24,6 +26,7 @@ const realm = contractRealm({ name: 'postern', rotation: 'off', jwks, logoutUrl:
 
 let directory: string;
 let settings: string;
+let port: number;
 let manager: RelyingParty;
 let app: RelyingParty;
 let browser: HeadlessBrowser;
@@ -31,8 +34,9 @@ let running: ChildProcess | undefined;
 
 /** The provider as `npm start` runs it: a process of its own, told everything by one file. */
 async function start(): Promise<{ ready: boolean; issuer: string }> {
-  running = spawn(process.execPath, [main, settings], { stdio: ['ignore', 'pipe', 'inherit'] });
-  if (!running.stdout) throw new Error('no output');
+  running = spawn(process.execPath, [main, settings], { stdio: ['ignore', 'pipe', 'pipe'] });
+  if (!running.stdout || !running.stderr) throw new Error('no output');
+  running.stderr.pipe(process.stderr);
   const [line] = (await once(running.stdout, 'data')) as [Buffer];
   return JSON.parse(line.toString()) as { ready: boolean; issuer: string };
 }
@@ -46,8 +50,8 @@ async function stop(): Promise<number | null> {
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'postern-idp-'));
   settings = join(directory, 'settings.json');
-  const leaf = await developmentCa().issue('identity-provider');
-  const port = await freePort();
+  const leaf = await developmentCa().issue('identity-provider', { into: join(directory, 'tls') });
+  port = await freePort();
   const { cert: certPath, key: keyPath, ca: caPath } = leaf.paths;
   const dataDir = join(directory, 'data');
   await writeFile(
@@ -95,3 +99,27 @@ test('R9: a realm with a certificate-bound client that may have offline tokens d
   };
   await expect(startIdentityProvider({ tls: { cert, key, ca }, realm: broken })).rejects.toThrow(/R9/);
 });
+
+test('a certificate that is there before its key does not end the process: both are shown once they belong together', async () => {
+  await start();
+  const next = await developmentCa().issue('identity-provider', { into: join(directory, 'next') });
+  const replace = (file: 'cert' | 'key') => copyFile(next.paths[file], next.paths[file].replace('/next/', '/tls/'));
+  const before = await shown();
+  const refused = once(running!.stderr!, 'data') as Promise<[Buffer]>;
+  await replace('cert');
+  expect(String((await refused)[0])).toContain('these certificates are not taken');
+  expect(await shown()).toBe(before);
+  await replace('key');
+  // The test's deadline is the only one.
+  while ((await shown()) === before) await delay(20);
+  expect(await stop()).toBe(0);
+});
+
+/** The fingerprint of the certificate that the provider shows. */
+async function shown(): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
