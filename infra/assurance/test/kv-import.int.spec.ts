@@ -145,6 +145,6 @@ describeWith(openBao, 'postern import kv', (bao) => {
     expect(refused.err).not.toContain('canary');
     expect((await importKv('--address', 'http://vault.example')).code).toBe(64);
     expect((await importKv('--address', 'http://127.0.0.1:1')).code).toBe(69);
-    expect((await importKv('--token', 'missing')).code).toBe(64);
+    expect((await importKv('--token', 'missing')).code).toBe(66);
   });
 });
