@@ -1,3 +1,5 @@
+import { documentFields, documentWith } from './document-fields.ts';
+
 /** A document that may not be used, with what its message must name. */
 export type BrokenDocument = readonly [what: string, text: string, names: string | RegExp];
 
@@ -305,8 +307,15 @@ function soon(): string {
   return new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
 }
 
-/** More than 200 documents, each with one mistake: written by hand, and generated from keys and values they do not take. */
+/** Each key that there is, with a value of another type. */
+const types: BrokenDocument[] = documentFields().map(({ path, schema }): BrokenDocument => {
+  const other = ['integer', 'boolean', 'array'].includes(schema.type ?? '') ? 'hunter2' : 7;
+  return [`${path.join('.')} of another type`, documentWith(path, other), path.join('.')];
+});
+
+/** More than 400 documents, each with one mistake: written by hand, and generated from keys and values they do not take, and from the schema. */
 export const brokenDocuments: BrokenDocument[] = [
+  ...types,
   ...notToml,
   ...names,
   ...tables,
