@@ -262,6 +262,7 @@ test('an answer carries the evidence that nothing in its range is missing', asyn
   expect(status).toBe(200);
   const page = body as unknown as Page & {
     indexes: number[];
+    salts: string[];
     checkpoint: string;
     evidence: {
       begin: number;
@@ -295,6 +296,9 @@ test('an answer carries the evidence that nothing in its range is missing', asyn
   expect(reached).toBe(page.evidence.end);
   expect([...page.indexes, ...page.evidence.unmatched, ...page.evidence.erased].sort((a, b) => a - b)).toEqual(owned);
   expect(ids(page)).toEqual(own(({ resource }) => resource?.id === 'r3'));
+  const { text } = await auditor.get(`${url}/v1/export?resource=record:r3`);
+  const exported = text.split('\n').flatMap((line) => line.match(/"salt":"([^"]+)"/)?.[1] ?? []);
+  expect(page.salts).toEqual(exported);
 });
 
 test('a service in the name of an administrator reads that tenant alone, with receipts, and nothing else of the log (R8)', async () => {

@@ -72,7 +72,13 @@ export { type EndedSessions, type PersonSession, type Sessions, type SessionGran
 export { type ExchangedToken } from './token-cache.ts';
 export { ExportRefused, verifyExport, type VerifiedExport } from './verify-export.ts';
 export { type SealedFor, type Transit, type TransitItem, type TransitResult } from './transit.ts';
-export { verifyReceipt, type EventReceipt, type LoggedEvent, type VerifiedReceipt } from './verify-receipt.ts';
+export {
+  commitmentTo,
+  verifyReceipt,
+  type EventReceipt,
+  type LoggedEvent,
+  type VerifiedReceipt,
+} from './verify-receipt.ts';
 export {
   fromEnvironment,
   fromKeycloak,

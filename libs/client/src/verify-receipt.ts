@@ -86,7 +86,8 @@ function proven(receipt: EventReceipt, verifiers: readonly NoteVerifier[]): Retu
   }
 }
 
-function commitmentTo({ event, salt }: EventReceipt): string | null {
+/** What the leaf of an event commits to, in base64url; null where the salt is none. */
+export function commitmentTo({ event, salt }: { event: object; salt: string }): string | null {
   const bytes = Buffer.from(salt, 'base64url');
   if (bytes.length !== COMMITMENT_BYTES) return null;
   return Buffer.from(commitmentOf(bytes, canonicalBytes(event))).toString('base64url');

@@ -21,6 +21,7 @@ export {
   type Released,
   type Stream,
 } from './released.ts';
+export { flag } from './flag.ts';
 export { byteStream } from './byte-stream.ts';
 export { open, OPEN_ROUTES } from './open.ts';
 export type { AuditGuard, AuditPort, Intent, MakeChange, RouteAudit, What, WhatRead } from './audit-port.ts';

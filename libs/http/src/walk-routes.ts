@@ -1,6 +1,7 @@
 import { request, type Dispatcher } from 'undici';
 import type { App } from './app.ts';
 import type { Route } from './declaration.ts';
+import { unboundedStrings } from './unbounded-strings.ts';
 
 export type WalkToken = {
   readonly audience: string;
@@ -49,13 +50,16 @@ const CANARY = 'canary5d1f0c';
 /**
  * Sends every route what it must refuse, from its own declaration: unknown field, wrong type, oversize, malformed JSON, too deep, wrong
  * content type, wrong method, no token, wrong kind of token (R7), wrong audience, missing scope or role, no client certificate. Expects
- * the right 4xx problem document, without what was sent, and never a 5xx.
+ * the right 4xx problem document, without what was sent, and never a 5xx. A string that a route takes without a bound is a failure too.
  */
 export async function walkRoutes(app: App, harness: WalkHarness): Promise<WalkReport> {
   const failures: WalkFailure[] = [];
   const before = await harness.state?.();
   let tried = 0;
   for (const route of app.routes) {
+    for (const place of unboundedStrings(route)) {
+      failures.push({ route: nameOf(route), attack: 'a string of any length', expected: 'a bound', got: place });
+    }
     for (const attack of attacksOn(app, route, harness)) {
       tried += 1;
       const failure = await fault(route, attack, harness);

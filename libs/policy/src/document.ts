@@ -7,18 +7,19 @@ const scopeName = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/);
 const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
 const lifeSeconds = z.int().min(1).max(86_400);
 const text = z.string().min(1).max(512);
+const url = z.url().max(2_048);
 const states = ['active', 'suspended'] as const;
 
 const tenant = z.union([
   z.strictObject({
     id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
-    issuer: z.url().optional().describe('the realm whose people belong to it'),
+    issuer: url.optional().describe('the realm whose people belong to it'),
     state: z.enum(states),
     quotas: quotas.optional().describe('what it may use, by audience'),
   }),
   z
     .strictObject({
-      prefix: z.string().regex(/^[a-z0-9]+_$/),
+      prefix: z.string().regex(/^[a-z0-9]{1,32}_$/),
       state: z.enum(states),
       quotas: quotas.optional().describe('what each of its tenants may use, by audience'),
     })
@@ -65,7 +66,7 @@ const target = z.strictObject({
     .enum(['postern', 'provider'])
     .describe('who issues its tokens: token-exchange itself, or the identity provider'),
   resources: z
-    .array(z.url().refine((value) => !value.includes('#'), 'no fragment'))
+    .array(url.refine((value) => !value.includes('#'), 'no fragment'))
     .max(16)
     .default([])
     .describe('addresses that mean this target in a request (`resource`, RFC 8707)'),
@@ -116,7 +117,7 @@ const key = z.union([
 
 const workload = z.strictObject({
   name,
-  spiffeId: z.url({ protocol: /^spiffe$/ }),
+  spiffeId: z.url({ protocol: /^spiffe$/ }).max(2_048),
   client: client.optional().describe('its OAuth client at the realm'),
   clientKeys: z
     .array(key)
@@ -132,9 +133,9 @@ const workload = z.strictObject({
     .enum(['active', 'compromised'])
     .default('active')
     .describe('a compromised one gets nothing, whatever it brings'),
-  databaseRole: z.string().optional(),
-  redisUser: z.string().optional(),
-  queues: z.array(z.string()).optional(),
+  databaseRole: z.string().min(1).max(63).optional(),
+  redisUser: z.string().min(1).max(128).optional(),
+  queues: z.array(z.string().min(1).max(128)).max(64).optional(),
   bearerSubjects: z
     .array(client)
     .default([])
@@ -144,7 +145,7 @@ const workload = z.strictObject({
 
 const approvals = z
   .strictObject({
-    issuer: z.url().describe('the one issuer whose people approve (R19)'),
+    issuer: url.describe('the one issuer whose people approve (R19)'),
     role: roleName.describe('what they must be'),
     acr: z.string().min(1).max(128).optional().describe('how strongly they must have logged in'),
     twoPersonsFrom: z.enum(risks).optional().describe('from this risk on, two different people approve'),
@@ -174,7 +175,7 @@ const emergency = z
   );
 
 const shape = z.strictObject({
-  $schema: z.string().optional(),
+  $schema: z.string().max(2_048).optional(),
   version: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)

@@ -1,5 +1,5 @@
 import { actionNames, outcomes } from '@postern/audit';
-import { route } from '@postern/http';
+import { flag, route } from '@postern/http';
 import { z } from 'zod';
 import { searchEvents } from '../search/search-events.ts';
 import { type ReadLog, type Reader } from './deps.ts';
@@ -55,7 +55,7 @@ export const listEventsRoute = (log: ReadLog, reader: Reader) =>
         after: z.string().min(1).max(64).optional(),
         limit: z.coerce.number().int().min(1).max(200).default(50),
         order: z.enum(['oldest', 'newest']).default('oldest'),
-        evidence: z.stringbool().default(false),
+        evidence: flag.default(false),
       })
       .refine(namesPersonWhole, PERSON_RULE),
     answers: {
@@ -64,6 +64,10 @@ export const listEventsRoute = (log: ReadLog, reader: Reader) =>
         next: z.string().optional(),
         evidence: evidence.optional(),
         indexes: z.array(position).optional(),
+        salts: z
+          .array(z.string())
+          .optional()
+          .describe('base64url, one an event: with it an event is held against the commitment in its leaf'),
         checkpoint: z.string().optional(),
       }),
     },
@@ -74,7 +78,12 @@ export const listEventsRoute = (log: ReadLog, reader: Reader) =>
       const body = {
         ...page,
         events: events.map(({ event: one }) => one),
-        ...(page.evidence ? { indexes: events.map(({ index }) => index) } : {}),
+        ...(page.evidence
+          ? {
+              indexes: events.map(({ index }) => index),
+              salts: events.map(({ salt }) => salt.toString('base64url')),
+            }
+          : {}),
       };
       return audit.released(
         { details: { count: events.length, ...(from && to ? { from, to } : {}) } },

@@ -7,6 +7,7 @@ import { MAX_RECORD_BYTES } from './put-record.ts';
 
 const version = z.int().positive();
 const wellFormed = (text: string) => text.isWellFormed() && Buffer.byteLength(text) <= MAX_RECORD_BYTES;
+const MAX_BASE64 = 4 * Math.ceil(MAX_RECORD_BYTES / 3);
 const decoded = (text: string) => Buffer.byteLength(text, 'base64') <= MAX_RECORD_BYTES;
 
 /** One operation of a batch: what the single routes take in path, query, headers and body. */
@@ -17,8 +18,8 @@ export const batchOperation = (now: () => Date) =>
       op: z.literal('put'),
       key: recordKey,
       payload: z.union([
-        z.strictObject({ text: z.string().refine(wellFormed, 'at most 1 MiB of text') }),
-        z.strictObject({ base64: z.base64().refine(decoded, 'at most 1 MiB') }),
+        z.strictObject({ text: z.string().max(MAX_RECORD_BYTES).refine(wellFormed, 'at most 1 MiB of text') }),
+        z.strictObject({ base64: z.base64().max(MAX_BASE64).refine(decoded, 'at most 1 MiB') }),
       ]),
       type: z.enum(CONTENT_TYPES).optional(),
       metadata: metadata.optional(),

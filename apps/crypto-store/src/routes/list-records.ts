@@ -1,4 +1,4 @@
-import { route } from '@postern/http';
+import { flag, route } from '@postern/http';
 import { z } from 'zod';
 import { listRecords, type ListRecords } from '../records/list-records.ts';
 import { recordKey } from '../records/record-address.ts';
@@ -33,7 +33,7 @@ export const listRecordsRoute = (deps: ListRecords) =>
       prefix: z.union([recordKey, z.literal('')]).default(''),
       cursor: cursorOf(z.uuid()).optional(),
       limit: z.coerce.number().int().min(1).max(200).default(100),
-      deleted: z.stringbool().default(false).describe('also what is deleted or expired'),
+      deleted: flag.default(false).describe('also what is deleted or expired'),
     }),
     answers: { 200: page },
     problems: ['keys_unavailable'],

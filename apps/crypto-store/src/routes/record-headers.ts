@@ -1,3 +1,4 @@
+import { flag } from '@postern/http';
 import { z } from 'zod';
 import { entityTag } from '../records/entity-tag.ts';
 import { type OpenedRecord } from '../records/get-record.ts';
@@ -50,7 +51,7 @@ export const writeHeaders = (now: () => Date) => ({
     .transform(Number)
     .pipe(keepVersions)
     .optional(),
-  'postern-require-match': z.stringbool().optional(),
+  'postern-require-match': flag.optional(),
 });
 
 /** JSON in ASCII, as a header holds it. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LogAltered } from '@postern/transparency';
 import { judgeRecords, type JudgedRecords, type RecordEvent, type StoredVersion } from './judge-records.ts';
 import { type LiveLog } from './live-log.ts';
+import { recordLeaves, type ProvenPage } from './record-leaves.ts';
 import { verifyWhole } from './verify-whole.ts';
 
 const PAGE = 200;
@@ -12,25 +13,28 @@ const AGAIN_MS = 2_000;
 
 /**
  * Holds every version of every record against the log's last write of it (R34): a row that was put back to an older state,
- * alone or with its whole database, differs from what the log, verified first, says was written.
+ * alone or with its whole database, differs from what the log, verified first, says was written. What audit-sink says was written
+ * is held against the verified leaves, one by one and as a whole.
  *
- * @throws LogAltered as `judgeRecords` has it
+ * @throws LogAltered as `judgeRecords` and `recordLeaves` have it
  */
 export async function verifyRecords(live: LiveLog, logKey: string): Promise<JudgedRecords> {
-  const { entries, size } = await verifyWhole(await live.log(), logKey);
   for (let left = TRIES - 1; ; left -= 1) {
     // The store first: what is written meanwhile is in the log and not in the list, and not the other way round.
     const stored = await pages<{ hashes: StoredVersion[]; next: string | null }>((cursor) =>
       live.get('crypto-store', `/v1/record-hashes?limit=${PAGE}${cursor ? `&cursor=${cursor}` : ''}`, 'records:audit'),
     );
-    const events = await pages<{ events: RecordEvent[]; evidence?: { erased: number[] }; next?: string }>((cursor) =>
+    const leaves = recordLeaves();
+    const { entries, size } = await verifyWhole(await live.log(), logKey, undefined, leaves.note);
+    const listed = await pages<EventPage>((cursor) =>
       live.get('audit-sink', `/v1/events?limit=${PAGE}&evidence=true${cursor ? `&after=${cursor}` : ''}`, 'audit:read'),
     );
-    const complete = entries === size && events.every(({ evidence }) => evidence?.erased.length === 0);
+    const complete = entries === size && listed.every(({ evidence }) => evidence?.erased.length === 0);
+    const events = leaves.held(listed, size);
     try {
       return judgeRecords(
         stored.flatMap(({ hashes }) => hashes),
-        events.flatMap((page) => page.events),
+        events,
         complete,
       );
     } catch (error) {
@@ -39,6 +43,8 @@ export async function verifyRecords(live: LiveLog, logKey: string): Promise<Judg
     }
   }
 }
+
+type EventPage = ProvenPage & { events: (RecordEvent & { id: string })[]; next?: string };
 
 /** Every page of a list. */
 async function pages<T extends { next?: string | null }>(

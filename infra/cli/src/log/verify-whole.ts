@@ -25,12 +25,14 @@ export type Log = {
  *
  * @param logKey the verifier line that is trusted; keys that follow it must be endorsed, one by the other.
  * @param since an older checkpoint under a trusted key.
+ * @param look told every entry, as it is read; believe it once the whole is verified.
  * @throws LogAltered naming the first entry that does not fit; NoteRefused for a checkpoint that no trusted key signed
  */
 export async function verifyWhole(
   { source, checkpoint: note, keys, closings: closed }: Log,
   logKey: string,
   since?: string,
+  look?: (leaf: EntryLeaf, index: number) => void,
 ): Promise<{ entries: number; size: number; origin: string }> {
   const verifiers = verifiersFrom(logKey, keys);
   const origin = parseVerifier(logKey).name;
@@ -43,7 +45,11 @@ export async function verifyWhole(
     closed === undefined ? Infinity : closed === null ? 0 : openClosings(closed, origin, verifiers).size;
   let unnamed: number | null = null;
   const seen = (entry: Buffer, index: number) => {
-    if (index >= closingsUpTo && recordsClosing(entry)) unnamed ??= index;
+    if (index < closingsUpTo && !look) return;
+    const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf;
+    // After a restore a closing that is published no more holds no longer (R26): the operator has to close again.
+    if (index >= closingsUpTo && leaf.action === 'producer.closed') unnamed ??= index;
+    look?.(leaf, index);
   };
   const entries = await verifyTree(source, { checkpoint, older, from, linkOf, seen });
   if (unnamed !== null) throw new LogAltered('closing_missing', unnamed);
@@ -65,11 +71,20 @@ async function firstHeld(source: LogSource, size: number): Promise<number> {
   return held * TILE_WIDTH;
 }
 
-/** After a restore a closing that is published no more holds no longer (R26): the operator has to close again. */
-const recordsClosing = (entry: Buffer): boolean =>
-  (JSON.parse(entry.toString('utf8')) as EntryLeaf).action === 'producer.closed';
-
-type EntryLeaf = { kind: string; action?: string; producer: string; epoch: number; seq: number; previous: string };
+/** What the log holds of an event, or (`batch`) of the receipt of a batch. */
+export type EntryLeaf = {
+  kind: string;
+  producer: string;
+  epoch: number;
+  seq: number;
+  previous: string;
+  id?: string;
+  action?: string;
+  commitment?: string;
+  first?: number;
+  last?: number;
+  tenants?: Record<string, string>;
+};
 
 /** An event's entry names the hash of its producer's entry before it (R22); the receipt of a batch names none. */
 function linkOf(entry: Buffer): Link | null {
