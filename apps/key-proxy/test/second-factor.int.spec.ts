@@ -55,6 +55,27 @@ test('R16: in moderate an administrator first enrols a second factor; each code,
   expect(row?.sealed ?? null).toBeNull();
 });
 
+test('for who lost device and codes the administrator takes the factor away: its sessions end, and a password is enough again', async () => {
+  const { send, administrator, member, logIn } = companies;
+  const enrol = async (token: string) => {
+    const { body } = await send('POST', '/v1/account/factor', token);
+    const otp = codeOf(body['key']);
+    expect((await send('POST', '/v1/account/factor/confirm', token, { otp })).status).toBe(200);
+    return body['key'];
+  };
+  const key = await enrol(await administrator('boss@lost.example'));
+  const admin = tokenOf(await logIn('boss@lost.example', { otp: codeOf(key, 1) }));
+  const { body: bob } = await member(admin, 'bob@lost.example');
+  const login = await logIn('bob@lost.example');
+  await enrol(tokenOf(login));
+  expect(await logIn('bob@lost.example')).toMatchObject(failed(401, 'factor_required'));
+  const factor = `/v1/accounts/${String(bob['account_id'])}/factor`;
+  expect((await send('DELETE', factor, tokenOf(login))).status).toBe(403);
+  expect((await send('DELETE', factor, admin)).status).toBe(204);
+  expect((await send('POST', '/v1/session/refresh', null, { refresh_token: refreshOf(login) })).status).toBe(401);
+  expect((await logIn('bob@lost.example')).status).toBe(200);
+});
+
 test('codes that are guessed lock the account as passwords do', async () => {
   const { send, administrator, logIn } = companies;
   const token = await administrator('boss@guess.example');

@@ -51,7 +51,8 @@ export async function changeAccount(
   await lockCompany(tx, tenant);
   const changed = await tx
     .updateTable('accounts')
-    .set({ ...(change.role && { role: change.role }), ...(change.state && { state: change.state }) })
+    // The tenant stays what it is: of nothing to change there is no statement.
+    .set({ tenant, ...(change.role && { role: change.role }), ...(change.state && { state: change.state }) })
     .where((at) => at.and({ tenant, id }))
     .returning('id')
     .execute();
