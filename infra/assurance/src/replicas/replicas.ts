@@ -35,6 +35,8 @@ const kills: Record<Scale, number> = { small: 2, default: 6, full: 30 };
 const pauseMs: Record<Scale, number> = { small: 120, default: 60, full: 5 };
 /** Load before the first event and after each, in milliseconds. */
 const CALM_MS = 2_000;
+/** Tokens live five minutes, and an event may last longer on a busy machine. */
+const RENEW_EVERY_MS = 120_000;
 const LOGGED_WITHIN_MS = 120_000;
 const POLL_MS = 1_000;
 
@@ -118,15 +120,25 @@ async function underEvents(
       await before.close();
     },
   };
+  const renew = async () => {
+    const given = held;
+    const next = await callersOf(given);
+    // The certificates were replaced meanwhile, and the callers with them.
+    if (given === held) load.renew(next);
+    else await Promise.all(Object.values(next.agents).map((agent) => agent.close()));
+  };
+  // A part may be away just then: the tokens of before are good until the next time.
+  const renewing = setInterval(() => void renew().catch(() => {}), RENEW_EVERY_MS);
   const failed: string[] = [];
   try {
     await delay(CALM_MS);
     failed.push(...judged('nothing', true, load.count(), say));
     for (const event of happening) {
       failed.push(...(await happens(event, site, load, say)));
-      load.renew(await callersOf(held));
+      await renew();
     }
   } finally {
+    clearInterval(renewing);
     await load.stop();
   }
   const { recorded, lost } = await untilLogged(load, { ...stack, certificates: held }, cast);

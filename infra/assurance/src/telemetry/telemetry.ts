@@ -49,6 +49,10 @@ export const telemetry: Case = {
         OTEL_SERVICE_NAME: service,
         OTEL_EXPORTER_OTLP_ENDPOINT: traces.endpoint,
         OTEL_BSP_SCHEDULE_DELAY: '200',
+        // A machine that is busy drops no span of its own accord: what is missing then was not sent.
+        OTEL_BSP_MAX_QUEUE_SIZE: '65536',
+        OTEL_BSP_EXPORT_TIMEOUT: String(ARRIVES_WITHIN_MS),
+        OTEL_EXPORTER_OTLP_TIMEOUT: String(ARRIVES_WITHIN_MS),
         POSTERN_LOG_LEVEL: 'debug',
       });
       const all = Object.fromEntries(services.map((service) => [service, traced(service)]));
@@ -157,16 +161,18 @@ async function scraped(prometheus: RunningPrometheus): Promise<void> {
 async function strayExemplars(prometheus: RunningPrometheus, known: () => ReadonlySet<string>): Promise<string[]> {
   const series = await prometheus.exemplars(DURATIONS);
   const without = services.filter((service) => !series.some(({ seriesLabels }) => seriesLabels['service'] === service));
-  const ids = series.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels['trace_id'] ?? ''));
-  let stray = ids;
+  const named = series.flatMap(({ seriesLabels: { service, route }, exemplars }) =>
+    exemplars.map(({ labels }) => ({ id: labels['trace_id'] ?? '', of: `${service} ${route}` })),
+  );
+  let stray = named;
   // A span leaves a moment after the request that it is about.
   for (const end = Date.now() + ARRIVES_WITHIN_MS; stray.length > 0 && Date.now() < end; await delay(500)) {
     const sent = known();
-    stray = ids.filter((id) => !sent.has(id));
+    stray = named.filter(({ id }) => !sent.has(id));
   }
   return [
     ...without.map((service) => `${service} has no exemplar`),
-    ...stray.map((id) => `an exemplar names the trace ${id}, which nobody has`),
+    ...stray.map(({ id, of }) => `an exemplar of ${of} names the trace ${id}, which nobody has`),
   ];
 }
 
