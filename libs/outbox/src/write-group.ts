@@ -20,6 +20,39 @@ export const PROVEN = `insert into audit_groups (id, count, body, stale) select 
  * row: the group stands already, or nothing of it was to be recorded.
  */
 export function groupStatements(guards: Guards, counts: Counts = {}) {
+  const ofAny = textsFor(guards, counts);
+  // One for each guard, made when it is first used: an execution opens the tables of every guard in its text.
+  const ofOne = new Map<string, Texts>();
+  const only = (guard: string): Texts => {
+    const known = ofOne.get(guard) ?? textsFor(pick(guards, guard), pick(counts, guard));
+    ofOne.set(guard, known);
+    return known;
+  };
+  const numbers = new Map(Object.keys(guards).map((guard, n) => [guard, n]));
+
+  return ({ id, events }: EventGroup<PendingEvent>): GroupStatement => {
+    const used = new Set(events.flatMap(({ guard }) => guard?.name ?? []));
+    const hasEffects = events.some(({ opens, closes }) => opens || closes !== undefined);
+    const kind: keyof Texts = `audit-group${used.size > 0 ? '-guarded' : ''}${hasEffects ? '-effects' : ''}`;
+    const [guard] = used;
+    const one = used.size === 1 && guard !== undefined ? { name: `-${numbers.get(guard)}`, texts: only(guard) } : null;
+    const values = [
+      id,
+      events.length,
+      packEntries(events),
+      ...(used.size > 0 ? guardValues(events) : []),
+      ...(hasEffects ? effectValues(events) : []),
+    ];
+    return { name: `${kind}${one?.name ?? ''}`, text: (one?.texts ?? ofAny)[kind], values };
+  };
+}
+
+const pick = (all: Readonly<Record<string, string>>, name: string): Record<string, string> =>
+  all[name] === undefined ? {} : { [name]: all[name] };
+
+type Texts = ReturnType<typeof textsFor>;
+
+function textsFor(guards: Guards, counts: Counts) {
   const given = 'unnest($4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])';
   const guarded = `stale as (
       select array_agg(e.place order by e.place) as places
@@ -42,25 +75,11 @@ export function groupStatements(guards: Guards, counts: Counts = {}) {
       from unnest($${from}::uuid[], $${from + 1}::int[], $${from + 2}::int[]) as i(id, at, bytes)
       on conflict (id) do nothing),
     closed as (delete from audit_intents where id = any($${from + 3}::uuid[]))`;
-  const texts = {
+  return {
     'audit-group': plain,
     'audit-group-guarded': prove(guarded),
     'audit-group-effects': `with ${effects(4)} ${plain}`,
     'audit-group-guarded-effects': prove(`${guarded}, ${effects(10)}`),
-  };
-
-  return ({ id, events }: EventGroup<PendingEvent>): GroupStatement => {
-    const hasGuards = events.some(({ guard }) => guard !== undefined);
-    const hasEffects = events.some(({ opens, closes }) => opens || closes !== undefined);
-    const name = `audit-group${hasGuards ? '-guarded' : ''}${hasEffects ? '-effects' : ''}` as keyof typeof texts;
-    const values = [
-      id,
-      events.length,
-      packEntries(events),
-      ...(hasGuards ? guardValues(events) : []),
-      ...(hasEffects ? effectValues(events) : []),
-    ];
-    return { name, text: texts[name], values };
   };
 }
 

@@ -34,6 +34,35 @@ export function guarded(): void {
     expect(lines.filter((line) => /hashed SubPlan|Seq Scan on records/.test(line))).toEqual([]);
   });
 
+  test('a group under one guard is proven by that one alone, a group under several by each its own (R32)', async () => {
+    const gone = 'not exists (select 1 from records r where r.id = e.k1::uuid)';
+    const statements = groupStatements({ ...guards, 'record-gone': gone });
+    const under = (...names: string[]) => {
+      const use = (name: string) => ({ ...pendingEvent(event()), guard: { name, k1: randomUUID(), n: 1 } });
+      return statements({ id: randomUUID(), events: [...names.map(use), pendingEvent(event())] });
+    };
+    const [live, other, both] = [under('record-live'), under('record-gone'), under('record-live', 'record-gone')];
+    expect(live.text).not.toContain(gone);
+    expect(other.text).toContain(gone);
+    expect(both.text).toContain(gone);
+    expect(new Set([live, other, both].map(({ name }) => name)).size).toBe(3);
+
+    const mixed = await openAudit({
+      postgres: at.postgres,
+      producer: 'crypto-store',
+      guards: { ...guards, 'record-gone': gone },
+      logger,
+    });
+    const id = randomUUID();
+    await at.postgres.query('insert into records values ($1, 1)', [id]);
+    const answers = (...names: string[]) =>
+      Promise.all(names.map((name) => mixed.commit(event(), { name, k1: id, n: 1 })));
+    expect(await answers('record-live', 'record-live')).toEqual([true, true]);
+    expect(await answers('record-gone')).toEqual([false]);
+    expect(await answers('record-live', 'record-gone', 'record-live')).toEqual([true, false, true]);
+    await mixed.close();
+  });
+
   test('what a guard counts is counted in the statement that records it: for each recorded event once, for a stale one never', async () => {
     const counts = {
       'record-live': `insert into uses (record, n) select e.k1::uuid, count(*) from counted e group by 1`,
