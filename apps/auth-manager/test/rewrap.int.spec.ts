@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Secret } from '@postern/runtime';
 import { sealText } from '../src/grants/vault.ts';
@@ -54,6 +55,35 @@ const activeVersions = async () =>
     ({ version }) => version,
   );
 
+/** As many messages as are sealed under the tenant's key, but those of `provider_keys`, which are the service's. */
+async function messages(): Promise<number> {
+  const [found] = await world.query<{ count: number }>(
+    `select ((select count(*) from grants where sealed_token is not null)
+      + (select count(*) from refresh_attempts where state = 'replied')
+      + (select count(*) from consents where sealed_flow is not null)
+      + (select count(*) from provider_tokens)
+      + (select count(*) from providers where sealed_secret is not null))::int as count`,
+  );
+  return found?.count ?? 0;
+}
+
+/** A rewrap of one message a second says from its first step how many there are; it is called off then. */
+async function progressOfSlowRewrap(): Promise<unknown> {
+  const slow = (await ask('/v1/admin/rewrap', { per_second: 1 })).body['job'];
+  const path = `/v1/jobs/${String(slow)}`;
+  for (let looks = 0; looks < 300; looks++) {
+    const { body } = await portal.send(`${replica.api}${path}`, { token: await admin() });
+    const progress = body['progress'] as { done: number; total: number } | null;
+    if (progress && progress.done > 0) {
+      await ask(`${path}/cancel`, undefined);
+      await endOfJob(portal, replica, slow);
+      return { total: progress.total, begun: progress.done < progress.total };
+    }
+    await sleep(100);
+  }
+  return 'none was told';
+}
+
 test('R31: after a rewrap no row names an older version: tokens, journalled replies, flows under way, provider tokens, client secrets, our keys', async () => {
   const grant = await consented(world, portal, replica, { username: 'audrey' });
   // Another replica, which has sealed under the older version and holds it in memory.
@@ -80,6 +110,13 @@ test('R31: after a rewrap no row names an older version: tokens, journalled repl
      values ($1, $2, 1, '{}', $3, now(), now() + interval '1 hour')`,
     [grant, asked, await sealText(side.vault, { ...at, what: 'access', id: grant }, new Secret('a token'))],
   );
+  // More of them than one step takes.
+  await world.query(
+    `insert into provider_tokens (grant_id, asked, family, scopes, sealed_token, renew_at, expires_at)
+     select grant_id, sha256(asked || int4send(nth)), family, scopes, sealed_token, renew_at, expires_at
+     from provider_tokens, generate_series(1, 60) as nth`,
+    [],
+  );
   const provider = crypto.randomUUID();
   await world.query(
     `insert into providers (id, tenant, issuer, client_id, name, scopes, created_at, updated_at, sealed_secret)
@@ -91,6 +128,7 @@ test('R31: after a rewrap no row names an older version: tokens, journalled repl
 
   await side.rotateKey('acme');
   await side.rotateServiceKey();
+  expect(await progressOfSlowRewrap()).toEqual({ begun: true, total: await messages() });
   const started = await ask('/v1/admin/rewrap', {});
   expect(started.status).toBe(202);
   const end = await endOfJob(portal, replica, started.body['job']);

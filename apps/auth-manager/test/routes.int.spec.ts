@@ -36,6 +36,21 @@ test('R17: the public listener answers a frozen list of routes', () => {
   ]);
 });
 
+test('readiness names each part with its time; version, metrics and documents are there', async () => {
+  const operator = async (path: string) => {
+    const { statusCode, body } = await request(`${replica.management}${path}`);
+    return { status: statusCode, text: await body.text() };
+  };
+  const { status, text } = await operator('/health/ready');
+  const said = JSON.parse(text) as { checks: Record<string, string>; took_ms: Record<string, number> };
+  const parts = ['audit', 'keys', 'postgres', 'provider', 'revocations', 'revocations-fresh'];
+  expect([status, said.checks]).toEqual([200, Object.fromEntries(parts.map((part) => [part, 'ok']))]);
+  for (const part of parts) expect(said.took_ms[part]).toBeGreaterThanOrEqual(0);
+  for (const path of ['/health/live', '/version', '/metrics', '/docs', '/openapi.json']) {
+    expect([path, (await operator(path)).status]).toEqual([path, 200]);
+  }
+});
+
 test('without a key file every replica has the one client key that is sealed in Postgres, and shows its public half', async () => {
   const without = { POSTERN_PUBLIC_PORT: '0', POSTERN_PROVIDER_CLIENT_KEY_PATH: '' };
   const made = await Promise.all([world.replica(without), world.replica(without)]);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { formOf, type Realm } from '@postern/testing';
 import type { Caller } from './caller.ts';
 import { consented, portalSession, startConsent, visit } from './consents.ts';
 import { openProviderSide, type ProviderSide } from './provider-side.ts';
@@ -11,13 +12,21 @@ let job: Caller;
 let side: ProviderSide;
 
 beforeAll(async () => {
-  world = await openWorld({ rotation: 'off' });
+  world = await openWorld({ rotation: 'off', adjust: withPageAfterLogout });
   [replica, portal, job] = await Promise.all([world.replica(), world.caller('portal'), world.caller('job')]);
   side = await openProviderSide(world);
 });
 afterAll(async () => {
   await side.close();
   await world.close();
+});
+
+/** Our client may send a browser there after a logout. */
+const withPageAfterLogout = (realm: Realm): Realm => ({
+  ...realm,
+  clients: realm.clients.map((client) =>
+    client.clientId === 'auth-manager' ? { ...client, postLogoutRedirectUris: [PORTAL_PAGE] } : client,
+  ),
 });
 
 type Session = { id: string; provider: string; last_used_at: string | null; grants: { id: string; state: string }[] };
@@ -117,6 +126,31 @@ test('the front-channel link leads to the provider’s own logout, and back only
     post_logout_redirect_uri: PORTAL_PAGE,
   });
   expect((await ask('?return_to=https%3A%2F%2Fevil.example')).body['code']).toBe('return_not_listed');
+});
+
+test('whoever follows that link is logged out, led back to the page, and the session has ended here', async () => {
+  const { browser } = await portalSession(world);
+  const { body } = await startConsent(portal, replica);
+  const { callback } = await visit(world, String(body['consent_url']), { browser });
+  await browser.open(callback.href);
+  const [row] = await world.query<{ grant_id: string }>('select grant_id from consents where id = $1', [body['id']]);
+  const { session } = await rowOf(String(row?.grant_id));
+  const id = (await sessions()).find(({ grants }) => grants.some((one) => one.id === row?.grant_id))?.id ?? '';
+  const path = `/v1/sessions/${id}/end-session-link?return_to=${encodeURIComponent(PORTAL_PAGE)}`;
+  const link = await portal.send(`${replica.api}${path}`, { token: await token() });
+
+  const asks = await browser.open(String(link.body['url']));
+  const form = formOf(asks.text);
+  if (!form) throw new Error('the provider asks for nothing');
+  const address = new URL(form.action || asks.url, asks.url).href;
+  expect((await browser.submit(address, form.fields, PORTAL_PAGE)).location).toBe(PORTAL_PAGE);
+  await browser.close();
+  const { revocations } = (await portal.send(`${replica.api}/v1/revocations`)).body as {
+    revocations: { target: { kind: string; sessionId?: string } }[];
+  };
+  expect(revocations.map(({ target }) => target)).toContainEqual(
+    expect.objectContaining({ kind: 'session', sessionId: session }),
+  );
 });
 
 test('introspection: a grant token and the provider’s own are told alive, and dead the moment their session or grant ends', async () => {

@@ -11,7 +11,7 @@ const usage = `npm run assurance [-- CASE...] [-- --json] [-- --scale ${scales.j
   --json    the rows as JSON; progress goes to standard error
   --scale   how much is tried; default unless given
   --seed    what random choices follow from, 1 to ${2 ** 32 - 1}; chosen and printed unless given
-  --only    of stack/replicas, the events whose name holds this word
+  --only    of stack/replicas, the events whose name holds this word; of the grants' faults and crashes, the modes
   --from    of stack/replicas, the release that is upgraded, a commit or tag; this build unless given`;
 
 function fail(line: string): never {

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import { openText, sealText, type Vault } from '../grants/vault.ts';
 import {
+  countOldMessages,
   FIRST_ROW,
   oldMessages,
   putInPlace,
@@ -68,12 +69,15 @@ export const rewrapGrantsInput = { version: 1, input };
 
 type Work = JobWork<Schema, z.output<typeof input>>;
 
-type Found = { rewrapped: number; unreadable: number };
+/** `total`: as many as there were to begin with; others may seal under the older version meanwhile. */
+type Found = { rewrapped: number; unreadable: number; total: number };
 
 /** Once through all places. @returns how many messages were sealed anew, with those before, and how many could not be opened. */
 async function rewrapRound(deps: RewrapGrants, work: Work, before: number): Promise<Found> {
   const tenant = work.tenant ?? '';
-  const found: Found = { rewrapped: before, unreadable: 0 };
+  const version = await activeVersion(deps.db, tenant);
+  const old = version === null ? 0 : await countOldMessages(queryIn(deps.db), { tenant, active: version });
+  const found: Found = { rewrapped: before, unreadable: 0, total: before + old };
   for (const place of SEALED_PLACES) {
     for (let after = FIRST_ROW; ;) {
       const began = performance.now();
@@ -112,7 +116,7 @@ async function rewrapPage(
       await audit.within(tx, newEvent({ ...draft, details }, now()));
     }
     const done = found.rewrapped + found.unreadable;
-    return { done, total: done, checkpoint: { rewrapped: found.rewrapped } };
+    return { done, total: Math.max(found.total, done), checkpoint: { rewrapped: found.rewrapped } };
   });
 }
 

@@ -127,7 +127,7 @@ export async function openGrantsWorld({ rotation, between }: { rotation: Realm['
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify(body),
-      });
+      }).catch(named(`the connection to auth-manager broke (${url})`));
       const said = (await answer.body.json()) as { id?: string; code?: string };
       return { status: answer.statusCode, ...said };
     }
@@ -141,6 +141,8 @@ export async function openGrantsWorld({ rotation, between }: { rotation: Realm['
         authentication: { method: 'private_key_jwt', key: clientKey.privateKey },
         dpop,
         dispatcher: anonymous,
+        // The provider is in this process, which others may keep from running for a while.
+        timeoutSeconds: 60,
       });
       const parameters = { prompt: 'consent' };
       const scopes = ['openid', 'offline_access'];
@@ -184,7 +186,8 @@ export async function openGrantsWorld({ rotation, between }: { rotation: Realm['
         const person = { sub: aliceOf(), subjectIssuer: provider.issuer, actors: ['portal'], scopes: ['grants:write'] };
         const token = await issuer.mint({ ...portal.bound, ...person });
         const handle = { workload: 'job', audiences: ['crypto-store'], scopes: SCOPES };
-        const body = { refresh_token: await newFamily(), scopes: SCOPES, handle };
+        const refreshToken = await newFamily().catch(named('a login at the provider failed'));
+        const body = { refresh_token: refreshToken, scopes: SCOPES, handle };
         const { id, status, code } = await send(`${api}/v1/grants`, portal.agent, token, body);
         if (id === undefined) throw new Error(`a grant was not stored: ${status} ${code}`);
         await age(id);
@@ -219,6 +222,17 @@ const trustOf = (entry: object) => ({
   workloads: WORKLOADS.map((name) => ({ name, spiffeId: spiffeIdOf(name) })),
   issuers: [entry],
 });
+
+/** Says where something failed, and the codes of what it failed with. */
+const named =
+  (where: string) =>
+  (cause: unknown): never => {
+    const codes: string[] = [];
+    for (let link = cause as { code?: string; cause?: unknown } | undefined; link; link = link.cause as typeof link) {
+      if (link.code !== undefined) codes.push(link.code);
+    }
+    throw new Error(`${where}: ${String(cause)} ${codes.join(' < ')}`, { cause });
+  };
 
 async function untilReady(url: string): Promise<void> {
   const until = performance.now() + READY_WITHIN_MS;

@@ -44,7 +44,7 @@ export const refreshCrashes: Case = {
       [strict, extent.strict],
       ...others.map((one) => [one, extent.others] as const),
     ] as const) {
-      if (most === 0) continue;
+      if (most === 0 || !mode.name.includes(circumstances.only ?? '')) continue;
       const found = await inMode(mode, most, circumstances);
       findings.tried += found.tried;
       findings.failed.push(...found.failed.map((line) => `${mode.name}: ${line}`));

@@ -1,69 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { describeWith, freePort, realPart } from '@postern/testing';
-import {
-  accessibilityViolations,
-  openBrowser,
-  type BrowserContext,
-  type OpenBrowser,
-  type Page,
-} from '@postern/testing/browser';
-import { keycloakDistribution, startKeycloak, type RunningKeycloak } from '@postern/testing/keycloak';
-import type { Caller } from './caller.ts';
+import { accessibilityViolations, type BrowserContext, type OpenBrowser, type Page } from '@postern/testing/browser';
 import { HANDLE, SCOPES } from './consents.ts';
-import { password, personIn, realmWith, type Username } from './keycloak-realm.ts';
-import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
+import { password, type Username } from './keycloak-realm.ts';
+import type { KeycloakSite } from './keycloak-site.ts';
+import { PORTAL_PAGE } from './world.ts';
 
-const parts = await realPart('Keycloak 26 and Chromium', async () => {
-  await keycloakDistribution();
-  return openBrowser();
-});
+/** Consents as a person sees them, and what a logout does to them. */
+export function browserCases(site: () => KeycloakSite, browser: OpenBrowser): void {
+  const settings = { POSTERN_LOGOUT_AUDIENCES: 'auth-manager portal' };
+  beforeAll(() => site().serve('consents', settings), 60_000);
+  afterAll(() => browser.close());
 
-const REALM = 'consents';
-describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: OpenBrowser) => {
-  let world: World;
-  let keycloak: RunningKeycloak;
-  let replica: Replica;
-  let portal: Caller;
-  let job: Caller;
-  let issuer: string;
-  const settings: Record<string, string> = {};
-
-  beforeAll(async () => {
-    world = await openWorld();
-    const port = await freePort();
-    issuer = `https://127.0.0.1:${port}/realms/${REALM}`;
-    Object.assign(settings, {
-      POSTERN_OIDC_ISSUER: issuer,
-      POSTERN_PROVIDER_CLIENT_KEY_PATH: '',
-      POSTERN_LOGOUT_AUDIENCES: 'auth-manager portal',
-    });
-    [replica, portal, job] = await Promise.all([world.replica(settings), world.caller('portal'), world.caller('job')]);
-    const { cert, key, ca } = await world.authority.issue('identity-provider');
-    keycloak = await startKeycloak({ tls: { cert, key, ca }, port, realms: [realmWith(REALM, world.publicUrl)] });
-  }, 480_000);
-  afterAll(async () => {
-    await browser.close();
-    await world?.close();
-    await keycloak?.close();
-  });
-
-  const tokenOf = (username: Username, over: object = {}) =>
-    portal.tokenFor('alice', ['grants:read', 'grants:write'], {
-      sub: personIn(REALM, username),
-      subjectIssuer: issuer,
-      ...over,
-    });
   type Asked = { username?: Username; return_to?: string; purpose?: string };
   async function start({ username = 'alice', ...asked }: Asked = {}) {
-    const { body } = await portal.send(`${replica.api}/v1/consents`, {
+    const { portal, replica, tokenOf } = site();
+    const { body } = await portal.send(`${replica().api}/v1/consents`, {
       method: 'POST',
       token: await tokenOf(username),
       body: { scopes: SCOPES, handle: HANDLE, ...asked },
     });
     return { id: String(body['id']), link: String(body['consent_url']) };
   }
-  const statusOf = async (id: string, username: Username = 'alice') =>
-    (await portal.send(`${replica.api}/v1/consents/${id}`, { token: await tokenOf(username) })).body;
+  async function statusOf(id: string, username: Username = 'alice') {
+    const { portal, replica, tokenOf } = site();
+    return (await portal.send(`${replica().api}/v1/consents/${id}`, { token: await tokenOf(username) })).body;
+  }
 
   async function logIn(page: Page, username: Username) {
     await page.locator('#continue').click();
@@ -81,16 +43,6 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     return page;
   }
   const leave = (page: Page) => (page.context() as BrowserContext).close();
-  const use = async (grant: unknown) =>
-    (
-      await job.send(`${replica.api}/v1/grants/${String(grant)}/access-token`, {
-        method: 'POST',
-        token: await job.ownToken(['grants:use']),
-        body: { audience: 'token-exchange' },
-      })
-    ).status;
-  const age = (grant: unknown) =>
-    world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
 
   test('the page says what is asked, can be used by everybody, and leads through Keycloak to a grant that refreshes', async () => {
     const purpose = 'Every night the report of your records is made & sent to your team.';
@@ -119,8 +71,7 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     await browser.screenshot(page, 'consent-granted');
     const { state, grant } = await statusOf(id);
     expect(state).toBe('completed');
-    await age(grant);
-    expect(await use(grant)).toBe(200);
+    expect(await site().refreshed(String(grant))).toBe(200);
     await leave(page);
   });
 
@@ -173,7 +124,7 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
     await browser.screenshot(page, 'consent-gone');
 
     const old = await start();
-    await world.query("update consents set expires_at = now() - interval '1 second' where id = $1", [old.id]);
+    await site().world.query("update consents set expires_at = now() - interval '1 second' where id = $1", [old.id]);
     await page.goto(old.link);
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('This link has expired');
     expect(await accessibilityViolations(page)).toEqual([]);
@@ -182,8 +133,8 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
   });
 
   test('JARM: in high Keycloak signs its answer, and the grant comes of it', async () => {
-    await replica.close();
-    replica = await world.replica({ ...settings, POSTERN_PROFILE: 'fedramp-high', POSTERN_FIPS: 'false' });
+    const { world, serve } = site();
+    await serve('consents', { ...settings, POSTERN_PROFILE: 'fedramp-high', POSTERN_FIPS: 'false' });
     const { id, link } = await start();
     const page = await visitor();
     const answers: string[] = [];
@@ -198,6 +149,7 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
   });
 
   test('R15: a logout at Keycloak reaches us, and in high ends the offline grants of that session, here and there', async () => {
+    const { world, keycloak, issuer, beside } = site();
     const page = await visitor();
     const query = new URLSearchParams({
       client_id: 'portal',
@@ -205,7 +157,7 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
       scope: 'openid',
       redirect_uri: PORTAL_PAGE,
     });
-    await page.goto(`${issuer}/protocol/openid-connect/auth?${query.toString()}`);
+    await page.goto(`${issuer()}/protocol/openid-connect/auth?${query.toString()}`);
     await page.locator('#username').fill('audrey');
     await page.locator('#password').fill(password);
     await page.locator('#kc-login').click();
@@ -224,17 +176,13 @@ describeWith(parts, 'a consent in a real browser at a real Keycloak', (browser: 
         .where('id', '=', String(grant))
         .executeTakeFirst();
     expect((await row())?.state).toBe('active');
-    await keycloak.realm(REALM).logoutUser('audrey');
-    for (let looks = 0; looks < 50 && (await row())?.state === 'active'; looks++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await keycloak.realm('consents').logoutUser('audrey');
+    for (let looks = 0; looks < 300 && (await row())?.state === 'active'; looks++) await sleep(100);
     // Keycloak keeps the offline token; the profile does not. A worker's round revokes it there.
     expect(await row()).toEqual({ state: 'ended', sealed_token: expect.any(Buffer) });
-    const worker = await world.replica({ ...settings, POSTERN_PUBLIC_PORT: '0', POSTERN_ROLE: 'worker' });
-    for (let looks = 0; looks < 100 && (await row())?.sealed_token !== null; looks++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    const worker = await beside({ POSTERN_ROLE: 'worker' });
+    for (let looks = 0; looks < 300 && (await row())?.sealed_token !== null; looks++) await sleep(100);
     expect(await row()).toEqual({ state: 'ended', sealed_token: null });
     await worker.close();
   });
-});
+}
