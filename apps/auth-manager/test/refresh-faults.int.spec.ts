@@ -137,6 +137,26 @@ async function heldToken(id: string): Promise<string> {
   return (await openText(vault, { tenant, what: 'token', id }, sealed ?? new Uint8Array())).reveal();
 }
 
+/** Another token of the same session, as a further consent brings it. */
+async function consentAnew(id: string): Promise<void> {
+  const grant = await grantRow(id);
+  await postgres.db.transaction().execute((tx) =>
+    storeGrant({ vault }, tx, {
+      owner: { tenant: 'acme', issuer: 'https://idp.example', sub: 'alice' },
+      provider: grant.provider,
+      client: grant.client,
+      session: grant.session,
+      kind: 'offline',
+      scopes: ['records:read'],
+      acr: null,
+      authTime: null,
+      token: new Secret('new family'),
+      handle: { workload: 'job', audiences: ['crypto-store'], scopes: ['records:read'] },
+      now: new Date(now.getTime() - 3_600_000),
+    }),
+  );
+}
+
 test('R20: an answer that never came is settled by introspection, and the token is sent again only where it lives', async () => {
   const id = await staleGrant();
   const lost = scripted([{ kind: 'unknown' }]);
@@ -160,6 +180,16 @@ test('R20: a lost answer whose old token is dead costs one re-authorisation, and
   await expect(replica(dead.calls)(id)).rejects.toMatchObject({ code: 'reauthorization_required' });
   expect(dead.sent).toEqual([]);
   expect((await grantRow(id)).state).toBe('reauthorization_required');
+});
+
+test('R20: of an answer that never came nothing is asked once the person has consented anew: the new token is used', async () => {
+  const id = await staleGrant();
+  await expect(replica(scripted([{ kind: 'unknown' }]).calls)(id)).rejects.toThrow();
+  await consentAnew(id);
+  later(60);
+  const provider = scripted([{ kind: 'tokens', rotated: undefined }], false);
+  expect(await replica(provider.calls)(id)).toEqual({ refreshed: true });
+  expect([provider.asked, provider.sent]).toEqual([[], ['new family']]);
 });
 
 test('R20: a process that dies after journalling its answer loses nothing: the next one applies it without a call', async () => {
@@ -195,21 +225,7 @@ test('R20: an answer is dropped when the person has consented anew since it was 
     { attempt, tenant: 'acme' },
     { rotated: new Secret('old family'), repliedAt: now },
   );
-  await postgres.db.transaction().execute((tx) =>
-    storeGrant({ vault }, tx, {
-      owner: { tenant: 'acme', issuer: 'https://idp.example', sub: 'alice' },
-      provider: grant.provider,
-      client: grant.client,
-      session: grant.session,
-      kind: 'offline',
-      scopes: ['records:read'],
-      acr: null,
-      authTime: null,
-      token: new Secret('new family'),
-      handle: { workload: 'job', audiences: ['crypto-store'], scopes: ['records:read'] },
-      now: new Date(now.getTime() - 3_600_000),
-    }),
-  );
+  await consentAnew(id);
   const provider = scripted([{ kind: 'tokens', rotated: undefined }]);
   await replica(provider.calls)(id);
   expect([provider.sent, await heldToken(id)]).toEqual([['new family'], 'new family']);
