@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '@postern/oidc';
-import { isPostgresAway } from '@postern/postgres';
+import { isPostgresAway, isRolledBack, isUnstorableText } from '@postern/postgres';
 import { Problem, problem } from '@postern/runtime';
 import type { App } from './app.ts';
 import { authenticate, Refused } from './authenticate.ts';
@@ -95,7 +95,7 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
     known: Principal | null,
   ): Promise<Outgoing> {
     const refused = error instanceof Refused ? error : null;
-    const thrown = refused?.problem ?? (isPostgresAway(error) ? away(error) : error);
+    const thrown = refused?.problem ?? ofPostgres(error);
     const entry = thrown instanceof Problem ? app.problems[thrown.code] : undefined;
     const shown = thrown instanceof Problem && entry ? thrown : problem('internal_error');
     const { status } = entry ?? { status: 500 };
@@ -171,7 +171,14 @@ export function serveRoute(app: App, route: Route, listener: ListenerContext): H
   };
 }
 
-const away = (cause: unknown): Problem => problem('unavailable', { cause, retryAfterSeconds: 1 });
+/** What a query that failed means to who asked; every other error is itself. */
+function ofPostgres(error: unknown): unknown {
+  if (isPostgresAway(error) || isRolledBack(error))
+    return problem('unavailable', { cause: error, retryAfterSeconds: 1 });
+  if (isUnstorableText(error))
+    return problem('invalid_input', { cause: error, fields: [{ field: 'body', rule: 'no_nul' }] });
+  return error;
+}
 
 function outgoingFrom(released: object, how: 'recorded' | 'open'): Outgoing {
   const outgoing = outgoingOf(released, how);

@@ -147,7 +147,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
       tier: 'sensitive',
       body: z.strictObject({
         token: z.string().max(100),
-        audience: z.union([z.string(), z.array(z.string())]).optional(),
+        audience: z.union([name, z.array(name).max(8)]).optional(),
       }),
       answers: { 200: z.strictObject({ revoked: z.boolean() }) },
       problems: ['invalid_grant'],

@@ -1,4 +1,4 @@
-export { isPostgresAway } from './away.ts';
+export { isPostgresAway, isRolledBack, isUnstorableText } from './refused-query.ts';
 export { withLease, type Term } from './lease.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
 export { type MigrationSet, type Privilege } from './migration-set.ts';

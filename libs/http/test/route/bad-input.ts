@@ -71,5 +71,13 @@ export function badInput(): void {
       expect((await call('/things/%E0%A4%A')).status).toBe(400);
       expect((await call('/broken/%00')).status).toBe(400);
     });
+
+    test('NUL in a text that Postgres is to keep is 400, and nothing is kept', async () => {
+      const count = async () => (await service.postgres.query('select 1 from things')).length;
+      const before = await count();
+      const answer = await call('/things', { method: 'POST', body: { body: 'a\0b' } });
+      expect([answer.status, answer.json()['errors']]).toEqual([400, [{ field: 'body', rule: 'no_nul' }]]);
+      expect(await count()).toBe(before);
+    });
   });
 }

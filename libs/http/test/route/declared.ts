@@ -110,6 +110,22 @@ export function declared(): void {
       expect((await call('/broken/open')).status).toBe(500);
     });
 
+    test.each(['40P01', '40001', '55P03'])(
+      'a transaction that gave way to another (%s) is 503: try again',
+      async (state) => {
+        service.hooks.during = async () => {
+          await service.postgres.query(`do $$ begin raise exception 'gave way' using errcode = '${state}'; end $$`);
+        };
+        const answer = await call('/internal/ping', { method: 'POST', token: null });
+        expect([answer.status, answer.json()['code'], answer.headers['retry-after']]).toEqual([
+          503,
+          'unavailable',
+          '1',
+        ]);
+        expect(await last()).toMatchObject({ action: 'request.refused', reason: 'unavailable' });
+      },
+    );
+
     test('an unknown error is 500 without its text, in the answer and in the log', async () => {
       const answer = await call('/broken/throws');
       expect([answer.status, answer.json()['title']]).toEqual([500, 'Something went wrong here']);
