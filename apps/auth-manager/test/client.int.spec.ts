@@ -179,7 +179,7 @@ test('postern import auth-vault: a dry run stores nothing, a run takes what the 
   expect((await importAuthVault('rows.ndjson')).out).toContain('0 imported, 1 were there already, 1 not taken');
 
   const absent = await importAuthVault('absent.ndjson');
-  expect(absent).toMatchObject({ code: 64, err: expect.stringContaining('absent.ndjson cannot be read') });
+  expect(absent).toMatchObject({ code: 66, err: expect.stringContaining('absent.ndjson cannot be read') });
   writeFileSync(join(folder, 'vault-key'), 'canary-0123');
   const wrong = await importAuthVault('rows.ndjson');
   expect(wrong).toMatchObject({ code: 64, err: expect.stringContaining('64 hex digits') });

@@ -93,7 +93,7 @@ export async function verifyExport(
     if (covered === null && first > reached) throw new ExportRefused('a batch is missing', reached);
     covered = Math.max(covered ?? 0, index + 1);
     // The log of before had receipts without tenants: what they hold cannot be told.
-    owned.push(...ownedIn(leaf.tenants?.[log!.pseudonym] ?? '', first));
+    owned.push(...ownedIn(leaf.tenants?.[log!.pseudonym] ?? '', { first, index }));
   };
   const event = (line: EventReceipt) => {
     try {
@@ -170,13 +170,15 @@ function proven(
   }
 }
 
-/** Places in a batch, as its receipt writes them (`0-3,7`), as indexes. */
-function ownedIn(ranges: string, first: number): number[] {
+/** Places in a batch, as its receipt writes them (`0-3,7`), as indexes. `index`: the receipt's own, which follows its batch. */
+function ownedIn(ranges: string, { first, index }: { first: number; index: number }): number[] {
   return ranges
     .split(',')
     .filter((range) => range !== '')
     .flatMap((range) => {
-      const [low = 0, high = low] = range.split('-').map(Number);
+      const [low = NaN, high = low] = range.split('-').map(Number);
+      if (!(low >= 0 && low <= high && first + high < index))
+        throw new ExportRefused('a receipt names places that its batch does not have', index);
       return Array.from({ length: high - low + 1 }, (_, i) => first + low + i);
     });
 }

@@ -57,9 +57,9 @@ export async function readSecret(
   const version = numberOf(secret, asked);
   if (secret.place.kind === 'crypto-store' || secret.cacheSeconds === 0)
     return answer(secret, await fetchValue(deps, secret, version, by), 'provider', now());
-  const { read, source } = await deps.flights(`${secret.id}:${secret.generation}:${version}`, () =>
-    lookOrAsk(deps, { secret, version }, by, fresh),
-  );
+  // Who wants it fresh shares no look into the cache.
+  const flight = `${secret.id}:${secret.generation}:${version}${fresh ? ':fresh' : ''}`;
+  const { read, source } = await deps.flights(flight, () => lookOrAsk(deps, { secret, version }, by, fresh));
   return answer(secret, read, source, now());
 }
 

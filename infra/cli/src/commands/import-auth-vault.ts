@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ImportCounts, VaultHeader } from '@postern/client';
+import { fileTrouble } from '../file-trouble.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { reachService } from '../reach-service.ts';
 import { defineCommand } from '../table/command.ts';
@@ -35,8 +36,8 @@ export const command = defineCommand({
   async run({ values, positionals }, terminal) {
     const header = headerOf(values, terminal);
     const path = resolve(terminal.folder, positionals[0] ?? '');
-    const file = await open(path).catch(() => {
-      throw new CommandFailed(exitCodes.usage, `${path} cannot be read`);
+    const file = await open(path).catch((error: unknown) => {
+      throw new CommandFailed(exitCodes.noInput, `${path} cannot be read: ${fileTrouble(error)}`);
     });
     const { postern, as } = await reachService(values, 'authManager', terminal).catch(async (error: unknown) => {
       await file.close();

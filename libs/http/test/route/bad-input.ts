@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { walkRoutes } from '../../src/walk-routes.ts';
@@ -65,6 +66,26 @@ export function badInput(): void {
         token: null,
       });
       expect([answer.status, answer.json()['code']]).toEqual([404, 'route_not_found']);
+    });
+
+    test('a body that comes in very many pieces is read whole', async () => {
+      async function* pieces(text: string) {
+        for (let at = 0; at < text.length; at += 13) yield text.slice(at, at + 13);
+      }
+      const send = async (text: string) => {
+        const answer = await request(`${service.urls.api}/things`, {
+          dispatcher: job,
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${await service.mint({ scopes: ['records:write'] })}`,
+            'content-type': 'application/json',
+          },
+          body: Readable.from(pieces(text)),
+        });
+        return [answer.statusCode, ((await answer.body.json()) as { body?: string }).body];
+      };
+      const spaced = (bytes: number) => `{"body":"a thing"${' '.repeat(bytes)}}`;
+      expect(await send(spaced(20_000))).toEqual([201, 'a thing']);
     });
 
     test('broken percent-encoding and NUL in a path are 400', async () => {

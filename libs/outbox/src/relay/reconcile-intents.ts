@@ -57,7 +57,18 @@ async function settleOne(
   );
   const [row] = rows;
   if (!row) return null;
-  const intent = auditEvent.parse(JSON.parse(row.event.toString('utf8')));
+  // Later again, after the others.
+  const leave = async () => {
+    await client.query('update audit_intents set opened_at = now() where id = $1', [row.id]);
+    return 'open';
+  };
+  const read = auditEvent.safeParse(JSON.parse(row.event.toString('utf8')));
+  if (!read.success) {
+    // While two releases run side by side, the newer one's may be unknown here: it is left to who knows it.
+    logger.warn({ id: row.id }, 'an intent is of no event that is known here');
+    return leave();
+  }
+  const intent = read.data;
   const ask = Object.hasOwn(reconcilers, intent.action) ? reconcilers[intent.action] : undefined;
   const settlement: Settlement = ask
     ? await ask(intent).catch((err: unknown) => {
@@ -65,11 +76,7 @@ async function settleOne(
         return null;
       })
     : { outcome: 'failed', reason: 'outcome_unknown', details: intent.details };
-  if (!settlement) {
-    // Later again, after the others.
-    await client.query('update audit_intents set opened_at = now() where id = $1', [row.id]);
-    return 'open';
-  }
+  if (!settlement) return leave();
   const { id: _id, time: _time, v: _v, outcome: _outcome, ...rest } = intent;
   const outcome = pendingEvent(newEvent({ ...rest, ...settlement, intent: intent.id }, now));
   await client.query('insert into audit_groups (id, count, body) values ($1, 1, $2)', [

@@ -53,4 +53,18 @@ export function intents(): void {
     ]);
     await at.postgres.query('delete from audit_intents');
   });
+
+  test('an intent of an event that is not known here, as of a newer release, keeps no other waiting, and stays (R23)', async () => {
+    const [newer, known] = [intent(), intent()];
+    for (const one of [newer, known]) await audit.commit(one);
+    await at.postgres.query(
+      `update audit_intents set opened_at = now() - interval '1 hour' - case id when $1 then interval '1 hour' else interval '0' end,
+       event = case id when $1 then convert_to(replace(convert_from(event, 'UTF8'), 'secret.created', 'secret.unheard_of'), 'UTF8') else event end`,
+      [newer.id],
+    );
+    await reconcileIntents({ postgres: at.postgres, logger });
+    expect(await stillOpen()).toEqual([newer.id]);
+    expect(await outcomes()).toContainEqual({ intent: known.id, outcome: 'failed', reason: 'outcome_unknown' });
+    await at.postgres.query('delete from audit_intents');
+  });
 }
