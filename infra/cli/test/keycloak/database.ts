@@ -89,7 +89,10 @@ export function databaseSuite(world: () => ShopWorld): void {
       DATABASE_URL: url,
       KEYCLOAK_ADMIN_PASSWORD: 'wrong',
     });
-    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.out)).toEqual({
+      error: { exitCode: 1, message: 'the administrator was refused: invalid_grant' },
+    });
     expect(pair()).toEqual(held);
   });
 
