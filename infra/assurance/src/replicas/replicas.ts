@@ -103,12 +103,12 @@ async function underEvents(
     async (_row, play) => (await play()).value,
   );
   let cast = first;
-  const callersOf = async (certificates: Certificates): Promise<Callers> => ({
-    session: await openSession({ ...stack, certificates }, cast, grantId),
+  const callersOf = async (certificates: Certificates, as: Cast): Promise<Callers> => ({
+    session: await openSession({ ...stack, certificates }, as, grantId),
     agents: { job: agentOver(certificates.of.job), portal: agentOver(certificates.of.portal) },
   });
   let held = stack.certificates;
-  const callers = await callersOf(held);
+  const callers = await callersOf(held, cast);
   const load = startLoad({ stack, grantId, callers, random: seeded(seed), pauseMs: pauseMs[scale] });
   const site: Site = {
     ...at,
@@ -116,16 +116,26 @@ async function underEvents(
       const before = cast;
       held = certificates;
       cast = openCast(stack.state, certificates);
-      load.renew(await callersOf(certificates));
+      load.renew(await callersOf(certificates, cast));
       await before.close();
     },
   };
+  // A client keeps its login, and what it exchanged, until they end: new tokens want a new one.
   const renew = async () => {
     const given = held;
-    const next = await callersOf(given);
-    // The certificates were replaced meanwhile, and the callers with them.
-    if (given === held) load.renew(next);
-    else await Promise.all(Object.values(next.agents).map((agent) => agent.close()));
+    const [before, next] = [cast, openCast(stack.state, given)];
+    const callers = await callersOf(given, next).catch(async (error: unknown) => {
+      await next.close();
+      throw error;
+    });
+    if (given === held) {
+      cast = next;
+      load.renew(callers);
+      await before.close();
+    } else {
+      // The certificates were replaced meanwhile, and the callers with them.
+      await Promise.all([next.close(), ...Object.values(callers.agents).map((agent) => agent.close())]);
+    }
   };
   // A part may be away just then: the tokens of before are good until the next time.
   const renewing = setInterval(() => void renew().catch(() => {}), RENEW_EVERY_MS);
