@@ -96,7 +96,8 @@ test('R30: a caller sets no pair of ours, and its own are prefixed', async () =>
       token: await job.token({ scopes }),
     });
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_input' } });
-    expect(JSON.stringify(answer.body['errors'])).toContain('body.context');
+    // That one is refused wherever it stands, before any schema is asked.
+    expect(JSON.stringify(answer.body['errors'])).toContain(key === '__proto__' ? 'body.__proto__' : 'body.context');
   }
   const message = Buffer.from(await encrypted('x'), 'base64').toString('latin1');
   expect(message).toContain('caller:record');
