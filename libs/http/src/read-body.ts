@@ -64,7 +64,7 @@ function expectPlain(encoding: string | undefined): void {
 
 function collect(request: IncomingMessage, limit: number, deadlineMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    let bytes = EMPTY;
+    let bytes: Buffer = EMPTY;
     let size = 0;
     const timer = setTimeout(() => fail(tooLate()), deadlineMs);
     const fail = (reason: Problem) => {
