@@ -1,3 +1,4 @@
+import { unpackContent } from '@postern/audit';
 import { developmentCa, leaksOf, newCanary } from '@postern/testing';
 import { passOnTo, startHttpsFront } from '@postern/testing/https-front';
 import { startOpenBao } from '@postern/testing/openbao';
@@ -6,11 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Case } from '../assess.ts';
 import { databaseDump, redisDump } from '../store/dumps.ts';
 import { openTraceCollector } from '../store/traces.ts';
-import { openKeyProxyWorld, type Said } from './key-proxy-world.ts';
+import { NEED_OTHERS, useEveryRoute } from './every-route.ts';
+import { openKeyProxyWorld, type KeyProxyWorld, type Said } from './key-proxy-world.ts';
 
 const tracing = new URL('../../../../libs/runtime/src/otel.ts', import.meta.url).href;
 const SCOPES = ['read', 'write', 'use', 'delete', 'configure', 'audit'].map((verb) => `secrets:${verb}`);
 const ALL_SCOPES = [...SCOPES, 'account:manage', 'accounts:manage'];
+/** Of the listener for operations, which takes nothing of anybody. */
+const OPERATIONS = /^\/(health|version|docs|openapi|metrics)/;
+const FORM = 'application/x-www-form-urlencoded';
 /** Traces leave in the background. */
 const ARRIVE_WITHIN_MS = 15_000;
 
@@ -21,14 +26,19 @@ export const secretLeakage: Case = {
   name: 'key-proxy/leakage',
   guarantee: 'no value, password, credential or token stands in a log, trace, metric, problem, job, cache entry or row',
   async run({ say }) {
-    const [bao, traces] = await Promise.all([startOpenBao(), openTraceCollector()]);
-    const front = await startHttpsFront(passOnTo(bao.address));
+    const [bao, spare, traces] = await Promise.all([startOpenBao(), startOpenBao(), openTraceCollector()]);
+    const [front, otherFront] = [
+      await startHttpsFront(passOnTo(bao.address)),
+      await startHttpsFront(passOnTo(spare.address)),
+    ];
     const { paths } = await developmentCa().issue('front');
     const at = `127.0.0.1:${front.port}`;
     const world = await openKeyProxyWorld(
       {
         POSTERN_PROFILE: 'fedramp-low',
-        POSTERN_PROVIDER_HOSTS: at,
+        // The worker half too: moves run, and events go to the bus.
+        POSTERN_ROLE: 'all',
+        POSTERN_PROVIDER_HOSTS: `${at},127.0.0.1:${otherFront.port}`,
         POSTERN_PROVIDER_CA_PATH: paths.ca,
         POSTERN_USE_HOSTS: at,
         POSTERN_USE_CA_PATH: paths.ca,
@@ -40,7 +50,8 @@ export const secretLeakage: Case = {
     try {
       const client = await world.clientOf('portal');
       const canaries = { value: newCanary(), password: newCanary(), inError: newCanary() };
-      const tokens: string[] = [bao.rootToken];
+      const tokens: string[] = [bao.rootToken, spare.rootToken];
+      const used = new Set<string>();
       const sent: Sent[] = [];
       const failed: string[] = [];
       const send = async (what: string, method: string, path: string, body?: unknown, token?: string) => {
@@ -48,7 +59,7 @@ export const secretLeakage: Case = {
           method,
           path,
           headers: {
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...(body === undefined ? {} : { 'content-type': path === '/introspect' ? FORM : 'application/json' }),
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           },
           ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
@@ -59,57 +70,30 @@ export const secretLeakage: Case = {
       /** A request that succeeds; its answer's fields. */
       const succeed = async (method: string, path: string, body?: unknown, token?: string) => {
         const { status, text } = await send('as it should be', method, path, body, token);
+        used.add(`${method} ${path.split('?')[0]}`);
         if (status >= 300) failed.push(`${method} ${path} answered ${status}`);
         return (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown>;
       };
 
       const { value, password } = canaries;
-      const email = 'leaks@foods.example';
-      const person = { contact_name: 'Alice Example', phone_number: '+45 12 34 56 78' };
-      const company = { company_name: 'Example Foods', kms_selection: 'crypto-store', kms_credentials: {} };
-      await succeed('POST', '/signup', { ...company, ...person, email, password });
-      const login = await succeed('POST', '/login', { email, password });
-      const session = await succeed('POST', '/v1/session/refresh', { refresh_token: login['refresh_token'] });
-      const token = String(session['access_token']);
-      tokens.push(...[login, session].flatMap((one) => [String(one['access_token']), String(one['refresh_token'])]));
-      const invited = await succeed('POST', '/v1/invitations', { email: 'bob@foods.example', role: 'user' }, token);
-      tokens.push(String(invited['token']));
-      await succeed('POST', '/v1/accept-invitation', { token: invited['token'], ...person, password });
-      const credentials = { address: front.url, token: bao.rootToken };
-      await succeed('PUT', '/v1/providers/main', { kind: 'openbao', credentials }, token);
-      await succeed('PUT', '/v1/provider-default', { name: 'main', of: 'tenant' }, token);
-      await succeed('POST', '/create-secret', { secret_name: 'seed', secret_value: value }, token);
-      await succeed('GET', '/get-all-secrets?values=true', undefined, token);
-      const cached = { value: { text: value }, cache_seconds: 3_600 };
-      await succeed('POST', '/v1/secrets/a', cached, token);
-      for (const path of ['', '', '?version=1']) await succeed('GET', `/v1/secrets/a${path}`, undefined, token);
-      await succeed('POST', '/v1/secrets/a/versions', { value: { text: `${value}!` } }, token);
-      await succeed('POST', '/v1/secrets/a/copy', { name: 'b' }, token);
-      const use = {
-        host: at,
-        placement: { kind: 'bearer' },
-        methods: ['GET'],
-        path: '/v1/*/*',
-        answer_fields: ['version'],
-      };
-      await succeed('PUT', '/v1/secrets/a/use', use, token);
-      await succeed('POST', '/v1/secrets/a/use', { method: 'GET', path: '/v1/sys/health' }, token);
-      await succeed('GET', '/v1/secrets', undefined, token);
-      await succeed('DELETE', '/v1/secrets/b', undefined, token);
-      await succeed(
-        'POST',
-        '/v1/account/password',
-        { present_password: password, new_password: `${password}-2` },
-        token,
-      );
+      const main = { address: front.url, token: bao.rootToken };
+      const other = { address: otherFront.url, token: spare.rootToken };
+      const given = await useEveryRoute(succeed, { value, password, main, spare: other, useHost: at });
+      tokens.push(...given);
 
       const document = (await (await fetch(`${world.management}/openapi.json`)).json()) as {
         paths: Record<string, Record<string, object>>;
       };
       const bad = canaries.inError;
       for (const [path, methods] of Object.entries(document.paths)) {
+        const pattern = new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
         for (const name of Object.keys(methods)) {
           const method = name.toUpperCase();
+          const wasUsed = [...used].some(
+            (one) => one.startsWith(`${method} `) && pattern.test(one.slice(method.length + 1)),
+          );
+          if (!wasUsed && !NEED_OTHERS.has(`${method} ${path}`) && !OPERATIONS.test(path))
+            failed.push(`${method} ${path} was not used: add it to every-route.ts`);
           const to = path
             .replaceAll('{id}', randomUUID())
             .replaceAll('{version}', '1')
@@ -147,6 +131,7 @@ export const secretLeakage: Case = {
         ['metrics', await (await fetch(`${world.management}/metrics`)).text()],
         ...(await redisDump(world)),
         ...(await databaseDump(world)),
+        ['events', await eventsOf(world)],
       ]);
       const looked = [...Object.values(canaries), ...tokens];
       const found = [...places].flatMap(([place, text]) => looked.flatMap((canary) => leaksOf(canary, place, text)));
@@ -159,7 +144,7 @@ export const secretLeakage: Case = {
       );
       return { tried: sent.length, failed: [...failed, ...found], lost: [] };
     } finally {
-      await Promise.all([world.close(), traces.close(), front.close(), bao.close()]);
+      await Promise.all([world, traces, front, otherFront, bao, spare].map((one) => one.close()));
     }
   },
 };
@@ -169,7 +154,21 @@ const SEEN = {
   log: '/v1/secrets',
   traces: '/v1/secrets/:name',
   metrics: '/v1/secrets/:name',
+  'bus ': 'audit',
   cache: 'key-proxy:value:',
   'table public.secrets': 'openbao',
-  'table public.audit_': 'secret.read',
+  events: 'secret.read',
 };
+
+/** Every event, those too that lie compressed in a batch. */
+async function eventsOf({ postgres, database }: KeyProxyWorld): Promise<string> {
+  const rows = await postgres.asAdmin(
+    async (client) =>
+      await client.query<{ content: Buffer; bytes: number; count: number }>(
+        'select content, bytes, (last - first + 1)::int as count from audit_batches',
+      ),
+    database.name,
+  );
+  const entries = rows.rows.flatMap(({ count, ...batch }) => unpackContent(batch, count));
+  return entries.map(({ event }) => Buffer.from(event).toString('latin1')).join('\n');
+}
