@@ -35,6 +35,7 @@ export const problems = {
     status: 502,
     title: 'The provider does not take the credentials it was configured with',
   },
+  credentials_refused: { status: 422, title: 'The provider does not take these credentials' },
   provider_unsupported: { status: 422, title: 'The provider cannot do this' },
   provider_forbidden: { status: 403, title: 'The provider refuses this caller' },
   provider_failed: { status: 502, title: 'The provider gave no usable answer' },

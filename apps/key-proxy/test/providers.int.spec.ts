@@ -58,8 +58,8 @@ const configure = (token: string, name: string, kind: string, credentials: objec
 test('credentials are checked when they are given, sealed, and never shown', async () => {
   const token = await person(newTenant());
   expect(await configure(token, 'main', 'aws', awsKeys({ access_key_id: 'AKIAWRONG0000000' }))).toMatchObject({
-    status: 502,
-    body: { code: 'provider_credentials_refused' },
+    status: 422,
+    body: { code: 'credentials_refused' },
   });
   const kept = await configure(token, 'main', 'aws', awsKeys());
   expect(kept).toMatchObject({ status: 200, body: { name: 'main', kind: 'aws', settings: { region: aws.region } } });
@@ -250,8 +250,8 @@ test('R36: a vault without a secret: under an assertion of this very tenant, whi
   azure.trust({ issuer: world.issuerUrl, subject: `${world.issuerUrl}:${tenant}` });
   const vault = { vault_url: azure.url, tenant_id: azure.tenantId, client_id: azure.clientId };
   expect(await configure(await person(other), 'vault', 'azure', vault)).toMatchObject({
-    status: 502,
-    body: { code: 'provider_credentials_refused' },
+    status: 422,
+    body: { code: 'credentials_refused' },
   });
   const token = await person(tenant);
   expect(await configure(token, 'vault', 'azure', vault)).toMatchObject({ status: 200 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql, type Kysely, type Transaction } from 'kysely';
 import { type BranchKeys } from '@postern/branch-keys';
-import { problem } from '@postern/runtime';
+import { Problem, problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
 import { EMBEDDED } from './choose-place.ts';
 import { type Configuration } from './configuration.ts';
@@ -18,7 +18,7 @@ export type Configured = {
 
 /**
  * One read-only call under the credentials (R36): what is wrong with them is told at once, from a fixed list.
- * @throws Problem of the provider port
+ * @throws Problem of the provider port; `credentials_refused` where it does not take them: they are what was sent
  */
 export async function checkConfiguration(
   providers: ProviderPool,
@@ -28,6 +28,9 @@ export async function checkConfiguration(
   const provider = await providers.open(tenant, configuration);
   try {
     await provider.check(providers.call(null));
+  } catch (error) {
+    const isRefused = error instanceof Problem && error.code === 'provider_credentials_refused';
+    throw isRefused ? problem('credentials_refused', { cause: error }) : error;
   } finally {
     await provider.close();
   }

@@ -25,7 +25,7 @@ export const configureKms = (deps: ConfigureDeps) =>
     summary: 'Sets the provider that keeps the tenant’s new secrets',
     body: z.strictObject(kms),
     answers: { 200: z.strictObject({ status: z.literal('configured'), kms_selection: z.enum(providerKinds) }) },
-    problems: [...PROVIDER_PROBLEMS, 'provider_name_taken'],
+    problems: [...PROVIDER_PROBLEMS, 'credentials_refused', 'provider_name_taken'],
     async handle({ principal, body }, audit) {
       const { tenant } = ownerOf(principal);
       const kind = body.kms_selection;

@@ -37,7 +37,7 @@ export const putProvider = (deps: ConfigureDeps) =>
     params: named,
     body: z.strictObject({ kind: z.enum(kinds), credentials: z.record(z.string().max(64), z.unknown()) }),
     answers: { 200: configuredView },
-    problems: [...PROVIDER_PROBLEMS, 'provider_name_taken'],
+    problems: [...PROVIDER_PROBLEMS, 'credentials_refused', 'provider_name_taken'],
     async handle({ principal: { tenant }, params: { name }, body }, audit) {
       const configuration = configurationOf(body.kind, body.credentials, 'body.credentials');
       const kept = await sealConfiguration(deps, { tenant, name, configuration });
