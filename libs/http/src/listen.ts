@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { newEvent } from '@postern/audit';
 import { followRotation, serverTlsOptions, type TlsMaterial } from '@postern/mtls';
 import { closeInReverse, type BaseConfig } from '@postern/runtime';
@@ -125,6 +125,7 @@ function serverOf(
     name === 'management'
       ? createHttpServer(options, handler)
       : createHttpsServer({ ...serverTlsOptions(tls, name === 'api' ? 'required' : 'none'), ...options }, handler);
+  server.on('timeout', closeUnlessAsked);
   server.on('clientError', (error, socket) => {
     const cause = answerClientError(error, socket, app.problems);
     if (cause !== null) app.metrics.refusedConnection(name, cause);
@@ -143,6 +144,16 @@ function serverOf(
     app.audit.refusedEarly(newEvent(draft, app.now()));
   });
   return server;
+}
+
+/**
+ * A kept connection was idle for long enough. After a pause of the whole process that may be seen before the request that has
+ * arrived meanwhile: one turn of the loop reads it, which ends the time limit. To close at once would reset its caller.
+ */
+function closeUnlessAsked(socket: Socket): void {
+  setImmediate(() => {
+    if (socket.timeout !== 0) socket.destroy();
+  });
 }
 
 function listening(server: Server, host: string, port: number, scheme: 'http' | 'https'): Promise<string> {

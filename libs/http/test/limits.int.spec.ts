@@ -77,6 +77,35 @@ test('R12: a connection older than the limit is told to close', async () => {
   await agent.close();
 });
 
+test('a request that arrived on a kept connection while the process stood still is answered, though its time was up', async () => {
+  const keepAliveMs = 1_000;
+  const kept = await testService({ listen: { limits: { keepAliveMs } } });
+  const { cert, key, ca } = kept.jobLeaf;
+  const { hostname, port } = new URL(kept.urls.api);
+  const socket = connect({ host: hostname, port: Number(port), cert, key, ca });
+  const ask = () => socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+  let answers = 0;
+  const ended = new Promise<string>((resolve) => {
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(`reset: ${code}`));
+    socket.once('close', () => resolve('closed'));
+  });
+  const second = new Promise<string>((resolve) => {
+    socket.on('data', () => {
+      answers += 1;
+      if (answers === 2) return resolve('answered');
+      ask();
+      // Node waits a second longer than it says.
+      const until = performance.now() + keepAliveMs + 1_200;
+      while (performance.now() < until);
+    });
+  });
+  socket.once('secureConnect', ask);
+  expect(await Promise.race([second, ended])).toBe('answered');
+  // And then it is closed, as one that nobody asks anything.
+  expect(await ended).toBe('closed');
+  await kept.close();
+});
+
 test('beyond its tier a caller is 429 with Retry-After', async () => {
   const rates = createRateLimits({ profile: profileNamed('fedramp-moderate') });
   for (let call = 0; call < 10; call += 1) await rates.consume('auth', 'a');

@@ -28,7 +28,9 @@ export type Between = (request: IncomingMessage, response: ServerResponse) => bo
  * counts only when it was verified (RFC 8705, 6.5).
  */
 function createTlsServer({ cert, key, ca }: ServerCertificate, insist = false): Server {
-  return createServer({ cert, key, ca, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: insist });
+  // Node's own 5 s are over when a busy machine keeps the process from running for as long: its callers were reset.
+  const kept = { keepAliveTimeout: 60_000 };
+  return createServer({ cert, key, ca, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: insist, ...kept });
 }
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
