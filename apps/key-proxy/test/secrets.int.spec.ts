@@ -121,6 +121,26 @@ test('R23: intent, then outcome, also where policy refuses this caller; the name
   ]);
 });
 
+test('a token that ends between this service and its exchange is refused as any ended token is, and nothing was written', async () => {
+  const tenant = newTenant();
+  await create(await aliceOf(tenant), 'kept', 'v');
+  // Good by this service's clock, ended by token-exchange's.
+  const iat = Math.floor(Date.now() / 1000) - 300;
+  const ending = { tenant, roles: ['admin'], lifetimeSeconds: -10, claims: { iat } };
+  const token = await world.token(job.thumbprint, [...both, 'secrets:audit'], ending);
+  clock.ahead = -60_000;
+  try {
+    const log = job.send('GET', `${world.url}/audit-logs`, { token });
+    for (const refused of [await create(token, 'lost', 'v'), await list(token, '?values=true'), await log]) {
+      expect(refused).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+      expect(refused.headers['www-authenticate']).toContain('error="invalid_token"');
+    }
+  } finally {
+    clock.ahead = 0;
+  }
+  expect(await create(await aliceOf(tenant), 'lost', 'v')).toMatchObject({ status: 201 });
+});
+
 test('each value that is given out is an event of its own, beside the list’s', async () => {
   const tenant = newTenant();
   const token = await aliceOf(tenant);

@@ -2,6 +2,7 @@ import { outcomes } from '@postern/audit';
 import { PosternError, type EventReceipt, type Postern } from '@postern/client';
 import { problem, type Problem, type Secret } from '@postern/runtime';
 import { z } from 'zod';
+import { refusedToken } from '../refused-token.ts';
 
 /** What is shown of an event; more may come with it. */
 const loggedEvent = z.looseObject({
@@ -70,6 +71,8 @@ function problemOf(cause: PosternError): Problem {
   if (service === 'audit-sink' && code === 'invalid_input' && JSON.stringify(fields ?? []).includes('query.after')) {
     return problem('invalid_input', { fields: [{ field: 'query.before', rule: 'a `next` of an earlier answer' }] });
   }
+  const ended = refusedToken(cause);
+  if (ended) return ended;
   const noAnswer = status === undefined ? code !== 'unexpected_answer' && code !== 'answer_too_large' : status >= 500;
   if (noAnswer || status === 429) return problem('audit_log_unreachable', { cause, retryAfterSeconds });
   if (status === 403 || byPolicy.includes(code)) return problem('audit_log_forbidden', { cause });

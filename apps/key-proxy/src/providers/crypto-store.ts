@@ -1,5 +1,6 @@
 import { type Postern, PosternError, type RecordValue } from '@postern/client';
 import { problem, type Problem, Secret } from '@postern/runtime';
+import { refusedToken } from '../refused-token.ts';
 import { bytesOf, valueOf, type SecretValue } from '../secrets/secret-value.ts';
 import { failed } from './provider-answers.ts';
 import { type StoreTokens } from './sealed-token.ts';
@@ -143,16 +144,16 @@ async function translated<T>(answer: Promise<T>): Promise<T> {
 
 /** Which of the contract's failures an answer is; the caller learns that, the log keeps the error itself. */
 function problemOf(cause: PosternError): Problem {
-  const { service, status, code, retryAfterSeconds } = cause;
+  const { status, code, retryAfterSeconds } = cause;
   if (code === 'record_not_found') return problem('secret_missing', { cause });
   if (code === 'precondition_failed') return problem('version_conflict', { cause });
   if (status === 413) return problem('value_too_large', { cause });
   if (status === 429) return problem('provider_throttled', { cause, retryAfterSeconds: retryAfterSeconds ?? 2 });
   const noAnswer = status === undefined ? code !== 'unexpected_answer' && code !== 'answer_too_large' : status >= 500;
   if (noAnswer) return problem('provider_unreachable', { cause, retryAfterSeconds: retryAfterSeconds ?? 2 });
-  // RFC 8693 section 2.2.2: a subject token that is not taken, for any reason, is an `invalid_request`.
-  const isSubjectRefused = service === 'token-exchange' && code === 'invalid_request';
-  if (status === 401 || isSubjectRefused) return problem('provider_credentials_refused', { cause });
+  const ended = refusedToken(cause);
+  if (ended) return ended;
+  if (status === 401) return problem('provider_credentials_refused', { cause });
   // token-exchange tells a refusal by policy as an OAuth error, RFC 6749 section 5.2 and RFC 8693 section 2.2.2.
   const byPolicy = ['invalid_target', 'invalid_scope', 'invalid_grant', 'access_denied', 'unauthorized_client'];
   if (status === 403 || byPolicy.includes(code)) return problem('provider_forbidden', { cause });

@@ -38,6 +38,7 @@ export type Description = {
  * - `provider_unreachable`: no answer before the deadline, or a 5xx; `provider_throttled`: it wants fewer calls (both may be
  *   tried again, after `retryAfterSeconds`);
  * - `provider_forbidden`: policy or the provider refuses; `provider_credentials_refused`: it does not take the credentials;
+ * - `invalid_token`: the caller's own token ended before it was exchanged;
  * - `provider_failed`: an answer that is none of its contract;
  * - `secret_missing`, `version_missing`, `secret_disabled`: nothing under the reference or version, or not readable now;
  * - `version_conflict`: another version is current; `reference_taken`: something else lies under the reference;

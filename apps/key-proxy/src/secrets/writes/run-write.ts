@@ -68,6 +68,7 @@ export async function settleAbandoned(deps: SettleWrites, secretId: string, by: 
 
 /** The provider answered that it will not, or was never asked: nothing was written there. */
 const refusals = new Set([
+  'invalid_token',
   'provider_forbidden',
   'provider_credentials_refused',
   'provider_unavailable',
