@@ -3,6 +3,7 @@ export { Problem, problem, type ProblemField, type ProblemOptions } from './prob
 export { systemNow, type Now } from './now.ts';
 export { uuidv7 } from './uuid.ts';
 export { closeInReverse, type Closing } from './closing.ts';
+export { gather } from './gather.ts';
 export {
   ConfigurationError,
   flag,

@@ -1,7 +1,6 @@
 import { type RedisClient, type RedisHandle } from '@postern/mtls';
-import { Counter, type Logger, type Now, type Registry } from '@postern/runtime';
+import { Counter, gather, type Logger, type Now, type Registry } from '@postern/runtime';
 import { RESP_TYPES } from '@redis/client';
-import { gather } from './gather.ts';
 import { decodeEntry, encodeEntry, type CachedRecord } from './cache-entry.ts';
 
 /** Sealed records in Redis. It can be away, slow, emptied or forged: then it is a miss, never an error (R32). */

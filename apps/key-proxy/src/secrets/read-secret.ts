@@ -34,8 +34,6 @@ export type SecretRead = {
 
 /** A version never changes: what was read of one is good as long as its secret is of the same generation. */
 const PINNED_SECONDS = 86_400;
-/** Other replicas wait so long for the one that asks. */
-const LEAD_MS = 3_000;
 
 /**
  * One version of a secret: from the cache while that is young enough, else from where it lies, asked once for all who want it.
@@ -78,7 +76,7 @@ async function lookOrAsk(
   const [freshSeconds, staleSeconds] =
     version === null ? [secret.cacheSeconds, secret.staleSeconds] : [PINNED_SECONDS, 0];
   const isYounger = (value: CachedValue, seconds: number) => now().getTime() - value.at < seconds * 1000;
-  const look = fresh ? nothingThere : await cache.lookOrLead(at, (value) => isYounger(value, freshSeconds), LEAD_MS);
+  const look = fresh ? nothingThere : await cache.lookOrLead(at, (value) => isYounger(value, freshSeconds));
   if (look.value) return { read: look.value, source: 'cache' };
   try {
     const read = await fetchValue(deps, secret, version, by);

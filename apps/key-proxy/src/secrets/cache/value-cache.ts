@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BranchKeys, KeysUnavailable, sealerFor } from '@postern/branch-keys';
-import { type RedisHandle } from '@postern/mtls';
-import { Counter, type Logger, type Now, type Registry, Secret } from '@postern/runtime';
+import { type BranchKeys, KeysUnavailable, sealersFor } from '@postern/branch-keys';
+import { type RedisClient, type RedisHandle } from '@postern/mtls';
+import { Counter, gather, type Logger, type Now, type Registry, Secret } from '@postern/runtime';
 import { RESP_TYPES } from '@redis/client';
 import { type HeldSecret } from '../held-secret.ts';
 import { type SecretValue, valueTypes } from '../secret-value.ts';
@@ -30,10 +30,10 @@ export type ValueCache = {
   put(at: CachedPlace, value: CachedValue, seconds: number): Promise<void>;
   /**
    * A value that `isOfUse`; where there is none, whether this caller is the one that asks the provider: of several replicas
-   * one does, and the others wait for what it puts, as long as `waitMs`. Where that was in vain, or nobody could be asked,
-   * everybody asks.
+   * one does, and the others wait for what it puts, for {@link LEAD_MS} at most. Where that was in vain, or nobody could be
+   * asked, everybody asks.
    */
-  lookOrLead(at: CachedPlace, isOfUse: (value: CachedValue) => boolean, waitMs: number): Promise<Look>;
+  lookOrLead(at: CachedPlace, isOfUse: (value: CachedValue) => boolean): Promise<Look>;
 };
 
 export type Look =
@@ -48,11 +48,19 @@ const MOST_BYTES = 128 * 1024;
 const REST_MS = 1_000;
 const DEADLINE_MS = 250;
 const LOOK_EVERY_MS = 15;
+/** Other replicas wait so long for the one that asks. */
+const LEAD_MS = 3_000;
+/** Looks that go in one way to Redis: under load a turn of the event loop brings many. */
+const MOST_GATHERED = 64;
 /** What is kept is sealed after the event of its read has gone to Postgres: its caller waits for that one. */
 const SEAL_AFTER_MS = 2;
-/** In one way to Redis: what is there (bytes), or whether the lead is the caller's now (1, 0). */
-const LOOK_OR_LEAD = `local held = redis.call('get', KEYS[1]) if held then return held end
-  return redis.call('set', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0`;
+/** Of each pair of keys, a value's and its lead's: what is there (bytes), or whether the lead is the caller's now (1, 0). */
+const LOOK_OR_LEAD = `local found = {}
+  for at = 1, #KEYS, 2 do
+    found[#found + 1] = redis.call('get', KEYS[at])
+      or (redis.call('set', KEYS[at + 1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0)
+  end
+  return found`;
 /** Takes the lead off only where it is still one's own. */
 const GIVE_UP = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0`;
 
@@ -89,8 +97,15 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
       clearTimeout(timer);
     }
   };
-  const sealerOf = ({ secret }: CachedPlace) =>
-    sealerFor(branchKeys, { tenant: secret.place.tenant, purpose: PURPOSE });
+  const sealers = sealersFor(branchKeys, PURPOSE);
+  const sealerOf = ({ secret }: CachedPlace) => sealers(secret.place.tenant);
+  // A typed client is a new object at each call: one for each client that the handle ever gives is enough.
+  let typed: { of: RedisClient; client: ReturnType<typeof inBuffers> } | undefined;
+  const buffers = () => {
+    const of = redis.client();
+    if (typed?.of !== of) typed = { of, client: inBuffers(of) };
+    return typed.client;
+  };
 
   const open = async (at: CachedPlace, bytes: unknown): Promise<CachedValue | null> => {
     if (!Buffer.isBuffer(bytes)) return null;
@@ -107,7 +122,7 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
   };
   const get = async (at: CachedPlace): Promise<CachedValue | null> => {
     const name = nameOf(at);
-    const found = underWay.get(name) ?? (await open(at, await using('get', () => inBuffers(redis).get(name), null)));
+    const found = underWay.get(name) ?? (await open(at, await using('get', () => buffers().get(name), null)));
     results.inc({ operation: 'get', result: found ? 'hit' : 'miss' });
     return found;
   };
@@ -129,11 +144,18 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
     );
   };
 
+  const lookTogether = gather(MOST_GATHERED, async (names: string[]) => {
+    const mine = randomUUID();
+    const keys = names.flatMap((name) => [name, leadOf(name)]);
+    const look = () => buffers().eval(LOOK_OR_LEAD, { keys, arguments: [mine, String(LEAD_MS)] });
+    const found = await using<unknown>('get', look, null);
+    return names.map((_, at) => ({ there: Array.isArray(found) ? (found[at] as unknown) : 1, mine }));
+  });
   /** What the one that leads puts there. */
-  const ofLeader = async (at: CachedPlace, lead: string, isOfUse: (value: CachedValue) => boolean, waitMs: number) => {
-    for (const until = performance.now() + waitMs; performance.now() < until;) {
+  const ofLeader = async (at: CachedPlace, lead: string, isOfUse: (value: CachedValue) => boolean) => {
+    for (const until = performance.now() + LEAD_MS; performance.now() < until;) {
       await sleep(LOOK_EVERY_MS);
-      const found = await open(at, await using('get', () => inBuffers(redis).get(nameOf(at)), null));
+      const found = await open(at, await using('get', () => buffers().get(nameOf(at)), null));
       if (found && isOfUse(found)) return found;
       // The leader failed, or keeps nothing.
       if ((await using('lead', () => redis.client().exists(lead), 0)) === 0) return null;
@@ -154,22 +176,19 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
       await sleep(SEAL_AFTER_MS, undefined, { ref: false });
       await keep(at, value, seconds).finally(() => underWay.delete(name));
     },
-    async lookOrLead(at, isOfUse, waitMs) {
-      const [name, mine] = [nameOf(at), randomUUID()];
-      const lead = `${name}:lead`;
+    async lookOrLead(at, isOfUse) {
+      const name = nameOf(at);
+      const lead = leadOf(name);
       const kept = underWay.get(name);
       if (kept && isOfUse(kept)) return counted({ value: kept });
-      const there = await using(
-        'get',
-        () => inBuffers(redis).eval(LOOK_OR_LEAD, { keys: [name, lead], arguments: [mine, String(waitMs)] }),
-        1,
-      );
+      const { there, mine } = await lookTogether(name);
       const old = await open(at, there);
       if (old && isOfUse(old)) return counted({ value: old });
-      const take = () => redis.client().set(lead, mine, { condition: 'NX', expiration: { type: 'PX', value: waitMs } });
+      const take = () =>
+        redis.client().set(lead, mine, { condition: 'NX', expiration: { type: 'PX', value: LEAD_MS } });
       const leads = Buffer.isBuffer(there) ? (await using('lead', take, 'OK')) === 'OK' : there === 1;
       if (!leads) {
-        const value = await ofLeader(at, lead, isOfUse, waitMs);
+        const value = await ofLeader(at, lead, isOfUse);
         return counted(value ? { value } : { ...nothingThere, old });
       }
       const leave = async () => void (await redis.client().eval(GIVE_UP, { keys: [lead], arguments: [mine] }));
@@ -189,6 +208,7 @@ export const noCache: ValueCache = {
 const versionOf = (version: number | null) => (version === null ? 'newest' : String(version));
 const nameOf = ({ secret, version }: CachedPlace): string =>
   `${PREFIX}${secret.id}:${secret.generation}:${versionOf(version)}`;
+const leadOf = (name: string): string => `${name}:lead`;
 /** Bound into the seal: an entry that was moved to another secret's place, or to a later generation, does not open. */
 const contextOf = ({ secret, version }: CachedPlace) => ({
   secret: secret.id,
@@ -196,8 +216,7 @@ const contextOf = ({ secret, version }: CachedPlace) => ({
   version: versionOf(version),
 });
 
-const inBuffers = (redis: Pick<RedisHandle, 'client'>) =>
-  redis.client().withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+const inBuffers = (client: RedisClient) => client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
 
 function decoded([type, content, version, providerVersion, at]: [
   string,
