@@ -4,6 +4,7 @@ import type { RateTier } from '@postern/profile';
 import type { Secret } from '@postern/runtime';
 import type { z } from 'zod';
 import type { RouteAudit } from './audit-port.ts';
+import type { RouteGroup } from './group.ts';
 import type { Answers, Released } from './released.ts';
 
 export type ListenerName = 'api' | 'public' | 'management';
@@ -84,8 +85,10 @@ export type RouteDeclaration<
   /** Express path with named parameters: `/retrieve/:key`. */
   readonly path: string;
   readonly listener: ListenerName | readonly ListenerName[];
-  /** One line for the API document. */
-  readonly summary?: string;
+  /** One line for the API document, at most 120 characters. */
+  readonly summary: string;
+  /** What the summary does not say: effects, limits, units, the section of the standard. Markdown. Who may call and the errors are added. */
+  readonly description?: string;
   /** The action that is recorded, or `open` for what records nothing (a frozen list, `open.ts`). */
   readonly audit: A;
   /** The profile's rate tier, per principal, workload or address. Absent: `standard` where anyone may call from outside, else none. */
@@ -108,6 +111,8 @@ export type RouteDeclaration<
   /** `oauth`: errors as RFC 6749 section 5.2 instead of RFC 9457. */
   readonly errors?: 'problem' | 'oauth';
   readonly answers: R;
+  /** The content type of a `stream` or `text` answer, for the API document. Default: `application/octet-stream`, `text/plain`. */
+  readonly produces?: string;
   /** Codes of the application's problem table that the operation may throw; the guard's own need not be named. */
   readonly problems?: readonly string[];
   /** Whether an `Idempotency-Key` is taken, or even needed. */
@@ -134,7 +139,10 @@ export type Route = {
   readonly method: Method;
   readonly path: string;
   readonly listeners: readonly ListenerName[];
-  readonly summary: string | undefined;
+  readonly summary: string;
+  readonly description: string | undefined;
+  /** Under which heading the API document has it; given by `group`. */
+  readonly group: RouteGroup | undefined;
   readonly audit: Action | 'open';
   readonly tier: RateTier | undefined;
   readonly scope: string | undefined;
@@ -150,6 +158,7 @@ export type Route = {
   readonly depthLimit: number;
   readonly errors: 'problem' | 'oauth';
   readonly answers: Answers;
+  readonly produces: string | undefined;
   readonly problems: readonly string[];
   readonly idempotency: 'accepted' | 'required' | undefined;
   readonly hidden: boolean;

@@ -36,21 +36,28 @@ export function docsRoutes(service: string): Route[] {
     route({
       ...common,
       path: '/docs',
+      summary: 'The API reference',
       answers: { 200: 'html' },
       handle: () => open({ html: page(service), contentSecurityPolicy: DOCS_POLICY }),
     }),
     route({
       ...common,
       path: '/docs/scalar.js',
+      summary: 'The script of the API reference',
       answers: { 200: 'stream' },
       cacheControl: 'public, max-age=3600',
       handle: () =>
         open({
-          source: createReadStream(scriptPath()),
+          source: piecesOf(scriptPath()),
           contentType: 'text/javascript; charset=utf-8',
         }),
     }),
   ];
+}
+
+/** The file is opened when its first piece is asked for: an answer that nobody reads holds none. */
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  yield* createReadStream(path);
 }
 
 /**

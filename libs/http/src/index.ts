@@ -1,4 +1,5 @@
 export { route } from './route.ts';
+export { group } from './group.ts';
 export { content, contentOf, CONTENT_TYPES, type Content, type ContentType } from './content.ts';
 export type {
   Consumes,

@@ -1,6 +1,7 @@
 import { JWKS_MAX_AGE_SECONDS, type Introspection, type Issuer, type RevocationSequence } from '@postern/issuer';
 import { REVOCATIONS_PER_PAGE, revocationPage, type Principal } from '@postern/oidc';
 import { z } from 'zod';
+import { group } from './group.ts';
 import { open } from './open.ts';
 import { route } from './route.ts';
 
@@ -17,7 +18,18 @@ export type IssuerRoutes = {
 };
 
 /** What every issuer of Postern answers: its keys, its metadata, its revocations, and whether a token of its lives. */
-export const issuerRoutes = (deps: IssuerRoutes) => [jwks(deps), metadata(deps), revocations(deps), introspect(deps)];
+export const issuerRoutes = (deps: IssuerRoutes) =>
+  group('Issuer', 'What verifies the tokens of this service: its keys, its metadata, its revocations.', [
+    jwks(deps),
+    metadata(deps),
+    revocations(deps),
+    introspect(deps),
+  ]);
+
+const publicKey = z.looseObject({
+  kty: z.string().describe('Key type (RFC 7517): EC, OKP or RSA'),
+  kid: z.string().describe('The `kid` in the header of what it signed'),
+});
 
 const published = { listener: ['api', 'public'], access: 'anyone', audit: 'open' } as const;
 
@@ -28,8 +40,9 @@ const jwks = ({ issuer }: IssuerRoutes) =>
     method: 'GET',
     path: '/.well-known/jwks.json',
     summary: 'The public keys of this issuer',
+    description: `A key set (RFC 7517), the next keys included; kept by caches for ${JWKS_MAX_AGE_SECONDS} seconds.`,
     cacheControl: `public, max-age=${JWKS_MAX_AGE_SECONDS}`,
-    answers: { 200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }) },
+    answers: { 200: z.strictObject({ keys: z.array(publicKey) }) },
     handle: async () => open({ status: 200, body: await issuer.jwks() }),
   });
 
@@ -41,7 +54,12 @@ const metadata = ({ issuer, apiUrl, metadata: extra = () => ({}) }: IssuerRoutes
     path: '/.well-known/oauth-authorization-server',
     summary: 'What this issuer offers (RFC 8414)',
     cacheControl: 'public, max-age=300',
-    answers: { 200: z.looseObject({ issuer: z.string(), jwks_uri: z.string() }) },
+    answers: {
+      200: z.looseObject({
+        issuer: z.string().describe('The `iss` of its tokens'),
+        jwks_uri: z.string().describe('Where its public keys are'),
+      }),
+    },
     handle: () =>
       open({
         status: 200,
@@ -56,10 +74,20 @@ const revocations = ({ revocations: sequence, workloads }: IssuerRoutes) =>
     path: '/v1/revocations',
     listener: 'api',
     summary: `The revocations of this issuer after a number, at most ${REVOCATIONS_PER_PAGE}, under a signed head`,
+    description:
+      'Every replica that trusts this issuer reads it once a second. The numbers have no gap: one that is missing was withheld.',
     access: 'workload',
     workloads,
     audit: 'open',
-    query: z.strictObject({ after: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).default(0) }),
+    query: z.strictObject({
+      after: z.coerce
+        .number()
+        .int()
+        .nonnegative()
+        .max(Number.MAX_SAFE_INTEGER)
+        .default(0)
+        .describe('The number of the last revocation that is known; 0: all that still matter, a snapshot'),
+    }),
     answers: { 200: revocationPage },
     handle: async ({ query: { after } }) => open({ status: 200, body: await sequence.page(after) }),
   });
@@ -74,6 +102,8 @@ const introspect = ({ introspection, workloads }: IssuerRoutes) =>
     path: '/introspect',
     listener: 'api',
     summary: 'Whether a token of this issuer lives, and what it says (RFC 7662)',
+    description:
+      'Told are those a token is for, whoever holds it, and the client it was issued to. Any other token, like one that does not live, is `{"active":false}`.',
     access: 'workload',
     workloads,
     audit: 'token.introspected',
@@ -82,10 +112,17 @@ const introspect = ({ introspection, workloads }: IssuerRoutes) =>
     errors: 'oauth',
     bodyLimit: 32_768,
     body: z.strictObject({
-      token: z.string().min(1).max(16_384),
-      token_type_hint: z.enum(['access_token', 'refresh_token']).optional(),
+      token: z.string().min(1).max(16_384).describe('The token, as it was issued'),
+      token_type_hint: z
+        .enum(['access_token', 'refresh_token'])
+        .optional()
+        .describe('Not needed; taken as RFC 7662 asks'),
     }),
-    answers: { 200: z.looseObject({ active: z.boolean() }) },
+    answers: {
+      200: z.looseObject({
+        active: z.boolean().describe('Whether it lives and concerns the caller; only then its claims stand beside'),
+      }),
+    },
     problems: ['revocation_unavailable'],
     async handle({ body, workload, request }, audit) {
       const principal = await introspection.living(body.token);

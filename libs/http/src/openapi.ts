@@ -1,27 +1,28 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { App } from './app.ts';
 import { CONTENT_TYPES } from './content.ts';
 import type { Route } from './declaration.ts';
-import type { AnswerKind } from './released.ts';
+import { jsonSchema, type Json } from './json-schema.ts';
+import { answersOf, problemExamples, problemSchemas, problemsOf } from './openapi-answers.ts';
 
-type Json = Record<string, unknown>;
+/** What holds for every route: read once, at the top of the document. */
+const ABOUT = (service: string): string => `
+**Who may call.** The api listener asks for a workload's client certificate (TLS 1.3) before it answers anything; the public one takes none.
+A route with a token wants \`Authorization: Bearer\` with an access token for the audience \`${service}\` that is bound to that
+certificate (RFC 8705), or \`Authorization: DPoP\` with a proof (RFC 9449).
 
-const problemSchema = z.strictObject({
-  type: z.string().describe('urn:postern:problem: and the code'),
-  title: z.string(),
-  status: z.int(),
-  code: z.string().describe('stable: branch on this'),
-  detail: z.string().optional(),
-  errors: z.array(z.strictObject({ field: z.string(), rule: z.string() })).optional(),
-  request: z.string().describe('the X-Request-Id'),
-});
-const oauthErrorSchema = z.strictObject({ error: z.string(), error_description: z.string().optional() });
+**Errors** are problem documents (RFC 9457), those of OAuth endpoints as RFC 6749 section 5.2 says. Branch on \`code\`, which is stable; \`errors\` names the
+fields and the broken rules. \`request\` is the \`X-Request-Id\` of the answer, yours or a new one. What is not known here, a field or a query parameter, is refused.
+
+**Times** are RFC 3339 in UTC. **Creates** that take an \`Idempotency-Key\` do once what is sent twice. **Every answer** is released only after its event
+is recorded, under the action that each route names; where it cannot be recorded, the answer is 503.
+`;
 
 /** The OpenAPI 3.1 document of a service, made from its routes' declarations. */
 export function openApiDocument(app: App, routes: readonly Route[]): Json {
+  const shown = routes.filter(({ hidden }) => !hidden);
   const paths: Record<string, Json> = {};
-  for (const route of routes) {
-    if (route.hidden) continue;
+  for (const route of shown) {
     const path = route.path.replaceAll(/:([A-Za-z]+)/g, '{$1}');
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(app, route) };
   }
@@ -31,34 +32,43 @@ export function openApiDocument(app: App, routes: readonly Route[]): Json {
       title: `Postern ${app.service}`,
       version: app.version,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      description: ABOUT(app.service).trim(),
     },
     ...(app.publicUrl === undefined ? {} : { servers: [{ url: app.publicUrl }] }),
+    tags: tagsOf(shown),
     paths,
     components: {
-      schemas: { Problem: jsonSchema(problemSchema, 'output'), OAuthError: jsonSchema(oauthErrorSchema, 'output') },
+      schemas: problemSchemas(),
+      examples: problemExamples(app, shown),
       securitySchemes: {
         mutualTls: { type: 'mutualTLS', description: 'Client certificate of a workload (SPIFFE id in its URI name).' },
         token: {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: `Access token with audience ${app.service}.`,
+          description: `Access token with audience ${app.service}, bound to the certificate or to a DPoP key.`,
         },
       },
     },
   };
 }
 
+/** The headings, in the order in which the application lists its routes. */
+const tagsOf = (routes: readonly Route[]): Json[] => [
+  ...new Map(routes.flatMap(({ group }) => (group ? [[group.name, group]] : []))).values(),
+];
+
 function operation(app: App, route: Route): Json {
-  const needsCertificate = route.listeners.includes('api');
   return {
     operationId: operationId(route),
-    ...(route.summary === undefined ? {} : { summary: route.summary }),
+    summary: route.summary,
+    description: [route.description, guardOf(route)].filter(Boolean).join('\n\n'),
+    ...(route.group ? { tags: [route.group.name] } : {}),
     ...(route.audit === 'open' ? {} : { 'x-audit-action': route.audit }),
     'x-listeners': route.listeners,
     ...(route.scope === undefined ? {} : { 'x-scope': route.scope }),
     ...(route.role === undefined ? {} : { 'x-role': route.role }),
-    security: security(route, needsCertificate),
+    security: security(route),
     parameters: parametersOf(route),
     ...(route.body === undefined ? {} : { requestBody: requestBody(route, route.body) }),
     responses: { ...answersOf(route), ...problemsOf(app, route) },
@@ -70,12 +80,25 @@ const operationId = ({ method, path }: Route): string =>
     .map((part) => part.replaceAll(/[^A-Za-z0-9]+/g, ''))
     .join('_');
 
-function security(route: Route, certificate: boolean): Json[] {
-  const needed = {
-    ...(certificate ? { mutualTls: [] } : {}),
-    ...(route.access === 'token' ? { token: [route.scope] } : {}),
-  };
-  return Object.keys(needed).length === 0 ? [] : [needed];
+/** Who may call, where, and what of it is recorded: as its declaration says, in words. */
+function guardOf({ access, scope, role, workloads, listeners, audit }: Route): string {
+  const withRole = role === undefined ? '' : ` and the role \`${role}\``;
+  const who = {
+    token: `Needs the scope \`${scope ?? ''}\`${withRole}.`,
+    workload: `For the workloads ${workloads.map((name) => `\`${name}\``).join(', ')} alone.`,
+    anyone: '',
+  }[access];
+  const where = `Listener: ${listeners.join(', ')}.`;
+  return [who, where, audit === 'open' ? '' : `Recorded as \`${audit}\`.`].filter(Boolean).join(' ');
+}
+
+/** The api listener wants a certificate, the others have none; a route on both takes either. */
+function security({ listeners, access, scope }: Route): Json[] {
+  const token = access === 'token' ? { token: [scope] } : {};
+  const certificate = listeners.includes('api') ? [{ mutualTls: [], ...token }] : [];
+  const without = listeners.some((name) => name !== 'api') ? [token] : [];
+  const alternatives = [...certificate, ...without];
+  return alternatives.every((one) => Object.keys(one).length === 0) ? [] : alternatives;
 }
 
 function parametersOf(route: Route): Json[] {
@@ -95,11 +118,15 @@ function parametersOf(route: Route): Json[] {
 }
 
 function listed(schema: z.ZodType, place: 'path' | 'query' | 'header'): Json[] {
-  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as { properties?: Json; required?: string[] };
-  return Object.entries(properties).map(([name, property]) => ({
+  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
+    properties?: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...property }]) => ({
     name,
     in: place,
     required: place === 'path' || required.includes(name),
+    ...(description === undefined ? {} : { description }),
     schema: property,
   }));
 }
@@ -118,60 +145,4 @@ function requestBody({ consumes, bodyLimit }: Route, schema: z.ZodType): Json {
     description,
     content: { [type]: { schema: jsonSchema(schema, 'input') } },
   };
-}
-
-function answersOf({ answers }: Route): Json {
-  return Object.fromEntries(Object.entries(answers).map(([status, kind]) => [status, answerOf(kind)]));
-}
-
-function answerOf(kind: AnswerKind): Json {
-  if (kind === 'redirect') return { description: 'A redirect.', headers: { Location: { schema: { type: 'string' } } } };
-  if (kind === 'html') return { description: 'A page.', content: { 'text/html': {} } };
-  if (kind === 'text') return { description: 'Text.', content: { 'text/plain': {} } };
-  if (kind === 'bytes')
-    return { description: 'Bytes.', content: Object.fromEntries(CONTENT_TYPES.map((type) => [type, {}])) };
-  if (kind === 'stream') return { description: 'Bytes.', content: { 'application/octet-stream': {} } };
-  if (kind instanceof z.ZodUndefined) return { description: 'No body.' };
-  return {
-    description: kind.description ?? 'The answer.',
-    content: { 'application/json': { schema: jsonSchema(kind, 'output') } },
-  };
-}
-
-const ALWAYS = ['malformed_request', 'invalid_input', 'internal_error', 'audit_unavailable'];
-const WITH_TOKEN = ['token_missing', 'invalid_token', 'insufficient_scope'];
-const WITH_BODY = ['malformed_json', 'payload_too_large', 'unsupported_media_type'];
-
-function problemsOf({ problems }: App, route: Route): Json {
-  const codes = [
-    ...(route.audit === 'open' ? [] : ALWAYS),
-    ...(route.access === 'token' ? WITH_TOKEN : []),
-    ...(route.role === undefined ? [] : ['role_missing']),
-    ...(route.access === 'workload' ? ['workload_refused'] : []),
-    ...(route.body === undefined ? [] : WITH_BODY),
-    ...(route.tier === undefined ? [] : ['too_many_requests']),
-    ...(route.idempotency === undefined ? [] : ['idempotency_key_reused']),
-    ...route.problems,
-  ];
-  const byStatus = Map.groupBy(codes, (code) => problems[code]?.status ?? 500);
-  const [type, schema] =
-    route.errors === 'oauth' ? ['application/json', 'OAuthError'] : ['application/problem+json', 'Problem'];
-  return Object.fromEntries(
-    [...byStatus].map(([status, codes]) => [
-      status,
-      {
-        description: [...new Set(codes)].map((code) => `\`${code}\``).join(', '),
-        content: { [type!]: { schema: { $ref: `#/components/schemas/${schema}` } } },
-      },
-    ]),
-  );
-}
-
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
-    target: 'draft-2020-12',
-    io,
-    unrepresentable: 'any',
-  });
-  return rest;
 }

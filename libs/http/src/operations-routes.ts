@@ -32,10 +32,18 @@ export function operationsRoutes({ app, routes, environment }: Operations): Rout
   let document: string | undefined;
 
   return [
-    route({ ...common, path: '/health', listener: BOTH, answers: { 200: health, 503: health }, handle: readiness }),
+    route({
+      ...common,
+      path: '/health',
+      summary: 'Whether this replica is ready, part by part',
+      listener: BOTH,
+      answers: { 200: health, 503: health },
+      handle: readiness,
+    }),
     route({
       ...common,
       path: '/health/ready',
+      summary: 'Whether this replica is ready, part by part',
       listener: 'management',
       answers: { 200: health, 503: health },
       handle: readiness,
@@ -43,6 +51,7 @@ export function operationsRoutes({ app, routes, environment }: Operations): Rout
     route({
       ...common,
       path: '/health/live',
+      summary: 'Whether the process answers',
       listener: 'management',
       answers: { 200: z.strictObject({ status: z.literal('ok') }) },
       handle: () => open({ status: 200, body: { status: 'ok' } }),
@@ -50,6 +59,7 @@ export function operationsRoutes({ app, routes, environment }: Operations): Rout
     route({
       ...common,
       path: '/version',
+      summary: 'Version, profile and environment',
       listener: BOTH,
       answers: { 200: z.looseObject({}) },
       handle: () =>
@@ -68,6 +78,7 @@ export function operationsRoutes({ app, routes, environment }: Operations): Rout
     route({
       ...common,
       path: '/metrics',
+      summary: 'Metrics in the text format of Prometheus, or as OpenMetrics',
       listener: 'management',
       headers: z.object({ accept: z.string().max(1_024).optional() }),
       answers: { 200: 'text' },
@@ -76,6 +87,7 @@ export function operationsRoutes({ app, routes, environment }: Operations): Rout
     route({
       ...common,
       path: '/openapi.json',
+      summary: 'The API document',
       listener: BOTH,
       answers: { 200: z.looseObject({}) },
       handle: () =>

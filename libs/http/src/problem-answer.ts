@@ -36,15 +36,18 @@ function problemDocument(problem: Problem, { status, title }: ProblemEntry, requ
   };
 }
 
-function oauthError(problem: Problem, { status, title, oauth }: ProblemEntry) {
+function oauthError(problem: Problem, entry: ProblemEntry) {
+  const { title } = entry;
   const fields = problem.fields
     .slice(0, MOST_FIELDS)
     .map(({ field, rule }) => `${field.replace(/^body\./, '')}: ${rule}`);
   const description = problem.detail ?? (fields.length > 0 ? `${title} (${fields.join(', ')})` : title);
-  return { error: oauth ?? byStatus(status), error_description: printable(description) };
+  return { error: oauthCodeOf(entry), error_description: printable(description) };
 }
 
-function byStatus(status: number): string {
+/** The `error` of RFC 6749 section 5.2 that stands for a code. */
+export function oauthCodeOf({ status, oauth }: ProblemEntry): string {
+  if (oauth !== undefined) return oauth;
   if (status >= 500) return status === 503 ? 'temporarily_unavailable' : 'server_error';
   if (status === 401) return 'invalid_client';
   return status === 403 ? 'access_denied' : 'invalid_request';

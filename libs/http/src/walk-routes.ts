@@ -50,7 +50,8 @@ const CANARY = 'canary5d1f0c';
 /**
  * Sends every route what it must refuse, from its own declaration: unknown field, wrong type, oversize, malformed JSON, too deep, wrong
  * content type, wrong method, no token, wrong kind of token (R7), wrong audience, missing scope or role, no client certificate. Expects
- * the right 4xx problem document, without what was sent, and never a 5xx. A string that a route takes without a bound is a failure too.
+ * the right 4xx problem document, without what was sent, and never a 5xx. A string that a route takes without a bound is a
+ * failure too, and so is what the API document leaves a reader to guess.
  */
 export async function walkRoutes(app: App, harness: WalkHarness): Promise<WalkReport> {
   const failures: WalkFailure[] = [];

@@ -68,5 +68,28 @@ test('the events of a job come as they happen, end with it, and go on after the 
   ]);
   const resumed = await call('GET', `/v1/jobs/${id}/events`, { 'last-event-id': '2' });
   expect(kinds(resumed.text)).toEqual([['3', 'cancelled']]);
+  for (const seen of ['3', '999']) {
+    const over = await call('GET', `/v1/jobs/${id}/events`, { 'last-event-id': seen });
+    expect([over.status, over.text]).toEqual([200, '']);
+  }
   expect((await call('GET', `/v1/jobs/${id}/events`, { 'last-event-id': 'x' })).status).toBe(400);
+});
+
+test('a client holds eight streams at a replica, and each that ends makes room for another', async () => {
+  const [id, other] = [await start(), await start()];
+  const dispatcher = await service.agentOf('job');
+  const token = await service.mint({ tenant: 'acme', scopes: ['records:read'] });
+  const open = (job: string) =>
+    request(`${service.urls.api}/v1/jobs/${job}/events`, { dispatcher, headers: { authorization: `Bearer ${token}` } });
+  const held = [];
+  for (let n = 0; n < 8; n += 1) held.push(await open(id));
+  expect(held.map(({ statusCode }) => statusCode)).toEqual(Array.from({ length: 8 }, () => 200));
+  const refused = await open(other);
+  expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '5']);
+  expect(await refused.body.json()).toMatchObject({ code: 'too_many_requests' });
+  await cancelJob(service.postgres.query, id, { tenant: 'acme', client: 'job' });
+  for (const { body } of held) expect(await body.text()).toMatch(/event: cancelled/);
+  const again = await open(other);
+  expect(again.statusCode).toBe(200);
+  again.body.on('error', () => undefined).destroy();
 });

@@ -20,6 +20,7 @@ import { z } from 'zod';
 import {
   content,
   createHttpApp,
+  group,
   listen,
   noContent,
   open,
@@ -56,8 +57,8 @@ export type TestService = {
 /** Lets a spec step between a read and its commit, or keep a request under way. */
 export type Hooks = { beforeRelease?: () => Promise<void>; during?: () => Promise<void> };
 
-const name = z.string().max(100);
-const thing = z.strictObject({ id: z.uuid(), body: name, version: z.int() });
+const name = z.string().max(100).describe('What it is called');
+const thing = z.strictObject({ id: z.uuid(), body: name, version: z.int().describe('Counts its writes') });
 
 function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
   const row = async (id: string) => {
@@ -72,6 +73,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'GET',
       path: '/things/:id',
+      summary: 'GET /things/:id',
       listener: 'api',
       scope: 'records:read',
       audit: 'record.read',
@@ -88,10 +90,14 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'POST',
       path: '/things',
+      summary: 'POST /things',
       listener: 'api',
       scope: 'records:write',
       audit: 'record.written',
-      body: z.strictObject({ body: name, nested: z.array(z.strictObject({ a: z.int() })).optional() }),
+      body: z.strictObject({
+        body: name,
+        nested: z.array(z.strictObject({ a: z.int().describe('Any number') })).optional(),
+      }),
       answers: { 201: thing },
       idempotency: 'accepted',
       handle: ({ body, idempotency }, audit) =>
@@ -110,6 +116,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'DELETE',
       path: '/things/:id',
+      summary: 'DELETE /things/:id',
       listener: 'api',
       scope: 'records:write',
       role: 'admin',
@@ -126,11 +133,12 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'POST',
       path: '/internal/ping',
+      summary: 'POST /internal/ping',
       listener: 'api',
       access: 'workload',
       workloads: ['job'],
       audit: 'record.listed',
-      answers: { 200: z.strictObject({ workload: z.string() }) },
+      answers: { 200: z.strictObject({ workload: z.string().describe('Who asked') }) },
       async handle({ workload }, audit) {
         await hooks.during?.();
         return audit.released({ details: { count: 0 } }, { status: 200, body: { workload } });
@@ -139,6 +147,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'POST',
       path: '/token',
+      summary: 'POST /token',
       listener: ['public', 'api'],
       access: 'anyone',
       audit: 'token.revoked',
@@ -149,7 +158,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
         token: z.string().max(100),
         audience: z.union([name, z.array(name).max(8)]).optional(),
       }),
-      answers: { 200: z.strictObject({ revoked: z.boolean() }) },
+      answers: { 200: z.strictObject({ revoked: z.boolean().describe('Whether it lived') }) },
       problems: ['invalid_grant'],
       async handle({ body }, audit) {
         if (body.token === 'bad') throw problem('invalid_grant');
@@ -159,10 +168,11 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'GET',
       path: '/page',
+      summary: 'GET /page',
       listener: 'public',
       access: 'anyone',
       audit: 'login.succeeded',
-      query: z.strictObject({ to: z.string().max(10).optional() }),
+      query: z.strictObject({ to: z.string().max(10).optional().describe('Where to go on') }),
       answers: { 200: 'html', 303: 'redirect' },
       handle: ({ query }, audit) =>
         query.to === undefined
@@ -175,6 +185,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'PUT',
       path: '/blobs/:id',
+      summary: 'PUT /blobs/:id',
       listener: 'api',
       scope: 'records:write',
       audit: 'record.written',
@@ -193,6 +204,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'HEAD',
       path: '/blobs/:id',
+      summary: 'HEAD /blobs/:id',
       listener: 'api',
       scope: 'records:read',
       audit: 'record.read',
@@ -203,11 +215,12 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'POST',
       path: '/many',
+      summary: 'POST /many',
       listener: 'api',
       scope: 'records:read',
       audit: 'record.listed',
       body: z.strictObject({ ids: z.array(z.uuid()).max(10) }),
-      answers: { 200: z.strictObject({ fresh: z.array(z.boolean()) }) },
+      answers: { 200: z.strictObject({ fresh: z.array(z.boolean()).describe('For each, whether it was as read') }) },
       async handle({ body: { ids } }, audit) {
         const read = (id: string) =>
           audit.item({
@@ -223,6 +236,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'GET',
       path: '/stream',
+      summary: 'GET /stream',
       listener: 'api',
       scope: 'records:read',
       audit: 'record.listed',
@@ -233,11 +247,12 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
     route({
       method: 'GET',
       path: '/broken/:how',
+      summary: 'GET /broken/:how',
       listener: 'api',
       scope: 'records:read',
       audit: 'record.read',
       params: z.strictObject({ how: z.enum(['throws', 'leaks', 'open']) }),
-      answers: { 200: z.strictObject({ ok: z.boolean() }) },
+      answers: { 200: z.strictObject({ ok: z.boolean().describe('Always true') }) },
       async handle({ params }, audit) {
         if (params.how === 'throws') throw new Error('canary-of-an-error', { cause: new Error('canary-of-a-cause') });
         if (params.how === 'open') return open({ status: 200, body: { ok: true } }) as never;
@@ -324,7 +339,7 @@ export async function testService(
   };
   const app = createHttpApp({
     service: SERVICE,
-    routes: [...routesOf(postgres, hooks), ...(options.routes?.(postgres) ?? [])],
+    routes: group('Things', 'What there is', [...routesOf(postgres, hooks), ...(options.routes?.(postgres) ?? [])]),
     problems: {
       thing_not_found: { status: 404, title: 'There is no such thing' },
       invalid_grant: { status: 400, title: 'The grant is not accepted', oauth: 'invalid_grant' },

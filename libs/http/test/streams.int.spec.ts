@@ -16,6 +16,7 @@ const echo = () =>
   route({
     method: 'POST',
     path: '/echo',
+    summary: 'POST /echo',
     listener: 'api',
     scope: 'records:write',
     audit: 'record.written',

@@ -48,12 +48,44 @@ export function operations(): void {
       expect(document.openapi).toBe('3.1.0');
       const read = document.paths['/things/{id}']?.['get'];
       expect(read).toMatchObject({
+        summary: 'GET /things/:id',
+        description: 'Needs the scope `records:read`. Listener: api. Recorded as `record.read`.',
+        tags: ['Things'],
         'x-scope': 'records:read',
         security: [{ mutualTls: [], token: ['records:read'] }],
         parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
       });
       expect(Object.keys(read?.['responses'] as object)).toEqual(['200', '400', '401', '403', '404', '500', '503']);
       expect(Object.keys(document.paths)).not.toContain('/health');
+      expect(read?.['responses']).toMatchObject({
+        404: {
+          description: '`thing_not_found`: There is no such thing',
+          content: {
+            'application/problem+json': {
+              examples: { thing_not_found: { $ref: '#/components/examples/thing_not_found' } },
+            },
+          },
+        },
+      });
+      // Where a certificate is asked for on one of two listeners, a caller has the choice.
+      expect(document.paths['/token']?.['post']?.['security']).toEqual([{ mutualTls: [] }, {}]);
+    });
+
+    test('what the OpenAPI document refers to is in it, and no two operations have one name', async () => {
+      const { text } = await get('/openapi.json');
+      const document = JSON.parse(text) as { paths: Record<string, Record<string, { operationId: string }>> };
+      const at = (pointer: string) =>
+        pointer
+          .split('/')
+          .slice(1)
+          .reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], document);
+      const pointers = [...new Set(text.match(/#\/[^"]+/g))];
+      expect(pointers).toContain('#/components/schemas/Problem');
+      expect(pointers.filter((pointer) => at(pointer) === undefined)).toEqual([]);
+      const names = Object.values(document.paths).flatMap((methods) =>
+        Object.values(methods).map(({ operationId }) => operationId),
+      );
+      expect(new Set(names).size).toBe(names.length);
     });
 
     test('the API reference loads nothing from elsewhere', async () => {

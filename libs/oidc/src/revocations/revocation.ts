@@ -2,31 +2,39 @@ import { z } from 'zod';
 import { tenantId } from '../tenant-id.ts';
 
 const text = z.string().min(1).max(512);
-/** Seconds since the epoch: what was issued before it is revoked. */
-const before = z.int().positive();
+const issuer = text.describe('`iss` of the tokens');
+const before = z.int().positive().describe('Seconds since the epoch: what was issued before it is revoked');
 
 /**
  * What can be revoked (R14). `session`, `grant`, `subject`, `client`, `tenant` travel in the claims of everything that was minted
  * from them, so that one statement reaches all descendants; `token` names one token, `key` whatever a key has signed.
  */
-export const revocationTarget = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('token'), issuer: text, tokenId: text }),
-  z.strictObject({ kind: z.literal('session'), issuer: text, sessionId: text }),
-  z.strictObject({ kind: z.literal('grant'), grantId: text, before }),
-  z.strictObject({ kind: z.literal('subject'), tenant: tenantId, issuer: text, sub: text, before }),
-  z.strictObject({ kind: z.literal('client'), client: text, before }),
-  z.strictObject({ kind: z.literal('tenant'), tenant: tenantId, before }),
-  z.strictObject({ kind: z.literal('key'), issuer: text, keyId: text }),
-]);
+export const revocationTarget = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('token'), issuer, tokenId: text.describe('Its `jti`') }),
+    z.strictObject({ kind: z.literal('session'), issuer, sessionId: text.describe('`sid` of the tokens') }),
+    z.strictObject({ kind: z.literal('grant'), grantId: text.describe('The grant they were made from'), before }),
+    z.strictObject({
+      kind: z.literal('subject'),
+      tenant: tenantId,
+      issuer: text.describe('The issuer at which the person is known'),
+      sub: text.describe('The person there'),
+      before,
+    }),
+    z.strictObject({ kind: z.literal('client'), client: text.describe('The workload they were issued to'), before }),
+    z.strictObject({ kind: z.literal('tenant'), tenant: tenantId, before }),
+    z.strictObject({ kind: z.literal('key'), issuer, keyId: text.describe('`kid` of the signing key') }),
+  ])
+  .describe('Which tokens are revoked');
 
 export const revocationKinds = ['token', 'session', 'grant', 'subject', 'client', 'tenant', 'key'] as const;
 
 export type RevocationTarget = z.output<typeof revocationTarget>;
 
-/** One entry of an issuer's sequence. `until` (seconds since the epoch): no token that it could concern lives longer. */
+/** One entry of an issuer's sequence. */
 export const revocation = z.strictObject({
-  seq: z.int().positive(),
-  until: z.int().positive(),
+  seq: z.int().positive().describe('Its number; they have no gaps'),
+  until: z.int().positive().describe('Seconds since the epoch: no token that it could concern lives longer'),
   target: revocationTarget,
 });
 export type Revocation = z.output<typeof revocation>;
@@ -36,8 +44,11 @@ export const REVOCATIONS_PER_PAGE = 1_000;
 /** What `GET /v1/revocations?after=` answers: every entry still of use with `after < seq <= through`. */
 export const revocationPage = z.strictObject({
   /** Compact JWS of {@link revocationHead}, `typ` {@link REVOCATION_HEAD_TYPE}. */
-  head: z.string().max(4_096),
-  through: z.int().nonnegative(),
+  head: z
+    .string()
+    .max(4_096)
+    .describe('Compact JWS (`typ` `revocations+jwt`) over the newest number and when that was so'),
+  through: z.int().nonnegative().describe('The number up to which this page goes: `after` of the next one'),
   revocations: z.array(revocation).max(REVOCATIONS_PER_PAGE),
 });
 export type RevocationPage = z.output<typeof revocationPage>;
