@@ -12,7 +12,7 @@ export function browserCases(site: () => KeycloakSite, browser: OpenBrowser): vo
   beforeAll(() => site().serve('consents', settings), 60_000);
   afterAll(() => browser.close());
 
-  type Asked = { username?: Username; return_to?: string; purpose?: string };
+  type Asked = { username?: Username; return_to?: string; purpose?: string; handle?: typeof HANDLE };
   async function start({ username = 'alice', ...asked }: Asked = {}) {
     const { portal, replica, tokenOf } = site();
     const { body } = await portal.send(`${replica().api}/v1/consents`, {
@@ -75,11 +75,13 @@ export function browserCases(site: () => KeycloakSite, browser: OpenBrowser): vo
     await leave(page);
   });
 
-  test('without a script, on a narrow screen, it works the same, and ends on the client’s own page', async () => {
-    const { id, link } = await start({ return_to: PORTAL_PAGE, username: 'ada' });
+  test('without a script, on a narrow screen, with long names, it works the same, and ends on the client’s own page', async () => {
+    const asked = { handle: { ...HANDLE, audiences: ['a'.repeat(63)] }, purpose: 'x'.repeat(280) };
+    const { id, link } = await start({ return_to: PORTAL_PAGE, username: 'ada', ...asked });
     const page = await visitor({ scripts: false });
     await page.setViewportSize({ width: 360, height: 640 });
     await page.goto(link);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
     await browser.screenshot(page, 'consent-page-narrow');
     await logIn(page, 'ada');
     await answer(page, 'accept');

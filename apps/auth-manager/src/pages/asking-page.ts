@@ -6,6 +6,8 @@ type Shown = Pick<ConsentRow, 'id' | 'started_by' | 'purpose' | 'handle_workload
 const strong = (text: string): string => `<strong>${escapeHtml(text)}</strong>`;
 const listed = (items: readonly string[]): string =>
   items.map((item) => `<li><code>${escapeHtml(item)}</code></li>`).join('\n');
+/** "One, two and three". */
+const inWords = new Intl.ListFormat('en-GB');
 
 /**
  * What a person reads before the login at the provider: who asks, for what, and what it allows. `token` ties both answers
@@ -17,10 +19,13 @@ export function askingPage(
 ): string {
   const { id, started_by: client, purpose, handle_workload: workload, handle_audiences: audiences, scopes } = consent;
   const at = `/v1/consents/${id}`;
-  const why = purpose === null ? '' : `<h2>What for</h2>\n<p class="purpose">${escapeHtml(purpose)}</p>\n`;
+  const why =
+    purpose === null
+      ? ''
+      : `<h2>What for, as ${escapeHtml(client)} says</h2>\n<p class="purpose">${escapeHtml(purpose)}</p>\n`;
   return pageOf(
     'Allow lasting access?',
-    `<p>${strong(client)} asks that ${strong(workload)} may act for you at ${audiences.map(strong).join(', ')}, also while you are not there.</p>
+    `<p>${strong(client)} asks that ${strong(workload)} may act for you at ${inWords.format(audiences.map(strong))}, also while you are not there.</p>
 ${why}<h2>It may then</h2>
 <ul>
 ${listed(scopes)}

@@ -24,6 +24,6 @@ export function outcomePage(outcome: ConsentOutcome, back?: { to: string; client
   const link =
     back === undefined
       ? ''
-      : `\n<p><a href="${escapeHtml(back.to)}" rel="noreferrer">Back to ${escapeHtml(back.client)}</a></p>`;
+      : `\n<div class="choices"><a class="choice lead" href="${escapeHtml(back.to)}" rel="noreferrer">Back to ${escapeHtml(back.client)}</a></div>`;
   return pageOf(title, `<p>${text}</p>${link}`);
 }

@@ -7,7 +7,7 @@ const STYLE = `
   :root { --ink: #e9edf1; --soft: #b4bec9; --paper: #1c2127; --back: #12161a; --line: #46505b; --lead: #8cc2ff; --on-lead: #0c1a29; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--back); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--back); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 main { max-width: 34rem; margin: 0 auto; padding: 2rem 1.5rem; background: var(--paper); min-height: 100vh; }
 @media (min-width: 40rem) {
   main { margin: 3rem auto; min-height: 0; border: 1px solid var(--line); border-radius: .75rem; padding: 2rem; }
@@ -16,13 +16,17 @@ h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; }
 h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; }
 p { margin: 0 0 1rem; }
 .soft { color: var(--soft); }
-.purpose { border-left: .25rem solid var(--line); margin: 0 0 1rem; padding: .25rem 0 .25rem 1rem; overflow-wrap: anywhere; }
+.purpose { border-left: .25rem solid var(--line); margin: 0 0 1rem; padding: .25rem 0 .25rem 1rem; }
 ul { margin: 0 0 1rem; padding-left: 1.25rem; }
-li { margin: .25rem 0; overflow-wrap: anywhere; }
+li { margin: .25rem 0; }
 code { font: .9375rem ui-monospace, monospace; }
-.choices { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0; }
-.choices form { margin: 0; }
-.choice { display: inline-block; padding: .625rem 1.25rem; border: 2px solid var(--lead); border-radius: .5rem; background: transparent; color: var(--lead); font: inherit; font-weight: 600; text-decoration: none; cursor: pointer; }
+.choices { display: grid; gap: .75rem; margin: 1.5rem 0; }
+.choice { display: block; width: 100%; padding: .625rem 1.25rem; border: 2px solid var(--lead); border-radius: .5rem; background: transparent; color: var(--lead); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer; }
+.choice:hover { text-decoration: underline; text-underline-offset: .25em; }
+@media (min-width: 40rem) {
+  .choices { display: flex; flex-wrap: wrap; }
+  .choice { width: auto; }
+}
 .choice.lead { background: var(--lead); color: var(--on-lead); }
 main > :last-child { margin-bottom: 0; }
 a { color: var(--lead); }
