@@ -18,13 +18,12 @@ export async function recordEffect<Result>(
   act: () => Promise<{ result: Result; details: AuditEvent['details'] }>,
 ): Promise<Result> {
   await audit.commit(newEvent({ ...draft, outcome: 'intent' }, now()));
-  try {
-    const { result, details } = await act();
-    await audit.commit(newEvent({ ...draft, outcome: 'success', details: { ...draft.details, ...details } }, now()));
-    return result;
-  } catch (error) {
+  const { result, details } = await act().catch(async (error: unknown) => {
     const reason = error instanceof Problem ? error.code : 'internal_error';
     await audit.commit(newEvent({ ...draft, outcome: 'failed', reason }, now()));
     throw error;
-  }
+  });
+  // The effect stands: where this cannot be committed its intent stays open, and nothing says that it failed.
+  await audit.commit(newEvent({ ...draft, outcome: 'success', details: { ...draft.details, ...details } }, now()));
+  return result;
 }

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
+import { problem } from '@postern/runtime';
+import { claimConsent } from '../src/consents/claim-consent.ts';
+import type { Vault } from '../src/grants/vault.ts';
 import type { Caller } from './caller.ts';
 import { startConsent, visit } from './consents.ts';
 import { openWorld, PORTAL_PAGE, type Replica, type World } from './world.ts';
@@ -17,6 +20,7 @@ afterAll(async () => {
   await world.close();
 });
 
+const stateOf = (callback: URL): string => callback.searchParams.get('state') ?? '';
 const statusOf = async (id: unknown) =>
   (
     await portal.send(`${replica.api}/v1/consents/${String(id)}`, {
@@ -42,6 +46,22 @@ test('R18: a state is good only in the browser that opened the link, and is not 
   expect([page.status, page.text]).toEqual([404, expect.stringContaining('no longer good')]);
   expect((await browser.open(callback.href)).status).toBe(200);
   await Promise.all([browser.close(), stranger.browser.close()]);
+});
+
+test('keys that cannot be had just now spoil no consent: the same answer counts once they can', async () => {
+  const { body } = await startConsent(portal, replica);
+  const { browser, callback } = await visit(world, String(body['consent_url']));
+  const found = await world.db
+    .selectFrom('consents')
+    .selectAll()
+    .where('id', '=', String(body['id']))
+    .executeTakeFirstOrThrow();
+  const open = () => Promise.reject(problem('keys_unavailable'));
+  const vault = { grantsOf: () => ({ open }) } as unknown as Vault;
+  const claim = claimConsent({ db: world.db, vault, now: () => new Date() }, found, stateOf(callback));
+  await expect(claim).rejects.toMatchObject({ code: 'keys_unavailable' });
+  expect((await browser.open(callback.href)).status).toBe(200);
+  await browser.close();
 });
 
 test('R18: a forged or expired state leads nowhere', async () => {

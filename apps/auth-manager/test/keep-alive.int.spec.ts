@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createRegistry, silentLogger } from '@postern/runtime';
+import { sql } from 'kysely';
 import { freshGrants, OTHER, type FreshGrants } from './fresh-grants.ts';
 import { countGrants, keepAliveMetrics } from '../src/keep-alive/keep-alive-metrics.ts';
 import { openKeepAlive } from '../src/keep-alive/keep-alive.ts';
@@ -115,6 +116,23 @@ test('a grant that the provider no longer knows is marked, and not asked about a
   expect(gone.tried()).toBe(1);
   const [row] = await at.query<{ state: string }>('select state from grants where id = $1', [id]);
   expect(row?.state).toBe('reauthorization_required');
+});
+
+test('R11: who needs the provider’s word is not content with a round that finds nothing due', async () => {
+  await at.clear();
+  const [id = ''] = await at.grants(1, { idleSeconds: null, confirmedSecondsAgo: 3_600 });
+  await at.query('update grants set due_at = $2 where id = $1', [id, new Date(at.now().getTime() + DAY * 1_000)]);
+  const provider = at.scripted('keeps');
+  const { refreshing, confirm } = at.replica(provider.calls);
+  const lock = sql`select pg_advisory_lock(20, hashtext(${id}))`;
+  // Another replica has the grant, so that the round waits and the user comes meanwhile.
+  const both = await at.db.connection().execute(async (other) => {
+    await lock.execute(other);
+    const waiting = [refreshing.keep({ id, provider: at.issuer }), confirm(id)];
+    await sql`select pg_advisory_unlock(20, hashtext(${id}))`.execute(other);
+    return Promise.all(waiting);
+  });
+  expect(both).toEqual([{ refreshed: false }, { refreshed: true }]);
 });
 
 test('the health of grants is told as metrics, by provider', async () => {

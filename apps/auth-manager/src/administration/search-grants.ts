@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
+import { handlesOf } from '../grants/find-grants.ts';
 import { type GrantView, grantView } from '../grants/grant.ts';
 import { type GrantFilter, matching } from './grant-filter.ts';
 
@@ -29,8 +30,7 @@ export async function searchGrants(
     .execute();
   const page = rows.slice(0, limit);
   const ids = page.map(({ id }) => id);
-  const handles =
-    ids.length === 0 ? [] : await db.selectFrom('handles').selectAll().where('grant_id', 'in', ids).execute();
+  const handles = ids.length === 0 ? [] : await handlesOf(db, ids);
   const grants = page.map((grant) => ({
     ...grantView(
       grant,

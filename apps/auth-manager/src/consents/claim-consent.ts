@@ -37,13 +37,17 @@ export async function findStarted(
 
 /**
  * Takes a found consent for this callback; only one callback ever gets it.
- * @throws Problem `consent_not_found` for the others.
+ * @throws Problem `consent_not_found` for the others; `keys_unavailable`, with the consent as it was.
  */
 export async function claimConsent(
   { db, vault }: ClaimConsent,
   held: ConsentRow,
   state: string,
 ): Promise<ClaimedConsent> {
+  if (!held.sealed_flow) throw problem('consent_not_found');
+  const { tenant, id } = held;
+  // Before it is taken: keys that cannot be had just now spoil nothing.
+  const kept = flow.parse(JSON.parse((await openText(vault, { tenant, what: 'flow', id }, held.sealed_flow)).reveal()));
   const consent = await db
     .updateTable('consents')
     .set({ state: 'redeeming', state_hash: null, browser_hash: null, sealed_flow: null })
@@ -52,8 +56,6 @@ export async function claimConsent(
     .where('state_hash', '=', hashOf(state))
     .returningAll()
     .executeTakeFirst();
-  if (!consent || !held.sealed_flow) throw problem('consent_not_found');
-  const { tenant, id } = consent;
-  const kept = flow.parse(JSON.parse((await openText(vault, { tenant, what: 'flow', id }, held.sealed_flow)).reveal()));
+  if (!consent) throw problem('consent_not_found');
   return { consent, verifier: new Secret(kept.verifier), nonce: kept.nonce, state };
 }

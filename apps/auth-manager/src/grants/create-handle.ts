@@ -13,8 +13,6 @@ export type NewHandle = {
 };
 
 const columns = [
-  'last_used_at',
-
   'id',
   'grant_id',
   'workload',
@@ -24,6 +22,7 @@ const columns = [
   'max_uses',
   'created_at',
   'expires_at',
+  'last_used_at',
 ] as const;
 
 /**

@@ -42,7 +42,8 @@ const ATTEMPTS = 3;
 
 /**
  * Stores a grant and its handle, in the caller's transaction. There is one grant per (person, provider, client, session,
- * kind): a further consent in the same session replaces its token, adds its scopes and makes it usable again.
+ * kind): a further consent in the same session replaces its token, adds its scopes and makes it usable again. One that was
+ * revoked never comes back.
  * @throws Problem `quota_exceeded` where it is new and one too many
  */
 export async function storeGrant(
@@ -53,12 +54,7 @@ export async function storeGrant(
   const { owner, provider, client, session, kind, now, idleSeconds = null } = grant;
   const identity = { ...ownedBy(owner), provider, client, session, kind };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const held = await tx
-      .selectFrom('grants')
-      .select(['id', 'generation', 'family', 'scopes', 'state'])
-      .where((row) => row.and(identity))
-      .forUpdate()
-      .executeTakeFirst();
+    const held = await heldGrant(tx, identity);
     const id = held?.id ?? uuidv7();
     const generation = Number(held?.generation ?? 0) + 1;
     const values = {
@@ -92,6 +88,25 @@ export async function storeGrant(
     return { id, generation, recovered: held !== undefined && held.state !== 'active' };
   }
   throw new Error('a grant changed under our hands again and again');
+}
+
+type Identity = ReturnType<typeof ownedBy> & Pick<NewGrant, 'provider' | 'client' | 'session' | 'kind'>;
+
+/**
+ * The grant that a further consent renews, locked. One that is still being revoked makes way for another with an id of its own:
+ * what was minted from it is refused for good by that id (R14), and its handles were withdrawn with it. Its token is not revoked
+ * any more: at the provider that would end the session's new one too.
+ */
+async function heldGrant(tx: Transaction<Schema>, identity: Identity) {
+  const held = await tx
+    .selectFrom('grants')
+    .select(['id', 'generation', 'family', 'scopes', 'state'])
+    .where((row) => row.and(identity))
+    .forUpdate()
+    .executeTakeFirst();
+  if (held?.state !== 'revoking') return held;
+  await tx.deleteFrom('grants').where('id', '=', held.id).execute();
+  return undefined;
 }
 
 /** A consent's own handle: the workload's first one without limits, which a further consent restricts anew. The grant is locked. */

@@ -5,6 +5,7 @@ import { type Now, Problem } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 import { type Owner, ownedBy } from '../grants/grant.ts';
 import { isCertificateBound, judgeToken } from '../grants/judge-token.ts';
+import { recoveryOf } from '../grants/recovery.ts';
 import { storeGrant } from '../grants/store-grant.ts';
 import type { Vault } from '../grants/vault.ts';
 import type { Introspected, ProviderCalls } from '../provider/provider-calls.ts';
@@ -75,17 +76,18 @@ export async function importRow(deps: ImportRow, of: ImportOf, line: string): Pr
       const { scopes, handle } = header;
       const { mostGrants } = of;
       const grant = { ...judged, owner, provider: provider.issuer, client, session, scopes, handle, token, mostGrants };
-      const { id } = await storeGrant(deps, tx, { ...grant, now: deps.now() });
+      const stored = await storeGrant(deps, tx, { ...grant, now: deps.now() });
+      const { id } = stored;
+      const by = { outcome: 'success' as const, reason: 'imported', tenant, actor: of.actor };
       const draft = {
+        ...by,
         action: 'grant.stored' as const,
-        outcome: 'success' as const,
-        reason: 'imported',
-        tenant,
-        actor: of.actor,
         resource: { type: 'grant', id },
         details: { provider: provider.issuer, scopes: [...scopes], offline: judged.kind === 'offline' },
       };
       await deps.audit.within(tx, newEvent(draft, deps.now()));
+      if (stored.recovered)
+        await deps.audit.within(tx, newEvent({ ...by, ...recoveryOf(stored, provider.issuer) }, deps.now()));
       return { outcome: 'imported' as const, row: row.id, grant: id };
     });
   } catch (error) {

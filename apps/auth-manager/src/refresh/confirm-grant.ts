@@ -84,13 +84,12 @@ export function openRefreshing(deps: ConfirmGrant): Refreshing {
       if (!isConfirmed(at, deps.now(), confirmedWithinSeconds * EARLY)) refreshBeside(grant);
       return { refreshed: false };
     },
+    // Shared with nobody: to be kept asks for less than to be confirmed.
     keep: (grant) =>
-      share(grant.id, () =>
-        deps.lock(grant, async (locked) => {
-          await noteRestore(locked, deps.now);
-          return settleAndRefresh(deps, locked, grant.id, { kind: 'kept' });
-        }),
-      ),
+      deps.lock(grant, async (locked) => {
+        await noteRestore(locked, deps.now);
+        return settleAndRefresh(deps, locked, grant.id, { kind: 'kept' });
+      }),
     obtain: (grant, ask) =>
       deps.lock(grant, async (locked) => {
         await noteRestore(locked, deps.now);
