@@ -17,8 +17,16 @@ export type Case = {
   against: string;
   /** Ours divided by the peer must be at least this (`atLeast`), or at most this (`atMost`). */
   goal: { atLeast: number } | { atMost: number };
+  /** Pairs that are not recorded, before those that are. Default 1. */
+  warmPairs?: number;
   prepare(): Promise<Pair>;
 };
+
+/**
+ * What a running service needs until its cost no longer falls: V8 compiles what is hot over some ten thousand requests, of
+ * which a pair sends some thousands. A read costs a third less then than after one pair.
+ */
+export const SERVICE_WARM_PAIRS = 6;
 
 /** One line of the table, and of `--json`. */
 export type Row = {
@@ -42,11 +50,13 @@ export const median = (values: readonly number[]) =>
  * Measures a case as five alternating pairs and takes the median of the pairs' ratios, so that whatever else the machine
  * does falls on both sides.
  */
-export async function measure({ name, unit, against, goal, prepare }: Case): Promise<Row> {
+export async function measure({ name, unit, against, goal, warmPairs = 1, prepare }: Case): Promise<Row> {
   const pair = await prepare();
   try {
-    await pair.ours();
-    await pair.peer();
+    for (let warmed = 0; warmed < warmPairs; warmed++) {
+      await pair.ours();
+      await pair.peer();
+    }
     const ours: number[] = [];
     const peer: number[] = [];
     for (let round = 0; round < PAIRS; round++) {

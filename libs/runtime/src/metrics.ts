@@ -4,6 +4,12 @@ import { collectDefaultMetrics, Registry as AnyRegistry, type OpenMetricsContent
 export type Registry = AnyRegistry<OpenMetricsContentType>;
 
 /**
+ * How often the event loop is looked at, which every lag that is told includes. At prom-client's 10 ms the looking is a third
+ * of what a service at rest uses of the CPU.
+ */
+const EVENT_LOOP_LOOK_MS = 50;
+
+/**
  * A registry of the service's own (never prom-client's global one, so that two services composed in one test process stay apart),
  * with `service` as a label of everything and the process's own metrics in it.
  */
@@ -14,7 +20,9 @@ export function createRegistry(
   const registry: Registry = new AnyRegistry<OpenMetricsContentType>();
   registry.setContentType(AnyRegistry.OPENMETRICS_CONTENT_TYPE);
   registry.setDefaultLabels({ service });
-  if (processMetrics) collectDefaultMetrics({ register: registry });
+  if (processMetrics) {
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS });
+  }
   return registry;
 }
 

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { costOf } from '../crypto-store-world.ts';
 import { openKeycloakPeer } from '../keycloak-peer.ts';
 import { type Target } from '../load.ts';
-import { type Case } from '../measure.ts';
+import { SERVICE_WARM_PAIRS, type Case } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/express-redis.ts', import.meta.url));
 const keeping = fileURLToPath(new URL('../../../../apps/auth-manager/test/keep-alive-process.ts', import.meta.url));
@@ -63,6 +63,7 @@ export const grantToken: Case = {
   unit: 'requests per CPU second of all processes',
   against: 'bare Express + Redis GET over the same mutual TLS',
   goal: { atLeast: 0.4 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const { home, stack, tls, measure, close } = await openOurs();
     const { state } = stack;
@@ -102,6 +103,7 @@ export const offlineRefresh: Case = {
   against:
     "Keycloak 26's own refresh of an offline token over mutual TLS: default JIT, warmed, on its embedded database",
   goal: { atLeast: 4 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const [ours, peer] = [
       await openOurs(),

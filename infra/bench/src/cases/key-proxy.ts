@@ -10,7 +10,7 @@ import { Agent, request } from 'undici';
 import { costOf } from '../crypto-store-world.ts';
 import { nameOf, openKeyProxy, SECRETS, VALUE } from '../key-proxy-world.ts';
 import { type Target } from '../load.ts';
-import { median, type Case } from '../measure.ts';
+import { median, SERVICE_WARM_PAIRS, type Case } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/express-redis.ts', import.meta.url));
 const sdkReads = fileURLToPath(new URL('../processes/sdk-reads.ts', import.meta.url));
@@ -25,6 +25,7 @@ const hotRead: Case = {
   unit: 'requests per CPU second of all processes',
   against: 'bare Express + Redis GET over the same mutual TLS',
   goal: { atLeast: 0.4 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const world = await openKeyProxy();
     const { state, pids, cache } = world.stack;
@@ -71,6 +72,7 @@ const sdkRead: Case = {
   unit: 'reads per CPU second',
   against: 'the official AWS client, its process alone, against moto over TLS: the emulator is not counted',
   goal: { atLeast: 2 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const [world, aws] = [await openKeyProxy(), await startSecretsManager()];
     const { paths } = await developmentCa().issue('front');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { costOf } from '../crypto-store-world.ts';
 import { openKeycloakPeer } from '../keycloak-peer.ts';
 import { type Target } from '../load.ts';
-import { type Case } from '../measure.ts';
+import { SERVICE_WARM_PAIRS, type Case } from '../measure.ts';
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -59,6 +59,7 @@ export const mint: Case = {
   unit: 'exchanges per CPU second of every process',
   against: "Keycloak 26's standard exchange: default JIT, warmed, on its embedded database",
   goal: { atLeast: 3 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const [ours, peer] = [
       await openOurs(),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { costOf, keyOf, openCryptoStore, PAYLOAD, RECORDS } from '../crypto-store-world.ts';
 import { load, type Call, type Target } from '../load.ts';
-import { type Case } from '../measure.ts';
+import { SERVICE_WARM_PAIRS, type Case } from '../measure.ts';
 import { startOpenBaoPeer } from '../openbao.ts';
 
 const BATCH = 100;
@@ -88,6 +88,7 @@ function against({ operation, token = 'policy', p99 = false, goal }: Compared): 
     unit: p99 ? 'ms, slowest of a hundred' : `${items === 1 ? 'requests' : 'items'} per CPU second of all processes`,
     against: `OpenBao ${operation.includes('crypt') ? 'transit' : 'KV v2'}, ${token} token, raft, file audit`,
     goal,
+    warmPairs: SERVICE_WARM_PAIRS,
     async prepare() {
       const world = await openCryptoStore();
       const bao = await startOpenBaoPeer(

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { costOf, keyOf, openTarget, type Targets } from '../crypto-store-world.ts';
 import { load } from '../load.ts';
-import { median, type Case, type Pair } from '../measure.ts';
+import { median, SERVICE_WARM_PAIRS, type Case, type Pair } from '../measure.ts';
 
 const REPLICAS = { 'crypto-store': 3, 'audit-sink': 1, 'token-exchange': 1, 'auth-manager': 1, 'key-proxy': 1 };
 const FRONT = 'crypto-store-api';
@@ -36,6 +36,7 @@ export const replicas: Case = {
   unit: 'requests per CPU second of all processes',
   against: 'one of the three, behind the same balancer',
   goal: { atLeast: 1 },
+  warmPairs: SERVICE_WARM_PAIRS,
   prepare: () =>
     withReplicas(({ replicated: { stack, fleet, balancer, redis }, targets }) => {
       const names = fleet.of('crypto-store').map(({ name }) => name);

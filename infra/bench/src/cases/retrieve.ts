@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { costOf, keyOf, openCryptoStore, PAYLOAD, RECORDS } from '../crypto-store-world.ts';
 import { type Target } from '../load.ts';
-import { type Case } from '../measure.ts';
+import { SERVICE_WARM_PAIRS, type Case } from '../measure.ts';
 
 const floor = fileURLToPath(new URL('../floors/express-redis.ts', import.meta.url));
 
@@ -19,6 +19,7 @@ export const retrieve: Case = {
   unit: 'requests per CPU second of all processes',
   against: 'bare Express + Redis GET over the same mutual TLS',
   goal: { atLeast: 0.4 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const world = await openCryptoStore();
     const { state, pids, cache } = world.stack;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import { costOf, keyOf, openCryptoStore } from '../crypto-store-world.ts';
-import { type Case } from '../measure.ts';
+import { SERVICE_WARM_PAIRS, type Case } from '../measure.ts';
 import { buildTree, end, startFromTree, tracingOfTree } from '../production-tree.ts';
 
 const SAMPLED = '0.1';
@@ -19,6 +19,7 @@ export const tracing: Case = {
   unit: 'requests per CPU second of all processes',
   against: 'the same service without tracing',
   goal: { atLeast: 0.95 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     buildTree();
     const world = await openCryptoStore();
