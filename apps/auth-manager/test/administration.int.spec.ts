@@ -132,6 +132,11 @@ test('an administrator pauses the keeping alive at a provider, sees what waits, 
   const here = told.find((one) => one.provider === provider);
   expect(here).toMatchObject({ paused: true, overdue: expect.any(Number) });
   expect(here?.overdue).toBeGreaterThan(0);
+  // Another tenant's administrator sees nothing of it, and cannot end it.
+  const elsewhere = { roles: ['admin'], tenant: 'globex' };
+  const theirs = await portal.tokenFor('admin-ada', ['grants:read', 'grants:write'], elsewhere);
+  expect((await ask('/v1/keep-alive', undefined, theirs)).body).toEqual({ providers: [] });
+  expect((await put(false, theirs)).status).toBe(200);
   expect(await confirmed()).toBe(before);
 
   expect((await put(false)).body).toEqual({ provider, paused: false });

@@ -35,7 +35,6 @@ const STAYS = [
   'branch_keys',
   'ended_tenants',
   'issuer_keys',
-  'keeping_pauses',
   'restores',
   'revocation_head',
   'revocations',

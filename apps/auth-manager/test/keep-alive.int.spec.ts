@@ -87,19 +87,23 @@ test('429 with Retry-After: nobody is asked before that time', async () => {
   expect(busy.tried()).toBe(asked);
 });
 
-test('a pause holds for its provider alone, and ends', async () => {
+test('a pause holds for its tenant at its provider alone, and ends', async () => {
   await at.clear();
   const due = { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 };
   await at.grants(5, due);
   await at.grants(3, { ...due, provider: OTHER });
   const [provider, other] = [at.scripted('keeps'), at.scripted('keeps')];
   const round = keeper(provider.calls, other.calls);
-  await at.query('insert into keeping_pauses (provider, paused_at, paused_by) values ($1, now(), $2)', [
-    at.issuer,
-    'ada',
-  ]);
+  const [another] = await at.grants(1, due);
+  await at.query("update grants set tenant = 'globex' where id = $1", [another]);
+  const pause = "insert into keeping_pauses (tenant, provider, paused_at, paused_by) values ('acme', $1, now(), 'ada')";
+  await at.query(pause, [at.issuer]);
   at.later(120);
-  expect([await round(), provider.tried(), other.tried()]).toEqual([3, 0, 3]);
+  await round();
+  // The other tenant's has had its turn, which fails only because its token is sealed for the first.
+  expect([provider.tried(), other.tried()]).toEqual([0, 3]);
+  const turned = await at.query<{ id: string }>('select id from grants where tries > 0', []);
+  expect(turned).toEqual([{ id: another }]);
   await at.query('delete from keeping_pauses', []);
   expect(await round()).toBeGreaterThan(0);
 });

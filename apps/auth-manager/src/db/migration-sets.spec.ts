@@ -19,6 +19,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'grants/0001-grants',
     'grants/0002-keeping',
     'grants/0003-grant-counts',
+    'grants/0004-tenants-pauses',
     'administration/0001-administration',
     'administration/0002-client-secrets',
     'background-jobs/0001-background-jobs',

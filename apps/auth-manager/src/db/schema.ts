@@ -145,7 +145,7 @@ export type ProviderTokensTable = {
   expires_at: Date;
 };
 
-export type KeepingPausesTable = { provider: string; paused_at: Date; paused_by: string };
+export type KeepingPausesTable = { tenant: string; provider: string; paused_at: Date; paused_by: string };
 
 export type RestoresTable = { one: Generated<boolean>; marker: string; at: Date | null };
 

@@ -43,10 +43,11 @@ export async function countGrants(
   }
 }
 
-/** How many grants there are, by provider and state, and how many of them are late. */
-export const keepingOf = (db: Kysely<Schema>, now: Date) =>
+/** How many grants there are, by provider and state, and how many of them are late: of one tenant, or of all. */
+export const keepingOf = (db: Kysely<Schema>, now: Date, tenant?: string) =>
   db
     .selectFrom('grants')
+    .$if(tenant !== undefined, (query) => query.where('tenant', '=', tenant ?? ''))
     .select(['provider', 'state'])
     .select((row) => [
       row.fn.countAll<string>().as('count'),

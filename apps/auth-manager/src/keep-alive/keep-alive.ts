@@ -33,6 +33,10 @@ const REST_MS = 30_000;
 const FIRST_RETRY_SECONDS = 60;
 const LONGEST_RETRY_SECONDS = 3_600;
 
+/** A pause is of one tenant's grants at one provider. */
+const unpaused = sql<boolean>`not exists (
+  select 1 from keeping_pauses p where p.tenant = grants.tenant and p.provider = grants.provider)`;
+
 type DueGrant = { id: string; provider: string; tries: number };
 type Line = { breaker: CircuitBreakerPolicy; budget: number; at: number; until: number };
 
@@ -80,6 +84,7 @@ export function openKeepAlive(deps: KeepAlive): () => Promise<number> {
       .where('state', '=', 'active')
       .where('due_at', '<=', now())
       .where('provider', '=', provider)
+      .where(unpaused)
       .orderBy('due_at')
       .limit(limit)
       .execute();
@@ -136,12 +141,12 @@ export function openKeepAlive(deps: KeepAlive): () => Promise<number> {
 
   return async () => {
     const providers = await db
-      .selectFrom('grants as g')
-      .select('g.provider')
+      .selectFrom('grants')
+      .select('provider')
       .distinct()
-      .where('g.state', '=', 'active')
-      .where('g.due_at', '<=', now())
-      .where(sql<boolean>`not exists (select 1 from keeping_pauses p where p.provider = g.provider)`)
+      .where('state', '=', 'active')
+      .where('due_at', '<=', now())
+      .where(unpaused)
       .execute();
     const kept = await Promise.all(providers.map(({ provider }) => keepAt(provider)));
     return kept.reduce((sum, one) => sum + one, 0);

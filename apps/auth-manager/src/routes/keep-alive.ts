@@ -9,13 +9,13 @@ export type KeepAliveRoutes = { db: Kysely<Schema>; now: Now };
 
 const count = z.int().min(0);
 
-/** How the grants of each provider are: for an administrator. */
+/** How the tenant's grants of each provider are: for its administrator. */
 export const readKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
   route({
     method: 'GET',
     path: '/v1/keep-alive',
     listener: 'api',
-    summary: 'How the grants of each provider are, and whether they are kept alive',
+    summary: 'How the tenant’s grants of each provider are, and whether they are kept alive',
     scope: 'grants:read',
     role: 'admin',
     audit: 'keeping.read',
@@ -32,9 +32,9 @@ export const readKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
         ),
       }),
     },
-    async handle(_input, audit) {
-      const rows = await keepingOf(db, now());
-      const pauses = await db.selectFrom('keeping_pauses').select('provider').execute();
+    async handle({ principal: { tenant } }, audit) {
+      const rows = await keepingOf(db, now(), tenant);
+      const pauses = await db.selectFrom('keeping_pauses').select('provider').where('tenant', '=', tenant).execute();
       const paused = new Set(pauses.map(({ provider }) => provider));
       const names = [...new Set([...rows.map(({ provider }) => provider), ...paused])].sort();
       const providers = names.map((provider) => {
@@ -51,13 +51,13 @@ export const readKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
     },
   });
 
-/** Pauses the keeping alive at one provider, or resumes it. Whoever uses a grant is not held up by a pause. */
+/** Pauses the keeping alive of the tenant's grants at one provider, or resumes it. Whoever uses a grant is not held up by a pause. */
 export const changeKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
   route({
     method: 'PUT',
     path: '/v1/keep-alive',
     listener: 'api',
-    summary: 'Pause or resume the keeping alive of a provider’s grants',
+    summary: 'Pause or resume the keeping alive of the tenant’s grants of a provider',
     scope: 'grants:write',
     role: 'admin',
     audit: 'keeping.changed',
@@ -65,14 +65,20 @@ export const changeKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
     answers: { 200: z.strictObject({ provider: z.string(), paused: z.boolean() }) },
     async handle({ principal, body }, audit) {
       const { provider, paused } = body;
+      const at = { tenant: principal.tenant, provider };
       return db.transaction().execute(async (tx) => {
         if (paused) {
           await tx
             .insertInto('keeping_pauses')
-            .values({ provider, paused_at: now(), paused_by: principal.person?.sub ?? principal.clientId })
-            .onConflict((conflict) => conflict.column('provider').doNothing())
+            .values({ ...at, paused_at: now(), paused_by: principal.person?.sub ?? principal.clientId })
+            .onConflict((conflict) => conflict.columns(['tenant', 'provider']).doNothing())
             .execute();
-        } else await tx.deleteFrom('keeping_pauses').where('provider', '=', provider).execute();
+        } else {
+          await tx
+            .deleteFrom('keeping_pauses')
+            .where((row) => row.and(at))
+            .execute();
+        }
         return audit.within(tx, { details: { provider, paused } }, { status: 200, body });
       });
     },
