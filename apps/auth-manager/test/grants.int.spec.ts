@@ -146,7 +146,7 @@ test('R11, R14: what was minted from a grant is revoked with it, and lives until
   expect(await revocations()).not.toContainEqual(expect.objectContaining({ grantId: other }));
   expect((await as('alice', `/v1/grants/${other}`, 'DELETE')).status).toBe(204);
   expect(await revocations()).toContainEqual(expect.objectContaining({ kind: 'grant', grantId: other }));
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while ((await active()) !== false && Date.now() < deadline) await new Promise((again) => setTimeout(again, 20));
   expect(await active()).toBe(false);
 });
@@ -170,7 +170,7 @@ test('R23: a worker revokes at the provider what was closed while that did not a
   ]);
   const worker = await world.replica({ POSTERN_ROLE: 'worker', POSTERN_PUBLIC_PORT: '0' });
   const gone = async () => (await world.query('select 1 from grants where id = $1', [left])).length === 0;
-  const deadline = Date.now() + 5_000;
+  const deadline = Date.now() + 60_000;
   while (!(await gone()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
   expect(await gone()).toBe(true);
   await worker.close();

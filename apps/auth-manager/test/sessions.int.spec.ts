@@ -93,7 +93,7 @@ test('a session that ends while the provider is away is closed at once, and told
   await world.restartProvider();
   expect(await side.isActive(held)).toBe(true);
   const worker = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_ROLE: 'worker' });
-  for (let looks = 0; looks < 100 && (await rowOf(grant)).sealed_token !== null; looks++) {
+  for (let looks = 0; looks < 600 && (await rowOf(grant)).sealed_token !== null; looks++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   expect((await rowOf(grant)).sealed_token).toBeNull();

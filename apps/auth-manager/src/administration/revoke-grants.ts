@@ -1,11 +1,12 @@
 import { newEvent } from '@postern/audit';
 import { jobKind } from '@postern/bus';
 import type { Audit } from '@postern/outbox';
-import { type Logger, Problem } from '@postern/runtime';
+import type { Logger } from '@postern/runtime';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import { finishRevocation, type RevokeGrant } from '../grants/revoke-grant.ts';
 import { revokeForGood } from '../grants/revoke-tokens.ts';
+import { tellProviders, type UntoldGrant } from '../grants/untold-grants.ts';
 import { grantFilter, matching } from './grant-filter.ts';
 
 /** Name of the job in `/v1/jobs`. */
@@ -21,8 +22,8 @@ const START = '00000000-0000-0000-0000-000000000000';
 
 /**
  * Revokes every grant of a tenant that a plan means: a page is closed in one transaction, with its events and what was
- * minted (R14), and then told to the provider. A provider that does not answer holds up nothing: `left` says how many the
- * worker's rounds go on with.
+ * minted (R14), and then told to the provider. A provider that does not answer is asked no more, so that it holds up nothing: `left`
+ * says how many the worker's rounds go on with.
  */
 export const revokeGrants = (deps: RevokeGrants) =>
   jobKind<Schema, z.output<typeof input>>({
@@ -32,12 +33,13 @@ export const revokeGrants = (deps: RevokeGrants) =>
       const { filter, madeBefore, total } = work.input;
       const tenant = work.tenant ?? '';
       let reached = work.checkpoint ? checkpoint.parse(work.checkpoint) : { after: START, closed: 0, left: 0 };
+      const away = new Set<string>();
       for (;;) {
-        let ids: string[] = [];
+        let rows: UntoldGrant[] = [];
         await work.step(async (tx) => {
-          const rows = await tx
+          rows = await tx
             .selectFrom('grants')
-            .select(['id', 'provider'])
+            .select(['id', 'tenant', 'provider'])
             .where((row) => matching(row, tenant, filter))
             .where('created_at', '<=', new Date(madeBefore))
             .where('id', '>', reached.after)
@@ -45,7 +47,7 @@ export const revokeGrants = (deps: RevokeGrants) =>
             .limit(PAGE)
             .forUpdate()
             .execute();
-          ids = rows.map(({ id }) => id);
+          const ids = rows.map(({ id }) => id);
           if (ids.length > 0) {
             await tx
               .updateTable('grants')
@@ -69,8 +71,8 @@ export const revokeGrants = (deps: RevokeGrants) =>
           reached = { ...reached, after: ids.at(-1) ?? reached.after, closed };
           return { done: closed, total: Math.max(total, closed), checkpoint: reached };
         });
-        if (ids.length === 0) break;
-        const left = await tellProviders(deps, ids);
+        if (rows.length === 0) break;
+        const left = await tellProviders(deps, rows, ({ id }) => finishRevocation(deps, id), away);
         reached = { ...reached, left: reached.left + left };
       }
       return { revoked: reached.closed, left: reached.left };
@@ -79,17 +81,3 @@ export const revokeGrants = (deps: RevokeGrants) =>
 
 /** The kind as whoever starts it needs it. */
 export const revokeGrantsInput = { version: 1, input };
-
-async function tellProviders(deps: RevokeGrants, ids: readonly string[]): Promise<number> {
-  let left = 0;
-  for (const id of ids) {
-    try {
-      await finishRevocation(deps, id);
-    } catch (err) {
-      const code = err instanceof Problem ? err.code : undefined;
-      deps.logger.warn({ err, code, id }, 'a grant is closed but not yet revoked at the provider');
-      left += 1;
-    }
-  }
-  return left;
-}

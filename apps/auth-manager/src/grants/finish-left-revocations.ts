@@ -1,23 +1,18 @@
-import { type Logger, Problem } from '@postern/runtime';
 import { recordEffect, type RecordEffect } from '../record-effect.ts';
 import { finishRevocation, type RevokeGrant } from './revoke-grant.ts';
+import { tellProviders, type TellProviders, untoldGrants } from './untold-grants.ts';
 
-export type FinishLeftRevocations = RevokeGrant & RecordEffect & { logger: Logger };
+export type FinishLeftRevocations = RevokeGrant & RecordEffect & TellProviders;
 
 const LEFT_AFTER_SECONDS = 30;
-const AT_ONCE = 20;
 
 /** One round over grants that were closed but whose revocation at the provider did not succeed (R23). */
 export async function finishLeftRevocations(deps: FinishLeftRevocations): Promise<void> {
-  const left = await deps.db
-    .selectFrom('grants')
-    .select(['id', 'tenant', 'provider'])
-    .where('state', '=', 'revoking')
-    .where('updated_at', '<', new Date(deps.now().getTime() - LEFT_AFTER_SECONDS * 1000))
-    .orderBy('updated_at')
-    .limit(AT_ONCE)
-    .execute();
-  for (const { id, tenant, provider } of left) {
+  const before = new Date(deps.now().getTime() - LEFT_AFTER_SECONDS * 1000);
+  const left = await untoldGrants(deps.db, (row) =>
+    row.and([row('state', '=', 'revoking'), row('updated_at', '<', before)]),
+  );
+  await tellProviders(deps, left, ({ id, tenant, provider }) => {
     const draft = {
       action: 'grant.revoked' as const,
       tenant,
@@ -25,14 +20,9 @@ export async function finishLeftRevocations(deps: FinishLeftRevocations): Promis
       resource: { type: 'grant', id },
       details: { cause: 'left_open', provider },
     };
-    try {
-      await recordEffect(deps, draft, async () => {
-        await finishRevocation(deps, id);
-        return { result: undefined, details: {} };
-      });
-    } catch (err) {
-      const code = err instanceof Problem ? err.code : undefined;
-      deps.logger.warn({ err, code, id }, 'a grant is closed but not yet revoked at the provider');
-    }
-  }
+    return recordEffect(deps, draft, async () => {
+      await finishRevocation(deps, id);
+      return { result: undefined, details: {} };
+    });
+  });
 }

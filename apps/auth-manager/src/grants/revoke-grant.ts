@@ -1,13 +1,12 @@
 import type { Kysely } from 'kysely';
-import { type Now, problem, type Secret } from '@postern/runtime';
+import { type Now, problem } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 import type { ProviderOf } from '../provider/provider-calls.ts';
-import type { GrantLock, LockedConnection } from '../refresh/grant-lock.ts';
-import { readReply } from '../refresh/journal-reply.ts';
-import { openAttempt } from '../refresh/open-attempt.ts';
-import { type GrantRow, type Owner, ownedBy } from './grant.ts';
+import type { GrantLock } from '../refresh/grant-lock.ts';
+import { type Owner, ownedBy } from './grant.ts';
+import { heldTokens } from './held-tokens.ts';
 import { revokeForGood, type RevokeTokens } from './revoke-tokens.ts';
-import { openText, type Vault } from './vault.ts';
+import type { Vault } from './vault.ts';
 
 export type RevokeGrant = RevokeTokens & {
   db: Kysely<Schema>;
@@ -34,16 +33,6 @@ export async function beginRevocation(deps: RevokeGrant, owner: Owner, id: strin
   });
 }
 
-async function tokensOf({ vault }: RevokeGrant, locked: LockedConnection, grant: GrantRow): Promise<Secret[]> {
-  const { tenant, id, sealed_token } = grant;
-  const tokens = sealed_token ? [await openText(vault, { tenant, what: 'token', id }, sealed_token)] : [];
-  // A reply that was journalled and never applied may hold the only token that still lives.
-  const attempt = await openAttempt(locked, id);
-  if (!attempt?.sealed_reply) return tokens;
-  const { rotated } = readReply(await openText(vault, { tenant, what: 'reply', id: attempt.id }, attempt.sealed_reply));
-  return rotated ? [rotated, ...tokens] : tokens;
-}
-
 /**
  * Revokes a closed grant at the provider and deletes it with its handles and journal. Under the grant's lock, so that a
  * refresh that was under way has ended and its token is the one that is revoked. Done twice it does nothing.
@@ -60,7 +49,7 @@ export async function finishRevocation(deps: RevokeGrant, id: string): Promise<v
       .where('state', '=', 'revoking')
       .executeTakeFirst();
     if (!grant) return;
-    for (const token of await tokensOf(deps, locked, grant)) await deps.providerOf(grant).revoke(token);
+    for (const token of await heldTokens(deps, locked, grant)) await deps.providerOf(grant).revoke(token);
     await locked.deleteFrom('grants').where('id', '=', id).where('state', '=', 'revoking').execute();
   });
 }
