@@ -124,6 +124,16 @@ test('a handle ends at its time, also where it is held in memory', async () => {
   expect([status, said['code']]).toEqual([409, 'handle_spent']);
 });
 
+test('a grant token does not outlive the handle that it was given by', async () => {
+  const end = new Date(Date.now() + 90_000);
+  const { body } = await create({ expires_at: end.toISOString() });
+  const { body: used } = await use(job, `handles/${String(body['id'])}`);
+  const { exp = 0, iat = 0 } = decodeJwt(String(used['access_token']));
+  expect(exp * 1_000).toBeLessThanOrEqual(end.getTime());
+  expect(exp).toBeGreaterThan(iat);
+  expect(used['expires_in']).toBeLessThanOrEqual(90);
+});
+
 test('the same Idempotency-Key makes one handle', async () => {
   const headers = { 'idempotency-key': crypto.randomUUID() };
   const both = await Promise.all([create({}, { headers }), create({}, { headers })]);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { problem, Secret } from '@postern/runtime';
 import { UnsecuredJWT } from 'jose';
+import { sql } from 'kysely';
 import { openProviderTokens } from '../src/grants/provider-token.ts';
 import type { ProviderCalls } from '../src/provider/provider-calls.ts';
 import { freshGrants, OTHER, type FreshGrants } from './fresh-grants.ts';
@@ -140,6 +141,23 @@ test('R20: a provider that hangs holds its part of the pool: others are refreshe
   hanging.letGo();
   expect(await Promise.all(held)).toEqual([{ refreshed: true }, { refreshed: true }]);
   expect(await confirm(three!)).toEqual({ refreshed: true });
+});
+
+test('R10: a grant token that ends while its exchange waits its turn buys nothing: nothing is sent', async () => {
+  const [id = ''] = await at.grants(1, { idleSeconds: null });
+  const idle = at.scripted('keeps');
+  const { refreshing } = at.replica(idle.calls);
+  const until = new Date(at.now().getTime() + 20_000);
+  // Another replica has the grant, so that the exchange waits; the clock goes on meanwhile.
+  const waited = at.db.connection().execute(async (other) => {
+    await sql`select pg_advisory_lock(20, hashtext(${id}))`.execute(other);
+    const exchange = refreshing.obtain({ id, provider: at.issuer }, { scopes: [], boundTo: 'nobody' }, until);
+    at.later(20);
+    await sql`select pg_advisory_unlock(20, hashtext(${id}))`.execute(other);
+    return exchange;
+  });
+  await expect(waited).rejects.toMatchObject({ code: 'grant_token_refused' });
+  expect([idle.tried(), await attempts()]).toEqual([0, []]);
 });
 
 test('a token of the provider that is kept serves while the pool is full, until it expires', async () => {

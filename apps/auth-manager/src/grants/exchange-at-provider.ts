@@ -19,21 +19,21 @@ export type Proofs = { refresh?: string | undefined; exchange?: string | undefin
 /**
  * The provider's own token for whoever holds a grant token (R10): the grant's token is refreshed with the job's own proof,
  * so that what comes is bound to the job's key and shared with nobody; with a second proof it is exchanged for one of
- * exactly the audience asked for. What comes is checked here and, once more, at token-exchange.
+ * exactly the audience asked for. Nothing is asked for after `until`, when the grant token ends. What comes is checked here and, once more, at token-exchange.
  * @throws Problem `proof_required`; `provider_refused` where what came is not for that key or audience; and those of
  *   {@link Refreshing}.
  */
 export async function exchangeAtProvider(
   { obtain, providerOf, unboundAllowed }: ExchangeAtProvider,
   grant: { id: string; tenant: string; provider: string },
-  asked: { scopes: readonly string[]; audiences: readonly string[]; proofs: Proofs },
+  asked: { scopes: readonly string[]; audiences: readonly string[]; proofs: Proofs; until?: Date },
 ): Promise<AccessToken> {
-  const { scopes, audiences, proofs } = asked;
+  const { scopes, audiences, proofs, until } = asked;
   if (proofs.refresh === undefined && !unboundAllowed) throw problem('proof_required');
   const provider = providerOf(grant);
   const key = await keyOf(proofs);
   const boundTo = (proof: string | undefined) => (proof === undefined ? ('nobody' as const) : { proof });
-  const whole = await obtain(grant, { scopes, boundTo: boundTo(proofs.refresh) });
+  const whole = await obtain(grant, { scopes, boundTo: boundTo(proofs.refresh) }, until);
   const mayExchange = proofs.exchange !== undefined || key === undefined;
   const narrow = mayExchange
     ? await provider.exchange(whole.token, { scopes, audiences, boundTo: boundTo(proofs.exchange) })

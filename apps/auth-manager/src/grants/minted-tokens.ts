@@ -19,13 +19,16 @@ const HELD = 20_000;
 export function openMintedTokens({ issuer, tokenLifetimeSeconds, now }: OpenMintedTokens): MintedTokens {
   const held = new Map<string, Minted>();
   const halfMs = (tokenLifetimeSeconds * 1000) / 2;
+  /** What is left of a handle, which its tokens do not outlive. */
+  const secondsOf = (end: Date | null) =>
+    end === null ? Infinity : Math.max(1, Math.floor((end.getTime() - now().getTime()) / 1000));
   return {
     async grantToken({ grant, handle }, scopes, thumbprint) {
       const key = [handle.id, grant.family, thumbprint, ...scopes].join(' ');
       const before = held.get(key);
       if (before && before.expiresAt.getTime() - now().getTime() > halfMs) return before;
       const minted = await issuer.mint('grant+jwt', grantTokenClaims(grant, handle, scopes), {
-        lifetimeSeconds: tokenLifetimeSeconds,
+        lifetimeSeconds: Math.min(tokenLifetimeSeconds, secondsOf(handle.expires_at)),
         binding: { kind: 'certificate', thumbprint },
       });
       held.delete(key);

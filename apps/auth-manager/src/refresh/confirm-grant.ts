@@ -43,8 +43,11 @@ export type Refreshing = {
   confirm: Confirm;
   /** Refreshes a grant whose time to be kept alive has come, unless somebody used it meanwhile. @throws as `confirm` */
   keep(grant: Pick<GrantRow, 'id' | 'provider'>): Promise<{ refreshed: boolean }>;
-  /** One refresh for an access token of the provider's own, whatever the grant's age. @throws as `confirm` */
-  obtain(grant: Pick<GrantRow, 'id' | 'provider'>, ask: TokenAsk): Promise<AccessToken>;
+  /**
+   * One refresh for an access token of the provider's own, whatever the grant's age. `until`: when the token ends that entitles to
+   * it. @throws as `confirm`; `grant_token_refused` where that came before its turn
+   */
+  obtain(grant: Pick<GrantRow, 'id' | 'provider'>, ask: TokenAsk, until?: Date): Promise<AccessToken>;
   /** Waits for what is under way in the background. */
   settled(): Promise<void>;
 };
@@ -90,10 +93,10 @@ export function openRefreshing(deps: ConfirmGrant): Refreshing {
         await noteRestore(locked, deps.now);
         return settleAndRefresh(deps, locked, grant.id, { kind: 'kept' });
       }),
-    obtain: (grant, ask) =>
+    obtain: (grant, ask, until) =>
       deps.lock(grant, async (locked) => {
         await noteRestore(locked, deps.now);
-        const { access } = await settleAndRefresh(deps, locked, grant.id, { kind: 'token', ask });
+        const { access } = await settleAndRefresh(deps, locked, grant.id, { kind: 'token', ask, until });
         if (!access) throw new Error('a refresh for a token brought none');
         return access;
       }),

@@ -14,8 +14,11 @@ import { restoredAt } from './restores.ts';
 import { sendRefresh } from './send-refresh.ts';
 import { abandonAttempt, requireReauthorization } from './settle-attempt.ts';
 
-/** What somebody wants of a grant: confirmed within so long; kept alive, where its slot has come; or a token. */
-export type Wanted = { kind: 'confirmed'; withinSeconds: number } | { kind: 'kept' } | { kind: 'token'; ask: TokenAsk };
+/** What somebody wants of a grant: confirmed within so long; kept alive, where its slot has come; or a token, asked for before `until`. */
+export type Wanted =
+  | { kind: 'confirmed'; withinSeconds: number }
+  | { kind: 'kept' }
+  | { kind: 'token'; ask: TokenAsk; until: Date | undefined };
 
 export type Settled = { refreshed: boolean; access?: AccessToken | undefined };
 
@@ -42,7 +45,7 @@ const TURNS = 5;
 
 /**
  * Takes a grant step by step to where it can be used, under its lock (R20, `next-step.ts`).
- * @throws Problem `grant_not_found`, `reauthorization_required`, `grant_ended`, `provider_unavailable`.
+ * @throws Problem `grant_not_found`, `reauthorization_required`, `grant_ended`, `provider_unavailable`; `grant_token_refused` after `until`.
  */
 export async function settleAndRefresh(
   deps: ConfirmGrant,
@@ -76,7 +79,9 @@ export async function settleAndRefresh(
         if (attempt) await settleLost(deps, locked, grant, attempt);
         break;
       case 'refresh': {
-        const ask = wanted.kind === 'token' ? wanted.ask : undefined;
+        const { ask, until } = wanted.kind === 'token' ? wanted : {};
+        // Whoever asks has waited for the lock: what entitled to it may have ended meanwhile.
+        if (until !== undefined && until <= now()) throw problem('grant_token_refused');
         const token = await tokenOf(deps, grant);
         const { access } = await deps.recordRefresh(grant, () => sendRefresh(deps, locked, grant, token, ask));
         return { refreshed: true, access };

@@ -69,7 +69,7 @@ export const providerExchangeRoute = (deps: ProviderExchange) =>
       'keys_unavailable',
     ],
     async handle({ body }, audit) {
-      const { grant, tenant, actor } = await grantOf(deps, body);
+      const { grant, tenant, actor, until } = await grantOf(deps, body);
       const { scope: scopes, audience: audiences, exchange_id: exchange } = body;
       const expiresAt = new Date(deps.now().getTime() + REMEMBERED_SECONDS * 1000);
       if (!(await useOnce(queryIn(deps.db), 'provider-exchange', exchange, expiresAt)))
@@ -78,10 +78,10 @@ export const providerExchangeRoute = (deps: ProviderExchange) =>
       const details = { provider: grant.provider, scopes, audiences, exchange };
       return audit.effect({ ...what, details }, async () => {
         const proofs = { refresh: body.dpop, exchange: body.exchange_dpop };
-        const got = await exchangeAtProvider(deps, grant, { scopes, audiences, proofs });
-        const until = new Date(deps.now().getTime() + got.expiresIn * 1000);
+        const got = await exchangeAtProvider(deps, grant, { scopes, audiences, proofs, until });
+        const ends = new Date(deps.now().getTime() + got.expiresIn * 1000);
         return {
-          what: { ...what, details: { ...details, expiresAt: until.toISOString(), refreshed: true } },
+          what: { ...what, details: { ...details, expiresAt: ends.toISOString(), refreshed: true } },
           answer: {
             status: 200,
             body: {
@@ -114,7 +114,7 @@ async function grantOf(
     .where((row) => row.and({ id, tenant: principal.tenant }))
     .executeTakeFirst();
   if (!grant) throw problem('grant_not_found');
-  return { grant, tenant: principal.tenant, actor: actorOf(principal) };
+  return { grant, tenant: principal.tenant, actor: actorOf(principal), until: principal.expiresAt };
 }
 
 const actorOf = ({ person, clientId }: Principal) => ({
