@@ -7,5 +7,10 @@ import { tenantsPauses0004 } from './0004-tenants-pauses.ts';
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
 export const grantMigrations: MigrationSet = {
   set: 'grants',
-  steps: { '0001-grants': grants0001, '0002-keeping': keeping0002, '0003-grant-counts': grantCounts0003, '0004-tenants-pauses': tenantsPauses0004 },
+  steps: {
+    '0001-grants': grants0001,
+    '0002-keeping': keeping0002,
+    '0003-grant-counts': grantCounts0003,
+    '0004-tenants-pauses': tenantsPauses0004,
+  },
 };
