@@ -1,4 +1,4 @@
-import { createHttpApp, jobRoutes, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, group, jobRoutes, type App, type AppSpec } from '@postern/http';
 import { type DataKeys } from './data-keys/create-data-keys.ts';
 import { type Macs } from './macs/compute-macs.ts';
 import { problems } from './problems.ts';
@@ -48,29 +48,41 @@ export type AppDeps = GetRecord &
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, serves, ...deps }: AppDeps): App {
   const routes = [
-    store(deps),
-    retrieve(deps),
-    putRecordRoute(deps),
-    getRecordRoute(deps),
-    headRecordRoute(deps),
-    deleteRecord(deps),
-    listRecordsRoute(deps),
-    listVersionsRoute(deps),
-    undeleteRecord(deps),
-    destroyRecord(deps),
-    recordBatch(deps),
-    recordHashes(deps),
-    ...encryptRoutes(deps),
-    ...decryptRoutes(deps),
-    ...rewrapRoutes(deps),
-    createDataKeysRoute(deps),
-    openDataKeyRoute(deps),
-    computeMac(deps),
-    verifyMac(deps),
-    computeIndex(deps),
-    ...keyRoutes(deps),
-    ...rewrapRecordsRoutes(deps),
-    ...keyDestructionRoutes(deps),
+    ...group('Records', 'What a workload keeps here, sealed version by version; no other workload finds it.', [
+      store(deps),
+      retrieve(deps),
+      putRecordRoute(deps),
+      getRecordRoute(deps),
+      headRecordRoute(deps),
+      deleteRecord(deps),
+      listRecordsRoute(deps),
+      listVersionsRoute(deps),
+      undeleteRecord(deps),
+      destroyRecord(deps),
+      recordBatch(deps),
+      recordHashes(deps),
+    ]),
+    ...group('Encryption', 'Bytes that a caller keeps, sealed in the message format of the AWS Encryption SDK.', [
+      ...encryptRoutes(deps),
+      ...decryptRoutes(deps),
+      ...rewrapRoutes(deps),
+    ]),
+    ...group('Data keys', 'Keys for who seals by itself, each for one message.', [
+      createDataKeysRoute(deps),
+      openDataKeyRoute(deps),
+    ]),
+    ...group('MACs and indexes', 'Values that only this service can compute.', [
+      computeMac(deps),
+      verifyMac(deps),
+      computeIndex(deps),
+    ]),
+    ...group('Keys', "The tenant's keys: rotation, states, schedule, and what they still protect.", [
+      ...keyRoutes(deps),
+      ...rewrapRecordsRoutes(deps),
+    ]),
+    ...group('Destruction of a tenant', 'Two persons, a waiting time, and a receipt of every service.', [
+      ...keyDestructionRoutes(deps),
+    ]),
     ...jobRoutes({ db: deps.db, scopes: { read: 'keys:read', cancel: 'keys:write' } }),
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });

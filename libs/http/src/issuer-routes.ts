@@ -27,8 +27,8 @@ export const issuerRoutes = (deps: IssuerRoutes) =>
   ]);
 
 const publicKey = z.looseObject({
-  kty: z.string().describe('Key type (RFC 7517): EC, OKP or RSA'),
-  kid: z.string().describe('The `kid` in the header of what it signed'),
+  kty: z.string().describe('key type (RFC 7517): EC, OKP or RSA'),
+  kid: z.string().describe('the `kid` in the header of what it signed'),
 });
 
 const published = { listener: ['api', 'public'], access: 'anyone', audit: 'open' } as const;
@@ -56,8 +56,8 @@ const metadata = ({ issuer, apiUrl, metadata: extra = () => ({}) }: IssuerRoutes
     cacheControl: 'public, max-age=300',
     answers: {
       200: z.looseObject({
-        issuer: z.string().describe('The `iss` of its tokens'),
-        jwks_uri: z.string().describe('Where its public keys are'),
+        issuer: z.string().describe('the `iss` of its tokens'),
+        jwks_uri: z.string().describe('where its public keys are'),
       }),
     },
     handle: () =>
@@ -86,7 +86,7 @@ const revocations = ({ revocations: sequence, workloads }: IssuerRoutes) =>
         .nonnegative()
         .max(Number.MAX_SAFE_INTEGER)
         .default(0)
-        .describe('The number of the last revocation that is known; 0: all that still matter, a snapshot'),
+        .describe('the number of the last revocation that is known; 0: all that still matter, a snapshot'),
     }),
     answers: { 200: revocationPage },
     handle: async ({ query: { after } }) => open({ status: 200, body: await sequence.page(after) }),
@@ -112,15 +112,15 @@ const introspect = ({ introspection, workloads }: IssuerRoutes) =>
     errors: 'oauth',
     bodyLimit: 32_768,
     body: z.strictObject({
-      token: z.string().min(1).max(16_384).describe('The token, as it was issued'),
+      token: z.string().min(1).max(16_384).describe('the token, as it was issued'),
       token_type_hint: z
         .enum(['access_token', 'refresh_token'])
         .optional()
-        .describe('Not needed; taken as RFC 7662 asks'),
+        .describe('not needed; taken as RFC 7662 asks'),
     }),
     answers: {
       200: z.looseObject({
-        active: z.boolean().describe('Whether it lives and concerns the caller; only then its claims stand beside'),
+        active: z.boolean().describe('whether it lives and concerns the caller; only then its claims stand beside'),
       }),
     },
     problems: ['revocation_unavailable'],

@@ -18,15 +18,15 @@ export type JobRoutes<Schema> = {
 
 const job = z.strictObject({
   id: z.uuid(),
-  kind: z.string().describe('What it does: `records.rewrap`'),
+  kind: z.string().describe('what it does: `records.rewrap`'),
   state: z.enum(jobStates),
   progress: z.strictObject({
-    done: z.int().describe('Items that are done, in the unit of the job'),
-    total: z.int().nullable().describe('Of how many; null where it is not known'),
+    done: z.int().describe('items that are done, in the unit of the job'),
+    total: z.int().nullable().describe('of how many; null where it is not known'),
   }),
-  result: z.record(z.string(), z.unknown()).nullable().describe('What came of it, by its kind; null until it is done'),
-  reason: z.string().nullable().describe('Why it failed, as a code'),
-  cancel_requested: z.boolean().describe('It was asked to end and does so before its next step'),
+  result: z.record(z.string(), z.unknown()).nullable().describe('what came of it, by its kind; null until it is done'),
+  reason: z.string().nullable().describe('why it failed, as a code'),
+  cancel_requested: z.boolean().describe('it was asked to end and does so before its next step'),
   created_at: z.iso.datetime(),
   ended_at: z.iso.datetime().nullable(),
 });
@@ -72,7 +72,7 @@ with the job, and after ${STREAM_MS / 60_000} minutes: come back with \`Last-Eve
       scope: scopes.read,
       audit: 'job.read',
       params,
-      headers: z.strictObject({ 'last-event-id': EVENT_NUMBER.optional().describe('Number of the last event seen') }),
+      headers: z.strictObject({ 'last-event-id': EVENT_NUMBER.optional().describe('number of the last event seen') }),
       answers: { 200: 'stream' },
       produces: 'text/event-stream',
       problems: ['job_not_found', 'too_many_requests'],

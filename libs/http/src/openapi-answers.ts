@@ -10,24 +10,24 @@ import type { AnswerKind } from './released.ts';
 
 const problemSchema = z.strictObject({
   type: z.string().describe('`urn:postern:problem:` and the code'),
-  title: z.string().describe('What the code means, in words'),
-  status: z.int().describe('The HTTP status of the answer'),
-  code: z.string().describe('Stable: branch on this'),
-  detail: z.string().optional().describe('What is to be said of this one request'),
+  title: z.string().describe('what the code means, in words'),
+  status: z.int().describe('the HTTP status of the answer'),
+  code: z.string().describe('stable: branch on this'),
+  detail: z.string().optional().describe('what is to be said of this one request'),
   errors: z
     .array(
       z.strictObject({
-        field: z.string().describe('Place and path: `body.items.0.name`, `query.limit`'),
-        rule: z.string().describe('Which rule it breaks: `too_big`, `unknown_field`; never the value'),
+        field: z.string().describe('place and path: `body.items.0.name`, `query.limit`'),
+        rule: z.string().describe('which rule it breaks: `too_big`, `unknown_field`; never the value'),
       }),
     )
     .optional()
-    .describe('The fields that broke the rules of the route, with `invalid_input`'),
-  request: z.string().describe('The X-Request-Id'),
+    .describe('the fields that broke the rules of the route, with `invalid_input`'),
+  request: z.string().describe('the X-Request-Id'),
 });
 const oauthErrorSchema = z.strictObject({
   error: z.string().describe('RFC 6749 section 5.2, and the codes of its extensions'),
-  error_description: z.string().optional().describe('For a person who reads it'),
+  error_description: z.string().optional().describe('for a person who reads it'),
 });
 
 export const problemSchemas = (): Json => ({

@@ -4,4 +4,4 @@ import { z } from 'zod';
 export const tenantId = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/)
-  .describe('The tenant: 1 to 64 of a-z, 0-9, `-` and `_`');
+  .describe('the tenant: 1 to 64 of a-z, 0-9, `-` and `_`');

@@ -8,7 +8,7 @@ export const purpose = z
   .string()
   .regex(/^[a-z][a-z-]{0,31}$/)
   .describe('records, transit, data-keys, macs');
-export const versionNumber = z.coerce.number().int().min(1).max(1_000_000);
+export const versionNumber = z.coerce.number().int().min(1).max(1_000_000).describe('number of the version, from 1');
 
 /** @throws Problem `key_not_found` */
 export async function findKey(query: Query, tenant: string, of: string): Promise<DescribedKey> {

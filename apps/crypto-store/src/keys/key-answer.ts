@@ -5,21 +5,21 @@ const DAY_MS = 86_400_000;
 
 /** A tenant's key of one purpose, as its owner sees it. */
 export const keyAnswer = z.strictObject({
-  purpose: z.string(),
-  id: z.string(),
+  purpose: z.string().describe('records, transit, data-keys, macs'),
+  id: z.string().describe('of the key, as it stands in messages and events'),
   state: z.enum(['enabled', 'disabled', 'destroying', 'destroyed']),
-  active_version: z.int().nullable(),
-  minimum_decrypt_version: z.int(),
-  rotation_days: z.int(),
+  active_version: z.int().nullable().describe('under which everything is sealed now'),
+  minimum_decrypt_version: z.int().describe('messages under older versions are refused'),
+  rotation_days: z.int().describe('days from one version to the next'),
   next_rotation_at: z.iso.datetime().nullable(),
   versions: z.array(
     z.strictObject({
-      number: z.int(),
+      number: z.int().describe('counts the versions, from 1'),
       id: z.uuid(),
       state: z.enum(['active', 'decrypt-only', 'disabled', 'destroyed']),
       created_at: z.iso.datetime(),
       changed_at: z.iso.datetime(),
-      root_key: z.string().nullable(),
+      root_key: z.string().nullable().describe('the root key that wraps it; null once destroyed'),
     }),
   ),
 });

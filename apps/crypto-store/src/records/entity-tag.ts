@@ -27,7 +27,12 @@ export const entityTags = z
 export type Conditions = { readonly ifMatch?: Tags | undefined; readonly ifNoneMatch?: Tags | undefined };
 
 /** The headers that carry them. */
-export const conditionHeaders = { 'if-match': entityTags.optional(), 'if-none-match': entityTags.optional() };
+export const conditionHeaders = {
+  'if-match': entityTags
+    .optional()
+    .describe('entity tags, of which the record must have one, or `*` (RFC 9110, section 13.1.1)'),
+  'if-none-match': entityTags.optional().describe('entity tags, of which it must have none; `*`: it must not be there'),
+};
 
 /** The conditions in the headers that were parsed by `conditionHeaders`. */
 export const conditionsIn = (headers: {

@@ -9,7 +9,11 @@ export const changed = ({ id, newest, versions }: ChangedVersions) => ({
 });
 
 /** Which versions a body names: at most as many as a record keeps. */
-export const namedVersions = z.array(z.int().positive()).min(1).max(64);
+export const namedVersions = z.array(z.int().positive()).min(1).max(64).describe('numbers of versions');
 
 /** Which versions were changed. */
-export const changedVersions = z.strictObject({ key: recordKey, id: z.uuid(), versions: z.array(z.int()) });
+export const changedVersions = z.strictObject({
+  key: recordKey,
+  id: z.uuid(),
+  versions: z.array(z.int()).describe('the numbers of those that were changed'),
+});

@@ -23,6 +23,8 @@ export const computeIndex = (deps: Macs) =>
     path: '/v1/blind-index',
     listener: 'api',
     summary: 'Values by which sealed fields are found without being opened',
+    description:
+      'To be kept beside what was sealed. Equal values have equal ones, so they show which rows are alike, and whoever may compute them can guess. A key of its own for each workload and `name`.',
     scope: 'records:read',
     audit: 'index.computed',
     bodyLimit: 512 * KIB,

@@ -14,6 +14,8 @@ export const computeMac = (deps: Macs) =>
     path: '/v1/mac',
     listener: 'api',
     summary: 'HMAC-SHA-256 of up to 64 KiB',
+    description:
+      'Under a key of the tenant that nobody sees, one for each `name`. It is no index value: those have a purpose of their own.',
     scope: 'mac:compute',
     audit: 'mac.computed',
     bodyLimit: MAC_BODY_BYTES,

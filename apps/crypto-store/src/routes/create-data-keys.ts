@@ -21,14 +21,19 @@ export const createDataKeysRoute = (deps: DataKeys) =>
     audit: 'data-key.created',
     body: z.strictObject({
       context: callerContext.optional(),
-      count: z.int().min(1).max(MOST_KEYS).default(1),
+      count: z.int().min(1).max(MOST_KEYS).default(1).describe('how many keys'),
       wrappedOnly: z.boolean().default(false).describe('no plaintext: for who stores keys for another to use'),
     }),
     answers: {
       200: z.strictObject({
         branchKeyId: z.string().describe('what stands as the key id in the message'),
         context: z.record(z.string(), z.string()).describe('the whole context of the message'),
-        dataKeys: z.array(z.strictObject({ plaintext: z.string().optional(), wrapped: z.string() })),
+        dataKeys: z.array(
+          z.strictObject({
+            plaintext: z.string().optional().describe('the key, 32 bytes in base64: forget it after the one message'),
+            wrapped: z.string().describe('the same key wrapped, in base64, for the header of the message'),
+          }),
+        ),
       }),
     },
     problems: ['ciphertext_refused', 'keys_unavailable'],

@@ -13,10 +13,20 @@ export const deleteRecord = (deps: ChangeVersions) =>
     path: '/v1/records/:key',
     listener: 'api',
     summary: 'Delete a record; it can be restored',
+    description:
+      'Nothing of it is read or listed until it is restored. After the days that the operator has set it is destroyed.',
     scope: 'records:write',
     audit: 'record.deleted',
     params: z.strictObject({ key: recordKey }),
-    query: z.strictObject({ version: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional() }),
+    query: z.strictObject({
+      version: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(Number.MAX_SAFE_INTEGER)
+        .optional()
+        .describe('one version; absent: the record'),
+    }),
     headers: z.strictObject(conditionHeaders),
     answers: { 204: noContent },
     problems: ['record_not_found', 'precondition_failed', 'precondition_required', 'keys_unavailable'],

@@ -13,6 +13,7 @@ export const destroyRecord = (deps: ChangeVersions) =>
     path: '/v1/records/:key/destroy',
     listener: 'api',
     summary: 'Destroy versions, or the whole record, for good',
+    description: 'The whole record goes with its key. Backups keep what they have.',
     scope: 'records:write',
     audit: 'record.destroyed',
     params: z.strictObject({ key: recordKey }),

@@ -13,7 +13,9 @@ const declared = {
   scope: 'records:read',
   audit: 'record.read',
   params: z.strictObject({ key: recordKey }),
-  query: z.strictObject({ version: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional() }),
+  query: z.strictObject({
+    version: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional().describe('absent: the newest'),
+  }),
   headers: z.strictObject(conditionHeaders),
   problems: ['record_not_found', 'precondition_failed', 'record_unreadable', 'keys_unavailable'],
 } as const;
@@ -31,6 +33,8 @@ export const getRecordRoute = (deps: GetRecord) =>
     ...declared,
     method: 'GET',
     summary: 'Read a record, opened',
+    description:
+      'The bytes as they were written, with `ETag`, `Last-Modified`, `Postern-Record` (its opaque id), `Postern-Version`, `Postern-Source` (`cache` or `db`), and `Postern-Metadata`, `Postern-Expires-At` where it has them. It is the version last acknowledged, from the cache too.',
     answers: { 200: 'bytes', 304: noContent },
     async handle({ principal, workload, params: { key }, query: { version }, headers, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
@@ -49,6 +53,7 @@ export const headRecordRoute = (deps: GetRecord) =>
     ...declared,
     method: 'HEAD',
     summary: 'What there is to read of a record',
+    description: 'The headers of a read, without its bytes.',
     answers: { 200: noContent, 304: noContent },
     async handle({ principal, workload, params: { key }, query: { version }, headers, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };

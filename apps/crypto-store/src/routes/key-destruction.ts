@@ -33,7 +33,7 @@ const destructionAnswer = z.strictObject({
   services: z
     .array(
       z.strictObject({
-        service: z.string(),
+        service: z.string().describe('which service it is'),
         state: z.enum(['pending', 'destroyed']),
         told_at: z.iso.datetime(),
         denied_at: time,
@@ -103,7 +103,7 @@ export const keyDestructionRoutes = ({ db, destructionWaitHours, now }: KeyDestr
     path: '/v1/key-destructions/:tenant',
     summary: 'The newest destruction of a tenant, with the receipt of each service',
     audit: 'destruction.read',
-    params: z.strictObject({ tenant: z.string().min(1).max(64) }),
+    params: z.strictObject({ tenant: z.string().min(1).max(64).describe('id of the tenant') }),
     answers: { 200: destructionAnswer },
     problems: ['destruction_not_found'],
     async handle({ params: { tenant } }, audit) {
@@ -116,6 +116,8 @@ export const keyDestructionRoutes = ({ db, destructionWaitHours, now }: KeyDestr
     method: 'POST',
     path: '/v1/key-destruction',
     summary: 'Ask for the destruction of the tenant: of all that every service holds of it',
+    description:
+      'The first of two persons and a waiting time. Then every service denies the tenant and removes what it holds of it, and its keys go last: nothing is opened ever again.',
     audit: 'destruction.requested',
     body: z.strictObject({ tenant: z.string().min(1).max(64).describe('the tenant’s id, written out') }),
     answers: { 202: destructionAnswer },

@@ -84,6 +84,7 @@ const rotateKey = ({ db, keys, profile }: KeyRoutes) =>
     path: '/v1/keys/:purpose/rotate',
     listener: 'api',
     summary: 'Make a new version, under which everything is sealed from now on',
+    description: 'What was sealed before is opened as before. `/v1/keys/records/rewrap` seals records anew.',
     scope: WRITE,
     role: ADMIN,
     audit: 'key.rotated',
@@ -112,6 +113,7 @@ const changeKey = ({ db, keys, profile }: KeyRoutes) =>
     path: '/v1/keys/:purpose',
     listener: 'api',
     summary: 'Change state, schedule or minimum decrypt version',
+    description: 'A disabled key neither seals nor opens. Other replicas follow within the time that they keep keys.',
     scope: WRITE,
     role: ADMIN,
     audit: 'key.changed',
@@ -119,8 +121,19 @@ const changeKey = ({ db, keys, profile }: KeyRoutes) =>
     body: z
       .strictObject({
         state: z.enum(['enabled', 'disabled']).optional(),
-        minimum_decrypt_version: z.int().min(1).max(1_000_000).optional(),
-        rotation_days: z.int().min(1).max(3_650).nullable().optional(),
+        minimum_decrypt_version: z
+          .int()
+          .min(1)
+          .max(1_000_000)
+          .optional()
+          .describe('messages under older versions are refused'),
+        rotation_days: z
+          .int()
+          .min(1)
+          .max(3_650)
+          .nullable()
+          .optional()
+          .describe("days between rotations; null: the profile's own"),
       })
       .refine((body) => Object.keys(body).length > 0, 'something to change'),
     answers: { 200: keyAnswer },
@@ -195,6 +208,8 @@ const destroyVersion = ({ db, keys, profile, keyCacheTtlMs, now }: KeyRoutes) =>
     path: '/v1/keys/:purpose/versions/:number',
     listener: 'api',
     summary: 'Destroy a version that a certificate says protects nothing',
+    description:
+      'Denied at once, destroyed when no replica can hold it any more. Wants the certificate of a rewrap, and that still nothing is sealed under it.',
     scope: WRITE,
     role: ADMIN,
     audit: 'key.changed',

@@ -10,8 +10,8 @@ const page = z.strictObject({
     z.strictObject({
       key: recordKey,
       id: z.uuid(),
-      version: z.int(),
-      live: z.boolean(),
+      version: z.int().describe('the newest'),
+      live: z.boolean().describe('whether it can be read: neither deleted nor expired'),
       created_at: z.iso.datetime(),
       updated_at: z.iso.datetime(),
     }),
@@ -27,12 +27,16 @@ export const listRecordsRoute = (deps: ListRecords) =>
     path: '/v1/records',
     listener: 'api',
     summary: 'List records by prefix',
+    description: "The keys of the calling workload's own records, in no order that can be relied on.",
     scope: 'records:read',
     audit: 'record.listed',
     query: z.strictObject({
-      prefix: z.union([recordKey, z.literal('')]).default(''),
-      cursor: cursorOf(z.uuid()).optional(),
-      limit: z.coerce.number().int().min(1).max(200).default(100),
+      prefix: z
+        .union([recordKey, z.literal('')])
+        .default('')
+        .describe('how the keys begin; cheapest where it ends in `/`'),
+      cursor: cursorOf(z.uuid()).optional().describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(200).default(100).describe('records a page'),
       deleted: flag.default(false).describe('also what is deleted or expired'),
     }),
     answers: { 200: page },

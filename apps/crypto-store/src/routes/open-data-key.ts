@@ -21,10 +21,12 @@ export const openDataKeyRoute = (deps: DataKeys) =>
     path: '/v1/data-keys/decrypt',
     listener: 'api',
     summary: 'A wrapped data key, in clear',
+    description:
+      'For who opens a message by itself. The context must be that of the sealing; whatever is wrong with key or context, the refusal is one and the same.',
     scope: 'data-keys:decrypt',
     audit: 'data-key.opened',
     body: z.strictObject({ wrapped: base64Of(MAX_WRAPPED_BYTES), context: callerContext.optional() }),
-    answers: { 200: z.strictObject({ plaintext: z.string() }) },
+    answers: { 200: z.strictObject({ plaintext: z.string().describe('the key, 32 bytes in base64') }) },
     problems: ['ciphertext_refused', 'keys_unavailable'],
     async handle({ principal: { tenant }, body: { wrapped, context: pairs = {} }, attempt }, audit) {
       if (attempt > 0) await recheckKeys(deps, tenant, DATA_KEYS);

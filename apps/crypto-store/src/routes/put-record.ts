@@ -12,9 +12,9 @@ export const MAX_RECORD_BYTES = 1 << 20;
 export const writtenRecord = z.strictObject({
   key: recordKey,
   id: z.uuid().describe('the opaque name of the record, as events and exports have it'),
-  version: z.int().positive(),
-  etag: z.string(),
-  bytes: z.int(),
+  version: z.int().positive().describe('the one just written'),
+  etag: z.string().describe('its entity tag, for `If-Match`'),
+  bytes: z.int().describe('length of what was sent'),
 });
 
 /** Writes the next version of a record: 201 where there was nothing to read before, else 200. */
@@ -24,6 +24,8 @@ export const putRecordRoute = (deps: PutRecord) =>
     path: '/v1/records/:key',
     listener: 'api',
     summary: 'Write a version of a record',
+    description:
+      'The body is kept as it came, at most 1 MiB, and sealed with its metadata under the key of the record, bound to tenant, namespace and version. 201 where there was nothing to read before, else 200.',
     scope: 'records:write',
     audit: 'record.written',
     params: z.strictObject({ key: recordKey }),

@@ -26,6 +26,8 @@ export const recordBatch = (deps: RecordBatch) =>
     path: '/v1/record-batches',
     listener: 'api',
     summary: 'Read, write and delete many records',
+    description:
+      'At most 100 operations, 8 MiB in all; done in their order, reads that stand side by side together. Each succeeds or fails by itself with the status of its single route, and is an event of its own. Writes need `records:write` as well. With an `Idempotency-Key` each write is done once.',
     scope: 'records:read',
     audit: 'records.batched',
     bodyLimit: MOST_BYTES,

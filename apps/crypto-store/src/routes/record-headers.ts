@@ -23,9 +23,10 @@ export const expiresAt = (now: () => Date) =>
   z.iso
     .datetime({ offset: true })
     .transform((text) => new Date(text))
-    .refine((time) => time > now() && time.getUTCFullYear() < 10_000, 'a time to come');
+    .refine((time) => time > now() && time.getUTCFullYear() < 10_000, 'a time to come')
+    .describe('when this version ends by itself');
 
-export const keepVersions = z.int().min(1).max(64);
+export const keepVersions = z.int().min(1).max(64).describe('versions that are kept from now on; the oldest ones go');
 
 /** `Postern-Metadata`: one JSON object, in ASCII. */
 const metadataHeader = z
@@ -43,15 +44,18 @@ const metadataHeader = z
 
 /** The headers of a write. */
 export const writeHeaders = (now: () => Date) => ({
-  'postern-metadata': metadataHeader.optional(),
+  'postern-metadata': metadataHeader
+    .optional()
+    .describe('one JSON object in ASCII: at most 16 names and values, 4 KiB'),
   'postern-expires-at': expiresAt(now).optional(),
   'postern-keep-versions': z
     .string()
     .regex(/^\d{1,2}$/)
     .transform(Number)
     .pipe(keepVersions)
-    .optional(),
-  'postern-require-match': flag.optional(),
+    .optional()
+    .describe('versions that are kept from now on, 1 to 64; the oldest ones go'),
+  'postern-require-match': flag.optional().describe('whether writes of this record need `If-Match` from now on'),
 });
 
 /** JSON in ASCII, as a header holds it. */

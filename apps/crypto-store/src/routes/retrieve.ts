@@ -13,10 +13,18 @@ export const retrieve = (deps: GetRecord) =>
     path: '/retrieve/:key',
     listener: 'api',
     summary: 'Retrieve a record, opened',
+    description:
+      'The version last acknowledged, as text, from the cache too. Bytes that are no text are read at `/v1/records/{key}`.',
     scope: 'records:read',
     audit: 'record.read',
     params: z.strictObject({ key: recordKey }),
-    answers: { 200: z.strictObject({ key: recordKey, payload: z.string(), source: z.enum(['cache', 'db']) }) },
+    answers: {
+      200: z.strictObject({
+        key: recordKey,
+        payload: z.string().describe('the text, as it was stored'),
+        source: z.enum(['cache', 'db']).describe('which store held what was opened'),
+      }),
+    },
     problems: ['record_not_found', 'record_not_text', 'record_unreadable', 'keys_unavailable'],
     async handle({ principal, workload, params: { key }, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };

@@ -17,10 +17,14 @@ export const rewrapRecordsRoutes = ({ db }: { db: Kysely<Schema> }): Route[] => 
     path: '/v1/keys/records/rewrap',
     listener: 'api',
     summary: 'Seal all records of the tenant anew under the active version, in the background',
+    description:
+      'Each gets a new data key; versions and entity tags stay. Follow it at `/v1/jobs/{id}`; it ends in a certificate.',
     scope: 'keys:write',
     role: 'admin',
     audit: 'rewrap.started',
-    body: z.strictObject({ per_second: z.int().min(1).max(10_000).default(DEFAULT_PER_SECOND) }),
+    body: z.strictObject({
+      per_second: z.int().min(1).max(10_000).default(DEFAULT_PER_SECOND).describe('messages a second, at most'),
+    }),
     answers: { 202: z.strictObject({ job: z.uuid() }) },
     problems: ['key_not_found'],
     async handle({ principal: { tenant }, body }, audit) {
@@ -47,7 +51,12 @@ export const rewrapRecordsRoutes = ({ db }: { db: Kysely<Schema> }): Route[] => 
     audit: 'key.listed',
     answers: {
       200: z.strictObject({
-        certificates: z.array(z.strictObject({ certificate: z.string(), created_at: z.iso.datetime() })),
+        certificates: z.array(
+          z.strictObject({
+            certificate: z.string().describe('compact JWS by this service'),
+            created_at: z.iso.datetime(),
+          }),
+        ),
       }),
     },
     async handle({ principal }, audit) {

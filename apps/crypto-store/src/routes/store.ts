@@ -21,10 +21,12 @@ export const store = (deps: PutRecord) =>
     path: '/store',
     listener: 'api',
     summary: 'Store a record, sealed',
+    description:
+      'Writes the next version; the answer comes when Postgres has it, and no read after it gives an older one.',
     scope: 'records:write',
     audit: 'record.written',
     bodyLimit: 6 * MAX_PAYLOAD_CHARACTERS + 8192,
-    body: z.strictObject({ key: recordKey, payload: payloadText }),
+    body: z.strictObject({ key: recordKey, payload: payloadText.describe('text of at most 1,048,576 characters') }),
     idempotency: 'accepted',
     answers: { 200: z.strictObject({ status: z.literal('stored'), key: recordKey }) },
     problems: ['precondition_required', 'quota_exceeded', 'record_unreadable', 'record_contended', 'keys_unavailable'],

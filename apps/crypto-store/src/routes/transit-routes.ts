@@ -33,6 +33,12 @@ const BATCH_BODY_BYTES = 8 * KIB * KIB;
 const REFUSED = 'ciphertext_refused';
 const MOST_TRIES = 3;
 
+/** What an output is, for a reader of the API document. */
+const OUTPUTS = {
+  plaintext: 'the bytes that were sealed, in base64',
+  ciphertext: 'a message of the AWS Encryption SDK format, version 2, in base64',
+};
+
 const reference = z.string().max(128).describe('given back with the item; shown to nobody else').optional();
 
 /** The routes of one operation. */
@@ -74,7 +80,7 @@ const oneRoute = (deps: Transit, said: TransitRoutes) =>
     summary: `${titled(said.name)} up to 1 MiB`,
     bodyLimit: ITEM_BODY_BYTES,
     body: z.strictObject(itemOf(said.input)),
-    answers: { 200: z.strictObject({ [said.output]: z.string() }) },
+    answers: { 200: z.strictObject({ [said.output]: z.string().describe(OUTPUTS[said.output]) }) },
     async handle({ principal, body, attempt }, audit) {
       const sealer = await sealerFor(deps, principal.tenant, attempt);
       const { input, context } = inputIn(body as Item, said.input);
@@ -103,7 +109,7 @@ const batchRoute = (deps: Transit, said: TransitRoutes) =>
       200: z.strictObject({
         results: z.array(
           z.strictObject({
-            [said.output]: z.string().optional(),
+            [said.output]: z.string().optional().describe(OUTPUTS[said.output]),
             reference,
             error: z.strictObject({ code: z.literal(REFUSED) }).optional(),
           }),
@@ -135,7 +141,9 @@ const streamRoute = (deps: Transit, said: TransitRoutes) =>
     summary: `${titled(said.name)} bytes of any length; an answer that breaks off must be thrown away`,
     consumes: 'stream',
     body: byteStream,
-    headers: z.strictObject({ 'postern-context': contextHeader.optional() }),
+    headers: z.strictObject({
+      'postern-context': contextHeader.optional().describe('`context`, as one JSON object in ASCII'),
+    }),
     answers: { 200: 'stream' },
     problems: [REFUSED, 'keys_unavailable', 'read_stale'],
     async handle({ principal, body, headers }, audit) {

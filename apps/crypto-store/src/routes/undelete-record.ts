@@ -13,11 +13,12 @@ export const undeleteRecord = (deps: ChangeVersions) =>
     path: '/v1/records/:key/undelete',
     listener: 'api',
     summary: 'Restore what was deleted',
+    description: 'Takes the last deletion of the record back, or that of the versions named.',
     scope: 'records:write',
     audit: 'record.restored',
     params: z.strictObject({ key: recordKey }),
     headers: z.strictObject(conditionHeaders),
-    body: z.strictObject({ versions: namedVersions.optional() }),
+    body: z.strictObject({ versions: namedVersions.optional().describe('absent: what the last deletion took') }),
     answers: { 200: changedVersions },
     problems: ['record_not_found', 'precondition_failed', 'precondition_required', 'keys_unavailable'],
     handle({ principal, workload, params: { key }, body: { versions }, headers }, audit) {

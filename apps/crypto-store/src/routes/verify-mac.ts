@@ -22,7 +22,11 @@ export const verifyMac = (deps: Macs) =>
     audit: 'mac.verified',
     bodyLimit: MAC_BODY_BYTES,
     body: z.strictObject({ ...macInput, mac: base64Of(MAC_BYTES) }),
-    answers: { 200: z.strictObject({ valid: z.boolean() }) },
+    answers: {
+      200: z.strictObject({
+        valid: z.boolean().describe('whether it is the one of this name and input; compared in constant time'),
+      }),
+    },
     problems: ['ciphertext_refused', 'keys_unavailable'],
     async handle({ principal: { tenant }, body: { name, input, mac }, attempt }, audit) {
       if (attempt > 0) await recheckKeys(deps, tenant, MACS);

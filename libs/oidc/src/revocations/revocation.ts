@@ -3,7 +3,7 @@ import { tenantId } from '../tenant-id.ts';
 
 const text = z.string().min(1).max(512);
 const issuer = text.describe('`iss` of the tokens');
-const before = z.int().positive().describe('Seconds since the epoch: what was issued before it is revoked');
+const before = z.int().positive().describe('seconds since the epoch: what was issued before it is revoked');
 
 /**
  * What can be revoked (R14). `session`, `grant`, `subject`, `client`, `tenant` travel in the claims of everything that was minted
@@ -11,21 +11,21 @@ const before = z.int().positive().describe('Seconds since the epoch: what was is
  */
 export const revocationTarget = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('token'), issuer, tokenId: text.describe('Its `jti`') }),
+    z.strictObject({ kind: z.literal('token'), issuer, tokenId: text.describe('its `jti`') }),
     z.strictObject({ kind: z.literal('session'), issuer, sessionId: text.describe('`sid` of the tokens') }),
-    z.strictObject({ kind: z.literal('grant'), grantId: text.describe('The grant they were made from'), before }),
+    z.strictObject({ kind: z.literal('grant'), grantId: text.describe('the grant they were made from'), before }),
     z.strictObject({
       kind: z.literal('subject'),
       tenant: tenantId,
-      issuer: text.describe('The issuer at which the person is known'),
-      sub: text.describe('The person there'),
+      issuer: text.describe('the issuer at which the person is known'),
+      sub: text.describe('the person there'),
       before,
     }),
-    z.strictObject({ kind: z.literal('client'), client: text.describe('The workload they were issued to'), before }),
+    z.strictObject({ kind: z.literal('client'), client: text.describe('the workload they were issued to'), before }),
     z.strictObject({ kind: z.literal('tenant'), tenant: tenantId, before }),
     z.strictObject({ kind: z.literal('key'), issuer, keyId: text.describe('`kid` of the signing key') }),
   ])
-  .describe('Which tokens are revoked');
+  .describe('which tokens are revoked');
 
 export const revocationKinds = ['token', 'session', 'grant', 'subject', 'client', 'tenant', 'key'] as const;
 
@@ -33,8 +33,8 @@ export type RevocationTarget = z.output<typeof revocationTarget>;
 
 /** One entry of an issuer's sequence. */
 export const revocation = z.strictObject({
-  seq: z.int().positive().describe('Its number; they have no gaps'),
-  until: z.int().positive().describe('Seconds since the epoch: no token that it could concern lives longer'),
+  seq: z.int().positive().describe('its number; they have no gaps'),
+  until: z.int().positive().describe('seconds since the epoch: no token that it could concern lives longer'),
   target: revocationTarget,
 });
 export type Revocation = z.output<typeof revocation>;
@@ -47,8 +47,8 @@ export const revocationPage = z.strictObject({
   head: z
     .string()
     .max(4_096)
-    .describe('Compact JWS (`typ` `revocations+jwt`) over the newest number and when that was so'),
-  through: z.int().nonnegative().describe('The number up to which this page goes: `after` of the next one'),
+    .describe('compact JWS (`typ` `revocations+jwt`) over the newest number and when that was so'),
+  through: z.int().nonnegative().describe('the number up to which this page goes: `after` of the next one'),
   revocations: z.array(revocation).max(REVOCATIONS_PER_PAGE),
 });
 export type RevocationPage = z.output<typeof revocationPage>;
