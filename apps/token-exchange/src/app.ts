@@ -1,4 +1,4 @@
-import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, group, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import type { RevocationSequence } from '@postern/issuer';
 import type { Web } from '@postern/web';
@@ -41,16 +41,20 @@ export function createApp({ http, ...deps }: AppDeps): App {
     : [publicToken(deps), ...publicTokens({ ...deps, workloads })];
   const own = issuerRoutes({ issuer, revocations, introspection, workloads, apiUrl, metadata: () => metadata(deps) });
   const routes = [
-    token({ ...deps, workloads }),
-    ...withoutCertificate,
-    revoke({ ...deps, workloads }),
-    createRevocation(deps),
-    getExchange(deps),
-    ...approvalRoutes(deps),
-    ...(deps.web === null ? [] : [...deps.web.routes, ...approvalPages({ ...deps, web: deps.web })]),
-    ...policyRoutes(deps),
-    ...tenantRoutes(deps),
-    ...workloadRoutes(deps),
+    ...group('Tokens', 'A token for another: narrower, for one target, bound to the caller; and what became of it.', [
+      token({ ...deps, workloads }),
+      ...withoutCertificate,
+      revoke({ ...deps, workloads }),
+      createRevocation(deps),
+      getExchange(deps),
+    ]),
+    ...group('Approvals', 'Requests that wait for a person: seen and decided by those whom the policy names.', [
+      ...approvalRoutes(deps),
+      ...(deps.web === null ? [] : [...deps.web.routes, ...approvalPages({ ...deps, web: deps.web })]),
+    ]),
+    ...group('Policy', 'The one document that says who may ask for what.', policyRoutes(deps)),
+    ...group('Tenants', 'Tenants of this deployment: created, suspended, offboarded.', tenantRoutes(deps)),
+    ...group('Workloads', 'What is done when the key of a workload is in the wrong hands.', workloadRoutes(deps)),
     ...own,
   ];
   return createHttpApp({ ...http, service: SERVICE, problems, routes });

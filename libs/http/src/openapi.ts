@@ -21,10 +21,12 @@ is recorded, under the action that each route names; where it cannot be recorded
 /** The OpenAPI 3.1 document of a service, made from its routes' declarations. */
 export function openApiDocument(app: App, routes: readonly Route[]): Json {
   const shown = routes.filter(({ hidden }) => !hidden);
-  const paths: Record<string, Json> = {};
+  const paths: Record<string, Record<string, Operation>> = {};
   for (const route of shown) {
     const path = route.path.replaceAll(/:([A-Za-z]+)/g, '{$1}');
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(app, route) };
+    const method = route.method.toLowerCase();
+    const other = paths[path]?.[method];
+    paths[path] = { ...paths[path], [method]: joined(other, operation(app, route)) };
   }
   return {
     openapi: '3.1.0',
@@ -58,7 +60,25 @@ const tagsOf = (routes: readonly Route[]): Json[] => [
   ...new Map(routes.flatMap(({ group }) => (group ? [[group.name, group]] : []))).values(),
 ];
 
-function operation(app: App, route: Route): Json {
+type Operation = Json & Record<'description', string> & Record<'security' | 'x-listeners', readonly unknown[]>;
+
+/**
+ * One of two listeners' routes of the same method and path, which a document can name only once. The one that is declared last
+ * takes what the first does, and whatever its callers have instead of a certificate.
+ */
+const joined = (first: Operation | undefined, last: Operation): Operation =>
+  first === undefined
+    ? last
+    : {
+        ...last,
+        summary: first['summary'],
+        description: `${first.description}\n\n${last.description}`,
+        'x-listeners': [...first['x-listeners'], ...last['x-listeners']],
+        security: [...first.security, ...(last.security.length === 0 ? [{}] : last.security)],
+        responses: { ...(first['responses'] as Json), ...(last['responses'] as Json) },
+      };
+
+function operation(app: App, route: Route): Operation {
   return {
     operationId: operationId(route),
     summary: route.summary,

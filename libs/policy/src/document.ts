@@ -12,14 +12,20 @@ const states = ['active', 'suspended'] as const;
 
 const tenant = z.union([
   z.strictObject({
-    id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
+    id: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/)
+      .describe('as tokens and events have it'),
     issuer: url.optional().describe('the realm whose people belong to it'),
     state: z.enum(states),
     quotas: quotas.optional().describe('what it may use, by audience'),
   }),
   z
     .strictObject({
-      prefix: z.string().regex(/^[a-z0-9]{1,32}_$/),
+      prefix: z
+        .string()
+        .regex(/^[a-z0-9]{1,32}_$/)
+        .describe('how their ids begin'),
       state: z.enum(states),
       quotas: quotas.optional().describe('what each of its tenants may use, by audience'),
     })
@@ -27,8 +33,8 @@ const tenant = z.union([
 ]);
 
 const role = z.strictObject({
-  name: roleName,
-  description: text,
+  name: roleName.describe('as tokens have it'),
+  description: text.describe('for people'),
   includes: z.array(roleName).default([]).describe('roles that whoever has this one also has'),
 });
 
@@ -37,15 +43,15 @@ export const risks = ['low', 'medium', 'high', 'critical'] as const;
 
 const scope = z
   .strictObject({
-    name: scopeName,
-    description: text,
+    name: scopeName.describe('as tokens have it'),
+    description: text.describe('what it lets one do, for people who consent or approve'),
     audience: name.describe('the one target that understands it'),
     risk: z.enum(risks),
     role: roleName.optional().describe('the least role of the person it is granted for; absent: none is asked'),
     decision: z
       .enum(scopeDecisions)
       .describe('`admin_required` waits for an approval; `always_deny` is never granted by exchange'),
-    longestLifeSeconds: lifeSeconds,
+    longestLifeSeconds: lifeSeconds.describe('of a token that has it'),
     acr: z
       .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/))
       .min(1)
@@ -60,8 +66,8 @@ const scope = z
   });
 
 const target = z.strictObject({
-  audience: name,
-  description: text,
+  audience: name.describe('the service, as `aud` has it'),
+  description: text.describe('for people'),
   minter: z
     .enum(['postern', 'provider'])
     .describe('who issues its tokens: token-exchange itself, or the identity provider'),
@@ -70,14 +76,14 @@ const target = z.strictObject({
     .max(16)
     .default([])
     .describe('addresses that mean this target in a request (`resource`, RFC 8707)'),
-  longestLifeSeconds: lifeSeconds,
+  longestLifeSeconds: lifeSeconds.describe('of a token for it'),
 });
 
 export const subjectKinds = ['provider-access', 'id-token', 'grant', 'postern-access'] as const;
 
 const ask = z.strictObject({
-  audience: name,
-  scopes: z.array(scopeName).min(1),
+  audience: name.describe('the target'),
+  scopes: z.array(scopeName).min(1).describe('which of its scopes'),
   subjects: z
     .array(
       z.strictObject({
@@ -99,25 +105,28 @@ const key = z.union([
   z.strictObject({
     kty: z.literal('EC'),
     crv: z.literal('P-256'),
-    x: z.string().length(43),
-    y: z.string().length(43),
-    kid: z.string().min(1).max(256),
+    x: z.string().length(43).describe('32 bytes in base64url'),
+    y: z.string().length(43).describe('32 bytes in base64url'),
+    kid: z.string().min(1).max(256).describe('as the header of an assertion names it'),
     alg: z.literal('ES256').default('ES256'),
     use: z.literal('sig').default('sig'),
   }),
   z.strictObject({
     kty: z.literal('RSA'),
-    n: z.string().min(342).max(1024),
-    e: z.string().max(8),
-    kid: z.string().min(1).max(256),
+    n: z.string().min(342).max(1024).describe('the modulus in base64url, of 2,048 bits at least'),
+    e: z.string().max(8).describe('the exponent in base64url'),
+    kid: z.string().min(1).max(256).describe('as the header of an assertion names it'),
     alg: z.literal('PS256').default('PS256'),
     use: z.literal('sig').default('sig'),
   }),
 ]);
 
 const workload = z.strictObject({
-  name,
-  spiffeId: z.url({ protocol: /^spiffe$/ }).max(2_048),
+  name: name.describe('as its certificate has it (CN)'),
+  spiffeId: z
+    .url({ protocol: /^spiffe$/ })
+    .max(2_048)
+    .describe('the one URI name of its certificate'),
   client: client.optional().describe('its OAuth client at the realm'),
   clientKeys: z
     .array(key)
@@ -133,9 +142,9 @@ const workload = z.strictObject({
     .enum(['active', 'compromised'])
     .default('active')
     .describe('a compromised one gets nothing, whatever it brings'),
-  databaseRole: z.string().min(1).max(63).optional(),
-  redisUser: z.string().min(1).max(128).optional(),
-  queues: z.array(z.string().min(1).max(128)).max(64).optional(),
+  databaseRole: z.string().min(1).max(63).optional().describe('its role in Postgres'),
+  redisUser: z.string().min(1).max(128).optional().describe('its user at the bus'),
+  queues: z.array(z.string().min(1).max(128)).max(64).optional().describe('queues that it may use'),
   bearerSubjects: z
     .array(client)
     .default([])
@@ -175,7 +184,7 @@ const emergency = z
   );
 
 const shape = z.strictObject({
-  $schema: z.string().max(2_048).optional(),
+  $schema: z.string().max(2_048).optional().describe('for editors'),
   version: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)

@@ -4,8 +4,10 @@ import { z } from 'zod';
 import type { WebSession } from './sessions.ts';
 
 /** What every form of a page carries, and the header that its browser adds. */
-export const formFields = { csrf: z.string().max(64) };
-export const formHeaders = z.strictObject({ origin: z.string().max(512).optional() });
+export const formFields = { csrf: z.string().max(64).describe('of the session, as the page had it') };
+export const formHeaders = z.strictObject({
+  origin: z.string().max(512).optional().describe('as browsers add it; it must be this one'),
+});
 
 /**
  * That a form was sent by this very origin's own page of this very session (R17).

@@ -68,10 +68,10 @@ export const finishSignIn = <Schema>(deps: SignInRoutes<Schema>) =>
     audit: 'login.succeeded',
     // RFC 6749 4.1.2: what a client does not know of a response it ignores.
     query: z.object({
-      state: z.string().min(1).max(128),
-      code: z.string().min(1).max(4_096).optional(),
-      iss: z.string().max(512).optional(),
-      error: z.string().max(128).optional(),
+      state: z.string().min(1).max(128).describe('as the sign-in was begun with'),
+      code: z.string().min(1).max(4_096).optional().describe('the authorization code'),
+      iss: z.string().max(512).optional().describe('who answers (RFC 9207)'),
+      error: z.string().max(128).optional().describe('why there is no code'),
     }),
     answers: { 303: 'redirect', 400: 'html', 403: 'html', 503: 'html' },
     async handle({ query: { state, code, iss, error }, request }, audit) {

@@ -75,7 +75,9 @@ export const backchannelLogout = <Schema>({ db, sessions, logout, home }: SignOu
     tier: 'relaxed',
     consumes: 'form',
     errors: 'oauth',
-    body: z.strictObject({ logout_token: z.string().min(1).max(16_384) }),
+    body: z.strictObject({
+      logout_token: z.string().min(1).max(16_384).describe('OpenID Connect Back-Channel Logout 1.0, section 2.4'),
+    }),
     answers: { 200: noContent },
     problems: ['logout_refused', 'provider_unavailable'],
     async handle({ body }, audit) {

@@ -18,9 +18,14 @@ export type AuthenticateClient = {
 
 /** What a client without a certificate may send beside the form of an endpoint (RFC 7521 section 4.2). */
 export const clientCredentials = {
-  client_id: z.string().max(128).optional(),
+  client_id: z.string().max(128).optional().describe('the client, where its assertion does not say'),
   client_assertion_type: z.literal('urn:ietf:params:oauth:client-assertion-type:jwt-bearer').optional(),
-  client_assertion: z.string().min(1).max(8_192).optional(),
+  client_assertion: z
+    .string()
+    .min(1)
+    .max(8_192)
+    .optional()
+    .describe('a JWT by its key, for this endpoint, once (RFC 7523)'),
 };
 
 export type ClientCredentials = z.output<z.ZodObject<typeof clientCredentials>>;

@@ -104,8 +104,11 @@ const decisionPage = (deps: ApprovalPages) =>
       ...formFields,
       decision: z.enum(['approved', 'denied']),
       // A form sends one value as it is, several as a list.
-      scope: z.union([z.string().max(128), z.array(z.string().max(128)).max(64)]).optional(),
-      reason: z.string().max(1_024).optional(),
+      scope: z
+        .union([z.string().max(128), z.array(z.string().max(128)).max(64)])
+        .optional()
+        .describe('those that are ticked'),
+      reason: z.string().max(1_024).optional().describe('why, for who asked; recorded'),
     }),
     answers: { 303: 'redirect', 400: 'html', 403: 'html', 404: 'html', 409: 'html' },
     problems: ['cross_site', 'revocation_unavailable'],

@@ -13,21 +13,23 @@ export const approvalRoutes = (deps: ApprovalRoutes) => [listApprovals(deps), ge
 
 const states = ['pending', 'approved', 'denied', 'expired', 'consumed'] as const;
 const approval = z.strictObject({
-  id: z.string(),
+  id: z.string().describe('what the caller was given as `approval_id`'),
   state: z.enum(states),
-  person: z.strictObject({ issuer: z.string(), sub: z.string() }),
-  /** Everyone who would act, the caller first. */
-  actors: z.array(z.string()),
-  workload: z.string(),
-  /** The first that was named. */
-  audience: z.string(),
-  audiences: z.array(z.string()),
-  scopes: z.array(z.string()),
-  approvedScopes: z.array(z.string()).nullable(),
-  /** The caller's own words; shown as text, never as markup. */
-  justification: z.string().nullable(),
-  personsNeeded: z.int(),
-  policyVersion: z.string(),
+  person: z
+    .strictObject({
+      issuer: z.string().describe('where the person is known'),
+      sub: z.string().describe('the person there'),
+    })
+    .describe('for whom it is asked'),
+  actors: z.array(z.string()).describe('everyone who would act, the caller first'),
+  workload: z.string().describe('who asks'),
+  audience: z.string().describe('the first that was named'),
+  audiences: z.array(z.string()).describe('all that the token would be for'),
+  scopes: z.array(z.string()).describe('what is asked for'),
+  approvedScopes: z.array(z.string()).nullable().describe('what was approved; null before'),
+  justification: z.string().nullable().describe("the caller's own words: to be shown as text, never as markup"),
+  personsNeeded: z.int().describe('how many different people must approve'),
+  policyVersion: z.string().describe('under which it was asked; another one ends it'),
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 });
@@ -43,13 +45,18 @@ const listApprovals = ({ db, now }: ApprovalRoutes) =>
     audit: 'approval.listed',
     query: z.strictObject({
       state: z.enum(states).default('pending'),
-      workload: z.string().max(128).optional(),
-      audience: z.string().max(128).optional(),
+      workload: z.string().max(128).optional().describe('who asks'),
+      audience: z.string().max(128).optional().describe('one of those that the token would be for'),
       scope: z.string().max(128).optional().describe('those that ask for it, among others'),
       person: z.string().max(512).optional().describe('the `sub` of whom it is asked for'),
       after: z.uuid().optional().describe('the last id of the page before'),
     }),
-    answers: { 200: z.strictObject({ approvals: z.array(approval), next: z.string().nullable() }) },
+    answers: {
+      200: z.strictObject({
+        approvals: z.array(approval),
+        next: z.string().nullable().describe('`after` of the next page'),
+      }),
+    },
     async handle({ principal: { tenant }, query: { state, workload, audience, scope, person, after } }, audit) {
       const rows = await db
         .selectFrom('approvals')
@@ -104,20 +111,21 @@ const decide = ({ db, policies, now }: ApprovalRoutes) =>
     path: '/v1/approvals/:id/decision',
     listener: 'api',
     summary: 'Approve, narrow or deny',
+    description:
+      'By a person of the issuer and role that the policy names, logged in as it asks, and by nobody who has a part in the request. What is approved is used once, in the exchange that it was asked for.',
     scope: 'approvals:decide',
     audit: 'approval.decided',
     params: z.strictObject({ id: z.uuid() }),
     body: z.strictObject({
       decision: z.enum(['approved', 'denied']),
       scopes: z.array(z.string().min(1).max(128)).min(1).max(64).optional().describe('fewer than were asked for'),
-      reason: z.string().min(1).max(1_024).optional(),
+      reason: z.string().min(1).max(1_024).optional().describe('why, for who asked; recorded'),
     }),
     answers: {
       200: z.strictObject({
         state: z.enum(states),
-        scopes: z.array(z.string()).nullable(),
-        /** How many more people have to approve. */
-        missing: z.int().nonnegative(),
+        scopes: z.array(z.string()).nullable().describe('what is approved until now'),
+        missing: z.int().nonnegative().describe('how many more people have to approve'),
       }),
     },
     problems: ['approval_not_found', 'approval_ended', 'approver_refused', 'scopes_not_asked'],

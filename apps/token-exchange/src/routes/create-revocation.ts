@@ -33,10 +33,17 @@ export const createRevocation = (deps: CreateRevocation) =>
     path: '/v1/revocations',
     listener: 'api',
     summary: 'Revoke a token, a person’s tokens, a workload’s, or a signing key’s',
+    description:
+      "For one's own tenant `token` and `subject`; an operator also `client`, which acts for many, and `key` with all that it ever signed. Sessions and grants are ended at auth-manager. Every replica of every service follows within seconds.",
     scope: 'tokens:revoke',
     audit: 'token.revoked',
     body: z.strictObject({ target: revocationTarget }),
-    answers: { 201: z.strictObject({ target: revocationTarget, tokens: z.int().nonnegative() }) },
+    answers: {
+      201: z.strictObject({
+        target: revocationTarget,
+        tokens: z.int().nonnegative().describe('with `token`: how many lived, its descendants among them'),
+      }),
+    },
     problems: ['revocation_refused', 'token_not_found', 'key_not_found', 'operator_required'],
     async handle({ principal, body: { target } }, audit) {
       assertOffered(deps, target, principal);

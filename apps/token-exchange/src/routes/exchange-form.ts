@@ -15,26 +15,40 @@ const parameter = (most: number) =>
 
 /** The form of RFC 8693 section 2.1. Strict: a parameter that is not offered is refused. A refresh token is no subject. */
 export const exchangeForm = z.strictObject({
-  grant_type: z.string().max(256),
-  subject_token: z.string().min(1).max(16_384),
+  grant_type: z.string().max(256).describe(`\`${TOKEN_EXCHANGE}\``),
+  subject_token: z
+    .string()
+    .min(1)
+    .max(16_384)
+    .describe('the token of who it is for: bound to the caller, or naming it in `aud` (R8)'),
   subject_token_type: z.enum([ACCESS_TOKEN, JWT, ID_TOKEN]),
-  actor_token: z.string().min(1).max(16_384).optional(),
+  actor_token: z.string().min(1).max(16_384).optional().describe('a token of who acts beside the caller'),
   actor_token_type: z.enum([ACCESS_TOKEN, JWT]).optional(),
   requested_token_type: z.enum([ACCESS_TOKEN, JWT]).optional(),
-  audience: parameter(128).optional(),
-  /** RFC 8707. */
-  resource: parameter(512).optional(),
-  scope: parameter(2_048).optional(),
-  client_id: z.string().max(128).optional(),
-  /**
-   * For a grant and an audience outside Postern: DPoP proofs of the caller's key for the provider's token endpoint, the first for
-   * its refresh, the second for its exchange; what comes is bound to that key (R10). An extension.
-   */
-  provider_proof: z.union([z.string().min(1).max(4_096), z.array(z.string().min(1).max(4_096)).max(2)]).optional(),
-  /** Why a scope that needs an approval is asked for: what the approver reads. An extension. */
-  justification: z.string().min(1).max(1_024).optional(),
-  /** To break the glass (ADR 63): what the policy names for emergencies, after two people have approved. An extension. */
-  emergency: z.literal('true').optional(),
+  audience: parameter(128)
+    .optional()
+    .describe('the service that the token is for; several for one token that all of them take'),
+  resource: parameter(512).optional().describe('the same by its address (RFC 8707)'),
+  scope: parameter(2_048).optional().describe('names with spaces between; what the policy does not allow is left out'),
+  client_id: z.string().max(128).optional().describe("the caller's client, where it is named: it must be its own"),
+  provider_proof: z
+    .union([z.string().min(1).max(4_096), z.array(z.string().min(1).max(4_096)).max(2)])
+    .optional()
+    .describe(
+      "An extension, for a grant and an audience outside Postern: DPoP proofs of the caller's key for the provider's token endpoint, the first for its refresh, the second for its exchange; what comes is bound to that key (R10)",
+    ),
+  justification: z
+    .string()
+    .min(1)
+    .max(1_024)
+    .optional()
+    .describe('an extension: why a scope that needs an approval is asked for, as the approver reads it'),
+  emergency: z
+    .literal('true')
+    .optional()
+    .describe(
+      'an extension, to break the glass (ADR 63): what the policy names for emergencies, after two people have approved',
+    ),
 });
 
 export type ExchangeForm = z.output<typeof exchangeForm>;

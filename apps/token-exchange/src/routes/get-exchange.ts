@@ -6,18 +6,31 @@ import type { Schema } from '../db/schema.ts';
 import { LINEAGE_LIMIT, lineageOf } from '../exchanges/lineage.ts';
 
 const exchange = z.strictObject({
-  /** The minted token's `jti`. */
-  id: z.string(),
-  /** The subject token's `jti` and who signed it. */
-  parent: z.strictObject({ id: z.string(), issuer: z.string(), kind: z.string(), client: z.string() }),
-  person: z.strictObject({ issuer: z.string(), sub: z.string() }).nullable(),
-  workload: z.string(),
-  actors: z.array(z.string()),
-  /** The first that was named. */
-  audience: z.string(),
-  audiences: z.array(z.string()),
-  scopes: z.array(z.string()),
-  decision: z.strictObject({ rule: z.string(), policyVersion: z.string(), heldBy: z.string() }),
+  id: z.string().describe("the minted token's `jti`"),
+  parent: z
+    .strictObject({
+      id: z.string().describe('its `jti`'),
+      issuer: z.string().describe('who signed it'),
+      kind: z.string().describe('what kind of token it was'),
+      client: z.string().describe('the client it was issued to'),
+    })
+    .describe('the subject token'),
+  person: z
+    .strictObject({
+      issuer: z.string().describe('where the person is known'),
+      sub: z.string().describe('the person there'),
+    })
+    .nullable(),
+  workload: z.string().describe('who asked'),
+  actors: z.array(z.string()).describe('everyone who acts, the caller first'),
+  audience: z.string().describe('the first that was named'),
+  audiences: z.array(z.string()).describe('all that the token is for'),
+  scopes: z.array(z.string()).describe('what was granted'),
+  decision: z.strictObject({
+    rule: z.string().describe('which rule decided'),
+    policyVersion: z.string().describe('of the policy then in force'),
+    heldBy: z.string().describe('how the holder of the subject token was known'),
+  }),
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 });
@@ -29,6 +42,8 @@ export const getExchange = (deps: { db: Kysely<Schema>; issuer: { issuer: string
     path: '/v1/exchanges/:id',
     listener: 'api',
     summary: 'One exchange with its ancestors and descendants',
+    description:
+      'Where a token came from and what came of it, step by step. An exchange of another tenant is not there.',
     scope: 'exchanges:read',
     audit: 'exchange.read',
     params: z.strictObject({ id: z.uuid() }),

@@ -17,7 +17,10 @@ export const policyRoutes = (deps: PolicyRoutes) => [getPolicy(deps), putPolicy(
 const path = '/v1/policy';
 /** A document of some thousand scopes and workloads. */
 const MAX_POLICY_BYTES = 4 * 1024 * 1024;
-const inForce = z.strictObject({ version: z.string(), contentHash: z.string() });
+const inForce = z.strictObject({
+  version: z.string().describe('of the document, as its author named it'),
+  contentHash: z.string().describe('its entity tag'),
+});
 
 const getPolicy = ({ policies }: PolicyRoutes) =>
   route({
@@ -46,7 +49,14 @@ const putPolicy = (deps: PolicyRoutes) =>
     role: 'operator',
     audit: 'policy.changed',
     bodyLimit: MAX_POLICY_BYTES,
-    headers: z.strictObject({ 'if-match': z.string().min(1).max(128).optional() }),
+    headers: z.strictObject({
+      'if-match': z
+        .string()
+        .min(1)
+        .max(128)
+        .optional()
+        .describe('the entity tag of the policy that was read (RFC 9110 section 13.1.1)'),
+    }),
     body: policyDocument,
     answers: { 200: inForce },
     problems: ['policy_unseen', 'policy_changed', 'policy_version_used', 'policy_refused'],
@@ -78,17 +88,29 @@ const putPolicy = (deps: PolicyRoutes) =>
   });
 
 const name = z.string().min(1).max(128);
+const names = z.array(name);
 const request = z.strictObject({
-  tenant: name,
-  person: z.strictObject({ issuer: z.string().max(512), sub: z.string().max(512) }).nullable(),
-  roles: z.array(name).max(64).default([]),
-  workload: name,
-  subjectClient: name,
+  tenant: name.describe('of the subject'),
+  person: z
+    .strictObject({
+      issuer: z.string().max(512).describe('where the person is known'),
+      sub: z.string().max(512).describe('the person there'),
+    })
+    .nullable()
+    .describe('null: a workload that speaks for itself'),
+  roles: names.max(64).default([]).describe('roles of the person'),
+  workload: name.describe('who would ask'),
+  subjectClient: name.describe('to whom the subject token was issued (`azp`)'),
   subjectKind: z.enum(subjectKinds),
   audience: z.union([name, z.array(name).min(1).max(16)]).describe('several: for one token that all of them accept'),
-  scopes: z.array(name).max(64),
-  ceiling: z.array(name).max(256).optional(),
-  login: z.strictObject({ acr: name.optional(), ageSeconds: z.int().nonnegative().optional() }).optional(),
+  scopes: names.max(64).describe('what would be asked for'),
+  ceiling: names.max(256).optional().describe('scopes of the subject token; absent: they limit nothing'),
+  login: z
+    .strictObject({
+      acr: name.optional().describe('how strongly the person logged in'),
+      ageSeconds: z.int().nonnegative().optional().describe('how long ago'),
+    })
+    .optional(),
 });
 
 /** The same words as the token endpoint uses. */
@@ -102,20 +124,31 @@ const evaluatePolicy = ({ policies }: PolicyRoutes) =>
     path: '/v1/policy/evaluate',
     listener: 'api',
     summary: 'What the policy in force would decide, and by which rule',
+    description: 'Nothing is minted and nothing asked of anybody: for who writes a policy.',
     scope: 'policy:read',
     audit: 'policy.read',
     body: request,
     answers: {
       200: z.strictObject({
-        version: z.string(),
-        granted: z.array(z.string()),
-        refused: z.array(z.strictObject({ scope: z.string(), rule: z.string(), because: z.string() })),
-        denied: z.string().nullable(),
-        decidedBy: z.string(),
-        /** Why, in words. */
-        because: z.string(),
-        loginNeeded: z.strictObject({ acrValues: z.array(z.string()), maxAgeSeconds: z.int().optional() }).nullable(),
-        longestLifeSeconds: z.int().nonnegative(),
+        version: z.string().describe('of the policy in force'),
+        granted: z.array(z.string()).describe('scopes that would be granted'),
+        refused: z.array(
+          z.strictObject({
+            scope: z.string().describe('which scope'),
+            rule: z.string().describe('which rule refuses it'),
+            because: z.string().describe('the same in words'),
+          }),
+        ),
+        denied: z.string().nullable().describe('the rule that refuses the whole request'),
+        decidedBy: z.string().describe('which rule decided'),
+        because: z.string().describe('why, in words'),
+        loginNeeded: z
+          .strictObject({
+            acrValues: z.array(z.string()).describe('classes of login (`acr`), one of which will do'),
+            maxAgeSeconds: z.int().optional().describe('how long ago that login may be'),
+          })
+          .nullable(),
+        longestLifeSeconds: z.int().nonnegative().describe('of a token that would be minted'),
         minter: z.enum(['postern', 'provider']).nullable(),
       }),
     },

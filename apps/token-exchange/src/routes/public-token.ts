@@ -29,6 +29,8 @@ export const publicToken = (deps: PublicTokenDeps) =>
     path: '/token',
     listener: 'public',
     summary: 'Exchange a token for a narrower one, without a certificate (RFC 8693)',
+    description:
+      'On the public listener: the caller proves itself by `private_key_jwt`, and the token is bound to the key of its DPoP proof. Only the low profile takes HTTP Basic, and leaves the proof out.',
     access: 'anyone',
     audit: 'token.exchanged',
     tier: 'relaxed',

@@ -20,8 +20,8 @@ const common = {
   bodyLimit: 32_768,
 } as const;
 const body = z.strictObject({
-  token: z.string().min(1).max(16_384),
-  token_type_hint: z.enum(['access_token', 'refresh_token']).optional(),
+  token: z.string().min(1).max(16_384).describe('the token, as it was issued'),
+  token_type_hint: z.enum(['access_token', 'refresh_token']).optional().describe('not needed'),
   ...clientCredentials,
 });
 
@@ -48,7 +48,11 @@ const publicIntrospect = (deps: PublicTokensDeps) =>
     summary: 'Whether a token of this issuer lives, and what it says (RFC 7662)',
     audit: 'token.introspected',
     body,
-    answers: { 200: z.looseObject({ active: z.boolean() }) },
+    answers: {
+      200: z.looseObject({
+        active: z.boolean().describe('whether it lives and concerns the caller; only then its claims'),
+      }),
+    },
     problems: ['invalid_client', 'several_methods', 'revocation_unavailable'],
     async handle({ body: { token, ...credentials }, request }, audit) {
       const workload = await authenticateClient(deps, credentials, request);

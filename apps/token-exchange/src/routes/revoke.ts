@@ -28,6 +28,8 @@ export const revoke = (deps: RevokeDeps) =>
     path: '/revoke',
     listener: 'api',
     summary: 'Revoke a token and all that was minted from it (RFC 7009)',
+    description:
+      "A token that does not live, or is not of this issuer, is as good as revoked: 200. Another client's token is refused.",
     access: 'workload',
     workloads: deps.workloads,
     audit: 'token.revoked',
@@ -35,9 +37,9 @@ export const revoke = (deps: RevokeDeps) =>
     errors: 'oauth',
     bodyLimit: 32_768,
     body: z.strictObject({
-      token: z.string().min(1).max(16_384),
-      token_type_hint: z.enum(['access_token', 'refresh_token']).optional(),
-      client_id: z.string().max(128).optional(),
+      token: z.string().min(1).max(16_384).describe('the token, as it was issued'),
+      token_type_hint: z.enum(['access_token', 'refresh_token']).optional().describe('not needed'),
+      client_id: z.string().max(128).optional().describe('as RFC 6749 has it; the certificate decides'),
     }),
     answers: { 200: noContent },
     problems: ['unauthorized_client', 'revocation_unavailable'],

@@ -23,7 +23,11 @@ export const tenantRoutes = (deps: TenantRoutes) => [
   offboardTenant(deps),
 ];
 
-const tenant = z.strictObject({ id: z.string(), issuer: z.string().nullable(), state: z.enum(tenantStates) });
+const tenant = z.strictObject({
+  id: z.string().describe('its id'),
+  issuer: z.string().nullable().describe('the realm whose people belong to it'),
+  state: z.enum(tenantStates),
+});
 const common = { listener: 'api', role: 'operator' } as const;
 
 const listTenants = ({ db, policies }: TenantRoutes) =>
@@ -87,6 +91,7 @@ const changeTenant = (deps: TenantRoutes) =>
     method: 'PATCH',
     path: '/v1/tenants/:id',
     summary: 'Suspend a tenant, or take that back',
+    description: 'A suspended one gets nothing, and what it had is revoked at once; taken back, it asks anew.',
     scope: 'tenants:write',
     audit: 'tenant.suspended',
     params: z.strictObject({ id: tenantId }),
@@ -112,12 +117,14 @@ const offboardTenant = (deps: TenantRoutes) =>
     method: 'DELETE',
     path: '/v1/tenants/:id',
     summary: 'Offboard a tenant: nothing is ever given out for it again',
+    description:
+      'For ever. What services hold for it is theirs to destroy; the receipt says since when nothing is given out.',
     scope: 'tenants:write',
     audit: 'tenant.offboarded',
     params: z.strictObject({ id: tenantId }),
     answers: {
       200: z.strictObject({
-        tenant: z.string(),
+        tenant: z.string().describe('its id'),
         state: z.literal('offboarded'),
         offboardedAt: z.iso.datetime(),
         /** Every token of the tenant that was issued before this is refused everywhere. */

@@ -17,6 +17,8 @@ export const token = (deps: AnswerExchange & { workloads: readonly string[] }) =
     path: '/token',
     listener: 'api',
     summary: 'Exchange a token for a narrower one (RFC 8693)',
+    description:
+      'The policy decides by workload, subject, its client and target; the answer never has more than the subject token or the caller may have. A scope that needs a person is `authorization_pending`: ask again with a fresh subject token after `interval` seconds. `insufficient_user_authentication` says how the person must log in (RFC 9470).',
     access: 'workload',
     workloads: deps.workloads,
     audit: 'token.exchanged',

@@ -19,7 +19,7 @@ export type WorkloadRoutes = {
 export const workloadRoutes = (deps: WorkloadRoutes) => [compromise(deps), trustAgain(deps)];
 
 const common = { listener: 'api', scope: 'tokens:revoke', role: 'operator' } as const;
-const params = z.strictObject({ id: z.string().min(1).max(64) });
+const params = z.strictObject({ id: z.string().min(1).max(64).describe('name of the workload') });
 
 const compromise = (deps: WorkloadRoutes) =>
   route({
@@ -29,20 +29,23 @@ const compromise = (deps: WorkloadRoutes) =>
     summary: 'A workload is not trusted any more: revoke its tokens, refuse it, close its log',
     audit: 'workload.compromised',
     params,
-    body: z.strictObject({ reason: z.string().min(1).max(512).optional() }),
+    body: z.strictObject({ reason: z.string().min(1).max(512).optional().describe('recorded with it') }),
     answers: {
       200: z.strictObject({
-        workload: z.string(),
-        /** Its OAuth client. */
-        client: z.string(),
+        workload: z.string().describe('its name'),
+        client: z.string().describe('its OAuth client'),
         refusedSince: z.iso.datetime(),
         tokensRevokedBefore: z.iso.datetime(),
-        /** Tokens minted here for it, or in which it acts, that had not expired. */
-        tokens: z.int().nonnegative(),
-        /** Its epoch at audit-sink: `none` for one that writes no log, `waiting` where it is tried until it is done. */
-        log: z.enum(['closed', 'none', 'waiting']),
-        /** What is left to people: this service cannot reach it. */
-        remaining: z.array(z.enum(['certificate', 'realm_client'])),
+        tokens: z
+          .int()
+          .nonnegative()
+          .describe('how many were minted here for it, or with it as an actor, and had not expired'),
+        log: z
+          .enum(['closed', 'none', 'waiting'])
+          .describe('its epoch at audit-sink; `none`: it writes no log, `waiting`: it is tried until it is done'),
+        remaining: z
+          .array(z.enum(['certificate', 'realm_client']))
+          .describe('what is left to people: this service cannot reach it'),
       }),
     },
     problems: ['workload_not_found'],
