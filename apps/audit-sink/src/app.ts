@@ -1,4 +1,4 @@
-import { createHttpApp, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, group, type App, type AppSpec } from '@postern/http';
 import { systemNow } from '@postern/runtime';
 import type { CopyLives } from './erasure/erase-person.ts';
 import { problems } from './problems.ts';
@@ -46,27 +46,35 @@ export function createApp({ http, producers, serves, copyLives, identityEvents, 
   const auditor = { path: '/v1/events', ...AUDITOR };
   const tenantAdmin = { path: '/v1/tenant/events', ...TENANT_ADMIN };
   const routes = [
-    listEventsRoute(log, auditor),
-    listEventsRoute(log, tenantAdmin),
-    countEvents(log),
-    streamEvents(log, isDraining),
-    eventReceipt(log, auditor),
-    eventReceipt(log, tenantAdmin),
-    exportRoute(log),
-    erasePersonRoute(log, copyLives, now),
-    checkpoint(log, workloads),
-    logKey(log, workloads),
-    logKeys(log, workloads),
-    rotateKey(log),
-    recordEvidence(log),
-    ...tiles(log),
-    producersRoute(log, producers),
-    closeProducerRoute(log, producers, now),
-    inclusion(log),
-    consistency(log),
-    watermark(log, producers),
-    ...(identityEvents?.sources.keycloak.pushers.length ? [pushIdentityEvents(identityEvents)] : []),
-    ...(webhooks ? webhookRoutes(webhooks) : []),
+    ...group('Events', "The tenant's events: searched, counted, followed, exported, proved and erased.", [
+      listEventsRoute(log, auditor),
+      listEventsRoute(log, tenantAdmin),
+      countEvents(log),
+      streamEvents(log, isDraining),
+      eventReceipt(log, auditor),
+      eventReceipt(log, tenantAdmin),
+      exportRoute(log),
+      erasePersonRoute(log, copyLives, now),
+    ]),
+    ...group('Log', 'The tree behind the events: checkpoints, keys, tiles and proofs (C2SP, RFC 9162).', [
+      checkpoint(log, workloads),
+      logKey(log, workloads),
+      logKeys(log, workloads),
+      rotateKey(log),
+      recordEvidence(log),
+      ...tiles(log),
+      inclusion(log),
+      consistency(log),
+    ]),
+    ...group('Producers', 'The services whose events the log takes.', [
+      producersRoute(log, producers),
+      closeProducerRoute(log, producers, now),
+      watermark(log, producers),
+    ]),
+    ...group('Sources', 'Events of identity providers.', [
+      ...(identityEvents?.sources.keycloak.pushers.length ? [pushIdentityEvents(identityEvents)] : []),
+    ]),
+    ...group('Webhooks', 'Notifications to addresses of a tenant.', webhooks ? webhookRoutes(webhooks) : []),
   ];
   const app = createHttpApp({ ...http, service: SERVICE, problems, routes: serves ? routes : [] });
   return app;

@@ -51,38 +51,50 @@ export type AuditJob = z.output<typeof auditJob>;
  * inclusion in the signed checkpoint, and that checkpoint's consistency with the one the caller named. Hashes are base64url.
  */
 export const watermark = z.strictObject({
-  producer: z.string(),
-  epoch: z.int().min(0),
-  seq: z.int().min(0),
-  hash: hash.nullable(),
-  index: z.int().min(0).nullable(),
-  inclusion: z.array(hash),
-  /** C2SP signed note. */
-  checkpoint: z.string().nullable(),
-  consistency: z.array(hash),
-  /** The log's verifier key (C2SP signed-note, `name+id+key`). */
-  key: z.string(),
+  producer: z.string().describe('whose events'),
+  epoch: z.int().min(0).describe('the newest one that the log has something of'),
+  seq: z.int().min(0).describe('number of the last entry held without a gap'),
+  hash: hash.nullable().describe('its leaf hash, base64url'),
+  index: z.int().min(0).nullable().describe('its place in the log'),
+  inclusion: z.array(hash).describe('from its leaf to the root of `checkpoint`, base64url'),
+  checkpoint: z.string().nullable().describe('C2SP signed note'),
+  consistency: z.array(hash).describe('from the checkpoint of `from` entries to this one, base64url'),
+  key: z.string().describe("the log's verifier key (C2SP signed-note, `name+id+key`)"),
   /**
    * Entries of the newest checkpoint that is published elsewhere; null where nothing has to be (R27). A producer keeps what
    * has an index at or beyond it. `index` below it means: all up to `seq` may go.
    */
-  published: z.int().min(0).nullable().optional(),
+  published: z.int().min(0).nullable().optional().describe('entries that are published elsewhere'),
   /**
    * After a restore of the log: the contents from this number on are asked for again, although their leaves stand. A
    * producer sends its kept batches from there, once for each value that it sees (R27).
    */
   resend: z
-    .strictObject({ epoch: z.int().min(1), seq: position })
+    .strictObject({
+      epoch: z.int().min(1).describe('of the entries'),
+      seq: position.describe('from this number on they are asked for again'),
+    })
     .nullable()
     .optional(),
   /**
    * The producer's epoch that an operator closed, and its last number that counts (R26). What has no entry in the log by then
    * is to be sent in a new epoch, under a certificate that began after the closing.
    */
-  closed: z.strictObject({ epoch: z.int().min(0), seq: z.int().min(0) }).optional(),
+  closed: z
+    .strictObject({
+      epoch: z.int().min(0).describe('that was closed'),
+      seq: z.int().min(0).describe('its last number that counts'),
+    })
+    .optional(),
   /** Once the key was rotated: every key that the log ever had, each with a note under the one before it that names it. */
   keys: z
-    .array(z.strictObject({ verifier: z.string(), generation: z.int().min(1), endorsement: z.string().nullable() }))
+    .array(
+      z.strictObject({
+        verifier: z.string().describe('the line of the key (C2SP signed-note)'),
+        generation: z.int().min(1).describe('counts the keys'),
+        endorsement: z.string().nullable().describe('a note under the key before it that names it'),
+      }),
+    )
     .optional(),
 });
 export type Watermark = z.output<typeof watermark>;

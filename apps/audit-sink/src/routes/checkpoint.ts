@@ -42,10 +42,10 @@ export const logKey = ({ key }: ReadLog, workloads: readonly string[]) =>
   });
 
 const published = z.strictObject({
-  verifier: z.string(),
-  generation: z.int().min(1),
-  since: z.string(),
-  endorsement: z.string().nullable(),
+  verifier: z.string().describe('the line of the key (C2SP signed-note)'),
+  generation: z.int().min(1).describe('counts the keys'),
+  since: z.string().describe('when it was made, RFC 3339'),
+  endorsement: z.string().nullable().describe('a note under the key before it that names it; null of the first'),
 });
 
 /** Every key that ever signed, the newest first, each endorsed by the one before it: who kept an old one can follow. */
@@ -58,7 +58,7 @@ export const logKeys = ({ query, key }: ReadLog, workloads: readonly string[]) =
     access: 'workload',
     workloads,
     audit: 'open',
-    answers: { 200: z.strictObject({ origin: z.string(), keys: z.array(published) }) },
+    answers: { 200: z.strictObject({ origin: z.string().describe('name of the log'), keys: z.array(published) }) },
     handle: async () =>
       open({ status: 200, body: { origin: key.origin, keys: await publishedKeys(query, key.origin) } }),
   });

@@ -21,28 +21,30 @@ export const closeProducerRoute = ({ query, postgres }: ReadLog, producers: read
     audit: 'producer.closed',
     params: z.strictObject({ producer: z.enum(producers as [string, ...string[]]) }),
     body: z.strictObject({
-      /** Why, as a code: `compromised`, `certificate_leaked`. */
-      reason: z.string().regex(/^[a-z][a-z0-9_.-]{0,63}$/),
+      reason: z
+        .string()
+        .regex(/^[a-z][a-z0-9_.-]{0,63}$/)
+        .describe('as a code: `compromised`, `certificate_leaked`'),
       /** Certificates whose validity began earlier are refused from now on. Default: all until now. */
       certificates_before: z.iso.datetime({ offset: true }).optional(),
     }),
     answers: {
       200: z.strictObject({
-        producer: z.string(),
-        epoch: position,
-        seq: position,
-        index: position.nullable(),
-        tree_size: position,
-        certificates_before: z.string(),
-        closed_at: z.string(),
+        producer: z.string().describe('the service'),
+        epoch: position.describe('that is closed'),
+        seq: position.describe('its last number that counts'),
+        index: position.nullable().describe('place of that entry in the log'),
+        tree_size: position.describe('entries of the log then'),
+        certificates_before: z.string().describe('certificates that began earlier are refused, RFC 3339'),
+        closed_at: z.string().describe('RFC 3339'),
         certificates: z.array(
           z.strictObject({
-            thumbprint: z.string(),
-            entries: position,
-            first_index: position,
-            last_index: position,
-            first_received: z.string(),
-            last_received: z.string(),
+            thumbprint: z.string().describe('SHA-256 of the certificate, base64url (RFC 8705 section 3.1)'),
+            entries: position.describe('how many came under it'),
+            first_index: position.describe('place of the first'),
+            last_index: position.describe('place of the last'),
+            first_received: z.string().describe('RFC 3339'),
+            last_received: z.string().describe('RFC 3339'),
           }),
         ),
       }),

@@ -24,7 +24,12 @@ export const countEvents = ({ postgres }: ReadLog) =>
     answers: {
       200: z.strictObject({
         counts: z.array(
-          z.strictObject({ hour: z.string(), action: z.string(), outcome: z.string(), count: z.int().min(0) }),
+          z.strictObject({
+            hour: z.string().describe('its beginning, RFC 3339'),
+            action: z.string().describe('what was done'),
+            outcome: z.string().describe('how it ended'),
+            count: z.int().min(0).describe('how many'),
+          }),
         ),
       }),
     },

@@ -15,9 +15,9 @@ export type ReadLog = {
 
 /** A key of the log, with the word for it of the one before. */
 export const followedKey = z.strictObject({
-  verifier: z.string(),
-  generation: z.int().min(1),
-  endorsement: z.string().nullable(),
+  verifier: z.string().describe('the line of the key (C2SP signed-note)'),
+  generation: z.int().min(1).describe('counts the keys'),
+  endorsement: z.string().nullable().describe('a note under the key before it that names it; null of the first'),
 });
 
 /** Reading the log needs this scope and, at the audience, this role. */

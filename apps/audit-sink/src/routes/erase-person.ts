@@ -12,17 +12,27 @@ export const erasePersonRoute = ({ postgres, subjects }: ReadLog, lives: CopyLiv
     path: '/v1/erasures',
     listener: 'api',
     summary: "Erase a person's events; the log's proofs stay whole",
+    description:
+      'What the log holds of the person is destroyed with its key; leaves keep their commitments, which say nothing. The receipt names each copy and when it ends.',
     scope: 'audit:erase',
     role: 'admin',
     audit: 'subject.erased',
-    body: z.strictObject({ issuer: z.string().min(1).max(256), sub: z.string().min(1).max(256) }),
+    body: z.strictObject({
+      issuer: z.string().min(1).max(256).describe('where the person is known'),
+      sub: z.string().min(1).max(256).describe('the person there'),
+    }),
     answers: {
       200: z.strictObject({
         subject: z.uuid(),
-        events: z.int().min(0),
-        erased_at: z.string(),
-        complete_after: z.string(),
-        copies: z.array(z.strictObject({ copy: z.string(), until: z.string().nullable() })),
+        events: z.int().min(0).describe('how many were erased'),
+        erased_at: z.string().describe('RFC 3339'),
+        complete_after: z.string().describe('when the last copy is gone, RFC 3339'),
+        copies: z.array(
+          z.strictObject({
+            copy: z.string().describe('what it is: a backup, a bus, a forwarder'),
+            until: z.string().nullable().describe('when it is gone, RFC 3339; null: not known here'),
+          }),
+        ),
       }),
     },
     problems: ['subject_not_found'],

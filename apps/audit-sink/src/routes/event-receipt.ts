@@ -4,14 +4,14 @@ import { readReceipt } from '../search/read-receipt.ts';
 import { followedKey, type ReadLog, type Reader } from './deps.ts';
 
 const answer = z.strictObject({
-  event: z.looseObject({ id: z.string() }),
-  salt: z.string(),
-  index: z.int(),
-  leaf: z.string(),
-  proof: z.array(z.string()),
-  checkpoint: z.string(),
-  origin: z.string(),
-  key: z.string(),
+  event: z.looseObject({ id: z.string().describe('UUID of the event') }),
+  salt: z.string().describe('base64url: with it the event is held against the commitment in its leaf'),
+  index: z.int().describe('place of its leaf in the log'),
+  leaf: z.string().describe('what the leaf holds, base64'),
+  proof: z.array(z.string()).describe('its inclusion, base64 (RFC 9162 section 2.1.3)'),
+  checkpoint: z.string().describe('a signed note (C2SP tlog-checkpoint)'),
+  origin: z.string().describe('name of the log'),
+  key: z.string().describe('what the log says its key is; trust the one that you kept'),
   keys: z.array(followedKey),
 });
 
@@ -22,6 +22,7 @@ export const eventReceipt = (log: ReadLog, { path, ...guard }: Reader) =>
     path: `${path}/:id/receipt`,
     listener: 'api',
     summary: 'An event with its proof of inclusion and a signed checkpoint',
+    description: 'All that an auditor needs offline but the key, which they keep from before.',
     ...guard,
     audit: 'receipt.read',
     params: z.strictObject({ id: z.uuid() }),

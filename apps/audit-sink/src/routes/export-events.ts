@@ -23,6 +23,7 @@ export const exportRoute = (log: ReadLog) =>
       .strictObject({ ...eventFilter, format: z.enum(['ndjson', 'ocsf']).default('ndjson') })
       .refine(namesPersonWhole, PERSON_RULE),
     answers: { 200: 'stream' },
+    produces: 'application/x-ndjson',
     problems: ['log_empty', 'invalid_input'],
     async handle({ principal: { tenant }, query: { format, ...asked } }, audit) {
       const { person, ...filter } = filterOf(asked);

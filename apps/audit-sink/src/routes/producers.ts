@@ -5,17 +5,29 @@ import { AUDITOR, type ReadLog } from './deps.ts';
 
 const position = z.int().min(0);
 const producer = z.strictObject({
-  producer: z.string(),
-  held: z.array(z.strictObject({ epoch: position, first: position, last: position })),
-  lastSeen: z.string().nullable(),
-  closed: z.strictObject({ epoch: position, seq: position, at: z.string() }).nullable(),
+  producer: z.string().describe('the service'),
+  held: z.array(
+    z.strictObject({
+      epoch: position.describe('of the entries'),
+      first: position.describe('number of the first'),
+      last: position.describe('number of the last'),
+    }),
+  ),
+  lastSeen: z.string().nullable().describe('when a batch of it came last, RFC 3339'),
+  closed: z
+    .strictObject({
+      epoch: position.describe('that was closed'),
+      seq: position.describe('its last number that counts'),
+      at: z.string().describe('when, RFC 3339'),
+    })
+    .nullable(),
   gaps: z.array(
     z.strictObject({
-      epoch: position,
-      first: position,
-      last: position,
-      since: z.string(),
-      ageSeconds: z.number().min(0),
+      epoch: position.describe('of what is missing'),
+      first: position.describe('number of the first'),
+      last: position.describe('number of the last'),
+      since: z.string().describe('when it was first seen to be missing, RFC 3339'),
+      ageSeconds: z.number().min(0).describe('how long ago that is'),
     }),
   ),
 });
@@ -31,10 +43,19 @@ export const producersRoute = (log: ReadLog, producers: readonly string[]) =>
     audit: 'log.read',
     answers: {
       200: z.strictObject({
-        treeSize: position,
-        published: position.nullable(),
+        treeSize: position.describe('entries of the log'),
+        published: position.nullable().describe('how many of them are published elsewhere'),
         producers: z.array(producer),
-        wanted: z.array(z.strictObject({ producer: z.string(), epoch: position, seq: position, entries: position })),
+        wanted: z
+          .array(
+            z.strictObject({
+              producer: z.string().describe('who has it'),
+              epoch: position.describe('of the entries'),
+              seq: position.describe('number of the first'),
+              entries: position.describe('how many'),
+            }),
+          )
+          .describe('after a restore: contents that are asked for again'),
       }),
     },
     async handle(_, audit) {

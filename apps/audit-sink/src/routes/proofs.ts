@@ -6,7 +6,7 @@ import { consistencyProof, inclusionProof } from '../log/proofs.ts';
 import { AUDITOR, type ReadLog } from './deps.ts';
 
 const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const answer = z.strictObject({ proof: z.array(z.string()) });
+const answer = z.strictObject({ proof: z.array(z.string()).describe('hashes in base64, in the order of RFC 9162') });
 const base64 = (hashes: Buffer[]): string[] => hashes.map((hash) => hash.toString('base64'));
 
 async function assertSigned({ query }: ReadLog, size: number): Promise<void> {
@@ -22,7 +22,10 @@ export const inclusion = (deps: ReadLog) =>
     summary: 'Proof that an entry is in the log',
     ...AUDITOR,
     audit: 'log.proved',
-    query: z.strictObject({ index: position, size: position }),
+    query: z.strictObject({
+      index: position.describe('place of the entry'),
+      size: position.describe('entries of the tree; one that was signed'),
+    }),
     answers: { 200: answer },
     problems: ['tree_size_unknown'],
     async handle({ query: { index, size } }, audit) {
@@ -45,7 +48,10 @@ export const consistency = (deps: ReadLog) =>
     summary: 'Proof that the log only grew',
     ...AUDITOR,
     audit: 'log.proved',
-    query: z.strictObject({ from: position, to: position }),
+    query: z.strictObject({
+      from: position.describe('entries of the earlier tree'),
+      to: position.describe('entries of the later one; one that was signed'),
+    }),
     answers: { 200: answer },
     problems: ['tree_size_unknown'],
     async handle({ query: { from, to } }, audit) {

@@ -34,7 +34,12 @@ export const pushIdentityEvents = (deps: PushIdentityEvents) =>
     audit: 'identity.events_received',
     body: pushedEvents,
     bodyLimit: BODY_LIMIT,
-    answers: { 200: z.strictObject({ added: z.int(), known: z.int() }) },
+    answers: {
+      200: z.strictObject({
+        added: z.int().describe('how many were new'),
+        known: z.int().describe('how many the log had already'),
+      }),
+    },
     problems: ['invalid_input', 'unavailable'],
     async handle({ body }, audit) {
       const realms = new Map(deps.sources.keycloak.realms.map((realm) => [realm.name, realm]));

@@ -2,8 +2,14 @@ import { route } from '@postern/http';
 import { z } from 'zod';
 import { OPERATOR, type ReadLog } from './deps.ts';
 
-const code = z.string().regex(/^[a-z][a-z0-9_.-]{0,62}$/);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const code = z
+  .string()
+  .regex(/^[a-z][a-z0-9_.-]{0,62}$/)
+  .describe('what was assessed: the application of a `postern.toml`');
+const sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .describe('SHA-256 of the evidence, in hex');
 
 /**
  * Puts the hash of evidence that was taken elsewhere into the log (CA-7): whoever holds the evidence shows by the event's receipt
@@ -18,13 +24,12 @@ export const recordEvidence = ({ postgres }: ReadLog) =>
     ...OPERATOR,
     audit: 'evidence.recorded',
     body: z.strictObject({
-      /** What was assessed: the application of a `postern.toml`. */
       subject: code,
       sha256,
-      checks: z.int().min(0).max(1_000_000),
-      satisfied: z.int().min(0).max(1_000_000),
+      checks: z.int().min(0).max(1_000_000).describe('how many checks were made'),
+      satisfied: z.int().min(0).max(1_000_000).describe('how many of them were satisfied'),
     }),
-    answers: { 200: z.strictObject({ subject: z.string(), sha256: z.string() }) },
+    answers: { 200: z.strictObject({ subject: code, sha256 }) },
     problems: ['invalid_input'],
     handle: ({ body: { subject, ...details } }, audit) =>
       postgres.db

@@ -24,13 +24,18 @@ export const streamEvents = (log: ReadLog, isDraining: () => Promise<boolean>) =
     path: '/v1/events/stream',
     listener: 'api',
     summary: "The tenant's events as they come, resumable by Last-Event-ID",
+    description:
+      'Server-sent events (WHATWG HTML, section 9.2), from now on or after the one named. A stream ends with its token, and when the replica goes: come back with the last id.',
     ...AUDITOR,
     audit: 'audit.followed',
     query: z
-      .strictObject({ ...filter, after: z.string().min(1).max(64).optional() })
+      .strictObject({ ...filter, after: z.string().min(1).max(64).optional().describe('id of the last event seen') })
       .refine(namesPersonWhole, PERSON_RULE),
-    headers: z.strictObject({ 'last-event-id': z.string().min(1).max(64).optional() }),
+    headers: z.strictObject({
+      'last-event-id': z.string().min(1).max(64).optional().describe('the same, as browsers send it'),
+    }),
     answers: { 200: 'stream' },
+    produces: 'text/event-stream',
     problems: ['invalid_input', 'unavailable'],
     async handle({ principal, query, headers }, audit) {
       if (open >= STREAMS) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });

@@ -7,8 +7,14 @@ import { newestCheckpoint } from '../log/checkpoints.ts';
 import { logSource } from '../log/log-source.ts';
 import { AUDITOR, type ReadLog } from './deps.ts';
 
-const level = z.string().regex(/^(entries|\d|[1-5]\d|6[0-3])$/);
-const segment = z.string().regex(/^(x\d{3}|\d{3}(\.p)?|[1-9]\d{0,2})$/);
+const level = z
+  .string()
+  .regex(/^(entries|\d|[1-5]\d|6[0-3])$/)
+  .describe('of the tiles, 0 to 63; `entries`: what the leaves hold');
+const segment = z
+  .string()
+  .regex(/^(x\d{3}|\d{3}(\.p)?|[1-9]\d{0,2})$/)
+  .describe('three digits of the index, or the width of a partial tile');
 
 /** What follows the level in a path: an index in groups of three digits, and the width of a partial tile (C2SP tlog-tiles). */
 const SEGMENTS = ['a', 'b', 'c', 'd', 'e'] as const;

@@ -18,8 +18,16 @@ export const watermark = ({ query, key }: ReadLog, producers: readonly string[])
     access: 'workload',
     workloads: producers,
     audit: 'open',
-    params: z.strictObject({ producer: z.string().min(1).max(64) }),
-    query: z.strictObject({ from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0) }),
+    params: z.strictObject({ producer: z.string().min(1).max(64).describe('the calling service itself') }),
+    query: z.strictObject({
+      from: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .max(Number.MAX_SAFE_INTEGER)
+        .default(0)
+        .describe('entries of the checkpoint that the caller holds'),
+    }),
     answers: { 200: shape },
     problems: ['workload_refused'],
     async handle({ workload, params: { producer }, query: { from } }) {

@@ -6,7 +6,8 @@ export const email = z
   .string()
   .max(254)
   .transform((text) => text.trim().toLowerCase())
-  .pipe(z.email());
+  .pipe(z.email())
+  .describe('an address; its case does not matter');
 
 /** SHA-256 of the address: what failures are counted under, so that the counters hold no addresses that are not ours. */
 export const emailDigest = (address: string): Buffer => createHash('sha256').update(address).digest();

@@ -20,7 +20,10 @@ const KEY_BYTES = 20;
 const RECOVERY_CODES = 10;
 const RECOVERY_BYTES = 10;
 
-export const otp = z.string().regex(/^(\d{6}|[A-Za-z2-7]{4}(-?[A-Za-z2-7]{4}){3})$/, 'six digits, or a recovery code');
+export const otp = z
+  .string()
+  .regex(/^(\d{6}|[A-Za-z2-7]{4}(-?[A-Za-z2-7]{4}){3})$/, 'six digits, or a recovery code')
+  .describe('six digits of the second factor (RFC 6238), or a recovery code');
 
 /** A code that fits, not yet used up: see {@link spendCode}. */
 export type FittingCode = { kind: 'totp'; step: number } | { kind: 'recovery'; digest: Buffer };

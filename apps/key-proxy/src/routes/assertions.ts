@@ -22,7 +22,12 @@ export const openIdConfiguration = ({ assertions }: Deps) =>
     ...published,
     path: '/.well-known/openid-configuration',
     summary: 'Where a cloud finds the keys of this service’s assertions',
-    answers: { 200: z.looseObject({ issuer: z.string(), jwks_uri: z.string() }) },
+    answers: {
+      200: z.looseObject({
+        issuer: z.string().describe('`iss` of the assertions'),
+        jwks_uri: z.string().describe('where their keys are'),
+      }),
+    },
     handle: () => open({ status: 200, body: assertions.metadata() }),
   });
 
@@ -32,6 +37,15 @@ export const assertionKeys = ({ assertions }: Deps) =>
     ...published,
     path: ASSERTION_KEYS_PATH,
     summary: 'The public keys of what this service asserts to clouds',
-    answers: { 200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }) },
+    answers: {
+      200: z.strictObject({
+        keys: z.array(
+          z.looseObject({
+            kty: z.string().describe('key type (RFC 7517)'),
+            kid: z.string().describe('as the header of an assertion names it'),
+          }),
+        ),
+      }),
+    },
     handle: async () => open({ status: 200, body: await assertions.jwks() }),
   });

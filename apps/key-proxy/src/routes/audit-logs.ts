@@ -38,8 +38,9 @@ export const auditLogs = (deps: AuditLogs) =>
       before: z
         .string()
         .regex(/^[A-Za-z0-9_-]{1,64}$/)
-        .optional(),
-      limit: z.coerce.number().int().min(1).max(MOST_LINES).default(100),
+        .optional()
+        .describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(MOST_LINES).default(100).describe('lines a page'),
     }),
     answers: {
       200: z.strictObject({
@@ -47,8 +48,8 @@ export const auditLogs = (deps: AuditLogs) =>
           z.strictObject({
             id: z.uuid(),
             customer: z.string().nullable().describe('null where nobody is known, of a failed login'),
-            action: z.string(),
-            secret_name: z.string().nullable(),
+            action: z.string().describe('as events have it: `secret.read`'),
+            secret_name: z.string().nullable().describe('null where it is about no secret'),
             status: z.enum(outcomes),
             timestamp: z.iso.datetime(),
             receipt: z.string().describe('path of the proof that the event is in the log'),
@@ -93,7 +94,7 @@ export const auditLogReceipt = ({ tenantLog }: AuditLogs) =>
       200: z.looseObject({
         event: z.looseObject({ id: z.uuid() }),
         salt: z.string().describe('base64url'),
-        index: z.int().min(0),
+        index: z.int().min(0).describe('place of its leaf in the log'),
         leaf: z.string().describe('base64'),
         proof: z.array(z.string()).describe('base64, RFC 9162 section 2.1.3'),
         checkpoint: z.string().describe('a signed note, C2SP tlog-checkpoint'),

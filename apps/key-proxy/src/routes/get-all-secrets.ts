@@ -26,12 +26,17 @@ export const getAllSecrets = (deps: GetAllSecretsDeps) =>
     summary: 'The caller’s own secrets; with `values=true` also what they hold',
     query: z.strictObject({
       values: z.enum(['true', 'false']).default('false'),
-      after: z.string().max(256).optional(),
-      limit: z.coerce.number().int().min(1).max(MOST_SECRETS).default(MOST_SECRETS),
+      after: z.string().max(256).optional().describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(MOST_SECRETS).default(MOST_SECRETS).describe('secrets a page'),
     }),
     answers: {
       200: z.strictObject({
-        secrets: z.array(z.strictObject({ ...secretEntry, value: z.string().optional() })),
+        secrets: z.array(
+          z.strictObject({
+            ...secretEntry,
+            value: z.string().optional().describe('with `values=true`: what it holds'),
+          }),
+        ),
         next: z.string().nullable().describe('give it as `after` for the next page; null at the end'),
       }),
     },

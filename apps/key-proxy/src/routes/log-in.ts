@@ -25,7 +25,13 @@ export const logIn = (deps: LogInDeps) =>
     tier: 'auth',
     audit: 'login.succeeded',
     summary: 'Logs an account in; the token is bound to the caller’s certificate or DPoP key',
-    body: z.strictObject({ email, password: z.string().min(1).max(LONGEST_PASSWORD), otp: otp.optional() }),
+    description:
+      'One answer whatever is wrong, in the same time. On the public listener a DPoP proof is needed outside the low profile.',
+    body: z.strictObject({
+      email,
+      password: z.string().min(1).max(LONGEST_PASSWORD).describe('of the account'),
+      otp: otp.optional(),
+    }),
     answers: { 200: tokenBody, 401: refusalBody },
     problems: ['accounts_off', 'binding_required', 'login_locked', 'login_refused', 'factor_required'],
     async handle({ body, request, workload }, audit) {

@@ -36,13 +36,24 @@ export const moveRoutes = (deps: MoveRoutes): Route[] => [
     method: 'POST',
     path: '/v1/secret-moves',
     summary: 'Plan a move of the tenant’s secrets from one provider to another',
+    description:
+      'Nothing is moved before it is started. Each secret is written at the destination, read back and switched only if nobody wrote it meanwhile; a rollback does the same the other way.',
     audit: 'move.planned',
-    body: z.strictObject({ from: providerName, to: providerName }),
+    body: z.strictObject({
+      from: providerName.describe('where they lie'),
+      to: providerName.describe('where they shall lie'),
+    }),
     answers: {
       201: z.strictObject({
         id: z.uuid(),
-        secrets: z.int(),
-        blocked: z.array(z.strictObject({ id: z.uuid(), name: z.string(), reason: z.string() })),
+        secrets: z.int().describe('how many it would move'),
+        blocked: z.array(
+          z.strictObject({
+            id: z.uuid(),
+            name: z.string().describe('of the secret'),
+            reason: z.string().describe('why it cannot be moved, as a code'),
+          }),
+        ),
       }),
     },
     problems: PROBLEMS,
@@ -67,8 +78,14 @@ export const moveRoutes = (deps: MoveRoutes): Route[] => [
     answers: {
       200: z.strictObject({
         id: z.uuid(),
-        states: z.record(z.string(), z.int()),
-        failed: z.array(z.strictObject({ id: z.uuid(), name: z.string(), reason: z.string().nullable() })),
+        states: z.record(z.string(), z.int()).describe('how many secrets, by how far they are'),
+        failed: z.array(
+          z.strictObject({
+            id: z.uuid(),
+            name: z.string().describe('of the secret'),
+            reason: z.string().nullable().describe('why it stayed behind, as a code'),
+          }),
+        ),
       }),
     },
     problems: ['move_not_found'],

@@ -38,19 +38,23 @@ export const signUpRoute = (deps: SignUpDeps) =>
     audit: 'account.created',
     summary: 'Creates a company with its first account, who administers it',
     body: z.strictObject({
-      company_name: line(200),
-      contact_name: line(200),
+      company_name: line(200).describe('one line'),
+      contact_name: line(200).describe('of the person, one line'),
       phone_number: phoneNumber,
       email,
-      password: z.string().min(deps.policy.passwordMinLength).max(LONGEST_PASSWORD),
+      password: z
+        .string()
+        .min(deps.policy.passwordMinLength)
+        .max(LONGEST_PASSWORD)
+        .describe('none that is easily guessed'),
       ...kms,
     }),
     answers: {
       201: z.strictObject({
         status: z.literal('created'),
-        company_id: z.string(),
+        company_id: z.string().describe('id of the tenant'),
         account_id: z.uuid(),
-        role: z.string(),
+        role: z.string().describe('`admin`'),
       }),
     },
     problems: ['accounts_off', 'sign_up_closed', 'provider_unavailable'],

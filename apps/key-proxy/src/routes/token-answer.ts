@@ -5,10 +5,10 @@ import { problems } from '../problems.ts';
 
 /** A session's tokens (RFC 6749 section 5.1). */
 export const tokenBody = z.strictObject({
-  access_token: z.string(),
+  access_token: z.string().describe('good at this service, and as a subject at token-exchange'),
   token_type: z.enum(['Bearer', 'DPoP']),
-  expires_in: z.int().positive(),
-  scope: z.string(),
+  expires_in: z.int().positive().describe('seconds'),
+  scope: z.string().describe('with spaces between'),
   refresh_token: z.string().describe('good once, for the same workload or DPoP key'),
 });
 
@@ -27,11 +27,11 @@ const codes = ['login_refused', 'factor_required', 'refresh_refused'] as const;
 
 /** A problem document (RFC 9457) that is answered, since what it tells of is recorded in a transaction. */
 export const refusalBody = z.strictObject({
-  type: z.string(),
-  title: z.string(),
+  type: z.string().describe('`urn:postern:problem:` and the code'),
+  title: z.string().describe('what the code means'),
   status: z.literal(401),
   code: z.enum(codes),
-  request: z.string(),
+  request: z.string().describe('the X-Request-Id'),
 });
 
 /** One refusal for an unknown address and for a wrong password. */

@@ -13,11 +13,17 @@ export type Verb = (typeof verbs)[number];
 
 /** Whose secret is meant, where it is not the caller's own: the person's id, and their issuer where it is another one. */
 export const ofOwner = {
-  owner: z.string().min(1).max(256).optional(),
+  owner: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe("whose secret, of those that one was granted: the person's `sub`"),
   owner_issuer: z
     .url({ protocol: /^https$/ })
     .max(256)
-    .optional(),
+    .optional()
+    .describe('where that person is known; absent: where the caller is'),
 };
 export type OfOwner = { owner?: string | undefined; owner_issuer?: string | undefined };
 

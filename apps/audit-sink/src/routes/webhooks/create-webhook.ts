@@ -22,7 +22,10 @@ export const createWebhook = (deps: Webhooks) =>
     audit: 'webhook.created',
     idempotency: 'accepted',
     body: z.strictObject({
-      url: z.url({ protocol: /^https$/ }).max(2_048),
+      url: z
+        .url({ protocol: /^https$/ })
+        .max(2_048)
+        .describe('https, at a public address or one that the operator allows (R35)'),
       types: z
         .array(z.enum(notificationTypes))
         .min(1)
@@ -30,7 +33,7 @@ export const createWebhook = (deps: Webhooks) =>
         .refine((types) => new Set(types).size === types.length, 'a type is named twice'),
       signature: z.enum(signatureKinds).default('hmac-sha256'),
     }),
-    answers: { 201: webhookBody.extend({ secret: z.string().optional() }) },
+    answers: { 201: webhookBody.extend({ secret: z.string().optional().describe('with HMAC: shown this once') }) },
     problems: ['webhook_url_refused', 'too_many_webhooks', 'signature_unavailable', 'idempotency_key_reused'],
     async handle({ principal, body, idempotency }, audit) {
       if (deps.fips && body.signature === 'ed25519') throw problem('signature_unavailable');

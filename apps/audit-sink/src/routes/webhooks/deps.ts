@@ -20,13 +20,13 @@ export const CONFIGURE = { scope: 'webhooks:configure', role: 'admin' } as const
 export const webhookId = z.strictObject({ id: z.uuid() });
 
 export const webhookBody = z.strictObject({
-  id: z.string(),
-  url: z.string(),
+  id: z.string().describe('UUID of the webhook'),
+  url: z.string().describe('where notifications go'),
   types: z.array(z.enum(notificationTypes)),
   signature: z.enum(signatureKinds),
-  public_key: z.string().optional(),
-  stopped: z.string().nullable(),
-  created_at: z.string(),
+  public_key: z.string().optional().describe('with Ed25519: what signatures verify under'),
+  stopped: z.string().nullable().describe('why it was given up; null: it is not'),
+  created_at: z.string().describe('RFC 3339'),
 });
 
 /** A subscription as routes show it: never its secret. */

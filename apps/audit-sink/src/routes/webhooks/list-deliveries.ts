@@ -8,15 +8,15 @@ const deliveryId = z.string().regex(/^msg_[0-9a-f-]{36}$/);
 
 const delivery = z.strictObject({
   id: z.string().describe('the `webhook-id` header of every attempt'),
-  event: z.string().nullable(),
-  type: z.string(),
+  event: z.string().nullable().describe('UUID of the event; null of a test'),
+  type: z.string().describe('of the notification'),
   state: states,
-  attempts: z.int(),
-  next_attempt_at: z.string().nullable(),
-  last_status: z.int().nullable(),
-  last_reason: z.string().nullable(),
-  created_at: z.string(),
-  settled_at: z.string().nullable(),
+  attempts: z.int().describe('how often it was tried'),
+  next_attempt_at: z.string().nullable().describe('RFC 3339; null: it is not tried again'),
+  last_status: z.int().nullable().describe('what the address answered last'),
+  last_reason: z.string().nullable().describe('why it failed last, as a code'),
+  created_at: z.string().describe('RFC 3339'),
+  settled_at: z.string().nullable().describe('when it was delivered or given up, RFC 3339'),
 });
 
 /** A webhook's deliveries, oldest first; those that are settled are kept for 30 days. */
@@ -31,10 +31,15 @@ export const listWebhookDeliveries = ({ query }: Webhooks) =>
     params: webhookId,
     query: z.strictObject({
       state: states.optional(),
-      after: deliveryId.optional(),
-      limit: z.coerce.number().int().min(1).max(200).default(50),
+      after: deliveryId.optional().describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(200).default(50).describe('deliveries a page'),
     }),
-    answers: { 200: z.strictObject({ deliveries: z.array(delivery), next: z.string().optional() }) },
+    answers: {
+      200: z.strictObject({
+        deliveries: z.array(delivery),
+        next: z.string().optional().describe('`after` of the next page; absent at the end'),
+      }),
+    },
     problems: ['webhook_not_found'],
     async handle({ principal: { tenant }, params: { id }, query: asked }, audit) {
       const { deliveries, ...rest } = await listDeliveries(query, { tenant, id, ...asked });

@@ -14,8 +14,14 @@ export const redeliverWebhook = ({ db, now }: Webhooks) =>
     ...CONFIGURE,
     tier: 'sensitive',
     audit: 'webhook.redelivered',
-    params: z.strictObject({ id: z.uuid(), delivery: z.string().regex(/^msg_[0-9a-f-]{36}$/) }),
-    answers: { 202: z.strictObject({ delivery: z.string() }) },
+    params: z.strictObject({
+      id: z.uuid(),
+      delivery: z
+        .string()
+        .regex(/^msg_[0-9a-f-]{36}$/)
+        .describe('its `webhook-id`'),
+    }),
+    answers: { 202: z.strictObject({ delivery: z.string().describe('its id') }) },
     problems: ['delivery_not_found'],
     handle: ({ principal: { tenant }, params: { id, delivery } }, audit) =>
       db.transaction().execute(async (tx) => {

@@ -15,7 +15,12 @@ export const rotateWebhookSecret = (deps: Webhooks) =>
     tier: 'sensitive',
     audit: 'webhook.secret_rotated',
     params: webhookId,
-    answers: { 200: webhookBody.extend({ secret: z.string().optional(), previous_until: z.string() }) },
+    answers: {
+      200: webhookBody.extend({
+        secret: z.string().optional().describe('with HMAC: shown this once'),
+        previous_until: z.string().describe('until then both sign, RFC 3339'),
+      }),
+    },
     problems: ['webhook_not_found'],
     handle: ({ principal: { tenant }, params: { id } }, audit) =>
       deps.db.transaction().execute(async (tx) => {

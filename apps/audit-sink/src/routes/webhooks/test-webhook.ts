@@ -15,7 +15,7 @@ export const testWebhook = ({ db, now }: Webhooks) =>
     tier: 'sensitive',
     audit: 'webhook.tested',
     params: webhookId,
-    answers: { 202: z.strictObject({ delivery: z.string() }) },
+    answers: { 202: z.strictObject({ delivery: z.string().describe('its id') }) },
     problems: ['webhook_not_found'],
     handle: ({ principal: { tenant }, params: { id } }, audit) =>
       db.transaction().execute(async (tx) => {

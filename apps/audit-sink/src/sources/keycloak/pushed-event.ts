@@ -18,7 +18,7 @@ import {
 export const PUSH_MAX_EVENTS = 200;
 
 const timestamp = z.iso.datetime();
-const realm = z.string().min(1).max(128);
+const realm = z.string().min(1).max(128).describe('one that is configured here');
 
 /** A user's event in the seed's format (8.1), with Keycloak's own id of it. Details beyond these are not taken. */
 const userEvent = z
@@ -32,7 +32,7 @@ const userEvent = z
     ip_address: address.optional(),
     client_id: clientId.optional(),
     session_id: sessionId.optional(),
-    success: z.boolean(),
+    success: z.boolean().describe('as `event_type` says it too'),
     error: errorCode.optional(),
     details: z
       .strictObject({
@@ -41,7 +41,7 @@ const userEvent = z
         grant_type: name.optional(),
         credential_type: name.optional(),
         identity_provider: name.optional(),
-        token_id: z.string().max(128).optional(),
+        token_id: z.string().max(128).optional().describe('`jti` of the token'),
         scope: scope.optional(),
       })
       .default({}),

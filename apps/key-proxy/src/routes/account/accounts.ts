@@ -34,23 +34,23 @@ export const listAccountsRoute = (deps: AccountsDeps) =>
     audit: 'account.listed',
     summary: 'The company’s accounts',
     query: z.strictObject({
-      after: z.string().max(254).optional(),
-      limit: z.coerce.number().int().min(1).max(MOST_ACCOUNTS).default(MOST_ACCOUNTS),
+      after: z.string().max(254).optional().describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(MOST_ACCOUNTS).default(MOST_ACCOUNTS).describe('accounts a page'),
     }),
     answers: {
       200: z.strictObject({
         accounts: z.array(
           z.strictObject({
             id: z.uuid(),
-            email: z.string(),
-            contact_name: z.string().nullable(),
+            email: z.string().describe('its address'),
+            contact_name: z.string().nullable().describe('of the person'),
             role: roleName,
             state,
             factor: z.boolean().describe('whether a second factor is confirmed'),
             created_at: z.iso.datetime(),
           }),
         ),
-        next: z.string().nullable(),
+        next: z.string().nullable().describe('`after` of the next page; null at the end'),
       }),
     },
     problems: ['account_required'],
@@ -151,12 +151,13 @@ export const importAccountsRoute = (deps: AccountsDeps) =>
           z.strictObject({
             email,
             role: roleName.default('user'),
-            contact_name: line(200).optional(),
+            contact_name: line(200).optional().describe('of the person, one line'),
             phone_number: phoneNumber.optional(),
             password_hash: z
               .string()
               .max(60)
-              .refine((hash) => bcryptCostOf(hash) !== null, 'a bcrypt hash of cost 4 to 13'),
+              .refine((hash) => bcryptCostOf(hash) !== null, 'a bcrypt hash of cost 4 to 13')
+              .describe('bcrypt, of cost 4 to 13; hashed anew at the first login'),
           }),
         )
         .min(1)

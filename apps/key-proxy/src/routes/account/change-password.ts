@@ -34,8 +34,12 @@ export const changePasswordRoute = (deps: ChangePasswordDeps) =>
     audit: 'password.changed',
     summary: 'Another password for one’s own account; its other sessions end',
     body: z.strictObject({
-      present_password: z.string().min(1).max(LONGEST_PASSWORD),
-      new_password: z.string().min(deps.policy.passwordMinLength).max(LONGEST_PASSWORD),
+      present_password: z.string().min(1).max(LONGEST_PASSWORD).describe('the one that it has'),
+      new_password: z
+        .string()
+        .min(deps.policy.passwordMinLength)
+        .max(LONGEST_PASSWORD)
+        .describe('none that is easily guessed'),
     }),
     answers: { 204: noContent },
     problems: ['account_required', 'password_refused'],

@@ -27,7 +27,12 @@ export const enrolFactorRoute = (deps: FactorDeps) =>
     path: '/v1/account/factor',
     audit: 'factor.enrolled',
     summary: 'Begins to enrol a second factor; the answer shows its key once',
-    answers: { 201: z.strictObject({ key: z.string(), uri: z.string().describe('otpauth:, for a QR code') }) },
+    answers: {
+      201: z.strictObject({
+        key: z.string().describe('base32, to be typed'),
+        uri: z.string().describe('otpauth:, for a QR code'),
+      }),
+    },
     problems: ['account_required', 'factor_exists'],
     async handle({ principal }, audit) {
       return deps.db.transaction().execute(async (tx) => {
@@ -49,7 +54,9 @@ export const confirmFactorRoute = (deps: FactorDeps) =>
     audit: 'factor.enrolled',
     summary: 'Confirms a second factor by a code, or renews the recovery codes of one; shows the codes once',
     body: z.strictObject({ otp }),
-    answers: { 200: z.strictObject({ recovery_codes: z.array(z.string()) }) },
+    answers: {
+      200: z.strictObject({ recovery_codes: z.array(z.string()).describe('each good once, instead of a code') }),
+    },
     problems: ['account_required', 'factor_not_found', 'factor_refused'],
     async handle({ principal, body }, audit) {
       return deps.db.transaction().execute(async (tx) => {

@@ -29,7 +29,12 @@ export type InvitationDeps = {
   now: Now;
 };
 
-const entry = { id: z.uuid(), email: z.string(), role: roleName, expires_at: z.iso.datetime() };
+const entry = {
+  id: z.uuid(),
+  email: z.string().describe('who is invited'),
+  role: roleName,
+  expires_at: z.iso.datetime(),
+};
 const entryOf = ({ id, email: to, role, expiresAt }: Invitation) => ({
   id,
   email: to,
@@ -46,7 +51,12 @@ export const inviteRoute = (deps: InvitationDeps) =>
     audit: 'account.invited',
     summary: 'Invites an address into the company; the token is in this answer only',
     body: z.strictObject({ email, role: roleName.default('user') }),
-    answers: { 201: z.strictObject({ ...entry, token: z.string() }) },
+    answers: {
+      201: z.strictObject({
+        ...entry,
+        token: z.string().describe('what the invited person needs; hand it over yourself'),
+      }),
+    },
     problems: ['account_required'],
     async handle({ principal, body }, audit) {
       return deps.db.transaction().execute(async (tx) => {
@@ -107,17 +117,21 @@ export const acceptInvitationRoute = (deps: InvitationDeps) =>
     audit: 'account.created',
     summary: 'Makes the account that an invitation is for',
     body: z.strictObject({
-      token: z.string().min(1).max(128),
-      contact_name: line(200),
+      token: z.string().min(1).max(128).describe('of the invitation'),
+      contact_name: line(200).describe('of the person, one line'),
       phone_number: phoneNumber,
-      password: z.string().min(deps.policy.passwordMinLength).max(LONGEST_PASSWORD),
+      password: z
+        .string()
+        .min(deps.policy.passwordMinLength)
+        .max(LONGEST_PASSWORD)
+        .describe('none that is easily guessed'),
     }),
     answers: {
       201: z.strictObject({
         status: z.literal('created'),
-        company_id: z.string(),
+        company_id: z.string().describe('id of the tenant'),
         account_id: z.uuid(),
-        email: z.string(),
+        email: z.string().describe('its address'),
         role: roleName,
       }),
     },

@@ -26,7 +26,7 @@ export const refreshRoute = (deps: SessionDeps) =>
     tier: 'auth',
     audit: 'session.refreshed',
     summary: 'The next tokens of a session',
-    body: z.strictObject({ refresh_token: z.string().min(1).max(128) }),
+    body: z.strictObject({ refresh_token: z.string().min(1).max(128).describe('the newest of the session') }),
     answers: { 200: tokenBody, 401: refusalBody },
     problems: ['accounts_off', 'binding_required', 'refresh_refused'],
     async handle({ body, request, workload }, audit) {

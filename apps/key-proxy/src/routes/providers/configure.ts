@@ -19,7 +19,10 @@ import { configuredView } from './list-providers.ts';
 
 export type ConfigureDeps = { db: Kysely<Schema>; providers: ProviderPool; branchKeys: BranchKeys; now: Now };
 
-export const providerName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
+export const providerName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
+  .describe("the tenant's name for a provider");
 const named = z.strictObject({ name: providerName });
 const kinds = ['aws', 'azure', 'gcp', 'openbao'] as const;
 
@@ -35,7 +38,12 @@ export const putProvider = (deps: ConfigureDeps) =>
     audit: 'provider.configured',
     summary: 'Configure a provider, or replace its credentials',
     params: named,
-    body: z.strictObject({ kind: z.enum(kinds), credentials: z.record(z.string().max(64), z.unknown()) }),
+    body: z.strictObject({
+      kind: z.enum(kinds),
+      credentials: z
+        .record(z.string().max(64), z.unknown())
+        .describe('what it is reached with, by its kind; sealed, and never given out again'),
+    }),
     answers: { 200: configuredView },
     problems: [...PROVIDER_PROBLEMS, 'credentials_refused', 'provider_name_taken'],
     async handle({ principal: { tenant }, params: { name }, body }, audit) {
@@ -67,7 +75,7 @@ export const checkProvider = (deps: ConfigureDeps) =>
     audit: 'provider.tested',
     summary: 'Check a configured provider',
     params: named,
-    answers: { 200: z.strictObject({ name: z.string(), healthy: z.literal(true) }) },
+    answers: { 200: z.strictObject({ name: z.string().describe('of the provider'), healthy: z.literal(true) }) },
     problems: [...PROVIDER_PROBLEMS, 'provider_unknown'],
     async handle({ principal, params: { name } }, audit) {
       const place = await placeNamed(deps.db, principal.tenant, name);
@@ -91,7 +99,7 @@ export const deleteProvider = (deps: ConfigureDeps) =>
     audit: 'provider.removed',
     summary: 'Remove a provider that no secret lies at',
     params: named,
-    answers: { 200: z.strictObject({ name: z.string(), status: z.literal('removed') }) },
+    answers: { 200: z.strictObject({ name: z.string().describe('of the provider'), status: z.literal('removed') }) },
     problems: ['provider_unknown', 'provider_in_use'],
     async handle({ principal, params: { name } }, audit) {
       return deps.db.transaction().execute(async (tx) => {
@@ -112,7 +120,7 @@ export const setDefault = (deps: ConfigureDeps) =>
     audit: 'provider.configured',
     summary: 'Set where new secrets go',
     body: z.strictObject({ name: providerName, of: z.enum(['me', 'tenant']).default('me') }),
-    answers: { 200: z.strictObject({ name: z.string(), of: z.enum(['me', 'tenant']) }) },
+    answers: { 200: z.strictObject({ name: z.string().describe('of the provider'), of: z.enum(['me', 'tenant']) }) },
     problems: ['person_required', 'provider_unknown', 'administrator_required'],
     async handle({ principal, body: { name, of } }, audit) {
       const owner = ownerOf(principal);

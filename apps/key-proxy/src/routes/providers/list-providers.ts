@@ -10,7 +10,7 @@ import { providerKinds } from '../../providers/provider-kind.ts';
 import { ownerOf } from '../../secrets/owner.ts';
 
 export const configuredView = z.strictObject({
-  name: z.string(),
+  name: z.string().describe("the tenant's name for it"),
   kind: z.enum(providerKinds),
   settings: z.record(z.string(), z.string()).describe('what is no secret'),
   configured_at: z.iso.datetime().nullable(),
@@ -31,14 +31,16 @@ export const listProviders = (deps: { db: Kysely<Schema>; providers: Providers }
         kinds: z.array(
           z.strictObject({
             kind: z.enum(providerKinds),
-            operations: z.record(z.enum(operations), z.enum(['native', 'emulated', 'unsupported'])),
+            operations: z
+              .record(z.enum(operations), z.enum(['native', 'emulated', 'unsupported']))
+              .describe('what it does by itself, what this service does for it, and what there is not'),
             limits: z.strictObject({
-              value_bytes: z.int(),
-              binary_bytes: z.int(),
-              reference_characters: z.int(),
-              tags: z.int(),
-              versions: z.int().nullable(),
-              recovery_days: z.int().nullable(),
+              value_bytes: z.int().describe('the longest text, in UTF-8'),
+              binary_bytes: z.int().describe('the longest value of bytes'),
+              reference_characters: z.int().describe('the longest name at the provider'),
+              tags: z.int().describe('as many as a secret may have'),
+              versions: z.int().nullable().describe('as many as are kept; null: no limit'),
+              recovery_days: z.int().nullable().describe('for which a deleted secret can be had back'),
             }),
           }),
         ),

@@ -24,7 +24,10 @@ export const copySecret = (deps: CreateSecret & ReadSecret) =>
     summary: 'Copy a secret under another name',
     params: named,
     query: z.strictObject(ofOwner),
-    body: z.strictObject({ name: secretName, provider: z.string().max(63).optional() }),
+    body: z.strictObject({
+      name: secretName,
+      provider: z.string().max(63).optional().describe('where the copy shall lie; absent: the default'),
+    }),
     answers: { 201: secretView },
     problems: [
       ...PROVIDER_PROBLEMS,

@@ -26,9 +26,17 @@ export const createSecretAt = (deps: CreateSecret) =>
     params: named,
     bodyLimit: BODY_LIMIT,
     body: z
-      .strictObject({ ...newValue, provider: z.string().max(63).optional(), ...settings })
+      .strictObject({
+        ...newValue,
+        provider: z.string().max(63).optional().describe('where it shall lie; absent: the default'),
+        ...settings,
+      })
       .refine(oneOfBoth, 'either `value` or `generate`'),
-    answers: { 201: secretView.extend({ public_key: z.string().nullable() }) },
+    answers: {
+      201: secretView.extend({
+        public_key: z.string().nullable().describe('of a key pair that was made: SPKI in PEM'),
+      }),
+    },
     problems: [
       ...PROVIDER_PROBLEMS,
       'provider_unknown',

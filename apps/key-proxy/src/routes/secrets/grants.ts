@@ -14,7 +14,7 @@ export type GrantDeps = { db: Kysely<Schema>; now: Now };
 const PROBLEMS = ['person_required', 'secret_not_found', 'secret_deleted'];
 const verbList = z.array(z.enum(verbs)).min(1).max(verbs.length);
 const ofGrantee = {
-  sub: z.string().min(1).max(256),
+  sub: z.string().min(1).max(256).describe('the person'),
   issuer: z
     .url({ protocol: /^https$/ })
     .max(256)
@@ -35,7 +35,12 @@ export const listGrantsRoute = ({ db }: GrantDeps) =>
     answers: {
       200: z.strictObject({
         grants: z.array(
-          z.strictObject({ issuer: z.string(), sub: z.string(), verbs: verbList, granted_at: z.iso.datetime() }),
+          z.strictObject({
+            issuer: z.string().describe('where the person is known'),
+            sub: z.string().describe('the person there'),
+            verbs: verbList,
+            granted_at: z.iso.datetime(),
+          }),
         ),
       }),
     },

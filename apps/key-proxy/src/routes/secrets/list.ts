@@ -36,9 +36,9 @@ export const listSecretsRoute = ({ db }: Pick<Deps, 'db'>) =>
     audit: 'secrets.listed',
     summary: 'List secrets',
     query: z.strictObject({
-      cursor: cursor.optional(),
-      limit: z.coerce.number().int().min(1).max(MOST).default(100),
-      prefix: z.string().min(1).max(256).optional(),
+      cursor: cursor.optional().describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(MOST).default(100).describe('secrets a page'),
+      prefix: z.string().min(1).max(256).optional().describe('how their names begin'),
       tag: z
         .string()
         .regex(/^[a-z][a-z0-9_-]{0,62}=.{0,63}$/)

@@ -2,23 +2,23 @@ import { z } from 'zod';
 import { generateValue, type Generated, keyAlgorithms } from '../../secrets/generate/generate-value.ts';
 import { givenValue, value } from './secret-view.ts';
 
-const least = z.int().min(0).max(64).default(1);
+const least = (of: string) => z.int().min(0).max(64).default(1).describe(`as many ${of} at least`);
 
 /** What shall be made here, so that nobody need see it. */
 export const generate = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('random'),
-    bytes: z.int().min(16).max(1024).default(32),
+    bytes: z.int().min(16).max(1024).default(32).describe('how many'),
     as: z.enum(['hex', 'base64url', 'bytes']).default('base64url'),
   }),
   z.strictObject({
     kind: z.literal('password'),
-    length: z.int().min(8).max(256).default(24),
-    lower: least,
-    upper: least,
-    digits: least,
-    symbols: least,
-    exclude: z.string().max(94).default(''),
+    length: z.int().min(8).max(256).default(24).describe('characters'),
+    lower: least('small letters'),
+    upper: least('capital letters'),
+    digits: least('digits'),
+    symbols: least('others'),
+    exclude: z.string().max(94).default('').describe('characters that it must not have'),
   }),
   z.strictObject({ kind: z.literal('key_pair'), algorithm: z.enum(keyAlgorithms).default('ed25519') }),
 ]);

@@ -7,7 +7,10 @@ import { valueTypes } from '../../secrets/secret-value.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
 import { named, shownValue, value } from './secret-view.ts';
 
-export const label = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$/);
+export const label = z
+  .string()
+  .regex(/^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$/)
+  .describe('name of a version');
 
 /** One version of a secret with its value: the newest, one by its number, or one by its label. */
 export const readSecretRoute = (deps: ReadKnown) =>
@@ -21,7 +24,7 @@ export const readSecretRoute = (deps: ReadKnown) =>
     params: named,
     query: z
       .strictObject({
-        version: z.coerce.number().int().min(1).max(2_147_483_647).optional(),
+        version: z.coerce.number().int().min(1).max(2_147_483_647).optional().describe('absent: the newest'),
         label: label.optional(),
         ...ofOwner,
       })
@@ -29,13 +32,13 @@ export const readSecretRoute = (deps: ReadKnown) =>
     answers: {
       200: z.strictObject({
         id: z.uuid(),
-        name: z.string(),
+        name: z.string().describe("the owner's name for it"),
         version: z.int().nullable().describe('null: written past this service'),
-        provider_version: z.string(),
+        provider_version: z.string().describe("the provider's own name of it"),
         type: z.enum(valueTypes),
         value,
         source: z.enum(['provider', 'cache']),
-        age_seconds: z.int(),
+        age_seconds: z.int().describe('since it was read at the provider'),
       }),
     },
     problems: [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'secret_expired', 'version_not_found'],

@@ -18,8 +18,8 @@ const base64 = z
 
 /** A value as it is given and answered: a text, or bytes. */
 export const value = z.union([
-  z.strictObject({ text: z.string().min(1).max(MOST_CHARACTERS) }),
-  z.strictObject({ base64 }),
+  z.strictObject({ text: z.string().min(1).max(MOST_CHARACTERS).describe('a text') }),
+  z.strictObject({ base64: base64.describe('bytes, in base64 with padding') }),
 ]);
 
 export const givenValue = (given: z.output<typeof value>): SecretValue =>
@@ -32,7 +32,7 @@ const DAY_SECONDS = 86_400;
 
 /** What a secret's owner may say about it. */
 export const settings = {
-  description: line(1000).or(z.literal('')).optional(),
+  description: line(1000).or(z.literal('')).optional().describe('one line; no secret'),
   tags: z
     .record(
       z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/),
@@ -42,34 +42,41 @@ export const settings = {
         .regex(/^[a-zA-Z0-9_.@/ -]*$/),
     )
     .refine((tags) => Object.keys(tags).length <= 15, 'at most 15')
-    .optional(),
+    .optional()
+    .describe('names and values, kept at the provider too; at most 15'),
   expires_at: z.iso.datetime().nullable().optional(),
-  rotate_days: z.int().min(1).max(3650).nullable().optional(),
-  cache_seconds: z.int().min(0).max(DAY_SECONDS).optional(),
+  rotate_days: z.int().min(1).max(3650).nullable().optional().describe('days after which a new version is due'),
+  cache_seconds: z
+    .int()
+    .min(0)
+    .max(DAY_SECONDS)
+    .optional()
+    .describe('how long a read is answered without the provider'),
   stale_seconds: z
     .int()
     .min(0)
     .max(7 * DAY_SECONDS)
-    .optional(),
+    .optional()
+    .describe('how long after that, where the provider does not answer'),
 };
 
 export const secretView = z.strictObject({
   id: z.uuid(),
-  name: z.string(),
+  name: z.string().describe("the owner's name for it"),
   kind: z.enum(providerKinds),
-  reference: z.string(),
-  version: z.int(),
-  provider_version: z.string(),
+  reference: z.string().describe('where it lies at the provider'),
+  version: z.int().describe('the newest, counted from 1'),
+  provider_version: z.string().describe("the provider's own name of it"),
   type: z.enum(valueTypes),
   state: z.enum(['live', 'disabled', 'deleted']),
-  description: z.string(),
-  tags: z.record(z.string(), z.string()),
-  labels: z.record(z.string(), z.int()),
+  description: z.string().describe("the owner's words"),
+  tags: z.record(z.string(), z.string()).describe('names and values'),
+  labels: z.record(z.string(), z.int()).describe('names of versions'),
   expires_at: z.iso.datetime().nullable(),
-  rotate_days: z.int().nullable(),
+  rotate_days: z.int().nullable().describe('days after which a new version is due'),
   rotate_at: z.iso.datetime().nullable(),
-  cache_seconds: z.int(),
-  stale_seconds: z.int(),
+  cache_seconds: z.int().describe('how long a read is answered without the provider'),
+  stale_seconds: z.int().describe('how long after that, where the provider does not answer'),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 });

@@ -107,8 +107,10 @@ export const destroySecretRoute = (deps: RunWrites) =>
     summary: 'Destroy a secret with all its versions, for good',
     params: named,
     query: z.strictObject(ofOwner),
-    body: z.strictObject({ confirm: z.string().max(256) }),
-    answers: { 200: z.strictObject({ id: z.uuid(), name: z.string(), status: z.literal('destroyed') }) },
+    body: z.strictObject({ confirm: z.string().max(256).describe('the name once more') }),
+    answers: {
+      200: z.strictObject({ id: z.uuid(), name: z.string().describe('its name'), status: z.literal('destroyed') }),
+    },
     problems: [...WRITE_PROBLEMS, 'confirmation_differs'],
     async handle({ principal, params: { name }, query, body }, audit) {
       const owner = ownerOf(principal);

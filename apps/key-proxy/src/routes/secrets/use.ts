@@ -92,13 +92,18 @@ export const useRoute = (deps: UseSecret) =>
     scope: 'secrets:use',
     audit: 'secret.used',
     summary: 'Use a secret in one request without seeing it',
+    description:
+      'The request goes to the host of the definition with the secret in its place. The answer is its status, the declared fields, or the whole of it where the operator lists the host.',
     params: named,
     query: z.strictObject(ofOwner),
     body: z.strictObject({
       method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
-      path: z.string().min(1).max(1024),
-      query: z.record(z.string().max(64), z.string().max(1024)).default({}),
-      headers: z.record(z.string().max(64).toLowerCase(), headerValue).default({}),
+      path: z.string().min(1).max(1024).describe('one that the pattern allows'),
+      query: z.record(z.string().max(64), z.string().max(1024)).default({}).describe('those of `caller_query`'),
+      headers: z
+        .record(z.string().max(64).toLowerCase(), headerValue)
+        .default({})
+        .describe('those of `caller_headers`'),
       body: z.string().max(48_000).optional().describe('sent as UTF-8'),
     }),
     answers: {

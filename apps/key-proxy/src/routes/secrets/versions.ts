@@ -14,7 +14,7 @@ import { newValue, oneOfBoth, valueFrom } from './new-value.ts';
 import { BODY_LIMIT, named, secretView, viewOf } from './secret-view.ts';
 
 const MOST = 200;
-const versionNumber = z.coerce.number().int().min(1).max(2_147_483_647);
+const versionNumber = z.coerce.number().int().min(1).max(2_147_483_647).describe('number of a version');
 const WRITE_PROBLEMS = [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'secret_busy'] as const;
 
 /** The next version of a secret, given or generated; with `if_version` only over that one. */
@@ -30,9 +30,16 @@ export const putVersionRoute = (deps: RunWrites) =>
     query: z.strictObject(ofOwner),
     bodyLimit: BODY_LIMIT,
     body: z
-      .strictObject({ ...newValue, if_version: z.int().min(1).optional() })
+      .strictObject({
+        ...newValue,
+        if_version: z.int().min(1).optional().describe('only where this is the newest: else it is refused'),
+      })
       .refine(oneOfBoth, 'either `value` or `generate`'),
-    answers: { 201: secretView.extend({ public_key: z.string().nullable() }) },
+    answers: {
+      201: secretView.extend({
+        public_key: z.string().nullable().describe('of a key pair that was made: SPKI in PEM'),
+      }),
+    },
     problems: [...WRITE_PROBLEMS, 'version_conflict', 'value_too_large', 'rules_contradict'],
     async handle({ principal, params: { name }, query, body }, audit) {
       const owner = ownerOf(principal);
@@ -65,19 +72,19 @@ export const listVersionsRoute = (deps: Pick<RunWrites, 'db'>) =>
     params: named,
     query: z.strictObject({
       ...ofOwner,
-      before: versionNumber.optional(),
-      limit: z.coerce.number().int().min(1).max(MOST).default(MOST),
+      before: versionNumber.optional().describe('`next` of the page before'),
+      limit: z.coerce.number().int().min(1).max(MOST).default(MOST).describe('versions a page'),
     }),
     answers: {
       200: z.strictObject({
         versions: z.array(
           z.strictObject({
-            version: z.int(),
-            provider_version: z.string(),
+            version: z.int().describe('counted from 1'),
+            provider_version: z.string().describe("the provider's own name of it"),
             type: z.enum(valueTypes),
-            bytes: z.int().nullable(),
+            bytes: z.int().nullable().describe('length of the value; null: not known'),
             state: z.enum(['enabled', 'disabled']),
-            public_key: z.string().nullable(),
+            public_key: z.string().nullable().describe('of a key pair that was made: SPKI in PEM'),
             created_at: z.iso.datetime(),
           }),
         ),

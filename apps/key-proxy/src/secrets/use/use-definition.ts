@@ -49,14 +49,21 @@ const placement = z.discriminatedUnion('kind', [
     username: z
       .string()
       .max(128)
-      .regex(/^[\x21-\x39\x3b-\x7e]*$/),
+      .regex(/^[\x21-\x39\x3b-\x7e]*$/)
+      .describe('the secret is the password'),
   }),
-  z.strictObject({ kind: z.literal('header'), name: headerName, prefix: prefix.optional() }),
-  z.strictObject({ kind: z.literal('query'), name: queryName }),
+  z.strictObject({
+    kind: z.literal('header'),
+    name: headerName.describe('of the header'),
+    prefix: prefix.optional().describe('what stands before the secret, as `Token `'),
+  }),
+  z.strictObject({ kind: z.literal('query'), name: queryName.describe('of the parameter') }),
   z.strictObject({
     kind: z.literal('sigv4').describe('the secret is an access key, as JSON'),
-    service: awsName.refine((name) => !GIVES_CREDENTIALS.test(name), 'never STS or IAM'),
-    region: awsName,
+    service: awsName
+      .refine((name) => !GIVES_CREDENTIALS.test(name), 'never STS or IAM')
+      .describe('of AWS, as signatures name it'),
+    region: awsName.describe('of AWS'),
   }),
 ]);
 
@@ -79,19 +86,25 @@ export const useDefinition = z
       .array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']))
       .min(1)
       .max(6),
-    path: pathPattern,
-    /** Sent with every use. */
+    path: pathPattern.describe('segments, each as it stands or `*` for any one'),
     headers: z
       .record(headerName, headerValue)
       .refine((headers) => Object.keys(headers).length <= 16, 'at most 16')
-      .default({}),
-    /** What the caller may set. */
-    caller_headers: z.array(headerName).max(16).default([]),
-    caller_query: z.array(queryName).max(16).default([]),
-    /** What of a JSON answer is given out. None: the status alone. */
-    answer_fields: z.array(field).max(32).default([]),
-    /** The whole answer; only where the operator has said that the host's answers are as good as the secret itself. */
-    full_answer: z.boolean().default(false),
+      .default({})
+      .describe('sent with every use'),
+    caller_headers: z.array(headerName).max(16).default([]).describe('headers that the caller may set'),
+    caller_query: z.array(queryName).max(16).default([]).describe('parameters that the caller may set'),
+    answer_fields: z
+      .array(field)
+      .max(32)
+      .default([])
+      .describe('what of a JSON answer is given out; none: the status alone'),
+    full_answer: z
+      .boolean()
+      .default(false)
+      .describe(
+        "the whole answer; only where the operator has said that the host's answers are as good as the secret itself",
+      ),
   })
   .refine(({ placement, host: of }) => placement.kind !== 'sigv4' || !GIVES_CREDENTIALS.test(of), {
     path: ['host'],
