@@ -184,3 +184,17 @@ test('introspection: a grant token and the provider’s own are told alive, and 
   await portal.send(`${replica.api}/v1/grants/${grant}`, { method: 'DELETE', token: await token() });
   expect(await ofGrant(minted)).toEqual({ active: false });
 });
+
+// The last: the others read the first page of revocations.
+test('all sessions of a person end at once, also more than are listed', async () => {
+  const many = 501;
+  const who = [world.provider().issuer, world.subOf('admin-ada'), many];
+  await world.query(
+    `insert into grants (id, tenant, person_issuer, person_sub, provider, client, session, kind, scopes, state, confirmed_at, created_at, updated_at)
+      select gen_random_uuid(), 'acme', $1, $2, $1, 'auth-manager', 's' || n, 'offline', '{}', 'reauthorization_required', now(), now(), now()
+        from generate_series(1, $3::int) n`,
+    who,
+  );
+  expect((await end('?offline=end', 'admin-ada')).body).toEqual({ sessions: many, grants: many });
+  expect(await sessions('admin-ada')).toEqual([]);
+});

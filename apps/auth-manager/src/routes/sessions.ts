@@ -11,7 +11,13 @@ import type { RevokeTokens } from '../grants/revoke-tokens.ts';
 import { discardEnded, type DiscardEnded } from '../sessions/discard-ended.ts';
 import { endSessionLink } from '../sessions/end-session-link.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
-import { findSession, listSessions, type PersonSession } from '../sessions/find-sessions.ts';
+import {
+  findSession,
+  listSessions,
+  type PersonSession,
+  type SessionKey,
+  sessionsToEnd,
+} from '../sessions/find-sessions.ts';
 
 export type SessionRoutes = DiscardEnded &
   RevokeTokens & {
@@ -107,7 +113,7 @@ const endOne = (deps: SessionRoutes) =>
       const resource = { type: 'session', id };
       const details = { cause: 'owner', provider: one.key.issuer };
       return audit.effect({ resource, details }, async () => {
-        const grants = await end(deps, owner, [one], query.offline);
+        const grants = await end(deps, owner, [one.key], query.offline);
         return {
           what: { resource, details: { ...details, grants } },
           answer: { status: 200, body: { sessions: 1, grants } },
@@ -130,7 +136,7 @@ const endAll = (deps: SessionRoutes) =>
     async handle({ principal, query }, audit) {
       const owner = ownerOf(principal);
       return audit.effect({ details: { cause: 'owner' } }, async () => {
-        const sessions = await listSessions(deps, owner);
+        const sessions = await sessionsToEnd(deps, owner);
         const grants = await end(deps, owner, sessions, query.offline);
         return {
           what: { details: { cause: 'owner', grants } },
@@ -144,15 +150,15 @@ const endAll = (deps: SessionRoutes) =>
 async function end(
   deps: SessionRoutes,
   owner: Owner,
-  sessions: readonly PersonSession[],
+  sessions: readonly SessionKey[],
   said: z.output<typeof offline>,
 ): Promise<number> {
   const keepsOffline = said === undefined ? deps.offlineOutlives : said === 'keep';
   const kinds: readonly GrantKind[] = keepsOffline ? ['refresh'] : ['refresh', 'offline'];
   const ids = await deps.db.transaction().execute(async (tx) => {
     const all: string[] = [];
-    for (const { key } of sessions) {
-      const which = { issuer: key.issuer, sub: owner.sub, sessionId: key.session, tenants: [owner.tenant] };
+    for (const { issuer, session: sessionId } of sessions) {
+      const which = { issuer, sub: owner.sub, sessionId, tenants: [owner.tenant] };
       all.push(...(await endSessions(tx, deps, which, { kinds, living: kinds, now: deps.now() })));
     }
     return all;

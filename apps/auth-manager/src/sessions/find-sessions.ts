@@ -4,10 +4,13 @@ import { problem } from '@postern/runtime';
 import type { GrantState, Schema } from '../db/schema.ts';
 import { type GrantRow, type HandleRow, lastUseOf, type Owner, ownedBy } from '../grants/grant.ts';
 
+/** A session as its provider names it. */
+export type SessionKey = { issuer: string; session: string };
+
 /** A login at a provider that still has grants of the person. `key` is what the provider calls it. */
 export type PersonSession = {
   id: string;
-  key: { issuer: string; session: string };
+  key: SessionKey;
   grants: (Pick<GrantRow, 'id' | 'kind' | 'state' | 'scopes' | 'created_at'> & { lastUsedAt: Date | null })[];
   beganAt: Date;
   lastUsedAt: Date | null;
@@ -23,7 +26,17 @@ const idOf = ({ tenant }: Owner, issuer: string, session: string): string =>
 const newest = (dates: readonly (Date | null)[]): Date | null =>
   dates.reduce<Date | null>((best, date) => (date !== null && (best === null || date > best) ? date : best), null);
 
-/** The person's sessions with what was granted in each, the newest first. */
+/** Every session of the person, however many there are. */
+export const sessionsToEnd = ({ db }: { db: Kysely<Schema> }, owner: Owner): Promise<SessionKey[]> =>
+  db
+    .selectFrom('grants')
+    .select(['provider as issuer', 'session'])
+    .distinct()
+    .where((row) => row.and(ownedBy(owner)))
+    .where('state', 'in', LIVING)
+    .execute();
+
+/** The person's sessions with what was granted in each, the newest first; those of the newest 500 grants. */
 export async function listSessions({ db }: { db: Kysely<Schema> }, owner: Owner): Promise<PersonSession[]> {
   const grants = await db
     .selectFrom('grants')
