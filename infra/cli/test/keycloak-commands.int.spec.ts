@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, jest } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
 import { keycloakDistribution } from '@postern/testing/keycloak';
+import { administratorsSuite } from './keycloak/administrators.ts';
 import { applySuite } from './keycloak/apply.ts';
 import { databaseSuite } from './keycloak/database.ts';
 import { evidenceSuite } from './keycloak/evidence.ts';
@@ -23,6 +24,7 @@ describeWith(part, 'postern and a real Keycloak', () => {
   afterAll(() => world?.close(), START_MS);
 
   describe('apply', () => applySuite(shop));
+  describe('the first administrators', () => administratorsSuite(shop));
   describe('secrets and keys in turn', () => secretsSuite(shop));
   describe('the password of the database', () => databaseSuite(shop));
   describe('verify and evidence', () => evidenceSuite(shop));

@@ -118,6 +118,11 @@ export const sections: readonly Section[] = [
         'the other of two roles for the server, with a new password',
         () => import('../commands/keycloak-database-rotate-password.ts'),
       ),
+      entry(
+        'keycloak administrators create',
+        'the first two, once',
+        () => import('../commands/keycloak-administrators-create.ts'),
+      ),
       entry('keycloak users import', "another provider's users", () => import('../commands/keycloak-users-import.ts')),
       entry('keycloak backup', 'realms as the server has them, sealed', () => import('../commands/keycloak-backup.ts')),
       entry('keycloak restore', 'make the realms of a backup', () => import('../commands/keycloak-restore.ts')),
