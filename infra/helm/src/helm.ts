@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { goProgram } from '@postern/testing';
 import { parseAllDocuments } from 'yaml';
-import { place } from '../src/place.ts';
+import { place } from './place.ts';
 
 const run = promisify(execFile);
 
@@ -62,7 +62,12 @@ export async function render(program: string, files: readonly string[], values: 
       ...KUBERNETES,
       ...given,
     );
-    return parseAllDocuments(text).flatMap((document) => (document.toJS() as KubernetesObject | null) ?? []);
+    return parseAllDocuments(text).flatMap((document) => {
+      // A key that stands twice is one: Helm itself takes the last, others refuse the document.
+      const [error] = document.errors;
+      if (error) throw error;
+      return (document.toJS() as KubernetesObject | null) ?? [];
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

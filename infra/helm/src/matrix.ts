@@ -114,6 +114,7 @@ export const refused: [what: string, values: object, names: RegExp][] = [
     { services: { 'key-proxy': { worker: { autoscaling: { query: 'sum(up)' } } } } },
     /services\.key-proxy\.worker\.autoscaling\.threshold/,
   ],
+  ['Postgres at nobody', { networkPolicy: { postgres: [] } }, /networkPolicy[/.]postgres/],
   ['a digest that is none', { image: { digests: { 'key-proxy': 'latest' } } }, /digests/],
 ];
 

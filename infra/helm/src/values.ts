@@ -159,8 +159,9 @@ export const chartValues = z.strictObject({
     enabled: z.boolean(),
     publicFrom: peers.describe('who may reach the public listeners: your ingress'),
     monitoringFrom: peers.describe('who may scrape'),
-    postgres: peers,
-    redis: peers,
+    // A rule to nobody is one to everybody.
+    postgres: peers.min(1),
+    redis: peers.min(1),
     egress: z
       .record(z.string(), z.array(passedOn))
       .describe('`all` or a service -> further rules: identity provider, KMS and STS, secret managers, buckets'),

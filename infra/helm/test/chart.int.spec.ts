@@ -6,9 +6,9 @@ import { readmeWithValues } from '../src/values-table.ts';
 import { place } from '../src/place.ts';
 import { valuesJsonSchema } from '../src/values.ts';
 import { faultsOf } from './faults-of.ts';
-import { helm, helmProgram, KUBERNETES, render, type KubernetesObject } from './helm.ts';
+import { helm, helmProgram, KUBERNETES, render, type KubernetesObject } from '../src/helm.ts';
 import { modelModule, unknownFields } from './known-fields.ts';
-import { matrix, refused } from './matrix.ts';
+import { matrix, refused } from '../src/matrix.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const program = await realPart('Helm', helmProgram);

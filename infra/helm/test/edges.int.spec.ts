@@ -5,8 +5,8 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
 import { policyDocument } from '@postern/policy';
 import { type Settings } from '@postern/runtime';
-import { helmProgram, render, type KubernetesObject } from './helm.ts';
-import { matrix, policyUnder } from './matrix.ts';
+import { helmProgram, render, type KubernetesObject } from '../src/helm.ts';
+import { matrix, policyUnder } from '../src/matrix.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const services = ['token-exchange', 'auth-manager', 'crypto-store', 'key-proxy', 'audit-sink'] as const;
@@ -71,6 +71,21 @@ describeWith(program, 'the chart and what it is made from', (helmPath) => {
     });
   });
 
+  test('a service that nobody may call has no rule for callers', async () => {
+    const [, files, values] = matrix[0]!;
+    const alone = policyUnder('postern.example.com') as { workloads: { asks?: { audience: string }[] }[] };
+    for (const workload of alone.workloads)
+      workload.asks = (workload.asks ?? []).filter(({ audience }) => audience !== 'crypto-store');
+    const all = await render(helmPath, files, {
+      ...values,
+      policy: alone,
+      services: { 'key-proxy': { enabled: false } },
+    });
+    const edges = all.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'crypto-store')!;
+    const { ingress } = edges['spec'] as { ingress: Rule[] };
+    expect(ingress.map(({ ports }) => ports[0]?.port)).toEqual([8081]);
+  });
+
   test('everything that no edge names is denied', () => {
     const denied = one('NetworkPolicy', 'postern-default-deny')['spec'] as Record<string, unknown>;
     expect(denied).toEqual({
@@ -132,6 +147,27 @@ describeWith(program, 'the chart and what it is made from', (helmPath) => {
       expect(volumes).toContainEqual({ name: 'data', persistentVolumeClaim: { claimName: 'lists' } });
       expect(containers[0]?.volumeMounts).toContainEqual({ name: 'data', mountPath: '/data' });
     }
+  });
+
+  test("a setting stands once, in place of the chart's own, and a number as it was written", async () => {
+    const [, files, values] = matrix[0]!;
+    const given = { POSTERN_LOG_LEVEL: 'debug', POSTERN_RECORD_VERSIONS: 20_000_000, POSTERN_POSTGRES_POOL_SIZE: 0.5 };
+    const all = await render(helmPath, files, { ...values, services: { 'crypto-store': { settings: given } } });
+    const map = all.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'crypto-store-settings')!;
+    expect(map['data']).toMatchObject({
+      POSTERN_LOG_LEVEL: 'debug',
+      POSTERN_RECORD_VERSIONS: '20000000',
+      POSTERN_POSTGRES_POOL_SIZE: '0.5',
+    });
+  });
+
+  test('a Deployment selects the same pods whether its halves run together or apart: that may never change', async () => {
+    const [, files, values] = matrix[0]!;
+    const selector = (all: KubernetesObject[]) =>
+      all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'key-proxy')!['spec'] as object;
+    const together = await render(helmPath, files, { ...values, services: { 'key-proxy': { together: true } } });
+    const [before, after] = [selector(objects), selector(together)] as { selector: object }[];
+    expect(after!.selector).toEqual(before!.selector);
   });
 
   test('a changed policy is a new rollout of token-exchange', async () => {

@@ -3,9 +3,9 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
 import { parse, parseAllDocuments } from 'yaml';
 import { place } from '../src/place.ts';
-import { helmProgram, render, type KubernetesObject } from './helm.ts';
+import { helmProgram, render, type KubernetesObject } from '../src/helm.ts';
 import { modelModule, unknownFields } from './known-fields.ts';
-import { matrix } from './matrix.ts';
+import { matrix } from '../src/matrix.ts';
 
 const program = await realPart('Helm', helmProgram);
 

@@ -1,4 +1,4 @@
-import { type KubernetesObject } from './helm.ts';
+import { type KubernetesObject } from '../src/helm.ts';
 
 type Labels = Record<string, string>;
 type Container = {
@@ -17,6 +17,7 @@ type Container = {
   readinessProbe?: Probe;
   startupProbe?: Probe;
 };
+type Rule = { from?: unknown[] | null; to?: unknown[] | null };
 type Quantities = { cpu: string; memory: string };
 type Probe = { httpGet: { port: string; path: string } };
 type Pod = {
@@ -28,6 +29,10 @@ type Pod = {
     securityContext: { runAsNonRoot?: boolean; runAsUser?: number; seccompProfile?: { type: string } };
     containers: Container[];
     volumes: { name: string; configMap?: { name: string }; hostPath?: unknown }[];
+    nodeSelector?: Labels;
+    tolerations?: object[];
+    priorityClassName?: string;
+    imagePullSecrets?: object[];
     topologySpreadConstraints?: { labelSelector: { matchLabels: Labels } }[];
   };
 };
@@ -59,6 +64,23 @@ function faults(object: KubernetesObject, objects: readonly KubernetesObject[], 
       podsOf(objects).some((pod) => covers(matchLabels, pod.metadata.labels)),
       'it selects no pod',
     );
+  }
+  if (object.kind === 'NetworkPolicy') {
+    const { ingress = [], egress = [] } = spec as { ingress?: Rule[]; egress?: Rule[] };
+    const open = [...ingress.filter(({ from }) => isNobody(from)), ...egress.filter(({ to }) => isNobody(to))];
+    fault(open.length === 0, 'a rule that names nobody lets everybody through');
+  }
+  if (object.metadata.annotations?.['helm.sh/hook'] !== undefined) {
+    const policy = object.metadata.annotations['helm.sh/hook-delete-policy'] ?? '';
+    fault(policy.split(',').includes('hook-succeeded'), 'a hook that no uninstall takes away');
+  }
+  if (object.kind === 'Job') {
+    const service = objects.find(({ kind }) => kind === 'Deployment');
+    for (const field of ['nodeSelector', 'tolerations', 'priorityClassName', 'imagePullSecrets'] as const)
+      fault(
+        JSON.stringify(podOf(object).spec[field]) === JSON.stringify(podOf(service!).spec[field]),
+        `its ${field} are not those of the services`,
+      );
   }
   if (object.kind === 'HorizontalPodAutoscaler' || object.kind === 'ScaledObject') {
     const target = (spec!['scaleTargetRef'] as { name: string }).name;
@@ -193,6 +215,8 @@ function judgeRevocations(
   }
 }
 
+/** To the API a list that is empty is as one that is not there: everybody. */
+const isNobody = (peers: unknown[] | null | undefined): boolean => peers === null || peers?.length === 0;
 const podOf = (object: KubernetesObject): Pod => (object['spec'] as { template: Pod }).template;
 const podsOf = (objects: readonly KubernetesObject[]): Pod[] =>
   objects.filter(({ kind }) => kind === 'Deployment' || kind === 'Job').map(podOf);

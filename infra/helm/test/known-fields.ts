@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import ts from 'typescript';
-import { type KubernetesObject } from './helm.ts';
+import { type KubernetesObject } from '../src/helm.ts';
 
 /** Where the types of each API group are; the Kubernetes models follow the API's own OpenAPI document. */
 const packages: Record<string, string> = {

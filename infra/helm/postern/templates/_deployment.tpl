@@ -21,17 +21,14 @@ spec:
     rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
   selector:
     matchLabels:
-      {{- include "postern.selector" . | nindent 6 }}
-      postern.dev/role: {{ .half }}
+      {{- include "postern.halfSelector" . | nindent 6 }}
   template:
     metadata:
       labels:
         {{- include "postern.labels" . | nindent 8 }}
         postern.dev/role: {{ .half }}
         postern.dev/workload: {{ .service }}
-        {{- if ne .half "worker" }}
-        postern.dev/serves: api
-        {{- end }}
+        postern.dev/serves: {{ include "postern.serves" . }}
         {{- with $own.podLabels }}{{ toYaml . | nindent 8 }}{{- end }}
       annotations:
         # A changed setting or document is a new rollout: services read both once, at their start.
@@ -45,18 +42,7 @@ spec:
       enableServiceLinks: false
       # 5 s until the endpoint is gone everywhere, then the service drains what is in flight.
       terminationGracePeriodSeconds: 45
-      {{- with $values.image.pullSecrets }}
-      imagePullSecrets: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
-      {{- with $values.nodeSelector }}
-      nodeSelector: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.tolerations }}
-      tolerations: {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "postern.placement" .root | nindent 6 }}
       securityContext: {{- include "postern.podSecurity" . | nindent 8 }}
       topologySpreadConstraints:
         {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
@@ -65,8 +51,7 @@ spec:
           whenUnsatisfiable: ScheduleAnyway
           labelSelector:
             matchLabels:
-              {{- include "postern.selector" $ | nindent 14 }}
-              postern.dev/role: {{ $.half }}
+              {{- include "postern.halfSelector" $ | nindent 14 }}
           matchLabelKeys: [pod-template-hash]
         {{- end }}
       containers:
@@ -161,4 +146,15 @@ capabilities: { drop: [ALL] }
 {{- with (index .root.Values.services .service).data }}
 - { name: data, persistentVolumeClaim: { claimName: {{ .claimName }} } }
 {{- end }}
+{{- end -}}
+
+{{/* Where a pod may stand and what it may pull: the same for a service and for its migrations. */}}
+{{- define "postern.placement" -}}
+{{- $values := .Values -}}
+{{- $placement := dict -}}
+{{- with $values.image.pullSecrets }}{{ $_ := set $placement "imagePullSecrets" . }}{{ end -}}
+{{- with $values.priorityClassName }}{{ $_ := set $placement "priorityClassName" . }}{{ end -}}
+{{- with $values.nodeSelector }}{{ $_ := set $placement "nodeSelector" . }}{{ end -}}
+{{- with $values.tolerations }}{{ $_ := set $placement "tolerations" . }}{{ end -}}
+{{ if $placement }}{{ toYaml $placement }}{{ end }}
 {{- end -}}

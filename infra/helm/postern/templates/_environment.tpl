@@ -1,5 +1,17 @@
-{{/* (root, service): what the ConfigMap of a service holds, as a map: settings that are no secret. */}}
+{{/* (root, service): what the ConfigMap of a service holds, as a map: settings that are no secret. One of `settings` stands in place of the chart's own. */}}
 {{- define "postern.settings" -}}
+{{- $all := include "postern.madeSettings" . | fromYaml -}}
+{{- range $name, $value := (index .root.Values.services .service).settings }}{{ $_ := set $all $name (include "postern.asText" $value) }}{{ end -}}
+{{ toYaml $all }}
+{{- end -}}
+
+{{/* A value as it was written: Helm has every number of a file as a float, and would write 1048576 as 1.048576e+06. */}}
+{{- define "postern.asText" -}}
+{{- if and (kindIs "float64" .) (eq (. | int64 | float64) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* (root, service): the settings that follow from the values. */}}
+{{- define "postern.madeSettings" -}}
 {{- $values := .root.Values -}}
 {{- $own := index $values.services .service -}}
 {{- $role := include "postern.role" .service -}}
@@ -83,9 +95,6 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ $values.telemetry.otlpEndpoint | quote }}
 OTEL_TRACES_SAMPLER: parentbased_traceidratio
 OTEL_TRACES_SAMPLER_ARG: {{ $values.telemetry.sampling | quote }}
 NODE_OPTIONS: --import=/service/otel.js
-{{- end }}
-{{- range $name, $value := $own.settings }}
-{{ $name }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}
 

@@ -43,6 +43,17 @@ app.kubernetes.io/name: {{ .service }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
+{{/* (half): what the pods of a Deployment do for others. One that answers and works (`all`) is found where one that only answers was. */}}
+{{- define "postern.serves" -}}
+{{ if eq .half "worker" }}work{{ else }}api{{ end }}
+{{- end -}}
+
+{{/* (root, service, half): what selects the pods of one Deployment. Kubernetes never lets it change: the role is not in it, for a release may turn `together` on. */}}
+{{- define "postern.halfSelector" -}}
+{{ include "postern.selector" . }}
+postern.dev/serves: {{ include "postern.serves" . }}
+{{- end -}}
+
 {{- define "postern.labels" -}}
 {{ include "postern.selector" . }}
 app.kubernetes.io/part-of: postern
@@ -86,7 +97,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- $threshold := .autoscaling.threshold -}}
 {{- if and (not $query) (ne .half "worker") -}}
 {{- $query = printf "sum(rate(http_server_request_duration_seconds_count{service=%q}[2m]))" .service -}}
-{{- $threshold = .root.Values.keda.requestsPerSecond | toString -}}
+{{- $threshold = include "postern.asText" .root.Values.keda.requestsPerSecond -}}
 {{- end -}}
 {{ dict "query" $query "threshold" $threshold | toJson }}
 {{- end -}}
