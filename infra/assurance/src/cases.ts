@@ -10,6 +10,7 @@ import { tokenAttacks } from './exchange/token-attacks.ts';
 import { parallelUses } from './grants/parallel-uses.ts';
 import { providerFaults } from './grants/provider-faults.ts';
 import { refreshCrashes } from './grants/refresh-crashes.ts';
+import { helmInCluster } from './cluster/helm-cluster.ts';
 import { serviceImage } from './image/service-image.ts';
 import { addresses } from './key-proxy/addresses.ts';
 import { enumeration } from './key-proxy/enumeration.ts';
@@ -50,4 +51,5 @@ export const cases: Case[] = [
   spiltTokens,
   lokiForwarding,
   serviceImage,
+  helmInCluster,
 ];
