@@ -98,13 +98,18 @@ test('a program gets its secrets as variable and as file of mode 0600, which is 
 
 test('a signal goes to the program, which may end as it likes; what it leaves behind is nothing', async () => {
   const before = existsSync('/dev/shm') ? readdirSync('/dev/shm') : [];
-  const program = `process.on('SIGTERM', () => { console.log('ending'); process.exit(3); }); console.log('ready'); setInterval(() => {}, 1000);`;
-  let sent = false;
-  const { code, out } = await secretsRun([...FILES, ...node(program)], (pid) => {
-    if (!sent) process.kill(pid, 'SIGTERM');
-    sent = true;
-  });
-  expect({ code, out }).toEqual({ code: 3, out: 'ready\nending\n' });
+  const sending = async (signal: NodeJS.Signals, program: string) => {
+    let sent = false;
+    return secretsRun([...FILES, ...node(`${program}; console.log('ready'); setInterval(() => {}, 1000);`)], (pid) => {
+      if (!sent) process.kill(pid, signal);
+      sent = true;
+    });
+  };
+  const ending = (signal: string) => `process.on('${signal}', () => { console.log('ending'); process.exit(3); })`;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    expect(await sending(signal, ending(signal))).toMatchObject({ code: 3, out: 'ready\nending\n' });
+  // Nobody in the program holds it: 128 and the number of the signal.
+  expect(await sending('SIGTERM', '')).toMatchObject({ code: 143, out: 'ready\n' });
   const ended = await secretsRun([...FILES, ...node(`process.kill(process.pid, 'SIGKILL')`)]);
   expect(ended.code).toBe(137);
   if (existsSync('/dev/shm'))
@@ -118,6 +123,9 @@ test('where a secret cannot be read the program is not run, and nothing of anoth
   expect(missing.err).not.toContain('p w');
   expect(await secretsRun(['--env', 'A=key', ...node('')])).toMatchObject({ code: 1, out: '' });
   expect((await secretsRun(['--env', 'A=db/password', '--', '/no/such/program'])).code).toBe(127);
+  // The token's file: there, and no program.
+  const other = await secretsRun([...FILES, '--', join(folder, 'token')]);
+  expect(other).toEqual({ code: 126, out: '', err: '' });
   for (const wrong of [['--env', '1A=x'], ['--env', 'A'], []])
     expect((await secretsRun([...wrong, ...node('')])).code).toBe(64);
 });

@@ -20,12 +20,13 @@ export type RunProcess = {
 /**
  * Runs a program with secrets: variables as they are, files of mode 0600 in a folder of mode 0700 of their own, gone when the
  * program has ended. Signals are passed on to it; its exit code is the answer, 128 and the signal's number where one ended
- * it, 127 where there is no such program.
+ * it, 127 where there is no such program, 126 where it cannot be run.
  */
 export async function runProcess({ command, arguments_, environment, folder, files }: RunProcess): Promise<number> {
   const place = files.size > 0 ? await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'postern-')) : null;
   // Held from before the files are there, so that no signal ends this process and leaves them.
-  let pass: (signal: NodeJS.Signals) => void = () => {};
+  const early: NodeJS.Signals[] = [];
+  let pass: (signal: NodeJS.Signals) => void = (signal) => void early.push(signal);
   const listener = (signal: NodeJS.Signals) => pass(signal);
   for (const signal of FORWARDED) process.on(signal, listener);
   try {
@@ -36,8 +37,9 @@ export async function runProcess({ command, arguments_, environment, folder, fil
     }
     const child = spawn(command, arguments_, { cwd: folder, env: { ...environment, ...paths }, stdio: 'inherit' });
     pass = (signal) => void child.kill(signal);
+    early.forEach(pass);
     return await new Promise<number>((resolve) => {
-      child.on('error', () => resolve(127));
+      child.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ENOENT' ? 127 : 126));
       child.on('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
     });
   } finally {
