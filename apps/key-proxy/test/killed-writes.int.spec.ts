@@ -45,9 +45,15 @@ async function outcomes(id: string): Promise<string[]> {
   return events.map(({ action, outcome, reason }) => [action, outcome, reason].filter(Boolean).join(' '));
 }
 
+const LONG_AGO = `update provider_writes set started_at = started_at - interval '10 minutes' where outcome is null`;
+
 /** What was written long ago is settled by the worker of the next start. */
 async function restart(): Promise<void> {
-  await world.rows(`update provider_writes set started_at = started_at - interval '10 minutes' where outcome is null`);
+  await world.rows(LONG_AGO);
+  await settledByWorker();
+}
+
+async function settledByWorker(): Promise<void> {
   const next = await replica('all');
   for (let n = 0; n < 500; n += 1) {
     const [{ open } = { open: '1' }] = await world.rows<{ open: string }>(
@@ -60,11 +66,9 @@ async function restart(): Promise<void> {
 }
 
 /** Until a statement waits for the table that a test holds. */
-async function waitsForLock(): Promise<void> {
+async function waitsForLock(table: string): Promise<void> {
   for (let n = 0; n < 500; n += 1) {
-    const waiting = await world.rows(
-      `select 1 from pg_locks where not granted and relation = 'secret_versions'::regclass`,
-    );
+    const waiting = await world.rows(`select 1 from pg_locks where not granted and relation = $1::regclass`, [table]);
     if (waiting.length > 0) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -103,7 +107,8 @@ test('killed after the write is noted, before the provider has it: nothing was w
 }, 90_000);
 
 test('killed after the provider has it, before its answer is read: found by its fingerprint, and live', async () => {
-  await killedIn('/v1/secrets/two', { value: { text: 'kept' } }, (kill) =>
+  const expires_at = new Date(Date.now() + 30 * 86_400_000).toISOString();
+  await killedIn('/v1/secrets/two', { value: { text: 'kept' }, expires_at, cache_seconds: 0 }, (kill) =>
     bao.front.fault({ instead: async (handle) => (await handle(), await kill(), null) }, { only: isWrite }),
   );
   await restart();
@@ -113,6 +118,9 @@ test('killed after the provider has it, before its answer is read: found by its 
     'secret.created success settled',
     'secret.read success',
   ]);
+  // What its owner said is there from the first moment that it lives.
+  const { body } = await send('GET', '/v1/secrets/two/metadata');
+  expect(body).toMatchObject({ expires_at, cache_seconds: 0 });
 }, 90_000);
 
 test('killed after the answer, before the rows are committed: the next version is found as well', async () => {
@@ -127,7 +135,7 @@ test('killed after the answer, before the rows are committed: the next version i
           const locked = Promise.withResolvers<void>();
           killed = world.whileLocked('secret_versions', locked.resolve, held.promise);
           await locked.promise;
-          void waitsForLock().then(kill).finally(held.resolve);
+          void waitsForLock('secret_versions').then(kill).finally(held.resolve);
           return handle();
         },
       },
@@ -157,6 +165,26 @@ test('a lost answer, nobody killed: 503, the write stays open, and the worker fi
     body: { code: 'secret_exists' },
   });
 }, 60_000);
+
+test('a write that somebody else settled while the worker was asking what became of it is not told of again', async () => {
+  bao.front.fault({ cut: 'after' }, { only: isWrite });
+  // The second one is settled after the first: by then the worker is done with that.
+  for (const name of ['five', 'six']) await send('POST', `/v1/secrets/${name}`, { value: { text: 'kept' } });
+  bao.front.fault(null);
+  const [{ id }] = (await world.rows<{ id: string }>(`select id from secrets where name = 'five'`)) as [{ id: string }];
+  const before = await outcomes(id);
+  await world.rows(LONG_AGO);
+  let settled: Promise<void> = Promise.resolve();
+  await world.inTransaction(async (statement) => {
+    await statement('lock table provider_writes in share mode');
+    settled = settledByWorker();
+    await waitsForLock('provider_writes');
+    await statement(`update provider_writes set outcome = 'done', settled_at = now() where secret_id = $1`, [id]);
+  });
+  await settled;
+  expect(await send('GET', '/v1/secrets/six')).toMatchObject({ status: 200 });
+  expect(await outcomes(id)).toEqual(before);
+}, 90_000);
 
 test('an expiry and a rotation within a week are told of once, by one of the replicas', async () => {
   const soon = new Date(Date.now() + 86_400_000).toISOString();

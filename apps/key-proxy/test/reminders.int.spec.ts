@@ -39,8 +39,9 @@ test('an owner is told once, a week ahead, of what is to be rotated or expires, 
     expect(made).toMatchObject({ status: 201 });
     return { name: String(made.body['name']), id: String(made.body['id']) };
   };
-  const [rotated, expiring, later] = [
+  const [rotated, renewed, expiring, later] = [
     await create({ rotate_days: 3 }),
+    await create({ rotate_days: 5 }),
     await create({ expires_at: inDays(6) }),
     await create({ expires_at: inDays(8), rotate_days: 30 }),
   ];
@@ -50,7 +51,10 @@ test('an owner is told once, a week ahead, of what is to be rotated or expires, 
 
   // Another worker tells of what is new, and of nothing twice.
   const date = inDays(2);
+  await send('POST', `/v1/secrets/${renewed.name}/versions`, { value: { text: 'rotated' } });
   await send('PATCH', `/v1/secrets/${later.name}`, { expires_at: date });
   expect(await told(rotated.id, later.id)).toHaveLength(1);
   expect(await told(later.id, later.id)).toMatchObject([{ details: { due: date } }]);
+  // One that was rotated in time is told of when that is due the next time.
+  expect(await told(renewed.id, later.id)).toHaveLength(2);
 });

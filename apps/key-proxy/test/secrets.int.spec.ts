@@ -178,6 +178,35 @@ test('while the store does not answer nothing is claimed: 503, an open name, and
   expect(settled).toMatchObject({ status: 201 });
 });
 
+test('a write has the number of the moment in which it begins: one that another overtook is the version after that', async () => {
+  const token = await aliceOf(newTenant());
+  await create(token, 'overtaken', 'one');
+  const put = () =>
+    job.send('POST', `${world.url}/v1/secrets/overtaken/versions`, { token, body: { value: { text: 'three' } } });
+  let late: ReturnType<typeof put> | undefined;
+  await world.inTransaction(async (statement) => {
+    await statement('lock table provider_writes in share mode');
+    late = put();
+    await waiting('provider_writes');
+    // What another one's write is, once it has ended.
+    await statement(`insert into secret_versions (secret_id, version, provider_version, fingerprint, type, created_at)
+      select id, 2, 'another', fingerprint, type, now() from secrets where name = 'overtaken'`);
+    await statement(`update secrets set version = 2, provider_version = 'another', generation = generation + 1
+      where name = 'overtaken'`);
+  });
+  expect(await late).toMatchObject({ status: 201, body: { version: 3 } });
+});
+
+/** Until a statement waits for a lock on the table. */
+async function waiting(table: string): Promise<void> {
+  for (let n = 0; n < 600; n += 1) {
+    const found = await world.rows(`select 1 from pg_locks where not granted and relation = $1::regclass`, [table]);
+    if (found.length > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('nobody waits for the table');
+}
+
 test('R5, R23: the worker finds out at crypto-store what became of a write, with the reading token that is noted with it', async () => {
   const token = await aliceOf(newTenant());
   world.store?.pause();

@@ -187,6 +187,13 @@ export async function openWorld({
       ...addresses,
       ...more,
     },
+    /** Statements of one transaction of the database's owner. */
+    inTransaction: (run: (statement: (sql: string, values?: unknown[]) => Promise<unknown>) => Promise<void>) =>
+      postgres.asAdmin(async (client) => {
+        await client.query('begin');
+        await run((sql, values) => client.query(sql, values));
+        await client.query('commit');
+      }, database.name),
     /** Holds a table until `until` is over, and says when it does. */
     whileLocked: (table: string, locked: () => void, until: Promise<void>) =>
       postgres.asAdmin(async (client) => {

@@ -34,7 +34,6 @@ export async function putVersion(
   const write = {
     id: attempt,
     operation: 'put' as const,
-    version: row.version + 1,
     fingerprint,
     type: value.type,
     bytes: lengthOf(value),

@@ -1,28 +1,28 @@
 import { sql, type Transaction } from 'kysely';
 import { type Schema } from '../../db/schema.ts';
-import { heldSecret, type HeldSecret } from '../held-secret.ts';
 import { type Write } from './open-write.ts';
 
 /**
- * What a write that was done at the provider means here, in the transaction that settles it. Nothing happens where another
- * has settled it already.
- * @returns the secret as it is now; null once it is destroyed
+ * What a write that was done at the provider means here, in the transaction that settles it.
+ * @returns whether it was settled by this; false where another has settled it already, and nothing happens
  */
 export async function applyWrite(
   tx: Transaction<Schema>,
   write: Write,
   providerVersion: string | null,
   now: Date,
-): Promise<HeldSecret | null> {
-  if (await settled(tx, write, 'done', now)) await change(tx, write, providerVersion, now);
-  const row = await tx.selectFrom('secrets').selectAll().where('id', '=', write.secretId).executeTakeFirst();
-  return row ? heldSecret(row) : null;
+): Promise<boolean> {
+  if (!(await settled(tx, write, 'done', now))) return false;
+  await change(tx, write, providerVersion, now);
+  return true;
 }
 
 /** A write that is known not to have happened. The name of a secret that was never made is free again. */
-export async function refuseWrite(tx: Transaction<Schema>, write: Write, now: Date): Promise<void> {
-  if (!(await settled(tx, write, 'refused', now)) || write.operation !== 'create') return;
-  await tx.deleteFrom('secrets').where('id', '=', write.secretId).where('state', '=', 'creating').execute();
+export async function refuseWrite(tx: Transaction<Schema>, write: Write, now: Date): Promise<boolean> {
+  if (!(await settled(tx, write, 'refused', now))) return false;
+  if (write.operation === 'create')
+    await tx.deleteFrom('secrets').where('id', '=', write.secretId).where('state', '=', 'creating').execute();
+  return true;
 }
 
 async function settled(tx: Transaction<Schema>, { id }: Write, outcome: 'done' | 'refused', at: Date) {
@@ -70,20 +70,22 @@ async function change(tx: Transaction<Schema>, write: Write, providerVersion: st
 }
 
 async function writeVersion(tx: Transaction<Schema>, write: Write, providerVersion: string | null, now: Date) {
-  const { secretId, version, fingerprint, type, bytes, publicKey } = write;
+  const { secretId, operation, version, fingerprint, type, bytes, publicKey } = write;
   if (version === null || fingerprint === null || type === null || providerVersion === null)
     throw new TypeError('a written version has its number, fingerprint and type');
   await tx
     .updateTable('secrets')
     .set({
-      state: 'live',
+      // A disabled secret stays so, whatever is written to it.
+      ...(operation === 'create' ? { state: 'live' as const } : {}),
       version,
       type,
       provider_version: providerVersion,
       fingerprint,
       // A first version is what the secret began with.
-      ...(version === 1 ? {} : { generation: sql<string>`generation + 1` }),
-      // What was due has been done.
+      ...(operation === 'create' ? {} : { generation: sql<string>`generation + 1` }),
+      // What was due has been done, and the next date is told of again.
+      reminded_at: sql<Date | null>`case when rotate_days is null then reminded_at end`,
       rotate_at: sql<Date>`case when rotate_days is null then rotate_at else ${now}::timestamptz + make_interval(days => rotate_days) end`,
       updated_at: now,
     })

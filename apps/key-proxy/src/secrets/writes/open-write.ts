@@ -1,4 +1,4 @@
-import { type Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Schema, type WriteOperation } from '../../db/schema.ts';
 import { type ValueType } from '../secret-value.ts';
@@ -25,8 +25,11 @@ export type Write = {
 /** A write that has not ended by then never will: no request lives that long on either side. */
 export const ABANDONED_AFTER_MS = 60_000;
 
-/** Notes that a write begins. One at a time of a secret: @throws Problem `secret_busy` */
-export async function openWrite(db: Kysely<Schema>, write: Write): Promise<void> {
+/**
+ * Notes that a write begins. One at a time of a secret: @throws Problem `secret_busy`
+ * @returns the write; of a `put` with the number of the version that it writes, which nobody else's is while it is open
+ */
+export async function openWrite(db: Kysely<Schema>, write: Write): Promise<Write> {
   const { id, secretId, tenant, operation, version, fingerprint, type, bytes, publicKey, sealedToken, startedAt } =
     write;
   const opened = await db
@@ -48,6 +51,20 @@ export async function openWrite(db: Kysely<Schema>, write: Write): Promise<void>
     .returning('id')
     .executeTakeFirst();
   if (!opened) throw problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 });
+  return operation === 'put' ? { ...write, version: await nextVersion(db, id) } : write;
+}
+
+/** In a statement of its own, which sees what the write before this one committed. */
+async function nextVersion(db: Kysely<Schema>, id: string): Promise<number | null> {
+  const numbered = await db
+    .updateTable('provider_writes as w')
+    .from('secrets as s')
+    .set({ version: sql<number>`s.version + 1` })
+    .where('w.id', '=', id)
+    .whereRef('s.id', '=', 'w.secret_id')
+    .returning('w.version')
+    .executeTakeFirst();
+  return numbered?.version ?? null;
 }
 
 const columns = [

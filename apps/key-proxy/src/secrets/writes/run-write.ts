@@ -1,7 +1,7 @@
 import { Problem } from '@postern/runtime';
 import { type Owner } from '../owner.ts';
 import { type OnBehalf, type SecretProvider, type Call } from '../../providers/secret-provider.ts';
-import { type HeldSecret } from '../held-secret.ts';
+import { heldSecret, type HeldSecret } from '../held-secret.ts';
 import { applyWrite, refuseWrite } from './apply-write.ts';
 import { ABANDONED_AFTER_MS, findWrite, openWrite, type Write } from './open-write.ts';
 import { settleWrite, type SettleWrites } from './settle-write.ts';
@@ -38,12 +38,16 @@ export async function runWrite(
   const { tenant } = secret.owner;
   const sealedToken = make && secret.place.kind === 'crypto-store' ? await settlingToken(deps, secret) : null;
   const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null };
-  const write: Write = { ...nothing, ...asked, secretId: secret.id, tenant, sealedToken, startedAt: now() };
-  await openWrite(db, write);
+  const begun: Write = { ...nothing, ...asked, secretId: secret.id, tenant, sealedToken, startedAt: now() };
+  const write = await openWrite(db, begun);
   try {
     const provider = make ? await providers.at(secret.place) : null;
     const made = provider && make ? await make(provider, providers.call(secret.by)) : undefined;
-    return await db.transaction().execute((tx) => applyWrite(tx, write, made?.version ?? null, now()));
+    return await db.transaction().execute(async (tx) => {
+      await applyWrite(tx, write, made?.version ?? null, now());
+      const row = await tx.selectFrom('secrets').selectAll().where('id', '=', write.secretId).executeTakeFirst();
+      return row ? heldSecret(row) : null;
+    });
   } catch (error) {
     if (isRefusal(error)) await db.transaction().execute((tx) => refuseWrite(tx, write, now()));
     throw error;

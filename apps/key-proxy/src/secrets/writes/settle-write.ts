@@ -13,7 +13,7 @@ import { type Write } from './open-write.ts';
 
 export type SettleWrites = { db: Kysely<Schema>; providers: Providers; branchKeys: BranchKeys; now: Now };
 
-/** Told in the transaction that settles a write. */
+/** Told in the transaction that settles a write, where that was not done by somebody else meanwhile. */
 export type Settled = (tx: Transaction<Schema>, write: Write, outcome: 'done' | 'refused') => Promise<void>;
 
 type Found = { done: true; version: string | null } | { done: false };
@@ -33,10 +33,9 @@ export async function settleWrite(
   const row = await db.selectFrom('secrets').selectAll().where('id', '=', write.secretId).executeTakeFirst();
   const found: Found = row ? await lookFor(deps, heldSecret(row), write, by) : { done: false };
   return db.transaction().execute(async (tx) => {
-    if (found.done) await applyWrite(tx, write, found.version, now());
-    else await refuseWrite(tx, write, now());
     const outcome = found.done ? 'done' : 'refused';
-    await deps.settled?.(tx, write, outcome);
+    const isOurs = found.done ? await applyWrite(tx, write, found.version, now()) : await refuseWrite(tx, write, now());
+    if (isOurs) await deps.settled?.(tx, write, outcome);
     return outcome;
   });
 }
@@ -74,9 +73,11 @@ async function writtenAt(
   { branchKeys }: SettleWrites,
   provider: SecretProvider,
   { id, reference, place }: HeldSecret,
-  { fingerprint }: Write,
+  { version, fingerprint }: Write,
   call: Call,
 ): Promise<Found> {
+  // Noted and not yet numbered: the provider was never asked.
+  if (version === null) return { done: false };
   const newest = await orMissing(provider.read(reference, null, call));
   if (newest === null || fingerprint === null) return { done: false };
   // A fingerprint is of bytes, so that it does not matter whether a provider tells text from bytes.
