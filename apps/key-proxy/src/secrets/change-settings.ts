@@ -23,18 +23,11 @@ export async function changeSettings(
   settings: SecretSettings,
   now: Date,
 ): Promise<HeldSecret> {
-  const { description, tags, labels, expiresAt, rotateDays, cacheSeconds, staleSeconds } = settings;
-  if (labels) await assertVersions(db, id, Object.values(labels));
+  if (settings.labels) await assertVersions(db, id, Object.values(settings.labels));
   const row = await db
     .updateTable('secrets')
     .set({
-      ...(description === undefined ? {} : { description }),
-      ...(tags === undefined ? {} : { tags: JSON.stringify(tags) }),
-      ...(labels === undefined ? {} : { labels: JSON.stringify(labels) }),
-      ...(expiresAt === undefined ? {} : { expires_at: expiresAt, reminded_at: null }),
-      ...(rotateDays === undefined ? {} : { ...rotation(rotateDays, now), reminded_at: null }),
-      ...(cacheSeconds === undefined ? {} : { cache_seconds: cacheSeconds }),
-      ...(staleSeconds === undefined ? {} : { stale_seconds: staleSeconds }),
+      ...settingColumns(settings, now),
       generation: sql<string>`generation + 1`,
       updated_at: now,
     })
@@ -44,6 +37,20 @@ export async function changeSettings(
     .executeTakeFirst();
   if (!row) throw problem('secret_not_found');
   return heldSecret(row);
+}
+
+/** What is said of a secret as its row has it; what is not said is left as it is. */
+export function settingColumns(settings: SecretSettings, now: Date) {
+  const { description, tags, labels, expiresAt, rotateDays, cacheSeconds, staleSeconds } = settings;
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(tags === undefined ? {} : { tags: JSON.stringify(tags) }),
+    ...(labels === undefined ? {} : { labels: JSON.stringify(labels) }),
+    ...(expiresAt === undefined ? {} : { expires_at: expiresAt, reminded_at: null }),
+    ...(rotateDays === undefined ? {} : { ...rotation(rotateDays, now), reminded_at: null }),
+    ...(cacheSeconds === undefined ? {} : { cache_seconds: cacheSeconds }),
+    ...(staleSeconds === undefined ? {} : { stale_seconds: staleSeconds }),
+  };
 }
 
 const DAY_MS = 86_400_000;

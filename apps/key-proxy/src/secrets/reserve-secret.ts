@@ -5,6 +5,7 @@ import { type Schema } from '../db/schema.ts';
 import { type Place } from '../providers/open-providers.ts';
 import { referenceOf } from '../providers/reference.ts';
 import { type Owner } from './owner.ts';
+import { type SecretSettings, settingColumns } from './change-settings.ts';
 import { type CreateKey } from './repeated-create.ts';
 import { beginSecretCount, holdSecretQuota } from './secret-quota.ts';
 import { ABANDONED_AFTER_MS } from './writes/open-write.ts';
@@ -18,11 +19,23 @@ export type Reservation = {
   takenOver: boolean;
 };
 
+/** Of a secret whose owner says nothing; an attempt that is taken over may have said something. */
+const NOTHING_SAID = {
+  description: '',
+  tags: {},
+  expiresAt: null,
+  rotateDays: null,
+  cacheSeconds: 60,
+  staleSeconds: 0,
+} as const satisfies SecretSettings;
+
 type NewReservation = {
   owner: Owner;
   name: string;
   place: Place;
   createKey: CreateKey | null;
+  /** What its owner says about it: there from the beginning, so that no secret lives a moment without its expiry. */
+  settings?: SecretSettings;
   /** How many secrets the tenant may have; absent: there is no quota. */
   mostSecrets?: number | undefined;
   now: Date;
@@ -62,8 +75,10 @@ async function takenName(db: Kysely<Schema>, id: string, asked: NewReservation) 
   });
 }
 
-function insertReservation(db: Kysely<Schema>, id: string, { owner, name, place, createKey, now }: NewReservation) {
+function insertReservation(db: Kysely<Schema>, id: string, asked: NewReservation) {
+  const { owner, name, place, createKey, settings = {}, now } = asked;
   const repeats = { idempotency_key: createKey?.key ?? null, idempotency_request: createKey?.request ?? null };
+  const said = { ...settingColumns(NOTHING_SAID, now), ...settingColumns(settings, now) };
   const abandonedBefore = new Date(now.getTime() - ABANDONED_AFTER_MS);
   return db
     .insertInto('secrets')
@@ -77,13 +92,14 @@ function insertReservation(db: Kysely<Schema>, id: string, { owner, name, place,
       configuration: place.configuration,
       reference: referenceOf(place.kind, { id, name }),
       ...repeats,
+      ...said,
       created_at: now,
       updated_at: now,
     })
     .onConflict((conflict) =>
       conflict
         .columns(['tenant', 'owner_issuer', 'owner_sub', 'name'])
-        .doUpdateSet({ updated_at: now, ...repeats })
+        .doUpdateSet({ updated_at: now, ...repeats, ...said })
         .where('secrets.state', '=', 'creating')
         .where('secrets.updated_at', '<', abandonedBefore)
         // Its write began a little after the name was taken. Between the two, the name would be held for another minute, and by nobody.

@@ -3,7 +3,6 @@ import { quotaOf, route } from '@postern/http';
 import { choosePlace } from '../../providers/choose-place.ts';
 import { assertReachable } from '../../providers/open-providers.ts';
 import { assertFits, assertTagsFit } from '../../secrets/assert-fits.ts';
-import { changeSettings } from '../../secrets/change-settings.ts';
 import { createSecret, type CreateSecret } from '../../secrets/create-secret.ts';
 import { ownerOf } from '../../secrets/owner.ts';
 import { createdBefore, createKeyOf } from '../../secrets/repeated-create.ts';
@@ -67,7 +66,7 @@ export const createSecretAt = (deps: CreateSecret) =>
       assertFits(place.kind, created);
       assertTagsFit(place.kind, wanted.tags ?? {});
       const mostSecrets = quotaOf(principal, 'key-proxy').secrets;
-      const taken = { owner, name, place, createKey, mostSecrets, now: deps.now() };
+      const taken = { owner, name, place, createKey, settings: wanted, mostSecrets, now: deps.now() };
       const reserved = await reserveSecret(deps.db, taken);
       const resource = { type: 'secret', id: reserved.id };
       const details = { provider: reserved.place.kind, name };
@@ -75,11 +74,9 @@ export const createSecretAt = (deps: CreateSecret) =>
         const by = { subjectToken: principal.token };
         const asked = { owner, by, value: created, tags: wanted.tags ?? {}, publicKey };
         const held = await createSecret(deps, reserved, asked, attempt);
-        const settled =
-          Object.keys(rest).length === 0 ? held : await changeSettings(deps.db, held.id, wanted, deps.now());
         return {
           what: { resource, details },
-          answer: { status: 201, body: { ...viewOf(settled), public_key: publicKey } },
+          answer: { status: 201, body: { ...viewOf(held), public_key: publicKey } },
         };
       });
     },
