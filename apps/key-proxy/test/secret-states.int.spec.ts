@@ -111,14 +111,25 @@ describe.each([...kinds, 'crypto-store' as const])('secrets at %s', (kind) => {
     await create('d');
     expect(await send('POST', '/v1/secrets/d/disable')).toMatchObject({ status: 200, body: { state: 'disabled' } });
     expect(await read('d')).toMatchObject({ status: 409, body: { code: 'secret_disabled' } });
+    const written = await send('POST', '/v1/secrets/d/versions', { value: { text: 'one' } });
+    expect(written).toMatchObject({ status: 201, body: { version: 2, state: 'disabled' } });
+    expect(await read('d')).toMatchObject({ status: 409, body: { code: 'secret_disabled' } });
     expect(await send('POST', '/v1/secrets/d/enable')).toMatchObject({ status: 200, body: { state: 'live' } });
     expect(await read('d')).toMatchObject({ status: 200 });
-    await send('POST', '/v1/secrets/d/versions', { value: { text: 'two' } });
-    expect(await send('POST', '/v1/secrets/d/versions/1/disable')).toMatchObject({ status: 200 });
-    expect(await read('d', '?version=1')).toMatchObject({ status: 404, body: { code: 'version_not_found' } });
-    expect(await read('d')).toMatchObject({ status: 200, body: { version: 2 } });
-    await send('POST', '/v1/secrets/d/versions/1/enable');
-    expect(await read('d', '?version=1')).toMatchObject({ status: 200, body: { value: { text: 'one' } } });
+    await send('POST', '/v1/secrets/d/versions', { value: { text: 'three' } });
+    expect(await send('POST', '/v1/secrets/d/versions/2/disable')).toMatchObject({ status: 200 });
+    expect(await read('d', '?version=2')).toMatchObject({ status: 404, body: { code: 'version_not_found' } });
+    expect(await read('d')).toMatchObject({ status: 200, body: { version: 3 } });
+    await send('POST', '/v1/secrets/d/versions/2/enable');
+    expect(await read('d', '?version=2')).toMatchObject({ status: 200, body: { value: { text: 'one' } } });
+    // Of the newest as of any other, whoever has the state, the provider or this service.
+    const values = async () => ((await send('GET', '/get-all-secrets?values=true')).body['secrets'] as object[]).length;
+    const all = await values();
+    expect(await send('POST', '/v1/secrets/d/versions/3/disable')).toMatchObject({ status: 200 });
+    expect(await read('d')).toMatchObject({ status: 409, body: { code: 'secret_disabled' } });
+    expect([await values(), (await read('d', '?version=2')).status]).toEqual([all - 1, 200]);
+    expect(await send('POST', '/v1/secrets/d/versions/3/enable')).toMatchObject({ status: 200 });
+    expect(await read('d')).toMatchObject({ status: 200, body: { version: 3 } });
   });
 
   test('deleted, recovered, destroyed', async () => {
@@ -182,6 +193,8 @@ test('an expired secret is not read until it has another date', async () => {
   clock.ahead = 70_000;
   try {
     expect(await send('GET', '/v1/secrets/e')).toMatchObject({ status: 410, body: { code: 'secret_expired' } });
+    expect(await send('GET', '/get-all-secrets?values=true')).toMatchObject({ status: 200, body: { secrets: [] } });
+    expect(await send('GET', '/get-all-secrets')).toMatchObject({ body: { secrets: [{ name: 'e' }] } });
   } finally {
     clock.ahead = 0;
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { developmentCa } from '@postern/testing';
+import { type FrontAnswer, type FrontRequest } from '@postern/testing/https-front';
 import { type Caller } from './caller.ts';
 import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
 import { openWorld, type World } from './world.ts';
@@ -136,6 +137,23 @@ test('the list with values takes what is cached, and the rest in as few calls as
   expect(aws.front.calls()).toEqual({ BatchGetSecretValue: 2 });
   await list();
   expect(aws.front.calls()).toEqual({ BatchGetSecretValue: 2 });
+});
+
+test('a batch in which the provider still gives a version that was replaced here is not taken for the newest, nor kept as that', async () => {
+  for (const name of ['lagging-1', 'lagging-2']) await create(name);
+  const list = async () => {
+    const { body } = await send('GET', '/get-all-secrets?values=true&after=lagging&limit=2');
+    return (body['secrets'] as { value: string }[]).map(({ value }) => value);
+  };
+  let before: FrontAnswer = { status: 500 };
+  const batch = ({ headers }: FrontRequest) => headers['x-amz-target']?.endsWith('BatchGetSecretValue') === true;
+  aws.front.fault({ instead: async (handle) => (before = await handle()) }, { only: batch });
+  expect(await list()).toEqual(['one', 'one']);
+  aws.front.fault({ instead: async () => before }, { only: batch });
+  await send('POST', '/v1/secrets/lagging-1/versions', { value: { text: 'two' } });
+  await send('PATCH', '/v1/secrets/lagging-2', { description: 'of another generation' });
+  expect(await list()).toEqual(['two', 'one']);
+  expect(await read('lagging-1')).toMatchObject({ body: { version: 2, value: { text: 'two' } } });
 });
 
 test('Redis holds no value in clear; what is put there by others is a miss', async () => {

@@ -14,7 +14,10 @@ export type GetAllSecretsDeps = ReadValues & { db: Kysely<Schema> };
 
 const MOST_SECRETS = 100;
 
-/** Seed route: the caller's own secrets by name and reference; with `values=true` each one is read, and recorded. */
+/**
+ * Seed route: the caller's own secrets by name and reference; with `values=true` each one is read, and recorded. Then one that may
+ * not be read now, disabled or expired, is not among them.
+ */
 export const getAllSecrets = (deps: GetAllSecretsDeps) =>
   route({
     method: 'GET',
@@ -43,10 +46,11 @@ export const getAllSecrets = (deps: GetAllSecretsDeps) =>
     problems: PROVIDER_PROBLEMS,
     async handle({ principal, query }, audit) {
       const owner = ownerOf(principal);
-      const held = await listSecrets(deps.db, owner, query);
+      const { values, ...page } = query;
+      const held = await listSecrets(deps.db, owner, { ...page, ...(values === 'true' && { readableAt: deps.now() }) });
       const next = held.length === query.limit ? (held.at(-1)?.name ?? null) : null;
       const listed = { details: { count: held.length } };
-      if (query.values === 'false') {
+      if (values === 'false') {
         return audit.released(listed, { status: 200, body: { secrets: held.map(entryOf), next } });
       }
       const opened = await readValues(deps, held, { subjectToken: principal.token });

@@ -1,7 +1,7 @@
 import { type Kysely } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
-import { heldSecret, type HeldSecret } from './held-secret.ts';
+import { heldSecret, type HeldSecret, isNewestDisabled } from './held-secret.ts';
 import { type Owner } from './owner.ts';
 
 /**
@@ -12,6 +12,7 @@ export async function findSecret(db: Kysely<Schema>, owner: Owner, name: string)
   const row = await db
     .selectFrom('secrets')
     .selectAll()
+    .select(isNewestDisabled.as('is_newest_disabled'))
     .where((at) => at.and({ tenant: owner.tenant, owner_issuer: owner.issuer, owner_sub: owner.sub, name }))
     .where('state', '!=', 'creating')
     .executeTakeFirst();

@@ -1,4 +1,4 @@
-import { type Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { type Schema, type SecretState } from '../db/schema.ts';
 import { type Place } from '../providers/open-providers.ts';
 import { type ValueType } from './secret-value.ts';
@@ -16,6 +16,8 @@ export type HeldSecret = {
   providerVersion: string;
   type: ValueType;
   state: SecretState;
+  /** Whether the newest version is disabled: the others may be read. */
+  isNewestDisabled: boolean;
   /** Counts the changes: what was read under another one is stale (R32). */
   generation: string;
   description: string;
@@ -30,7 +32,15 @@ export type HeldSecret = {
   updatedAt: Date;
 };
 
-export function heldSecret(row: Selectable<Schema['secrets']>): HeldSecret {
+/** {@link HeldSecret.isNewestDisabled}, as a column of `secrets`. */
+export const isNewestDisabled = sql<boolean>`exists (
+  select 1 from secret_versions v
+   where v.secret_id = secrets.id and v.version = secrets.version and v.state = 'disabled')`;
+
+type Row = Selectable<Schema['secrets']> & { is_newest_disabled?: boolean };
+
+/** A row, of which those who read a value have asked for `is_newest_disabled` too. */
+export function heldSecret(row: Row): HeldSecret {
   return {
     id: row.id,
     grant: null,
@@ -41,6 +51,7 @@ export function heldSecret(row: Selectable<Schema['secrets']>): HeldSecret {
     providerVersion: row.provider_version ?? '',
     type: row.type,
     state: row.state,
+    isNewestDisabled: row.is_newest_disabled ?? false,
     generation: row.generation,
     description: row.description,
     tags: row.tags,

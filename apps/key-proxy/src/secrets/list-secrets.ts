@@ -1,6 +1,6 @@
 import { type Kysely } from 'kysely';
 import { type Schema } from '../db/schema.ts';
-import { heldSecret, type HeldSecret } from './held-secret.ts';
+import { heldSecret, type HeldSecret, isNewestDisabled } from './held-secret.ts';
 import { type Owner } from './owner.ts';
 
 export type ListSecrets = {
@@ -12,13 +12,15 @@ export type ListSecrets = {
   tag?: { name: string; value: string } | undefined;
   /** `live` only, unless all are asked for. */
   all?: boolean;
+  /** Only those whose newest value may be read now. */
+  readableAt?: Date | undefined;
 };
 
 /** A page of a person's own secrets, by name. */
 export async function listSecrets(
   db: Kysely<Schema>,
   owner: Owner,
-  { after, limit, prefix, tag, all = false }: ListSecrets,
+  { after, limit, prefix, tag, all = false, readableAt }: ListSecrets,
 ): Promise<HeldSecret[]> {
   const rows = await db
     .selectFrom('secrets')
@@ -35,6 +37,11 @@ export async function listSecrets(
       query.where((at) =>
         at('tags', '@>', at.cast(at.val(JSON.stringify({ [tag?.name ?? '']: tag?.value })), 'jsonb') as never),
       ),
+    )
+    .$if(readableAt !== undefined, (query) =>
+      query
+        .where((at) => at.or([at('expires_at', 'is', null), at('expires_at', '>', readableAt ?? null)]))
+        .where((at) => at.not(isNewestDisabled)),
     )
     .orderBy('name')
     .limit(limit)

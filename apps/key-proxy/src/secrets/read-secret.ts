@@ -7,7 +7,8 @@ import { type CachedPlace, type CachedValue, nothingThere, type ValueCache } fro
 import { type createSingleFlight } from './cache/single-flight.ts';
 import { assertReadable } from './find-secret.ts';
 import { type HeldSecret } from './held-secret.ts';
-import { bytesOf, type SecretValue, valueOf } from './secret-value.ts';
+import { newestValue, typed } from './newest-value.ts';
+import { type SecretValue } from './secret-value.ts';
 
 export type FoundValue = { read: CachedValue; source: 'provider' | 'cache' };
 
@@ -53,6 +54,7 @@ export async function readSecret(
   const { now } = deps;
   assertReadable(secret, now());
   const version = numberOf(secret, asked);
+  if (version === null && secret.isNewestDisabled) throw problem('secret_disabled');
   if (secret.place.kind === 'crypto-store' || secret.cacheSeconds === 0)
     return answer(secret, await fetchValue(deps, secret, version, by), 'provider', now());
   // Who wants it fresh shares no look into the cache.
@@ -91,10 +93,7 @@ async function lookOrAsk(
   }
 }
 
-/**
- * From the provider. The newest is what the provider says it is, except that a version which we have replaced is never taken
- * for it: some providers go on answering with it for a while after a write.
- */
+/** From the provider. */
 async function fetchValue(
   { db, providers, now }: Pick<ReadSecret, 'db' | 'providers' | 'now'>,
   secret: HeldSecret,
@@ -112,18 +111,7 @@ async function fetchValue(
     return { value: typed(value, known.type), version, providerVersion: known.provider_version, at };
   }
   const newest = await provider.read(reference, null, call);
-  const current = { version: secret.version, providerVersion: secret.providerVersion, at };
-  if (newest.version === secret.providerVersion) return { ...current, value: typed(newest.value, secret.type) };
-  if (!(await isReplaced(db, id, newest.version)))
-    return { value: newest.value, version: null, providerVersion: newest.version, at };
-  const { value } = await provider.read(reference, secret.providerVersion, call);
-  return { ...current, value: typed(value, secret.type) };
-}
-
-/** A provider that keeps bytes alone does not say which of them were meant as text. */
-function typed(value: SecretValue, type: SecretValue['type']): SecretValue {
-  if (value.type === type) return value;
-  return type === 'binary' ? valueOf('binary', bytesOf(value)) : value;
+  return { ...(await newestValue({ db, provider, call }, secret, newest)), at };
 }
 
 /** @throws Problem `version_not_found` */
@@ -153,12 +141,3 @@ const findVersion = (db: Kysely<Schema>, secretId: string, version: number) =>
     .select(['provider_version', 'state', 'type'])
     .where((at) => at.and({ secret_id: secretId, version }))
     .executeTakeFirst();
-
-async function isReplaced(db: Kysely<Schema>, secretId: string, providerVersion: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('secret_versions')
-    .select('version')
-    .where((at) => at.and({ secret_id: secretId, provider_version: providerVersion }))
-    .executeTakeFirst();
-  return row !== undefined;
-}

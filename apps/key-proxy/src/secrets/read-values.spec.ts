@@ -17,6 +17,7 @@ const held = (name: string): HeldSecret => ({
   providerVersion: '1',
   type: 'text',
   state: 'live',
+  isNewestDisabled: false,
   generation: '1',
   description: '',
   tags: {},
@@ -33,6 +34,8 @@ const by = { subjectToken: new Secret('token') };
 const read = (text: string): Read => ({ value: textValue(text), version: '1' });
 
 const reaching = (provider: Partial<SecretProvider> | null): ReadValues => ({
+  // Asked of versions that are not the newest by our count: here there are none.
+  db: {} as never,
   providers: providersOf(provider),
   cache: noCache,
   now: () => new Date(),

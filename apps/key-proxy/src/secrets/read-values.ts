@@ -1,12 +1,15 @@
-import { type Call, type OnBehalf, type Read } from '../providers/secret-provider.ts';
-import { type CachedValue, type ValueCache } from './cache/value-cache.ts';
+import { type Kysely } from 'kysely';
+import { type Schema } from '../db/schema.ts';
+import { type Call, type OnBehalf, type Read, type SecretProvider } from '../providers/secret-provider.ts';
+import { type ValueCache } from './cache/value-cache.ts';
 import { type Providers } from '../providers/open-providers.ts';
 import { type HeldSecret } from './held-secret.ts';
+import { newestValue } from './newest-value.ts';
 import { type SecretValue } from './secret-value.ts';
 
 export type OpenedSecret = HeldSecret & { value: SecretValue };
 
-export type ReadValues = { providers: Providers; cache: ValueCache; now: () => Date };
+export type ReadValues = { db: Kysely<Schema>; providers: Providers; cache: ValueCache; now: () => Date };
 
 /** Enough to hide the round trips, few enough to leave the provider to others. */
 const MOST_AT_ONCE = 8;
@@ -20,7 +23,7 @@ const MOST_AT_ONCE = 8;
  * @throws Problem of the provider port
  */
 export async function readValues(
-  { providers, cache, now }: ReadValues,
+  { db, providers, cache, now }: ReadValues,
   secrets: readonly HeldSecret[],
   by: OnBehalf,
   { fresh = false }: { fresh?: boolean } = {},
@@ -35,11 +38,11 @@ export async function readValues(
     await Promise.all(secrets.map(young));
   }
   const call = providers.call(by);
-  const keep = (secret: HeldSecret, { value, version: providerVersion }: Read) => {
-    values.set(secret.id, value);
+  const at = now().getTime();
+  const keep = async (secret: HeldSecret, provider: SecretProvider, newest: Read) => {
+    const read = { ...(await newestValue({ db, provider, call }, secret, newest)), at };
+    values.set(secret.id, read.value);
     if (!caches(secret)) return;
-    const version = providerVersion === secret.providerVersion ? secret.version : null;
-    const read: CachedValue = { value, version, providerVersion, at: now().getTime() };
     void cache.put({ secret, version: null }, read, secret.cacheSeconds + secret.staleSeconds);
   };
   const missing = secrets.filter(({ id }) => !values.has(id));
@@ -60,7 +63,7 @@ async function readTogether(
   providers: Providers,
   secrets: readonly HeldSecret[],
   call: Call,
-  keep: (secret: HeldSecret, read: Read) => void,
+  keep: (secret: HeldSecret, provider: SecretProvider, newest: Read) => Promise<void>,
 ): Promise<void> {
   const [first] = secrets;
   if (!first) return;
@@ -73,7 +76,7 @@ async function readTogether(
     for (const secret of secrets) {
       const read = found.get(secret.reference) ?? new Error('an answer of a batch lacks a reference');
       if (read instanceof Error) throw read;
-      keep(secret, read);
+      await keep(secret, provider, read);
     }
     return;
   }
@@ -82,7 +85,7 @@ async function readTogether(
     for (let at = next++; at < secrets.length; at = next++) {
       const secret = secrets[at];
       if (!secret) return;
-      keep(secret, await provider.read(secret.reference, null, call));
+      await keep(secret, provider, await provider.read(secret.reference, null, call));
     }
   };
   await Promise.all(Array.from({ length: Math.min(MOST_AT_ONCE, secrets.length) }, reader));

@@ -1,9 +1,9 @@
-import { type Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { type Schema } from '../db/schema.ts';
 import { type HeldSecret } from './held-secret.ts';
 
 /**
- * Whether every one of these is still what was read: live, and at the same reference (R32). Within a transaction the rows
+ * Whether every one of these is still what was read: live, not expired, and at the same reference (R32). Within a transaction the rows
  * are then held until it ends.
  */
 export async function stillFresh(tx: Kysely<Schema>, secrets: readonly HeldSecret[]): Promise<boolean> {
@@ -17,6 +17,7 @@ export async function stillFresh(tx: Kysely<Schema>, secrets: readonly HeldSecre
       secrets.map(({ id }) => id),
     )
     .where('state', '=', 'live')
+    .where((at) => at.or([at('expires_at', 'is', null), at('expires_at', '>', sql<Date>`now()`)]))
     .forShare()
     .execute();
   const generations = new Map(rows.map(({ id, generation }) => [id, generation]));
