@@ -55,7 +55,7 @@ export const problems = {
   confirmation_differs: { status: 422, title: 'What is to be destroyed is named twice, and these differ' },
   move_not_found: { status: 404, title: 'There is no such move' },
   move_empty: { status: 422, title: 'No secret lies at this provider' },
-  move_under_way: { status: 409, title: 'Another move of this tenant has not ended' },
+  move_under_way: { status: 409, title: 'A move of this tenant has not ended' },
   move_to_itself: { status: 422, title: 'A move goes from one provider to another' },
   move_unverified: { status: 502, title: 'What was read back at the destination is another value' },
   name_too_long: { status: 422, title: 'The provider has no room for this name' },

@@ -4,12 +4,13 @@ import { developmentCa } from '@postern/testing';
 import { type ConfiguredKind } from '../src/providers/configuration.ts';
 import { type Caller } from './caller.ts';
 import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
+import { recordedEvents } from './recorded-events.ts';
 import { openWorld, type World } from './world.ts';
 
 const subjects = new Map<ConfiguredKind, ConfiguredSubject>();
 let world: World;
 let job: Caller;
-type Send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object) => ReturnType<Caller['send']>;
+type Send = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object) => ReturnType<Caller['send']>;
 
 beforeAll(async () => {
   for (const kind of ['aws', 'openbao', 'azure'] as const) subjects.set(kind, await openSubject(kind));
@@ -49,6 +50,10 @@ async function administrator(): Promise<Send> {
 async function run(send: Send, id: string, path: 'start' | 'rollback' | 'finish') {
   const started = await send('POST', `/v1/secret-moves/${id}/${path}`);
   expect(started).toMatchObject({ status: 202 });
+  return ended(send, started);
+}
+
+async function ended(send: Send, started: { body: Record<string, unknown> }) {
   for (let n = 0; n < 600; n += 1) {
     const { body } = await send('GET', `/v1/jobs/${started.body['job']}`);
     if (['done', 'failed'].includes(String(body['state']))) return body;
@@ -95,6 +100,7 @@ test('a tenant’s secrets move, are verified, can be taken back, and the rest i
 
   const again = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
   await run(send, again, 'start');
+  expect(await send('DELETE', '/v1/providers/aws')).toMatchObject({ status: 409, body: { code: 'provider_in_use' } });
   const before = subjects.get('aws')?.front.calls()['DeleteSecret'] ?? 0;
   expect(await run(send, again, 'finish')).toMatchObject({ result: { states: { finished: 3 } } });
   expect((subjects.get('aws')?.front.calls()['DeleteSecret'] ?? 0) - before).toBe(3);
@@ -102,6 +108,48 @@ test('a tenant’s secrets move, are verified, can be taken back, and the rest i
     [2, 'a2'],
     [1, 'c'],
   ]);
+  const { body: a } = await send('GET', '/v1/secrets/a/metadata');
+  const moved = (await recordedEvents(world)).filter((e) => e.action === 'secret.moved' && e.resource?.id === a['id']);
+  // R23: before each write at a provider, of the way back and of the end as well.
+  expect(moved.map(({ outcome, reason }) => reason ?? outcome)).toEqual([
+    ...['intent', 'success', 'intent', 'rolled_back'],
+    ...['intent', 'success', 'intent', 'finished'],
+  ]);
+  // Nothing lies there any more, nor can be taken back there.
+  expect(await send('DELETE', '/v1/providers/aws')).toMatchObject({ status: 200 });
+});
+
+test('a secret that cannot be taken back leaves the others theirs, and is tried again; one job of a move at a time', async () => {
+  const send = await administrator();
+  const references: string[] = [];
+  const ids: string[] = [];
+  for (const name of ['x', 'y', 'z']) {
+    const made = await send('POST', `/v1/secrets/${name}`, { value: { text: name }, provider: 'aws' });
+    ids.push(String(made.body['id']));
+  }
+  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
+  await run(send, id, 'start');
+  for (const name of ['x', 'y', 'z'])
+    references.push(String((await send('GET', `/v1/secrets/${name}/metadata`)).body['reference']));
+  const first = ids.indexOf([...ids].sort()[0] ?? '');
+  const gone = references[first]?.split('/').at(1) ?? 'none';
+  const bao = subjects.get('openbao');
+  const asked = Promise.withResolvers<void>();
+  bao?.front.fault(
+    { instead: async () => (await asked.promise, { status: 404, body: '{}' }) },
+    { only: ({ url }) => url.pathname.includes(gone) },
+  );
+  const back = await send('POST', `/v1/secret-moves/${id}/rollback`);
+  const other = await send('POST', `/v1/secret-moves/${id}/finish`);
+  expect([back, other]).toMatchObject([{ status: 202 }, { status: 409, body: { code: 'move_under_way' } }]);
+  asked.resolve();
+  await ended(send, back);
+  const name = ['x', 'y', 'z'][first];
+  expect(await send('GET', `/v1/secret-moves/${id}`)).toMatchObject({
+    body: { states: { rolled_back: 2, switched: 1 }, failed: [{ name, reason: 'secret_missing' }] },
+  });
+  bao?.front.fault(null);
+  expect(await run(send, id, 'rollback')).toMatchObject({ result: { states: { rolled_back: 3 } } });
 });
 
 test('what the destination would not take stays, and is named by the plan', async () => {

@@ -1,12 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { newEvent } from '@postern/audit';
-import { Problem } from '@postern/runtime';
 import { type Transaction } from 'kysely';
 import { type Schema } from '../db/schema.ts';
 import { referenceOf } from '../providers/reference.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
 import { heldSecret, type HeldSecret } from '../secrets/held-secret.ts';
 import { type Move, type MoveDeps, type MoveItem } from './move.ts';
+import { intend, movedEvent } from './moved-event.ts';
 import { switchPlace, type Versions } from './switch-place.ts';
 import { isUnchanged, verifiedCopy } from './verified-copy.ts';
 
@@ -23,63 +21,37 @@ export type Settle = (tx: Transaction<Schema>) => Promise<boolean>;
  * @returns what the job commits as its step
  */
 export async function moveItem(deps: MoveDeps, move: Move, item: MoveItem, by: OnBehalf | null): Promise<Settle> {
-  try {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const secret = await secretOf(deps, item);
-      if (!secret) return ended(item, 'failed', 'secret_not_found');
-      if (secret.place.kind === move.to.kind && secret.place.configuration === move.to.configuration)
-        return ended(item, 'switched', null);
-      const reference = referenceOf(move.to.kind, secret);
-      const attempt = await intend(deps, move, item, secret, reference);
-      const copied = await verifiedCopy(deps, secret, { to: move.to, reference, attempt, by });
-      const source = { place: secret.place, reference: secret.reference, by };
-      if (await isUnchanged(deps, secret, source, copied.fingerprint))
-        return switching(deps, move, item, secret, { reference, attempt, ...copied });
-    }
-    return ended(item, 'failed', 'written_meanwhile');
-  } catch (error) {
-    // What concerns the provider as a whole ends the job, which goes on from here later; what concerns this secret, this item.
-    if (error instanceof Problem && !OF_ALL.has(error.code)) return ended(item, 'failed', error.code);
-    throw error;
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const secret = await secretOf(deps, item);
+    if (!secret) return ended(item, 'failed', 'secret_not_found');
+    if (secret.place.kind === move.to.kind && secret.place.configuration === move.to.configuration)
+      return ended(item, 'switched', null);
+    const reference = referenceOf(move.to.kind, secret);
+    const attempt = await begin(deps, move, item, secret, reference);
+    const copied = await verifiedCopy(deps, secret, { to: move.to, reference, attempt, by });
+    const source = { place: secret.place, reference: secret.reference, by };
+    if (await isUnchanged(deps, secret, source, copied.fingerprint))
+      return switching(deps, move, item, secret, { reference, attempt, ...copied });
   }
+  return ended(item, 'failed', 'written_meanwhile');
 }
 
-const OF_ALL = new Set([
-  'provider_unreachable',
-  'provider_throttled',
-  'provider_credentials_refused',
-  'provider_unavailable',
-  'provider_forbidden',
-  'keys_unavailable',
-]);
-
 function switching(
-  { audit, service, now }: MoveDeps,
-  { to, tenant }: Move,
+  deps: MoveDeps,
+  move: Move,
   item: MoveItem,
   secret: HeldSecret,
   copied: { reference: string; attempt: string; fingerprint: Buffer; providerVersion: string },
 ): Settle {
+  const { audit, now } = deps;
+  const { to } = move;
   return async (tx) => {
     const place = { ...copied, place: to };
     const versions = await switchPlace(tx, secret, place, now());
     // Written here meanwhile: the item stays as it is, and is tried again.
     if (versions === null) return false;
-    await audit.within(
-      tx,
-      newEvent(
-        {
-          action: 'secret.moved',
-          tenant,
-          actor: { workload: service },
-          resource: { type: 'secret', id: secret.id },
-          outcome: 'success',
-          details: { from: secret.place.kind, to: to.kind },
-          intent: copied.attempt,
-        },
-        now(),
-      ),
-    );
+    const moved = { secretId: secret.id, from: secret.place, to, outcome: 'success', intent: copied.attempt } as const;
+    await audit.within(tx, movedEvent(deps, move, moved));
     await update(tx, item, {
       state: 'switched',
       reason: null,
@@ -93,38 +65,34 @@ function switching(
 }
 
 /** Before the write at the destination (R23): what will be tried, under which name. */
-async function intend(
-  { audit, db, service, now }: MoveDeps,
-  { to, tenant }: Move,
+async function begin(
+  deps: MoveDeps,
+  move: Move,
   item: MoveItem,
   secret: HeldSecret,
   reference: string,
 ): Promise<string> {
-  const attempt = randomUUID();
-  const event = newEvent(
-    {
-      action: 'secret.moved',
-      tenant,
-      actor: { workload: service },
-      resource: { type: 'secret', id: secret.id },
-      outcome: 'intent',
-      details: { from: secret.place.kind, to: to.kind },
-    },
-    now(),
-  );
-  await audit.commit({ ...event, id: event.id });
-  await db
+  const intent = await intend(deps, move, { secretId: secret.id, from: secret.place, to: move.to });
+  await deps.db
     .updateTable('secret_move_items')
-    .set({ state: 'copying', attempt, new_reference: reference })
+    .set({ state: 'copying', attempt: intent, new_reference: reference })
     .where((at) => at.and({ move_id: item.move_id, secret_id: item.secret_id }))
     .execute();
-  return event.id;
+  return intent;
 }
 
 export const ended =
   (item: MoveItem, state: 'failed' | 'switched' | 'rolled_back' | 'finished', reason: string | null): Settle =>
   async (tx) => {
     await update(tx, item, { state, reason });
+    return true;
+  };
+
+/** It is as before, and says why; the next run tries again. */
+export const stays =
+  (item: MoveItem, reason: string): Settle =>
+  async (tx) => {
+    await update(tx, item, { reason });
     return true;
   };
 

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { newEvent } from '@postern/audit';
 import { Problem } from '@postern/runtime';
 import { type OnBehalf } from '../providers/secret-provider.ts';
 import { fingerprintOf } from '../secrets/fingerprint.ts';
 import { type Move, type MoveDeps, type MoveItem } from './move.ts';
+import { intend, movedEvent } from './moved-event.ts';
 import { ended, secretOf, type Settle, update } from './move-item.ts';
 import { switchPlace, type Versions } from './switch-place.ts';
 import { isUnchanged } from './verified-copy.ts';
@@ -14,7 +13,7 @@ import { isUnchanged } from './verified-copy.ts';
  * compare-and-set.
  */
 export async function rollBackItem(deps: MoveDeps, move: Move, item: MoveItem, by: OnBehalf | null): Promise<Settle> {
-  const { providers, branchKeys, audit, service, now } = deps;
+  const { providers, branchKeys, audit, now } = deps;
   const secret = await secretOf(deps, item);
   if (!secret || item.old_reference === null) return ended(item, 'failed', 'secret_not_found');
   const { old_reference: reference } = item;
@@ -29,10 +28,11 @@ export async function rollBackItem(deps: MoveDeps, move: Move, item: MoveItem, b
       throw error;
     },
   );
-  const attempt = randomUUID();
+  const way = { secretId: secret.id, from: secret.place, to: move.from };
+  const intent = await intend(deps, move, way);
   const { version } = unchanged
     ? await old.read(reference, null, providers.call(by))
-    : await old.put(reference, current.value, { attempt }, providers.call(by));
+    : await old.put(reference, current.value, { attempt: intent }, providers.call(by));
   const isThere = await isUnchanged(deps, secret, { place: move.from, reference, by }, fingerprint);
   const isStillHere = await isUnchanged(
     deps,
@@ -45,21 +45,8 @@ export async function rollBackItem(deps: MoveDeps, move: Move, item: MoveItem, b
     const versions = (item.old_versions ?? []) as Versions;
     const to = { place: move.from, reference, providerVersion: version, fingerprint, versions };
     if ((await switchPlace(tx, secret, to, now())) === null) return false;
-    await audit.within(
-      tx,
-      newEvent(
-        {
-          action: 'secret.moved',
-          tenant,
-          actor: { workload: service },
-          resource: { type: 'secret', id: secret.id },
-          outcome: 'success',
-          reason: 'rolled_back',
-          details: { from: move.to.kind, to: move.from.kind },
-        },
-        now(),
-      ),
-    );
+    const back = { ...way, outcome: 'success', reason: 'rolled_back', intent } as const;
+    await audit.within(tx, movedEvent(deps, move, back));
     await update(tx, item, { state: 'rolled_back', reason: null });
     return true;
   };

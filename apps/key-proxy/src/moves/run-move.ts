@@ -1,19 +1,22 @@
 import { jobKind } from '@postern/bus';
 import { type BranchKeys } from '@postern/branch-keys';
 import { type Reconcilers } from '@postern/outbox';
-import { problem } from '@postern/runtime';
+import { Problem, problem } from '@postern/runtime';
+import { type Kysely, sql } from 'kysely';
 import { z } from 'zod';
 import { type Schema } from '../db/schema.ts';
 import { openToken } from '../providers/sealed-token.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
 import { findMove, type Move, type MoveDeps, type MoveItem } from './move.ts';
-import { ended, moveItem, type Settle } from './move-item.ts';
+import { intend, movedEvent } from './moved-event.ts';
+import { ended, moveItem, type Settle, stays } from './move-item.ts';
 import { rollBackItem } from './roll-back-item.ts';
 
 /** Name of the job in `/v1/jobs`. */
 export const MOVE = 'secrets.move';
 
 const modes = ['forward', 'back', 'finish'] as const;
+type Mode = (typeof modes)[number];
 const input = z.strictObject({ move: z.uuid(), mode: z.enum(modes) });
 export const moveInput = { version: 1, input };
 
@@ -35,30 +38,27 @@ export const runMove = (deps: MoveDeps) =>
       const { mode } = work.input;
       const total = (await count(deps, move, [...TAKES[mode]])) + Number(work.checkpoint?.['done'] ?? 0);
       let done = Number(work.checkpoint?.['done'] ?? 0);
+      let after: string | null = null;
       for (let tries = 0; ;) {
-        const item = await nextItem(deps, move, [...TAKES[mode]]);
+        const item = await nextItem(deps, move, [...TAKES[mode]], after);
         if (!item) break;
-        const settle = await settlementOf(deps, move, item, mode, by);
+        const settle = await settlementOf(deps, move, item, mode, by).catch(ofThisSecret(item, mode));
         let settled = false;
         await work.step(async (tx) => {
           settled = await settle(tx);
-          if (!settled && tries + 1 >= MOST_TRIES) settled = await ended(item, 'failed', 'written_meanwhile')(tx);
+          if (!settled && tries + 1 >= MOST_TRIES) settled = await leftBehind(item, mode, 'written_meanwhile')(tx);
           done += settled ? 1 : 0;
           return { done, total, checkpoint: { done } };
         });
         tries = settled ? 0 : tries + 1;
+        // One that stayed where it is does not keep the others from their turn.
+        if (settled) after = item.secret_id;
       }
       return { states: await states(deps, move) };
     },
   });
 
-function settlementOf(
-  deps: MoveDeps,
-  move: Move,
-  item: MoveItem,
-  mode: (typeof modes)[number],
-  by: OnBehalf | null,
-): Promise<Settle> {
+function settlementOf(deps: MoveDeps, move: Move, item: MoveItem, mode: Mode, by: OnBehalf | null): Promise<Settle> {
   switch (mode) {
     case 'forward':
       return moveItem(deps, move, item, by);
@@ -69,21 +69,48 @@ function settlementOf(
   }
 }
 
+/** What concerns a provider as a whole ends the job, which goes on from here later. */
+const OF_ALL = new Set([
+  'provider_unreachable',
+  'provider_throttled',
+  'provider_credentials_refused',
+  'provider_unavailable',
+  'provider_forbidden',
+  'keys_unavailable',
+]);
+
+/** What concerns this secret alone leaves it where it is. */
+const ofThisSecret = (item: MoveItem, mode: Mode) => (error: unknown) => {
+  if (error instanceof Problem && !OF_ALL.has(error.code)) return leftBehind(item, mode, error.code);
+  throw error;
+};
+
+/** A secret that could not be moved is left to another move; one that is to go back or be finished, to the next run of this one. */
+const leftBehind = (item: MoveItem, mode: Mode, reason: string): Settle =>
+  mode === 'forward' ? ended(item, 'failed', reason) : stays(item, reason);
+
 /** What is left at the old place is destroyed: from then on there is no way back. */
-async function finishItem({ providers }: MoveDeps, move: Move, item: MoveItem, by: OnBehalf | null): Promise<Settle> {
-  if (item.old_reference !== null) {
-    const provider = await providers.at(move.from);
-    await provider.destroy(item.old_reference, providers.call(by));
-  }
-  return ended(item, 'finished', null);
+async function finishItem(deps: MoveDeps, move: Move, item: MoveItem, by: OnBehalf | null): Promise<Settle> {
+  const { providers, audit } = deps;
+  const { old_reference: reference, secret_id: secretId } = item;
+  if (reference === null) return ended(item, 'finished', null);
+  const way = { secretId, from: move.from, to: move.to };
+  const intent = await intend(deps, move, way);
+  const provider = await providers.at(move.from);
+  await provider.destroy(reference, providers.call(by));
+  return async (tx) => {
+    await audit.within(tx, movedEvent(deps, move, { ...way, outcome: 'success', reason: 'finished', intent }));
+    return ended(item, 'finished', null)(tx);
+  };
 }
 
-const nextItem = ({ db }: MoveDeps, { id }: Move, states: MoveItem['state'][]) =>
+const nextItem = ({ db }: MoveDeps, { id }: Move, states: MoveItem['state'][], after: string | null) =>
   db
     .selectFrom('secret_move_items')
     .selectAll()
     .where('move_id', '=', id)
     .where('state', 'in', states)
+    .$if(after !== null, (query) => query.where('secret_id', '>', after ?? ''))
     .orderBy('secret_id')
     .limit(1)
     .executeTakeFirst();
@@ -96,6 +123,15 @@ async function count({ db }: MoveDeps, { id }: Move, states: MoveItem['state'][]
     .where('state', 'in', states)
     .executeTakeFirstOrThrow();
   return Number(row.count);
+}
+
+/** Whether a job of this move has not ended. One at a time: what one takes back another must not destroy. */
+export async function isRunning(db: Kysely<Schema>, { id, tenant }: Pick<Move, 'id' | 'tenant'>): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from background_jobs
+     where kind = ${MOVE} and tenant = ${tenant} and state in ('queued', 'running') and input ->> 'move' = ${id}
+     limit 1`.execute(db);
+  return rows.length > 0;
 }
 
 /** How many secrets of a move are in which state. */

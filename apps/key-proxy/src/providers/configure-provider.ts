@@ -114,7 +114,8 @@ export async function listConfigurations(db: Kysely<Schema>, tenant: string): Pr
 }
 
 /**
- * Removes a configuration that no secret lies under. Whose default it was goes by the next rule again.
+ * Removes a configuration that no secret lies under, nor could be taken back to by a move. Whose default it was goes by the next
+ * rule again; moves that have ended are forgotten with it.
  * @throws Problem `provider_unknown`, `provider_in_use`
  */
 export async function removeConfiguration(tx: Transaction<Schema>, tenant: string, name: string): Promise<Configured> {
@@ -136,7 +137,19 @@ export async function removeConfiguration(tx: Transaction<Schema>, tenant: strin
     .select('tenant')
     .where('configuration', '=', row.id)
     .executeTakeFirst();
-  if (used || isDefault) throw problem('provider_in_use');
+  const moves = tx
+    .selectFrom('secret_moves')
+    .select('id')
+    .where((at) => at.or([at('from_configuration', '=', row.id), at('to_configuration', '=', row.id)]));
+  const moving = await tx
+    .selectFrom('secret_move_items')
+    .select('move_id')
+    .where('move_id', 'in', moves)
+    .where('state', 'in', ['planned', 'copying', 'switched'])
+    .limit(1)
+    .executeTakeFirst();
+  if (used || isDefault || moving) throw problem('provider_in_use');
+  await tx.deleteFrom('secret_moves').where('id', 'in', moves).execute();
   await tx.deleteFrom('provider_configurations').where('id', '=', row.id).execute();
   return { ...row, configuredAt: null, checkedAt: null };
 }

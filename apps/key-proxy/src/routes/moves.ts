@@ -8,7 +8,7 @@ import { type Now, problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
 import { findMove } from '../moves/move.ts';
 import { planMove } from '../moves/plan-move.ts';
-import { MOVE, moveInput, states } from '../moves/run-move.ts';
+import { isRunning, MOVE, moveInput, states } from '../moves/run-move.ts';
 import { placeNamed } from '../providers/choose-place.ts';
 import { type Place } from '../providers/open-providers.ts';
 import { sealToken, type StoreTokens } from '../providers/sealed-token.ts';
@@ -95,7 +95,8 @@ export const moveRoutes = (deps: MoveRoutes): Route[] => [
         .selectFrom('secret_move_items as i')
         .innerJoin('secrets as s', 's.id', 'i.secret_id')
         .select(['s.id', 's.name', 'i.reason'])
-        .where((at) => at.and({ 'i.move_id': id, 'i.state': 'failed' }))
+        .where('i.move_id', '=', id)
+        .where('i.reason', 'is not', null)
         .orderBy('s.name')
         .limit(1000)
         .execute();
@@ -126,7 +127,7 @@ const startRoute = (
     audit: 'move.started',
     params,
     answers: { 202: z.strictObject({ job: z.uuid() }) },
-    problems: [...PROVIDER_PROBLEMS, 'move_not_found'],
+    problems: [...PROVIDER_PROBLEMS, 'move_not_found', 'move_under_way'],
     async handle({ principal, params: { id } }, audit) {
       const { tenant } = principal;
       const { from, to } = await findMove(deps.db, tenant, id);
@@ -135,7 +136,9 @@ const startRoute = (
         atStore(from) || atStore(to) ? await deps.storeToken(principal.token, ['records:read', 'records:write']) : null;
       const sealed = token && (await sealToken(deps.branchKeys, { tenant, purpose: 'move-tokens' }, token));
       return deps.db.transaction().execute(async (tx) => {
+        // Held from here on: of two starts at once the second one finds the job of the first.
         await tx.updateTable('secret_moves').set({ sealed_token: sealed }).where('id', '=', id).execute();
+        if (await isRunning(tx, { id, tenant })) throw problem('move_under_way');
         const input = { move: id, mode };
         const job = await startJob(queryIn(tx), { name: MOVE, kind: moveInput, input, tenant });
         const details = { from: from.kind, to: to.kind, mode, job };
