@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type FrontFault } from '@postern/testing/https-front';
+import { type FrontFault, type FrontRequest } from '@postern/testing/https-front';
 import { capabilities, isKeptHere, limits } from '../../src/providers/capabilities.ts';
 import { type ProviderKind, providerKinds } from '../../src/providers/provider-kind.ts';
 import { referenceOf, referencePrefix } from '../../src/providers/reference.ts';
@@ -203,6 +203,20 @@ describe.each(providerKinds)('the contract, at %s', (kind) => {
     expect((await provider.describe(reference, call())).versions).toHaveLength(1);
     expect((await provider.read(reference, null, call())).version).toBe(version);
   });
+
+  // Two calls there, and a policy may allow one of them alone; elsewhere they are one.
+  if (kind === 'openbao')
+    test('tags that are refused leave no value behind', async () => {
+      const reference = at();
+      const isTagging = ({ method, url }: FrontRequest) => method === 'POST' && url.pathname.includes('/metadata/');
+      for (const way of subject.ways) way.fault({ answer: { status: 403, body: '{}' } }, { only: isTagging });
+      try {
+        await expect(create(reference, 'v', { team: 'mail' })).rejects.toEqual(fails('provider_forbidden'));
+      } finally {
+        for (const way of subject.ways) way.fault(null);
+      }
+      await expect(textAt(reference)).rejects.toEqual(fails('secret_missing'));
+    });
 
   test('credentials that it does not take: one error, from the check and from a call alike', async () => {
     for (const { provider: other, by } of await subject.withBadCredentials()) {

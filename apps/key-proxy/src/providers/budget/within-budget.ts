@@ -4,6 +4,9 @@ import { type SecretProvider } from '../secret-provider.ts';
 import { type Budget, budgetMetrics, createBudget } from './budget.ts';
 import { type CallClass } from './quotas.ts';
 
+/** More configurations than are ever open at once (`provider-pool.ts`); the one used longest ago begins anew. */
+const MOST_BUDGETS = 1_000;
+
 /** A budget for each configuration: accounts of different tenants have quotas of their own. */
 export type Budgets = { of(kind: ProviderKind, configuration: string): Budget };
 
@@ -13,7 +16,10 @@ export function createBudgets({ registry, now }: { registry: Registry; now: Now 
   return {
     of(kind, configuration) {
       const known = budgets.get(configuration) ?? createBudget(kind, metrics, now);
+      budgets.delete(configuration);
       budgets.set(configuration, known);
+      const [eldest] = budgets.keys();
+      if (budgets.size > MOST_BUDGETS && eldest !== undefined) budgets.delete(eldest);
       return known;
     },
   };

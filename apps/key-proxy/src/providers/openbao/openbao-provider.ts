@@ -97,11 +97,11 @@ export function openBaoProvider(options: OpenBaoOptions): SecretProvider {
   return {
     kind: 'openbao',
     async create(reference, value, { tags }, call) {
-      const written = await write(reference, value, 0, call).catch((error: Problem) => {
+      // Before the value: where these are refused nothing was written, and nothing is left behind.
+      if (Object.keys(tags).length > 0) await this.tag(reference, tags, call);
+      return write(reference, value, 0, call).catch((error: Problem) => {
         throw error.code === 'version_conflict' ? problem('reference_taken', { cause: error }) : error;
       });
-      if (Object.keys(tags).length > 0) await this.tag(reference, tags, call);
-      return written;
     },
     put: (reference, value, { ifVersion }, call) =>
       write(reference, value, ifVersion === undefined ? undefined : Number(ifVersion), call),
