@@ -1,6 +1,7 @@
 export { modelsOf } from './document/model-of.ts';
 export { DocumentRefused, written, type Problem } from './document/problem.ts';
-export { readDocument, type PosternDocument } from './document/read-document.ts';
+export { type PosternDocument } from './document/postern-document.ts';
+export { readDocument } from './document/read-document.ts';
 export { documentJsonSchema } from './document/schema.ts';
 export type { Finding } from './document/finding.ts';
 export type { Origin, Setting } from './document/settings.ts';

@@ -89,7 +89,8 @@ export {
 } from './scopes/from-environment.ts';
 export { type OnApprovalPending, type PendingApproval } from './scopes/await-approval.ts';
 export { scopesNamedBy, scopesOfChallenge } from './scopes/named-scopes.ts';
-export { type EnsureOptions, type Scopes } from './scopes/open-scopes.ts';
+export { type EnsureOptions } from './scopes/ensure-options.ts';
+export { type Scopes } from './scopes/open-scopes.ts';
 export { scopeErrorCodes, type ScopeErrorCode } from './scopes/scope-errors.ts';
 export { type FetchOptions } from './scopes/scope-fetch.ts';
 export { type Environment } from './scopes/settings.ts';

@@ -4,7 +4,6 @@ import type { RateTier } from '@postern/profile';
 import type { Secret } from '@postern/runtime';
 import type { z } from 'zod';
 import type { RouteAudit } from './audit-port.ts';
-import type { RouteGroup } from './group.ts';
 import type { Answers, Released } from './released.ts';
 
 export type ListenerName = 'api' | 'public' | 'management';
@@ -133,6 +132,9 @@ export type RouteDeclaration<
     audit: A extends Action ? RouteAudit<A, R> : null,
   ) => Promise<A extends Action ? Released : Released<'open'>> | (A extends Action ? never : Released<'open'>);
 };
+
+/** A heading of the API document, with what its routes are about. */
+export type RouteGroup = { readonly name: string; readonly description: string };
 
 /** A route as the rest of the library sees it, its types erased. Made by `route()` only. */
 export type Route = {

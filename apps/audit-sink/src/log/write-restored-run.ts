@@ -1,7 +1,24 @@
 import { encodeEntries, type Completed, type Edge } from '@postern/transparency';
 import type { Query } from '@postern/postgres';
-import type { RestoredLeaf } from '../publication/restore.ts';
 import { tilesOf } from './write-run.ts';
+
+/** A leaf as it was published. */
+export type RestoredLeaf = {
+  bytes: Buffer;
+  hash: Buffer;
+  value: {
+    kind: 'entry' | 'batch';
+    producer: string;
+    epoch: number;
+    seq: number;
+    id: string;
+    first: number;
+    last: number;
+    received: string;
+    digest: string;
+    signature?: string;
+  };
+};
 
 /**
  * Writes a batch of which only the leaves came back: the tree stands again, its events are wanted. Of the signature the log

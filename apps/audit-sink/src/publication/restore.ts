@@ -17,24 +17,10 @@ import { queryIn, type Postgres } from '@postern/postgres';
 import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { edgeOf } from '../log/edge.ts';
 import { rootAt } from '../log/checkpoints.ts';
-import { writeRestoredRun } from '../log/write-restored-run.ts';
+import { writeRestoredRun, type RestoredLeaf } from '../log/write-restored-run.ts';
 import { keepClosings, recordsClosing } from './closings.ts';
 import type { Place } from './place.ts';
 import { lockPublication, readPublished } from './publish.ts';
-
-type Leaf = { bytes: Buffer; hash: Buffer; value: LeafValue };
-type LeafValue = {
-  kind: 'entry' | 'batch';
-  producer: string;
-  epoch: number;
-  seq: number;
-  id: string;
-  first: number;
-  last: number;
-  received: string;
-  digest: string;
-  signature?: string;
-};
 
 /** What a restore took from the log and the published entries gave back. */
 export type Restored = {
@@ -83,7 +69,7 @@ async function fillUp(
   place: Place,
   own: Edge,
   published: Checkpoint & { note: string },
-): Promise<Leaf[]> {
+): Promise<RestoredLeaf[]> {
   const leaves = await publishedLeaves(place, own.size, published.size);
   const grown = growEdge(
     own,
@@ -109,24 +95,28 @@ async function fillUp(
 }
 
 /** Leaves from `begin` up to `end`, out of the published bundles. */
-async function publishedLeaves(place: Place, begin: number, end: number): Promise<Leaf[]> {
-  const leaves: Leaf[] = [];
+async function publishedLeaves(place: Place, begin: number, end: number): Promise<RestoredLeaf[]> {
+  const leaves: RestoredLeaf[] = [];
   for (let index = Math.floor(begin / TILE_WIDTH); index * TILE_WIDTH < end; index += 1) {
     const width = tileWidth({ level: 0, index }, end);
     const bytes = await place.read(tilePath('entries', index, width));
     if (!bytes) throw new LogAltered('log_older_than_external_checkpoint', begin);
     const first = Math.max(0, begin - index * TILE_WIDTH);
     for (const entry of decodeEntries(bytes).slice(first)) {
-      leaves.push({ bytes: entry, hash: leafHash(entry), value: JSON.parse(entry.toString('utf8')) as LeafValue });
+      leaves.push({
+        bytes: entry,
+        hash: leafHash(entry),
+        value: JSON.parse(entry.toString('utf8')) as RestoredLeaf['value'],
+      });
     }
   }
   return leaves;
 }
 
 /** Batches end in their receipts; a checkpoint is always behind one. */
-function runsOf(leaves: readonly Leaf[]): Leaf[][] {
-  const runs: Leaf[][] = [];
-  let run: Leaf[] = [];
+function runsOf(leaves: readonly RestoredLeaf[]): RestoredLeaf[][] {
+  const runs: RestoredLeaf[][] = [];
+  let run: RestoredLeaf[] = [];
   for (const leaf of leaves) {
     run.push(leaf);
     if (leaf.value.kind !== 'batch') continue;
@@ -136,5 +126,3 @@ function runsOf(leaves: readonly Leaf[]): Leaf[][] {
   if (run.length > 0) throw new LogAltered('log_older_than_external_checkpoint');
   return runs;
 }
-
-export type RestoredLeaf = Leaf;

@@ -6,22 +6,12 @@ import type { AccessToken, TokenAsk } from '../provider/provider-calls.ts';
 import type { GrantLock } from './grant-lock.ts';
 import { isConfirmed } from './next-step.ts';
 import { noteRestore } from './restores.ts';
-import type { SendRefresh } from './send-refresh.ts';
-import { refusalOf, settleAndRefresh } from './settle-and-refresh.ts';
+import { refusalOf, settleAndRefresh, type SettleGrant } from './settle-and-refresh.ts';
 import { singleFlight } from './single-flight.ts';
 
-/** What a refresh is recorded with (R23): its intent before anything is sent, its outcome after. */
-export type RecordRefresh = <Result extends { attempt: string; rotated: boolean }>(
-  grant: GrantRow,
-  act: () => Promise<Result>,
-) => Promise<Result>;
-
-export type ConfirmGrant = SendRefresh & {
+export type ConfirmGrant = SettleGrant & {
   db: Kysely<Schema>;
   lock: GrantLock;
-  recordRefresh: RecordRefresh;
-  /** An answer was lost and with it the grant: recorded before it is marked. */
-  recordLoss: (grant: GrantRow) => Promise<void>;
   /** R11: the life of the profile's access token. */
   confirmedWithinSeconds: number;
   logger?: Logger;

@@ -1,7 +1,7 @@
 import { newEvent } from '@postern/audit';
 import type { GrantRow } from '../grants/grant.ts';
 import { type EffectDraft, recordEffect, type RecordEffect } from '../record-effect.ts';
-import type { RecordRefresh } from './confirm-grant.ts';
+import type { RecordRefresh } from './settle-and-refresh.ts';
 
 /** By this service itself, on behalf of whoever uses the grant. */
 const draftOf = ({ id, tenant, provider, generation }: GrantRow): EffectDraft => ({

@@ -6,13 +6,24 @@ import { openText } from '../grants/vault.ts';
 import { nextDue } from '../keep-alive/next-due.ts';
 import type { AccessToken, TokenAsk } from '../provider/provider-calls.ts';
 import { applyReply } from './apply-reply.ts';
-import type { ConfirmGrant } from './confirm-grant.ts';
 import type { LockedConnection } from './grant-lock.ts';
 import { nextStep } from './next-step.ts';
 import { openAttempt, type OpenAttemptRow } from './open-attempt.ts';
 import { restoredAt } from './restores.ts';
-import { sendRefresh } from './send-refresh.ts';
+import { sendRefresh, type SendRefresh } from './send-refresh.ts';
 import { abandonAttempt, requireReauthorization } from './settle-attempt.ts';
+
+/** What a refresh is recorded with (R23): its intent before anything is sent, its outcome after. */
+export type RecordRefresh = <Result extends { attempt: string; rotated: boolean }>(
+  grant: GrantRow,
+  act: () => Promise<Result>,
+) => Promise<Result>;
+
+export type SettleGrant = SendRefresh & {
+  recordRefresh: RecordRefresh;
+  /** An answer was lost and with it the grant: recorded before it is marked. */
+  recordLoss: (grant: GrantRow) => Promise<void>;
+};
 
 /** What somebody wants of a grant: confirmed within so long; kept alive, where its slot has come; or a token, asked for before `until`. */
 export type Wanted =
@@ -48,7 +59,7 @@ const TURNS = 5;
  * @throws Problem `grant_not_found`, `reauthorization_required`, `grant_ended`, `provider_unavailable`; `grant_token_refused` after `until`.
  */
 export async function settleAndRefresh(
-  deps: ConfirmGrant,
+  deps: SettleGrant,
   locked: LockedConnection,
   grantId: string,
   wanted: Wanted,
@@ -94,13 +105,13 @@ export async function settleAndRefresh(
 export const refusalOf = (state: Exclude<GrantRow['state'], 'active'>) =>
   problem(state === 'reauthorization_required' ? 'reauthorization_required' : 'grant_ended');
 
-async function tokenOf({ vault }: ConfirmGrant, { tenant, id, sealed_token }: GrantRow) {
+async function tokenOf({ vault }: SettleGrant, { tenant, id, sealed_token }: GrantRow) {
   if (!sealed_token) throw problem('grant_ended');
   return openText(vault, { tenant, what: 'token', id }, sealed_token);
 }
 
 /** R20: after a restore the token may be one that was used long ago. A look consumes nothing, and confirms the grant (R11). */
-async function askFirst(deps: ConfirmGrant, locked: LockedConnection, grant: GrantRow): Promise<void> {
+async function askFirst(deps: SettleGrant, locked: LockedConnection, grant: GrantRow): Promise<void> {
   const { id, kind, generation, idle_seconds: idleSeconds } = grant;
   if (!(await deps.providerOf(grant).isActive(await tokenOf(deps, grant)))) {
     await deps.recordLoss(grant);
@@ -117,7 +128,7 @@ async function askFirst(deps: ConfirmGrant, locked: LockedConnection, grant: Gra
 
 /** R20: an answer was lost. Introspection consumes nothing and tells whether the token we hold is still the live one. */
 async function settleLost(
-  deps: ConfirmGrant,
+  deps: SettleGrant,
   locked: LockedConnection,
   grant: GrantRow,
   { id, generation }: OpenAttemptRow,

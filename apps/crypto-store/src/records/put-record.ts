@@ -17,6 +17,7 @@ import { writtenBefore } from './repeated-write.ts';
 import { type SeenVersions } from './seen-versions.ts';
 import { type HeldRecord, type Sought } from './select-record.ts';
 import { type NextVersion } from './write-versions.ts';
+import { type WrittenRecord } from './written-record.ts';
 
 /** Of Postgres: <https://www.postgresql.org/docs/18/errcodes-appendix.html>. */
 const UNIQUE_VIOLATION = '23505';
@@ -47,21 +48,6 @@ export type Write = Content & {
   /** How many records the tenant may have; absent: there is no quota. */
   mostRecords?: number | undefined;
   idempotency?: Idempotency | null;
-};
-
-export type WrittenRecord = {
-  id: string;
-  version: number;
-  /** Whether there was nothing to read before. */
-  created: boolean;
-  bytes: number;
-  /** Older versions that went out. */
-  pruned: number;
-  /**
-   * SHA-256 of the sealed message in hex: what `audit verify --records` compares rows with (R34). Null for a write that was
-   * made before, under the same `Idempotency-Key`: what stands in the row by now is nothing to vouch for.
-   */
-  ciphertextHash: string | null;
 };
 
 /** Writers of one record who meet take turns; each turn one of them succeeds. */

@@ -3,7 +3,7 @@ import { queryIn } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import { type Kysely } from 'kysely';
 import { type Schema } from '../db/schema.ts';
-import { type WrittenRecord } from './put-record.ts';
+import { type WrittenRecord } from './written-record.ts';
 
 /**
  * What a write with this `Idempotency-Key` wrote before; null where there was none.

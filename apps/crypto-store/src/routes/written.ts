@@ -1,4 +1,4 @@
-import { type WrittenRecord } from '../records/put-record.ts';
+import { type WrittenRecord } from '../records/written-record.ts';
 
 /** What a write's event says: the version and the hash of its ciphertext, for `audit verify --records` (R34); never the key. */
 export const written = ({ id, version, bytes, pruned, ciphertextHash }: WrittenRecord) => ({

@@ -1,6 +1,6 @@
 import { type ColumnType, type Generated } from 'kysely';
 import { type ProviderKind } from '../providers/provider-kind.ts';
-import { type Verb } from '../secrets/reach-secret.ts';
+import { type Verb } from '../secrets/verbs.ts';
 import { type UseDefinition } from '../secrets/use/use-definition.ts';
 import { type ValueType } from '../secrets/secret-value.ts';
 

@@ -1,7 +1,7 @@
 import { type Kysely, type Transaction } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
-import { type Verb } from './reach-secret.ts';
+import { type Verb } from './verbs.ts';
 
 export type Grant = { issuer: string; sub: string; verbs: Verb[]; grantedAt: Date };
 

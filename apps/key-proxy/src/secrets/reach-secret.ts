@@ -6,10 +6,7 @@ import { type Schema } from '../db/schema.ts';
 import { findSecret } from './find-secret.ts';
 import { type HeldSecret } from './held-secret.ts';
 import { type Owner, ownerOf } from './owner.ts';
-
-/** What may be done with a secret. Its owner may do all of it; others what they were granted, and nothing else. */
-export const verbs = ['read', 'use', 'update', 'delete'] as const;
-export type Verb = (typeof verbs)[number];
+import { type Verb } from './verbs.ts';
 
 /** Whose secret is meant, where it is not the caller's own: the person's id, and their issuer where it is another one. */
 export const ofOwner = {

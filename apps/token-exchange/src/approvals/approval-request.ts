@@ -3,7 +3,8 @@ import { personName, type Principal } from '@postern/oidc';
 import { risks, type PolicyDocument } from '@postern/policy';
 import { actorsAfter } from '../exchanges/actor-chain.ts';
 import { clientOf } from '../exchanges/client-of.ts';
-import type { Asked, Caller, Subject } from '../exchanges/plan-exchange.ts';
+import type { Asked, Caller } from '../exchanges/plan-exchange.ts';
+import type { Subject } from '../exchanges/subject.ts';
 import type { Targets } from '../exchanges/targets-of.ts';
 
 /** What an approval is asked for, and good for (R19). */

@@ -1,7 +1,8 @@
 import { newEvent, type AuditEvent } from '@postern/audit';
 import type { Approved } from '../approvals/approval-of.ts';
 import type { Exchange } from '../exchanges/exchange-token.ts';
-import type { Caller, Subject } from '../exchanges/plan-exchange.ts';
+import type { Caller } from '../exchanges/plan-exchange.ts';
+import type { Subject } from '../exchanges/subject.ts';
 
 /** The event that wakes people, beside the token's own: it is committed with it, before the token leaves. */
 export const openedEvent = (

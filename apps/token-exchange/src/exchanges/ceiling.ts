@@ -1,6 +1,6 @@
 import type { IssuerEntry } from '@postern/oidc';
 import type { PolicyDocument } from '@postern/policy';
-import type { Subject } from './plan-exchange.ts';
+import type { Subject } from './subject.ts';
 
 /**
  * What a subject may lead to at most, before policy; `undefined` where only policy decides. U, W and ID tokens are identities: their

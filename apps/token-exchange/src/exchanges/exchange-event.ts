@@ -1,7 +1,8 @@
 import type { What } from '@postern/http';
 import type { PolicyDocument } from '@postern/policy';
 import type { Exchange } from './exchange-token.ts';
-import type { Asked, Caller, Subject } from './plan-exchange.ts';
+import type { Asked, Caller } from './plan-exchange.ts';
+import type { Subject } from './subject.ts';
 import type { Said } from './refusal.ts';
 
 /** As much of an exchange as was known when it ended. */

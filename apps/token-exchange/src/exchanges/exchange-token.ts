@@ -1,7 +1,8 @@
 import type { MintedClaims } from '@postern/issuer';
 import type { Decision } from '@postern/policy';
 import { actOf, mayActOf } from './actor-chain.ts';
-import type { Asked, Caller, Plan, PlanExchange, Subject } from './plan-exchange.ts';
+import type { Asked, Caller, Plan, PlanExchange } from './plan-exchange.ts';
+import type { Subject } from './subject.ts';
 
 export type Exchange = {
   token: string;

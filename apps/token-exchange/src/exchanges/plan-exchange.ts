@@ -1,11 +1,11 @@
 import type { Issuer } from '@postern/issuer';
-import type { Binding, HeldBy, IssuerEntry, Principal } from '@postern/oidc';
+import type { Binding, IssuerEntry, Principal } from '@postern/oidc';
 import { evaluateTogether, quotasFor, ruleOf, type Decision, type PolicyDocument, type Quotas } from '@postern/policy';
 import { actorsAfter, assertMayAct } from './actor-chain.ts';
-import type { ActingParty } from './acting-party.ts';
 import { audiencesOf, ceilingOf } from './ceiling.ts';
 import { clientOf } from './client-of.ts';
 import { ExchangeRefused } from './refusal.ts';
+import type { Subject } from './subject.ts';
 import type { Targets } from './targets-of.ts';
 
 export type PlanExchange = {
@@ -23,7 +23,6 @@ export type Asked = {
   /** Those of the scopes that were approved for this request (R19). */
   approved?: readonly string[];
 };
-export type Subject = { principal: Principal; heldBy: HeldBy; acting?: ActingParty };
 
 /** What may be given: decided, and not given yet. */
 export type Plan = {

@@ -4,7 +4,8 @@ import type { Schema } from '../db/schema.ts';
 import { holdLineage, isRevoked } from '../revocations/revoke-descendants.ts';
 import { ExchangeRefused } from './refusal.ts';
 import type { Exchange } from './exchange-token.ts';
-import type { Asked, Caller, Subject } from './plan-exchange.ts';
+import type { Asked, Caller } from './plan-exchange.ts';
+import type { Subject } from './subject.ts';
 
 /**
  * Writes the exchange's row; its event joins the same transaction.

@@ -2,8 +2,16 @@ import type { Principal } from '@postern/oidc';
 import { problem, Secret } from '@postern/runtime';
 import { request, type Dispatcher } from 'undici';
 import { z } from 'zod';
+import type { Asked } from '../exchanges/plan-exchange.ts';
 import { ExchangeRefused, type Reason } from '../exchanges/refusal.ts';
-import type { AskedOfProvider } from './provider-exchange.ts';
+
+/** What was asked of the provider, and under which id. */
+export type AskedOfProvider = Asked & {
+  /** Of this exchange: it stands in both services' records. */
+  id: string;
+  /** DPoP proofs of the caller's key for the provider's token endpoint, to be used in this order. */
+  proofs: readonly string[];
+};
 
 /** auth-manager's internal route: it holds the grant's tokens, and only their client may exchange them (R10). */
 export type ExchangeGrant = (grant: Principal, asked: AskedOfProvider) => Promise<Secret>;

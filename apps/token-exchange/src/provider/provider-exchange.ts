@@ -1,16 +1,7 @@
 import { ProviderFailed, type Principal, type Provider } from '@postern/oidc';
 import { problem, type Secret } from '@postern/runtime';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
-import type { Asked } from '../exchanges/plan-exchange.ts';
-import type { ExchangeGrant } from './exchange-grant.ts';
-
-/** What was asked of the provider, and under which id. */
-export type AskedOfProvider = Asked & {
-  /** Of this exchange: it stands in both services' records. */
-  id: string;
-  /** DPoP proofs of the caller's key for the provider's token endpoint, to be used in this order. */
-  proofs: readonly string[];
-};
+import type { AskedOfProvider, ExchangeGrant } from './exchange-grant.ts';
 
 export type ProviderExchange = (subject: Principal, asked: AskedOfProvider) => Promise<Secret>;
 

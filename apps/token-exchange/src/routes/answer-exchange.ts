@@ -1,4 +1,4 @@
-import type { Released, RouteAudit } from '@postern/http';
+import type { Released } from '@postern/http';
 import type { RevocationSequence } from '@postern/issuer';
 import { TokenRefused, type Presented, type TokenVerifier } from '@postern/oidc';
 import { quotasFor, type PolicyDocument } from '@postern/policy';
@@ -14,13 +14,15 @@ import { actingParty } from '../exchanges/acting-party.ts';
 import { refusedEvent, type Attempt } from '../exchanges/exchange-event.ts';
 import type { ExchangeRates } from '../exchanges/exchange-rates.ts';
 import { mintToken } from '../exchanges/exchange-token.ts';
-import { planExchange, type Asked, type Caller, type PlanExchange, type Subject } from '../exchanges/plan-exchange.ts';
+import { planExchange, type Asked, type Caller, type PlanExchange } from '../exchanges/plan-exchange.ts';
+import type { Subject } from '../exchanges/subject.ts';
 import { ExchangeRefused, refusalOf, type Said } from '../exchanges/refusal.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
 import { releaseFromProvider } from './release-from-provider.ts';
 import { releaseMinted, type Decided, type ReleaseMinted } from './release-minted.ts';
 import type { ProviderExchange } from '../provider/provider-exchange.ts';
-import { ACCESS_TOKEN, actorTokenOf, askedFor, ID_TOKEN, JWT, type ExchangeForm } from './exchange-form.ts';
+import type { ExchangeAudit } from './exchange-answers.ts';
+import { actorTokenOf, askedFor, ID_TOKEN, type ExchangeForm } from './exchange-form.ts';
 
 export type AnswerExchange = Omit<PlanExchange, 'policy'> &
   ApprovalOf &
@@ -34,33 +36,6 @@ export type AnswerExchange = Omit<PlanExchange, 'policy'> &
     decisions: DecisionWatch;
   };
 
-const minted = z.strictObject({
-  access_token: z
-    .string()
-    .describe('a JWT (RFC 9068), bound to the caller; or the token of the provider, where that mints for the audience'),
-  issued_token_type: z.enum([ACCESS_TOKEN, JWT]),
-  token_type: z.enum(['Bearer', 'DPoP']),
-  expires_in: z.int().positive().describe('seconds'),
-  scope: z
-    .string()
-    .describe('what was granted, with spaces between: fewer than asked for, where the policy gives fewer'),
-});
-const refused = z.strictObject({
-  error: z.string().describe('RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 8628 section 3.5'),
-  error_description: z.string().describe('which rule refused it, in words'),
-  approval_id: z.string().optional().describe('with `authorization_pending` and `slow_down`: what waits'),
-  interval: z.int().positive().optional().describe('with them: seconds between two polls'),
-  expires_in: z.int().nonnegative().optional().describe('with them: seconds for which it waits'),
-  acr_values: z
-    .string()
-    .optional()
-    .describe('with `insufficient_user_authentication` (RFC 9470 section 3): what to ask of the next login'),
-  max_age: z.int().nonnegative().optional().describe('with it: seconds since that login, at most'),
-});
-
-/** RFC 8693 section 2.2: the answers of the token endpoint on each listener. */
-export const exchangeAnswers = { 200: minted, 400: refused, 401: refused, 403: refused };
-
 /** `Prefer: wait=SECONDS` (RFC 7240): an exchange that waits for a person is answered when they have decided. */
 export const preferHeader = z.strictObject({
   prefer: z
@@ -72,8 +47,6 @@ export const preferHeader = z.strictObject({
 const LONGEST_WAIT_SECONDS = 30;
 export const preferred = ({ prefer = '' }: z.output<typeof preferHeader>): number =>
   Math.min(LONGEST_WAIT_SECONDS, Number(/(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/i.exec(prefer)?.[1] ?? 0));
-
-export type ExchangeAudit = RouteAudit<'token.exchanged', typeof exchangeAnswers>;
 
 /**
  * An authenticated request: who asks, and what the connection shows of the subject token's holder.

@@ -5,14 +5,8 @@ import { problem } from '@postern/runtime';
 import { authenticateClient, clientCredentials, type AuthenticateClient } from '../clients/authenticate-client.ts';
 import { clientOf } from '../exchanges/client-of.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
-import {
-  answerExchange,
-  exchangeAnswers,
-  preferred,
-  preferHeader,
-  type AnswerExchange,
-  type Authenticated,
-} from './answer-exchange.ts';
+import { answerExchange, preferred, preferHeader, type AnswerExchange, type Authenticated } from './answer-exchange.ts';
+import { exchangeAnswers } from './exchange-answers.ts';
 import { exchangeForm, TOKEN_EXCHANGE } from './exchange-form.ts';
 
 export type PublicTokenDeps = AnswerExchange & AuthenticateClient & { profile: Profile; useOnce: UseOnce };

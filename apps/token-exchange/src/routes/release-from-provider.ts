@@ -10,7 +10,7 @@ import type { Plan } from '../exchanges/plan-exchange.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
 import { assertGrantedAsAsked } from '../provider/check-granted.ts';
 import type { ProviderExchange } from '../provider/provider-exchange.ts';
-import type { ExchangeAudit } from './answer-exchange.ts';
+import type { ExchangeAudit } from './exchange-answers.ts';
 import { answerOf, committed, type Decided, type ReleaseMinted } from './release-minted.ts';
 
 export type ReleaseFromProvider = ReleaseMinted & {

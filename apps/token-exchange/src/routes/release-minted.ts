@@ -10,11 +10,12 @@ import type { Schema } from '../db/schema.ts';
 import { openedEvent } from '../emergencies/opened-event.ts';
 import { exchangedEvent, type Attempt } from '../exchanges/exchange-event.ts';
 import type { Exchange } from '../exchanges/exchange-token.ts';
-import type { Asked, Caller, Subject } from '../exchanges/plan-exchange.ts';
+import type { Asked, Caller } from '../exchanges/plan-exchange.ts';
+import type { Subject } from '../exchanges/subject.ts';
 import { recordExchange } from '../exchanges/record-exchange.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
-import type { ExchangeAudit } from './answer-exchange.ts';
+import type { ExchangeAudit } from './exchange-answers.ts';
 import { ACCESS_TOKEN, type ExchangeForm } from './exchange-form.ts';
 
 export type ReleaseMinted = {

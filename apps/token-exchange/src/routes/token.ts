@@ -4,7 +4,8 @@ import { problem } from '@postern/runtime';
 import type { Caller } from '../exchanges/plan-exchange.ts';
 import { clientOf } from '../exchanges/client-of.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
-import { answerExchange, exchangeAnswers, preferHeader, preferred, type AnswerExchange } from './answer-exchange.ts';
+import { answerExchange, preferHeader, preferred, type AnswerExchange } from './answer-exchange.ts';
+import { exchangeAnswers } from './exchange-answers.ts';
 import { exchangeForm, TOKEN_EXCHANGE } from './exchange-form.ts';
 
 /**

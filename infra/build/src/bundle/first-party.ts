@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { type Metafile, type Plugin } from 'esbuild';
 import { lockedPackage } from './locked-dependencies.ts';
+import { packageOf } from './package-of.ts';
 import { bundledPackages } from './third-party.ts';
 import { untracedName } from './traced-packages.ts';
 
@@ -36,13 +37,6 @@ export function thirdPartyOf(metafile: Metafile): string[] {
 /** The workspace's own files; what is not a file has a namespace before a colon. */
 const sourcesOf = (metafile: Metafile): string[] =>
   Object.keys(metafile.inputs).filter((file) => !/(^|\/)node_modules\/|:/.test(file));
-
-/** `@scope/name` of `@scope/name/deep/file.js`. */
-export const packageOf = (path: string): string =>
-  path
-    .split('/')
-    .slice(0, path.startsWith('@') ? 2 : 1)
-    .join('/');
 
 export class DevelopmentPartInBundle extends Error {
   readonly parts: readonly string[];

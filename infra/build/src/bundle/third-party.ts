@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { type Metafile, type Plugin } from 'esbuild';
-import { packageOf } from './first-party.ts';
+import { packageOf } from './package-of.ts';
 
 /** Tracing itself: it is loaded where an exporter is configured, and patches what it finds installed. */
 const tracing = /^(import-in-the-middle|@opentelemetry\/(?!api$).+)$/;

@@ -1,7 +1,7 @@
 import { policyDocument, type PolicyDocument } from '@postern/policy';
 import { z } from 'zod';
 
-import { type Reading } from './read-document.ts';
+import { type Reading } from './reading.ts';
 import { type Path } from './toml.ts';
 
 const LONGEST_CHARACTERS = 1_048_576;

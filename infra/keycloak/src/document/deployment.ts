@@ -1,4 +1,4 @@
-import { type Reading } from './read-document.ts';
+import { type Reading } from './reading.ts';
 import { type Document } from './schema.ts';
 
 /** What holds between the keys of the server's own tables. */

@@ -2,7 +2,7 @@ import { type ClientAuthentication, type ClientModel, type PolicyKind, type Real
 import { rulesOf } from '../realm/profile-rules.ts';
 import { OUR_LISTENER } from '../realm/check.ts';
 import { BROKER, policyParts, type PolicyParts } from './policy-scopes.ts';
-import { type PosternDocument } from './read-document.ts';
+import { type PosternDocument } from './postern-document.ts';
 import { type ResolvedClient } from './resolve-client.ts';
 import { type ResolvedRealm } from './resolve-realm.ts';
 import { type KeycloakTable } from './schema.ts';

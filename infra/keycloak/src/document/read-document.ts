@@ -1,42 +1,18 @@
-import { profileNamed, type Profile } from '@postern/profile';
+import { profileNamed } from '@postern/profile';
 
-import { type Finding } from './finding.ts';
 import { DocumentRefused, type Problem } from './problem.ts';
 import { allowedAt, controlAt } from './schema-lookup.ts';
-import { documentShape, type Document } from './schema.ts';
+import { documentShape } from './schema.ts';
 import { readToml, type Path, type Toml } from './toml.ts';
-import { openWaivers, type Waivers } from './waivers.ts';
-import { resolveRealms, type ResolvedRealm } from './resolve-realm.ts';
-import { settingsOf, type Setting } from './settings.ts';
+import { openWaivers } from './waivers.ts';
+import { resolveRealms } from './resolve-realm.ts';
+import { settingsOf } from './settings.ts';
 import { compileRealm } from '../realm/compile.ts';
 import { RealmRefused } from '../realm/model.ts';
 import { modelsOf } from './model-of.ts';
 import { assertDeployment } from './deployment.ts';
-
-/** A document that may be used: checked against its schema, its profile and the rules. */
-export type PosternDocument = {
-  file: string;
-  profile: Profile;
-  document: Document;
-  realms: readonly ResolvedRealm[];
-  /** Every effective value and where it comes from. */
-  settings: readonly Setting[];
-  findings: readonly Finding[];
-};
-
-/** What the checks share: where a key stands, what is wrong so far, what an assessor must see. */
-export type Reading = {
-  file: string;
-  toml: Toml;
-  profile: Profile;
-  waivers: Waivers;
-  findings: Finding[];
-  /** Records a problem; reading goes on, so that one run shows all of them. */
-  refuse(path: Path, message: string, more?: { allowed?: string; control?: string }): void;
-  lineOf(path: Path): number;
-  /** The text of a file beside the document; undefined where there is none. */
-  beside(name: string): string | undefined;
-};
+import { type PosternDocument } from './postern-document.ts';
+import { type Reading } from './reading.ts';
 
 export type ReadOptions = {
   /** How the document is called in messages. */

@@ -1,6 +1,6 @@
 import { jwksBeside, type Jwks } from './beside.ts';
 import { type Grant } from '../realm/model.ts';
-import { type Reading } from './read-document.ts';
+import { type Reading } from './reading.ts';
 import { PUBLIC_FAPI_REASON, PUBLIC_FAPI_SUGGESTION, R9_REASON } from './reasons.ts';
 import { type Document, type KeycloakTable } from './schema.ts';
 import { type ClientTable, type clientKinds } from './schema/client.ts';

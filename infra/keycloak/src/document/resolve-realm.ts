@@ -2,7 +2,7 @@ import { type PolicyDocument } from '@postern/policy';
 
 import { policyBeside } from './beside.ts';
 import { type Origin, type Resolved } from './settings.ts';
-import { type Reading } from './read-document.ts';
+import { type Reading } from './reading.ts';
 import { realmOptions, type RealmOption, type RealmOptions } from './realm-options.ts';
 import { resolveClient, type ResolvedClient } from './resolve-client.ts';
 import { type Document } from './schema.ts';

@@ -1,7 +1,6 @@
 import { type ProfileName } from '@postern/profile';
 
-import { type Reading } from './read-document.ts';
-import { type ResolvedRealm } from './resolve-realm.ts';
+import { type Reading } from './reading.ts';
 import { controlAt } from './schema-lookup.ts';
 import { type Document } from './schema.ts';
 import { type Path } from './toml.ts';
@@ -28,7 +27,11 @@ const resolvedElsewhere =
   /^keycloak\.(realm\.[^.]+\.overrides|client\.[^.]+\.(enable_fapi|require_\w+|certificate_bound_tokens))/;
 
 /** Every effective value of the document, in the order of the keys. */
-export function settingsOf(document: Document, realms: readonly ResolvedRealm[], { toml, lineOf }: Reading): Setting[] {
+export function settingsOf(
+  document: Document,
+  realms: readonly { resolved: Resolved }[],
+  { toml, lineOf }: Reading,
+): Setting[] {
   const settings: Setting[] = realms.flatMap(({ resolved }) => resolved);
   const walk = (value: unknown, path: Path): void => {
     if (value === undefined || resolvedElsewhere.test(path.join('.'))) return;

@@ -1,16 +1,8 @@
-import { type Reading } from './read-document.ts';
+import { type Waivers } from './reading.ts';
 import { type Document } from './schema.ts';
-import { type Path } from './toml.ts';
 
 const MILLISECONDS_A_DAY = 86_400_000;
 const LONGEST_DAYS = 366;
-
-export type Waivers = {
-  /** Takes a weaker value: with a waiver in force it becomes a finding, otherwise a problem. */
-  weaker(reading: Reading, path: Path, what: { allowed: string; control: string }): void;
-  /** Waivers that nothing needed, that have expired, or that run for too long. */
-  report(reading: Reading): void;
-};
 
 /** The written waivers of a document: each lets one key be weaker than its profile, until the end of its day (UTC). */
 export function openWaivers(written: Document['waiver'], now: Date): Waivers {

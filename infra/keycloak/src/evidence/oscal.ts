@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { KEYCLOAK_VERSION } from '../realm/server-ids.ts';
 import { type Assessed } from './assess.ts';
 import { controls, oscalId } from './controls.ts';

@@ -1,4 +1,4 @@
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { KEYCLOAK_VERSION } from '../realm/server-ids.ts';
 import { type Assessed } from './assess.ts';
 

@@ -1,4 +1,4 @@
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { deployed, originOf, type OutputFile } from './output.ts';
 import { shellWord } from './quote.ts';
 

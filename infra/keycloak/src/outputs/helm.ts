@@ -1,5 +1,5 @@
 import { modelsOf } from '../document/model-of.ts';
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { compileRealm } from '../realm/compile.ts';
 import { KEYCLOAK_VERSION } from '../realm/server-ids.ts';
 import { stableJson } from '../realm/stable-json.ts';

@@ -1,4 +1,4 @@
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { composeFiles } from './compose.ts';
 import { envFiles } from './env.ts';
 import { helmFiles } from './helm.ts';

@@ -1,4 +1,4 @@
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { type KeycloakTable } from '../document/schema.ts';
 
 /** A file to write, by its path below the folder of outputs. */

@@ -1,4 +1,4 @@
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { type ResolvedClient } from '../document/resolve-client.ts';
 import { type ResolvedRealm } from '../document/resolve-realm.ts';
 import { endpointsOf, issuerOf, NothingToGenerate, type OutputFile } from './output.ts';

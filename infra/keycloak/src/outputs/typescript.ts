@@ -1,4 +1,4 @@
-import { type PosternDocument } from '../document/read-document.ts';
+import { type PosternDocument } from '../document/postern-document.ts';
 import { endpointsOf, issuerOf, NothingToGenerate, type OutputFile } from './output.ts';
 
 type ClientConfig = ReturnType<typeof endpointsOf> & {

@@ -2,23 +2,11 @@ import { audienceKey, audiencesIn, type Audiences } from '../audiences.ts';
 import { PosternError } from '../errors.ts';
 import { traceHeader, type Traceparent } from '../traceparent.ts';
 import { untilAborted } from '../until-aborted.ts';
-import { awaitApproval, type OnApprovalPending } from './await-approval.ts';
+import { awaitApproval } from './await-approval.ts';
+import type { EnsureOptions } from './ensure-options.ts';
 import { createHeldTokens } from './held-tokens.ts';
 import { createScopeFetch, type FetchOptions } from './scope-fetch.ts';
 import type { GrantedToken, TokenEndpoint } from './token-endpoint.ts';
-
-export type EnsureOptions = {
-  /** Whom the token is for, or all of several who take the same one; the configured one unless given. */
-  audience?: Audiences;
-  /** What an approver is told, where one is needed. */
-  justification?: string;
-  /** With it, `ensureScope` waits for an approval, telling each poll; without it, it rejects with `approval_pending`. */
-  onApprovalPending?: OnApprovalPending;
-  /** Ends this caller's wait; an exchange that others wait for goes on. */
-  signal?: AbortSignal;
-  /** Longest wait for one answer, in milliseconds. */
-  timeoutMs?: number;
-};
 
 /** Tokens of the least scope, at the moment it is needed: the same straight to Keycloak and through Postern. */
 export type Scopes = {

@@ -1,6 +1,6 @@
 import type { Audiences } from '../audiences.ts';
 import { PosternError } from '../errors.ts';
-import type { EnsureOptions } from './open-scopes.ts';
+import type { EnsureOptions } from './ensure-options.ts';
 import type { TokenEndpoint } from './token-endpoint.ts';
 import { scopesLackedBy } from './tool-answer.ts';
 

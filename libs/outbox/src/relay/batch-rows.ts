@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { digestOfContent, unpackContent, type BatchManifest, type PackedEntry } from '@postern/audit';
-import { linksOf, type TakenGroup } from './number-events.ts';
+import { linksOf } from './links.ts';
 
 /** A numbered batch as it stands in its row: what is sent, and where its chain begins and ends. */
 export type NumberedBatch = {
@@ -18,7 +18,7 @@ export type NumberedBatch = {
 export async function insertBatch(
   client: pg.ClientBase,
   { epoch, first, last, previous, hash, content, bytes }: NumberedBatch,
-  groups: readonly Pick<TakenGroup, 'id'>[],
+  groups: readonly { id: string }[],
 ): Promise<void> {
   await client.query({
     name: 'relay-batch-insert',

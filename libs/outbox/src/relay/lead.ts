@@ -10,7 +10,7 @@ import { hasUnnumbered, numberEvents, type ProducerState } from './number-events
 import type { NewEvents } from '../new-events.ts';
 import { relayMetrics, waitingEvents } from './relay-metrics.ts';
 import { sendAgain, sendOutstanding, type Place } from './send-batches.ts';
-import type { RelayOptions } from './start-relay.ts';
+import type { RelayOptions } from './relay-options.ts';
 import { judgeWatermark, treeSizeOf, WitnessAlarm, type Witness } from './witness.ts';
 import { forgetHeld, keepWitness, readWitness } from './witness-row.ts';
 

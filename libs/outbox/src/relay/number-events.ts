@@ -2,15 +2,13 @@ import type pg from 'pg';
 import {
   BATCH_MAX_BYTES,
   BATCH_MAX_ENTRIES,
-  chainHash,
-  commitmentOf,
   compressContent,
-  entryLeaf,
   packContent,
   unpackEntries,
   type PackedEntry,
 } from '@postern/audit';
 import { insertBatch, type NumberedBatch } from './batch-rows.ts';
+import { linksOf } from './links.ts';
 import { inTransaction } from './in-transaction.ts';
 
 /** Where a producer stands: the last number given, and the hash of the entry that has it. */
@@ -63,23 +61,6 @@ export async function numberEvents(
     });
     const more = groups.length === MOST_GROUPS || entries.length >= BATCH_MAX_ENTRIES / 2;
     return { state: { ...state, seq: made.last, hash: made.hash }, made, more };
-  });
-}
-
-/** The leaf hash of each entry, every one linked to the one before it (R22). */
-export function linksOf(run: {
-  producer: string;
-  epoch: number;
-  first: number;
-  previous: Buffer;
-  entries: readonly PackedEntry[];
-}): Buffer[] {
-  const { producer, epoch, first } = run;
-  let { previous } = run;
-  return run.entries.map(({ id, action, salt, event }, i) => {
-    const place = { producer, epoch, seq: first + i, previous };
-    previous = chainHash(entryLeaf(place, { id, action, commitment: commitmentOf(salt, event) }));
-    return previous;
   });
 }
 

@@ -1,34 +1,9 @@
-import type { Bus } from '@postern/bus';
-import type { TlsMaterial } from '@postern/mtls';
 import { withLease } from '@postern/postgres';
-import { startRounds, type Logger, type Now, type Registry } from '@postern/runtime';
+import { startRounds } from '@postern/runtime';
 import { hearOfEvents } from '../new-events.ts';
-import type { OutboxPostgres } from '../open-audit.ts';
-import type { Sink } from './fetch-watermark.ts';
-import { reconcileIntents, type Reconcilers } from './reconcile-intents.ts';
 import { lead, pause } from './lead.ts';
-
-export type RelayOptions = {
-  postgres: Pick<OutboxPostgres, 'pool'>;
-  /** The service's name, as in its certificate. */
-  producer: string;
-  bus: Pick<Bus, 'queue'>;
-  /** The workload's own certificate: batches are signed with its key. */
-  tls: Pick<TlsMaterial, 'current'>;
-  sink: Sink;
-  logger: Logger;
-  metrics?: Registry;
-  now?: Now;
-  /**
-   * How long an event stays after the log holds it: longer than the interval between the log's backups, so that a restored
-   * log can be filled again. Default one hour.
-   */
-  keepForSeconds?: number;
-  /** The log's verifier key, where the operator pins it. Otherwise the first one seen over mTLS is kept. */
-  logKey?: string | undefined;
-  /** How to find out what became of an effect whose outcome was never recorded, by action (R23). */
-  reconcilers?: Reconcilers;
-};
+import { reconcileIntents } from './reconcile-intents.ts';
+import type { RelayOptions } from './relay-options.ts';
 
 export type Relay = { close(): Promise<void> };
 

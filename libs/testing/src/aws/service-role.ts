@@ -4,7 +4,6 @@ import {
   IAMClient,
   PutRolePolicyCommand,
 } from '@aws-sdk/client-iam';
-import { type Aws } from './start-aws.ts';
 
 const AUDIENCE = 'sts.amazonaws.com';
 const ACTIONS = [
@@ -16,12 +15,19 @@ const ACTIONS = [
   'ReEncryptTo',
 ];
 
+/** Where AWS answers, and whoever sets the account up there. */
+type OperatorAt = {
+  endpoint: string;
+  region: string;
+  operator: { accessKeyId: string; secretAccessKey: string };
+};
+
 /**
  * What `postern aws bootstrap` makes, as far as tests need it: the issuer as an OIDC provider, and a role that only its
  * token of that subject takes, with all that a root key needs of these KMS keys. Returns the role's ARN.
  */
 export async function createServiceRole(
-  { endpoint, region, operator }: Pick<Aws, 'endpoint' | 'region' | 'operator'>,
+  { endpoint, region, operator }: OperatorAt,
   { role, issuer, subject, keyArns }: { role: string; issuer: string; subject: string; keyArns: readonly string[] },
 ): Promise<string> {
   const iam = new IAMClient({ region, endpoint, credentials: operator });

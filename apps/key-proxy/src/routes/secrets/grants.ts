@@ -6,7 +6,7 @@ import { type Schema } from '../../db/schema.ts';
 import { findSecret } from '../../secrets/find-secret.ts';
 import { grant, listGrants, withdraw } from '../../secrets/grants.ts';
 import { ownerOf } from '../../secrets/owner.ts';
-import { verbs } from '../../secrets/reach-secret.ts';
+import { verbs } from '../../secrets/verbs.ts';
 import { named } from './secret-view.ts';
 
 export type GrantDeps = { db: Kysely<Schema>; now: Now };
