@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Secret as TotpSecret, TOTP } from 'otpauth';
 import { type Reply } from './caller.ts';
 import { accepting, companiesIn, failed, password, refreshOf, tokenOf, type Companies } from './company.ts';
+import { recordedEvents } from './recorded-events.ts';
 import { openWorld, type World } from './world.ts';
 
 let world: World;
@@ -26,9 +27,6 @@ test('R16: in moderate an administrator first enrols a second factor; each code,
 
   const { body: enrolled } = await send('POST', '/v1/account/factor', limited);
   expect(String(enrolled['uri'])).toMatch(/^otpauth:\/\/totp\/Postern:boss%40factor\.example\?/);
-  expect(await send('POST', '/v1/account/factor/confirm', limited, { otp: '000000' })).toMatchObject(
-    failed(403, 'factor_refused'),
-  );
   const first = codeOf(enrolled['key']);
   const confirmed = await send('POST', '/v1/account/factor/confirm', limited, { otp: first });
   const codes = confirmed.body['recovery_codes'] as string[];
@@ -88,6 +86,28 @@ test('codes that are guessed lock the account as passwords do', async () => {
     await logIn('boss@guess.example');
   }
   expect(answers).toEqual([401, 401, 401, 429, 429]);
+});
+
+test('who holds a session guesses its password or codes no longer than anyone: the account is locked, and the log says so', async () => {
+  const { send, administrator, logIn } = companies;
+  const guesses = {
+    '/v1/account/password': [{ present_password: 'a wrong password', new_password: password }, 'password_refused'],
+    '/v1/account/factor/confirm': [{ otp: '000000' }, 'factor_refused'],
+    '/v1/account/factor/remove': [{ otp: '000000' }, 'factor_refused'],
+  } as const;
+  for (const [n, [path, [body, code]]] of Object.entries(guesses).entries()) {
+    const address = `boss@session-${n}.example`;
+    const token = await administrator(address);
+    await send('POST', '/v1/account/factor', token);
+    const answers = [];
+    for (let tries = 0; tries < 4; tries += 1) answers.push(await send('POST', path, token, body));
+    expect(answers).toMatchObject([...Array<object>(3).fill(failed(403, code)), failed(429, 'login_locked')]);
+    expect(await logIn(address)).toMatchObject(failed(429, 'login_locked'));
+  }
+  const locked = (await recordedEvents(world)).filter(
+    ({ action, actor }) => action === 'account.locked' && actor.person,
+  );
+  expect(locked).toHaveLength(3);
 });
 
 test('no invitation, refresh token, key of a factor, recovery code or password is in the log, an event, a row or a problem', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type RawBuilder, sql, type Transaction } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import { type Principal } from '@postern/oidc';
 import { problem } from '@postern/runtime';
 import { type Role, type Schema } from '../db/schema.ts';
@@ -66,6 +66,21 @@ export function creationOf({ account, created, takenBy }: Asked, by: { issuer: s
 export function accountIdOf({ person }: Pick<Principal, 'person'>, issuerUrl: string): string {
   if (person?.issuer !== issuerUrl) throw problem('account_required');
   return person.sub;
+}
+
+/** The living account of a token and its address. @throws Problem `account_required` */
+export async function emailOf(
+  db: Kysely<Schema>,
+  principal: Pick<Principal, 'person'>,
+  issuerUrl: string,
+): Promise<Pick<Account, 'id' | 'email'>> {
+  const account = await db
+    .selectFrom('accounts')
+    .select(['id', 'email'])
+    .where((at) => at.and({ id: accountIdOf(principal, issuerUrl), state: 'active' }))
+    .executeTakeFirst();
+  if (!account) throw problem('account_required');
+  return account;
 }
 
 /**

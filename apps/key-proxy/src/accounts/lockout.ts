@@ -38,6 +38,10 @@ export async function countAttempt({ db, profile, now }: Deps, email: string): P
   return profile.lockoutAttempts - failures;
 }
 
+/** Until when an address is locked whose last attempt was this one. */
+export const lockedUntil = ({ profile, now }: Pick<Deps, 'profile' | 'now'>): Date =>
+  new Date(now().getTime() + profile.lockoutMinutes * MINUTE_MS);
+
 /** Starts the count again after a success, in the success's own transaction. */
 export async function clearFailures(db: Kysely<Schema>, email: string): Promise<void> {
   await db.deleteFrom('login_failures').where('email_digest', '=', emailDigest(email)).execute();

@@ -6,6 +6,7 @@ import { type AccountPolicy } from '../accounts/account-policy.ts';
 import { email } from '../accounts/email.ts';
 import { otp, spendCode } from '../accounts/factor.ts';
 import { accountAt, attemptLogin, type LogIn, settleLogin } from '../accounts/log-in.ts';
+import { lockedUntil } from '../accounts/lockout.ts';
 import { type LoginBinding, loginBinding } from '../accounts/login-binding.ts';
 import { mintLoginToken, type MintLoginToken } from '../accounts/login-token.ts';
 import { holderOf, rememberToken, startSession } from '../accounts/sessions.ts';
@@ -66,8 +67,7 @@ export const logIn = (deps: LogInDeps) =>
             details,
           } as const;
           if (remaining === 0) {
-            const until = new Date(deps.now().getTime() + deps.profile.lockoutMinutes * 60_000).toISOString();
-            const details = { cause: 'login_failures', until };
+            const details = { cause: 'login_failures', until: lockedUntil(deps).toISOString() };
             const locked = { action: 'account.locked', tenant, ...resource, details } as const;
             await audit.itemWithin(tx, locked);
           }

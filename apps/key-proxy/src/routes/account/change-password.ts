@@ -1,8 +1,7 @@
-import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { noContent, route } from '@postern/http';
 import { type RevocationSequence } from '@postern/issuer';
-import { type Now, Secret } from '@postern/runtime';
+import { Secret } from '@postern/runtime';
 import { lockedAccount } from '../../accounts/account.ts';
 import { type AccountPolicy } from '../../accounts/account-policy.ts';
 import { type BreachedPasswords } from '../../accounts/breached-passwords.ts';
@@ -10,17 +9,14 @@ import { changePassword } from '../../accounts/change-password.ts';
 import { type Passwords } from '../../accounts/password.ts';
 import { OWN_ACCOUNT } from '../../accounts/role-scopes.ts';
 import { endSessionsOf } from '../../accounts/sessions.ts';
-import { type Schema } from '../../db/schema.ts';
 import { LONGEST_PASSWORD } from '../fields.ts';
+import { type Proving, proving } from './proving.ts';
 
-export type ChangePasswordDeps = {
-  db: Kysely<Schema>;
+export type ChangePasswordDeps = Proving & {
   passwords: Passwords;
   breached: BreachedPasswords;
   policy: AccountPolicy;
   sequence: Pick<RevocationSequence, 'revoke'>;
-  issuerUrl: string;
-  now: Now;
 };
 
 /** Another password for one's own account; every other session of it ends. */
@@ -42,15 +38,17 @@ export const changePasswordRoute = (deps: ChangePasswordDeps) =>
         .describe('none that is easily guessed'),
     }),
     answers: { 204: noContent },
-    problems: ['account_required', 'password_refused'],
+    problems: ['account_required', 'password_refused', 'login_locked'],
     async handle({ principal, body }, audit) {
-      return deps.db.transaction().execute(async (tx) => {
-        const account = await lockedAccount(tx, principal, deps.issuerUrl);
-        const passwords = { present: new Secret(body.present_password), next: new Secret(body.new_password) };
-        await changePassword(tx, deps, account, { ...passwords, now: deps.now() });
-        await endSessionsOf(tx, deps, { account: account.id, except: principal.sessionId });
-        const what = { resource: { type: 'account', id: account.id }, details: { method: 'password' } };
-        return audit.within(tx, what, { status: 204 });
-      });
+      const change = () =>
+        deps.db.transaction().execute(async (tx) => {
+          const account = await lockedAccount(tx, principal, deps.issuerUrl);
+          const passwords = { present: new Secret(body.present_password), next: new Secret(body.new_password) };
+          await changePassword(tx, deps, account, { ...passwords, now: deps.now() });
+          await endSessionsOf(tx, deps, { account: account.id, except: principal.sessionId });
+          const what = { resource: { type: 'account', id: account.id }, details: { method: 'password' } };
+          return audit.within(tx, what, { status: 204 });
+        });
+      return proving(deps, principal, audit, change);
     },
   });

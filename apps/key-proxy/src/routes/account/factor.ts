@@ -13,8 +13,9 @@ import {
   spendCode,
 } from '../../accounts/factor.ts';
 import { OWN_ACCOUNT } from '../../accounts/role-scopes.ts';
+import { type Proving, proving } from './proving.ts';
 
-export type FactorDeps = Factors & { issuerUrl: string };
+export type FactorDeps = Factors & Proving;
 
 const TOTP = { kind: 'totp' };
 const own = { listener: ['api', 'public'], scope: OWN_ACCOUNT, tier: 'auth' } as const;
@@ -57,17 +58,19 @@ export const confirmFactorRoute = (deps: FactorDeps) =>
     answers: {
       200: z.strictObject({ recovery_codes: z.array(z.string()).describe('each good once, instead of a code') }),
     },
-    problems: ['account_required', 'factor_not_found', 'factor_refused'],
+    problems: ['account_required', 'factor_not_found', 'factor_refused', 'login_locked'],
     async handle({ principal, body }, audit) {
-      return deps.db.transaction().execute(async (tx) => {
-        const account = await lockedAccount(tx, principal, deps.issuerUrl);
-        if ((await factorState(tx, account.id)) === 'none') throw problem('factor_not_found');
-        const code = await fittingCode({ ...deps, db: tx }, account, body.otp);
-        if (!code || !(await spendCode(tx, account.id, code))) throw problem('factor_refused');
-        const recovery_codes = await confirmFactor(tx, account.id, deps.now());
-        const resource = { type: 'account', id: account.id };
-        return audit.within(tx, { resource, details: TOTP }, { status: 200, body: { recovery_codes } });
-      });
+      const confirm = () =>
+        deps.db.transaction().execute(async (tx) => {
+          const account = await lockedAccount(tx, principal, deps.issuerUrl);
+          if ((await factorState(tx, account.id)) === 'none') throw problem('factor_not_found');
+          const code = await fittingCode({ ...deps, db: tx }, account, body.otp);
+          if (!code || !(await spendCode(tx, account.id, code))) throw problem('factor_refused');
+          const recovery_codes = await confirmFactor(tx, account.id, deps.now());
+          const resource = { type: 'account', id: account.id };
+          return audit.within(tx, { resource, details: TOTP }, { status: 200, body: { recovery_codes } });
+        });
+      return proving(deps, principal, audit, confirm);
     },
   });
 
@@ -81,16 +84,18 @@ export const removeFactorRoute = (deps: FactorDeps) =>
     summary: 'Removes one’s second factor, by a code of it',
     body: z.strictObject({ otp }),
     answers: { 204: noContent },
-    problems: ['account_required', 'factor_not_found', 'factor_refused'],
+    problems: ['account_required', 'factor_not_found', 'factor_refused', 'login_locked'],
     async handle({ principal, body }, audit) {
-      return deps.db.transaction().execute(async (tx) => {
-        const account = await lockedAccount(tx, principal, deps.issuerUrl);
-        if ((await factorState(tx, account.id)) === 'none') throw problem('factor_not_found');
-        const code = await fittingCode({ ...deps, db: tx }, account, body.otp);
-        if (!code || !(await spendCode(tx, account.id, code))) throw problem('factor_refused');
-        await removeFactor(tx, account.id);
-        const resource = { type: 'account', id: account.id };
-        return audit.within(tx, { resource, details: TOTP }, { status: 204 });
-      });
+      const remove = () =>
+        deps.db.transaction().execute(async (tx) => {
+          const account = await lockedAccount(tx, principal, deps.issuerUrl);
+          if ((await factorState(tx, account.id)) === 'none') throw problem('factor_not_found');
+          const code = await fittingCode({ ...deps, db: tx }, account, body.otp);
+          if (!code || !(await spendCode(tx, account.id, code))) throw problem('factor_refused');
+          await removeFactor(tx, account.id);
+          const resource = { type: 'account', id: account.id };
+          return audit.within(tx, { resource, details: TOTP }, { status: 204 });
+        });
+      return proving(deps, principal, audit, remove);
     },
   });
