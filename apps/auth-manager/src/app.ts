@@ -1,4 +1,4 @@
-import { createHttpApp, jobRoutes, type App, type AppSpec } from '@postern/http';
+import { createHttpApp, group, jobRoutes, type App, type AppSpec } from '@postern/http';
 import { issuerRoutes, type IssuerRoutes } from '@postern/http/issuer';
 import type { Issuer, RevocationSequence } from '@postern/issuer';
 import type { OpenConsent } from './consents/open-consent.ts';
@@ -61,39 +61,47 @@ export type AppDeps = CreateConsent &
 /** The service as its routes. No I/O happens here. */
 export function createApp({ http, ...deps }: AppDeps): App {
   const routes = [
-    createConsentRoute(deps),
-    // Before `/v1/consents/:id`, on another listener; the paths do not meet, and a reader need not know.
-    consentCallbackRoute(deps),
-    startConsentRoute(deps),
-    continueConsentRoute(deps),
-    declineConsentRoute(deps),
-    getConsentRoute(deps),
-    consentEventsRoute(deps),
-    listGrantsRoute(deps),
-    getGrantRoute(deps),
-    deleteGrantRoute(deps),
-    storeGrantRoute(deps),
-    createHandleRoute(deps),
-    listHandlesRoute(deps),
-    deleteHandleRoute(deps),
-    useGrantRoute(deps),
-    useHandleRoute(deps),
-    providerExchangeRoute(deps),
-    readKeepAliveRoute(deps),
-    changeKeepAliveRoute(deps),
-    ...sessionRoutes(deps),
-    ...adminGrantRoutes(deps),
-    importGrantsRoute(deps),
-    registerProviderRoute(deps),
-    listProvidersRoute(deps),
-    getProviderRoute(deps),
-    changeProviderRoute(deps),
-    deleteProviderRoute(deps),
-    rotateProviderKeyRoute(deps),
-    providerJwksRoute(deps),
+    ...group('Consents', 'A person is asked for an offline grant, in a browser of their own.', [
+      createConsentRoute(deps),
+      // Before `/v1/consents/:id`, on another listener; the paths do not meet, and a reader need not know.
+      consentCallbackRoute(deps),
+      startConsentRoute(deps),
+      continueConsentRoute(deps),
+      declineConsentRoute(deps),
+      getConsentRoute(deps),
+      consentEventsRoute(deps),
+    ]),
+    ...group('Grants', "The person's grants, and the jobs that may use them.", [
+      listGrantsRoute(deps),
+      getGrantRoute(deps),
+      deleteGrantRoute(deps),
+      storeGrantRoute(deps),
+      createHandleRoute(deps),
+      listHandlesRoute(deps),
+      deleteHandleRoute(deps),
+      useGrantRoute(deps),
+      useHandleRoute(deps),
+      providerExchangeRoute(deps),
+      readKeepAliveRoute(deps),
+      changeKeepAliveRoute(deps),
+    ]),
+    ...group('Sessions', "The person's sessions at the provider, and what was made in them.", sessionRoutes(deps)),
+    ...group('Administration', "The tenant's grants: searched, revoked in bulk, sealed anew, taken over.", [
+      ...adminGrantRoutes(deps),
+      importGrantsRoute(deps),
+    ]),
+    ...group('Providers', 'OpenID Connect providers of the tenant, and this service as their client.', [
+      registerProviderRoute(deps),
+      listProvidersRoute(deps),
+      getProviderRoute(deps),
+      changeProviderRoute(deps),
+      deleteProviderRoute(deps),
+      rotateProviderKeyRoute(deps),
+      providerJwksRoute(deps),
+      backchannelLogoutRoute(deps),
+      providerClientRoute(deps),
+    ]),
     ...jobRoutes({ db: deps.db, scopes: { read: 'grants:read', cancel: 'grants:write' } }),
-    backchannelLogoutRoute(deps),
-    providerClientRoute(deps),
     ...issuerRoutes({ ...deps, revocations: deps.sequence, workloads: [...deps.workloads] }),
   ];
   const app = createHttpApp({ ...http, service: SERVICE, problems, routes });

@@ -1,6 +1,7 @@
 import { request, type Dispatcher } from 'undici';
 import type { App } from './app.ts';
 import type { Route } from './declaration.ts';
+import { undocumented } from './undocumented.ts';
 import { unboundedStrings } from './unbounded-strings.ts';
 
 export type WalkToken = {
@@ -60,6 +61,9 @@ export async function walkRoutes(app: App, harness: WalkHarness): Promise<WalkRe
   for (const route of app.routes) {
     for (const place of unboundedStrings(route)) {
       failures.push({ route: nameOf(route), attack: 'a string of any length', expected: 'a bound', got: place });
+    }
+    for (const place of undocumented(route)) {
+      failures.push({ route: nameOf(route), attack: 'its documentation', expected: 'what it is', got: place });
     }
     for (const attack of attacksOn(app, route, harness)) {
       tried += 1;

@@ -5,14 +5,11 @@ import { workloadName } from '../grants/grant-answer.ts';
 
 /** Which grants of a tenant are meant: all that are named must hold. A grant that is being revoked is meant by none. */
 export const grantFilter = z.strictObject({
-  /** The person (R3). */
-  issuer: z.string().min(1).max(512).optional(),
-  sub: z.string().min(1).max(256).optional(),
-  provider: z.string().min(1).max(512).optional(),
-  /** This service as the client of the provider that gave the token. */
-  client: z.string().min(1).max(128).optional(),
-  /** A workload that has a handle. */
-  workload: workloadName.optional(),
+  issuer: z.string().min(1).max(512).optional().describe('where the person is known (R3)'),
+  sub: z.string().min(1).max(256).optional().describe('the person there'),
+  provider: z.string().min(1).max(512).optional().describe('the issuer that gave the grant'),
+  client: z.string().min(1).max(128).optional().describe('this service as a client there'),
+  workload: workloadName.optional().describe('a workload that has a handle'),
   kind: z.enum(['offline', 'refresh']).optional(),
   state: z.enum(['active', 'reauthorization_required', 'ended']).optional(),
 });

@@ -28,25 +28,29 @@ export const providerName = z
   .trim()
   .min(1)
   .max(80)
-  .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u);
+  .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u)
+  .describe('for people: one line of at most 80 characters');
 /** Those of a consent that the provider knows by name. */
-export const providerScopes = z.array(scope).max(64);
+export const providerScopes = z.array(scope).max(64).describe('those of a consent that the provider knows by name');
 /** A client secret as a provider's administrator gave it; printable ASCII (RFC 6749, appendix A.2). */
-export const clientSecret = z.string().regex(/^[\x20-\x7e]{8,512}$/);
+export const clientSecret = z
+  .string()
+  .regex(/^[\x20-\x7e]{8,512}$/)
+  .describe('where the provider knows no `private_key_jwt`; sealed, and never given out again');
 
 export const providerAnswer = z.strictObject({
   id: z.uuid(),
-  issuer: z.string(),
-  client_id: z.string(),
-  name: z.string(),
+  issuer: z.string().describe('`iss` of its tokens'),
+  client_id: z.string().describe('this service as a client there'),
+  name: z.string().describe('for people'),
   scopes: providerScopes,
   state: z.enum(['active', 'disabled']),
   created_at: z.iso.datetime(),
   /** What its administrator registers for us. */
   register: z.strictObject({
-    redirect_uri: z.url(),
-    jwks_uri: z.url(),
-    backchannel_logout_uri: z.url(),
+    redirect_uri: z.url().describe('where it returns browsers'),
+    jwks_uri: z.url().describe('where it reads our public keys'),
+    backchannel_logout_uri: z.url().describe('where it announces logouts'),
     token_endpoint_auth_method: z.enum(['private_key_jwt', 'client_secret_basic']),
   }),
 });

@@ -18,8 +18,11 @@ export type AdminGrants = { db: Kysely<Schema>; now: Now };
 
 const found = z.strictObject({
   ...grantAnswer.shape,
-  person: z.strictObject({ issuer: z.string(), sub: z.string() }),
-  client: z.string(),
+  person: z.strictObject({
+    issuer: z.string().describe('where the person is known'),
+    sub: z.string().describe('the person there'),
+  }),
+  client: z.string().describe('this service as a client of the provider'),
 });
 const MOST_AT_ONCE = 200;
 const DEFAULT_PER_SECOND = 200;
@@ -43,15 +46,21 @@ const search = (deps: AdminGrants) =>
     audit: 'grants.searched',
     query: z.strictObject({
       ...grantFilter.shape,
-      cursor: cursor.optional(),
+      cursor: cursor.optional().describe('`next` of the page before'),
       limit: z
         .string()
         .regex(/^\d{1,3}$/)
         .transform(Number)
         .pipe(z.int().min(1).max(MOST_AT_ONCE))
-        .optional(),
+        .optional()
+        .describe(`grants a page, at most ${MOST_AT_ONCE}`),
     }),
-    answers: { 200: z.strictObject({ grants: z.array(found), next: z.string().nullable() }) },
+    answers: {
+      200: z.strictObject({
+        grants: z.array(found),
+        next: z.string().nullable().describe('`cursor` of the next page; null at the end'),
+      }),
+    },
     async handle({ principal, query: { cursor: after = null, limit = 50, ...filter } }, audit) {
       const { grants, next } = await searchGrants(deps, principal.tenant, filter, { after, limit });
       return audit.released(
@@ -71,7 +80,13 @@ const plan = ({ db, now }: AdminGrants) =>
     role: 'admin',
     audit: 'revocation.planned',
     body: grantFilter,
-    answers: { 201: z.strictObject({ plan: z.uuid(), count: z.int(), expires_at: z.iso.datetime() }) },
+    answers: {
+      201: z.strictObject({
+        plan: z.uuid(),
+        count: z.int().describe('how many grants it would end'),
+        expires_at: z.iso.datetime(),
+      }),
+    },
     problems: ['person_required'],
     async handle({ principal, body }, audit) {
       const planner = plannerOf(principal);
@@ -92,11 +107,13 @@ const revoke = ({ db, now }: AdminGrants) =>
     path: '/v1/admin/revocations',
     listener: 'api',
     summary: 'Run a plan: the grants are revoked in the background, here and at their providers',
+    description:
+      'Exactly those that the plan counted. From this answer on no grant of them gives a token; follow the rest at `/v1/jobs/{id}`.',
     scope: 'grants:write',
     role: 'admin',
     audit: 'revocation.started',
     body: z.strictObject({ plan: z.uuid() }),
-    answers: { 202: z.strictObject({ job: z.uuid(), count: z.int() }) },
+    answers: { 202: z.strictObject({ job: z.uuid(), count: z.int().describe('how many grants it ends') }) },
     problems: ['person_required', 'plan_not_found'],
     async handle({ principal, body }, audit) {
       const planner = plannerOf(principal);
@@ -120,7 +137,9 @@ const rewrap = ({ db }: AdminGrants) =>
     scope: 'grants:write',
     role: 'admin',
     audit: 'rewrap.started',
-    body: z.strictObject({ per_second: z.int().min(1).max(10_000).default(DEFAULT_PER_SECOND) }),
+    body: z.strictObject({
+      per_second: z.int().min(1).max(10_000).default(DEFAULT_PER_SECOND).describe('tokens a second, at most'),
+    }),
     answers: { 202: z.strictObject({ job: z.uuid() }) },
     problems: ['key_not_found'],
     async handle({ principal: { tenant, clientId }, body }, audit) {

@@ -22,13 +22,16 @@ export const backchannelLogoutRoute = ({ db, logout, sequence, offlineOutlives }
     path: '/v1/backchannel-logout',
     listener: 'public',
     summary: 'Where the identity provider announces logouts',
+    description: '200 only after what the session gave is revoked. A token that was seen before is refused.',
     access: 'anyone',
     audit: 'logout.received',
     // One address, the provider's, speaks for everybody.
     tier: 'relaxed',
     consumes: 'form',
     errors: 'oauth',
-    body: z.strictObject({ logout_token: z.string().min(1).max(16_384) }),
+    body: z.strictObject({
+      logout_token: z.string().min(1).max(16_384).describe('OpenID Connect Back-Channel Logout 1.0, section 2.4'),
+    }),
     answers: { 200: noContent },
     problems: ['logout_refused', 'provider_unavailable'],
     async handle({ body }, audit) {

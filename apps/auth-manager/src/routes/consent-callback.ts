@@ -29,13 +29,16 @@ export type ConsentCallback = ClaimConsent &
 // RFC 6749 4.1.2: what a client does not know of a response it ignores.
 const query = z.union([
   z.object({
-    state: z.string().regex(/^[\w-]{43}$/),
-    code: z.string().min(1).max(4096).optional(),
-    iss: z.string().max(512).optional(),
-    error: z.string().max(128).optional(),
+    state: z
+      .string()
+      .regex(/^[\w-]{43}$/)
+      .describe('as the consent was begun with'),
+    code: z.string().min(1).max(4096).optional().describe('the authorization code'),
+    iss: z.string().max(512).optional().describe('who answers (RFC 9207)'),
+    error: z.string().max(128).optional().describe('why there is no code'),
   }),
   // The whole answer as one signed token (JARM 2.3.1).
-  z.object({ response: z.string().min(1).max(8192) }),
+  z.object({ response: z.string().min(1).max(8192).describe('the same, signed (JARM)') }),
 ]);
 type Said = z.output<typeof query>;
 

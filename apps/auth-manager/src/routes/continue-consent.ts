@@ -5,7 +5,10 @@ import { setCookie, shownTo } from '../consents/browser-cookie.ts';
 import { findOpenConsent, openConsent, type OpenConsent } from '../consents/open-consent.ts';
 import { goneOrExpired } from './gone-page.ts';
 
-export const pageTokenText = z.string().regex(/^[\w-]{43}$/);
+export const pageTokenText = z
+  .string()
+  .regex(/^[\w-]{43}$/)
+  .describe('of the page, as its browser was given it');
 
 /**
  * The second hop: from the page that the person read to the provider (R18). A link and not a form, because browsers hold

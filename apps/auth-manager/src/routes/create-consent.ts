@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { assertConsentRequest, createConsent } from '../consents/create-consent.ts';
 import type { ReturnPages } from '../consents/return-to.ts';
 import type { Schema } from '../db/schema.ts';
-import { scope, workloadName } from '../grants/grant-answer.ts';
+import { handleRequest, scope } from '../grants/grant-answer.ts';
 import { expectGrantWithin } from '../grants/grant-quota.ts';
 import type { Providers } from '../provider/open-providers.ts';
 import { ownerOf } from '../grants/owner-of.ts';
@@ -20,15 +20,16 @@ export type CreateConsent = {
   now: Now;
 };
 
-const scopes = z.array(scope).min(1).max(64);
+const scopes = z.array(scope).min(1).max(64).describe('what the person is asked to consent to');
 /** One line of plain text; what it must not be is a place to hide something (controls, bidirectional overrides). */
 const purpose = z
   .string()
   .trim()
   .min(1)
   .max(280)
-  .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u);
-const handle = z.strictObject({ workload: workloadName, audiences: z.array(workloadName).min(1).max(16), scopes });
+  .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u)
+  .describe('what it is for, as the page shows it: one line of plain text');
+const handle = z.strictObject(handleRequest);
 
 /** Starts a consent for a person: the answer's `consent_url` is for the person's browser. */
 export const createConsentRoute = ({ db, providers, publicUrl, returnPages, workloads, now }: CreateConsent) =>
@@ -37,11 +38,24 @@ export const createConsentRoute = ({ db, providers, publicUrl, returnPages, work
     path: '/v1/consents',
     listener: 'api',
     summary: 'Start a consent for a person’s offline grant',
+    description:
+      'The person opens the link, sees who asks for what, and consents at the provider. What comes of it is at `/v1/consents/{id}`.',
     scope: 'grants:write',
     audit: 'consent.started',
     idempotency: 'accepted',
-    body: z.strictObject({ scopes, handle, purpose: purpose.optional(), return_to: z.string().max(1024).optional() }),
-    answers: { 201: z.strictObject({ id: z.uuid(), consent_url: z.url(), expires_at: z.iso.datetime() }) },
+    body: z.strictObject({
+      scopes,
+      handle,
+      purpose: purpose.optional(),
+      return_to: z.string().max(1024).optional().describe("where the browser goes on: one of the client's own list"),
+    }),
+    answers: {
+      201: z.strictObject({
+        id: z.uuid(),
+        consent_url: z.url().describe('what the person opens in a browser'),
+        expires_at: z.iso.datetime(),
+      }),
+    },
     problems: [
       'person_required',
       'other_provider',

@@ -26,7 +26,7 @@ export const createHandleRoute = ({ db, workloads, now }: CreateHandle) =>
     body: z.strictObject({
       ...handleRequest,
       expires_at: z.iso.datetime().optional(),
-      max_uses: z.int().min(1).max(MOST_USES).optional(),
+      max_uses: z.int().min(1).max(MOST_USES).optional().describe('how often it may be used; absent: no limit'),
     }),
     answers: { 201: handleAnswer },
     problems: [

@@ -14,7 +14,7 @@ import {
 import { stepOf, type WatchConsents } from '../consents/watch-consents.ts';
 import type { Schema } from '../db/schema.ts';
 import { ownedBy } from '../grants/grant.ts';
-import { scope, workloadName } from '../grants/grant-answer.ts';
+import { handleRequest, scope } from '../grants/grant-answer.ts';
 import { ownerOf } from '../grants/owner-of.ts';
 
 export type GetConsent = { db: Kysely<Schema>; watch: WatchConsents; now: Now };
@@ -24,9 +24,9 @@ const answer = z.strictObject({
   state: z.enum(publicStates),
   reason: z.enum([...failureReasons, 'access_denied']).nullable(),
   grant: z.uuid().nullable(),
-  purpose: z.string().nullable(),
-  scopes: z.array(scope),
-  handle: z.strictObject({ workload: workloadName, audiences: z.array(workloadName), scopes: z.array(scope) }),
+  purpose: z.string().nullable().describe('what it is for, as the page shows it'),
+  scopes: z.array(scope).describe('what is asked for'),
+  handle: z.strictObject(handleRequest),
   expires_at: z.iso.datetime(),
 });
 const params = z.strictObject({ id: z.uuid() });
@@ -62,7 +62,8 @@ export const getConsentRoute = (deps: GetConsent) =>
         .regex(/^\d{1,2}$/)
         .transform(Number)
         .pipe(z.int().max(MOST_WAIT_SECONDS))
-        .optional(),
+        .optional()
+        .describe(`seconds to wait for it to move on, at most ${MOST_WAIT_SECONDS}`),
     }),
     answers: { 200: answer },
     problems: ['person_required', 'consent_not_found'],
@@ -90,6 +91,8 @@ export const consentEventsRoute = (deps: GetConsent) =>
     path: '/v1/consents/:id/events',
     listener: 'api',
     summary: 'The steps of a consent, as server-sent events; goes on after Last-Event-ID',
+    description:
+      'Steps are 1 `pending`, 2 `started`, 3 how it ended, each with the status as its data (WHATWG HTML, section 9.2). The stream ends with the consent.',
     scope: 'grants:write',
     audit: 'consent.read',
     params,
@@ -97,9 +100,11 @@ export const consentEventsRoute = (deps: GetConsent) =>
       'last-event-id': z
         .string()
         .regex(/^[0-3]$/)
-        .optional(),
+        .optional()
+        .describe('number of the last step seen'),
     }),
     answers: { 200: 'stream' },
+    produces: 'text/event-stream',
     problems: ['person_required', 'consent_not_found'],
     async handle({ principal, params: { id }, headers }, audit) {
       const consent = await findConsent(deps, principal, id);

@@ -35,6 +35,7 @@ export const importGrantsRoute = (deps: ImportGrants) =>
     consumes: 'stream',
     body: byteStream,
     answers: { 200: 'stream' },
+    produces: 'application/x-ndjson',
     problems: ['person_required', 'other_provider', 'handle_workload_unknown', 'handle_exceeds_consent'],
     async handle({ principal, body }, audit) {
       const lines = linesOf(body);

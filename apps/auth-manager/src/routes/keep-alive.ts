@@ -23,11 +23,11 @@ export const readKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
       200: z.strictObject({
         providers: z.array(
           z.strictObject({
-            provider: z.string(),
-            paused: z.boolean(),
-            active: count,
-            overdue: count,
-            reauthorization_required: count,
+            provider: z.string().describe('its issuer'),
+            paused: z.boolean().describe('whether its grants are left alone'),
+            active: count.describe('grants that give tokens'),
+            overdue: count.describe('of those, not confirmed in time'),
+            reauthorization_required: count.describe('grants that need the person again'),
           }),
         ),
       }),
@@ -61,8 +61,16 @@ export const changeKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
     scope: 'grants:write',
     role: 'admin',
     audit: 'keeping.changed',
-    body: z.strictObject({ provider: z.url().max(512), paused: z.boolean() }),
-    answers: { 200: z.strictObject({ provider: z.string(), paused: z.boolean() }) },
+    body: z.strictObject({
+      provider: z.url().max(512).describe('its issuer'),
+      paused: z.boolean().describe('whether its grants are left alone'),
+    }),
+    answers: {
+      200: z.strictObject({
+        provider: z.string().describe('its issuer'),
+        paused: z.boolean().describe('whether its grants are left alone'),
+      }),
+    },
     async handle({ principal, body }, audit) {
       const { provider, paused } = body;
       const at = { tenant: principal.tenant, provider };

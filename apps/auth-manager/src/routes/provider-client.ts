@@ -12,6 +12,8 @@ export const providerClientRoute = ({ providers }: { providers: Pick<Providers, 
     access: 'anyone',
     audit: 'open',
     cacheControl: 'public, max-age=300',
-    answers: { 200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string() })) }) },
+    answers: {
+      200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string().describe('key type (RFC 7517)') })) }),
+    },
     handle: async () => open({ status: 200, body: { keys: (await providers.clientKeys()) as { kty: string }[] } }),
   });

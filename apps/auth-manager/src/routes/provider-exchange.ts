@@ -39,19 +39,20 @@ export const providerExchangeRoute = (deps: ProviderExchange) =>
       grant_token: z
         .string()
         .max(8192)
-        .transform((text) => new Secret(text)),
+        .transform((text) => new Secret(text))
+        .describe('the grant token, held by the caller of token-exchange'),
       exchange_id: z.uuid(),
-      audience: z.array(audience).min(1).max(8),
-      scope: z.array(scope).min(1).max(64),
-      dpop: proof.optional(),
-      exchange_dpop: proof.optional(),
+      audience: z.array(audience).min(1).max(8).describe('as the provider names it'),
+      scope: z.array(scope).min(1).max(64).describe('what the token shall have'),
+      dpop: proof.optional().describe("proof of the caller's key for the refresh (RFC 9449)"),
+      exchange_dpop: proof.optional().describe('the same for the exchange'),
     }),
     answers: {
       200: z.strictObject({
-        access_token: z.string(),
+        access_token: z.string().describe('as the provider gave it'),
         token_type: z.enum(['DPoP', 'Bearer']),
-        expires_in: z.int().positive(),
-        scope: z.string(),
+        expires_in: z.int().positive().describe('seconds'),
+        scope: z.string().describe('with spaces between'),
       }),
     },
     problems: [

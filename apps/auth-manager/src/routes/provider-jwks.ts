@@ -15,7 +15,9 @@ export const providerJwksRoute = (deps: ProviderRegistry) =>
     audit: 'open',
     cacheControl: 'public, max-age=300',
     params: providerParams,
-    answers: { 200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string() })) }) },
+    answers: {
+      200: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string().describe('key type (RFC 7517)') })) }),
+    },
     problems: ['provider_not_found'],
     async handle({ params: { id } }) {
       const row = await deps.db.selectFrom('providers').selectAll().where('id', '=', id).executeTakeFirst();

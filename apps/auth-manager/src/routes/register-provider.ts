@@ -20,13 +20,13 @@ const issuerUrl = z
   .refine((value) => !/[?#]/.test(value) && !new URL(value).username, 'an issuer has no query, fragment or user');
 const clientId = z.string().regex(/^[\x21-\x7e]{1,128}$/);
 const offers = z.strictObject({
-  pushed_requests: z.boolean(),
-  signed_responses: z.boolean(),
-  issuer_in_responses: z.boolean(),
-  backchannel_logout: z.boolean(),
-  end_session: z.boolean(),
-  revocation: z.boolean(),
-  introspection: z.boolean(),
+  pushed_requests: z.boolean().describe('RFC 9126'),
+  signed_responses: z.boolean().describe('JARM'),
+  issuer_in_responses: z.boolean().describe('RFC 9207'),
+  backchannel_logout: z.boolean().describe('OpenID Connect Back-Channel Logout 1.0'),
+  end_session: z.boolean().describe('RP-initiated logout'),
+  revocation: z.boolean().describe('RFC 7009'),
+  introspection: z.boolean().describe('RFC 7662'),
 });
 
 /**
@@ -44,8 +44,8 @@ export const registerProviderRoute = (deps: ProviderRegistry) =>
     audit: 'provider.registered',
     tier: 'sensitive',
     body: z.strictObject({
-      issuer: issuerUrl,
-      client_id: clientId,
+      issuer: issuerUrl.describe('`iss` of its tokens; its metadata are read there (RFC 8414)'),
+      client_id: clientId.describe('this service as a client there'),
       name: providerName,
       scopes: providerScopes.default([]),
       client_secret: clientSecret.optional(),

@@ -42,10 +42,16 @@ export const rotateProviderKeyRoute = (deps: ProviderRegistry) =>
     params: z.strictObject({ id: rotatedId }),
     body: z.strictObject({
       use: z.enum(['client', 'dpop']).default('client'),
-      /** Long enough for the provider to have read our keys again, or for its administrator to have entered the new one. */
-      active_after_seconds: z.int().min(0).max(MOST_LEAD_SECONDS).default(DEFAULT_LEAD_SECONDS),
+      active_after_seconds: z
+        .int()
+        .min(0)
+        .max(MOST_LEAD_SECONDS)
+        .default(DEFAULT_LEAD_SECONDS)
+        .describe(
+          'long enough for the provider to have read our keys again, or for its administrator to have entered the new one',
+        ),
     }),
-    answers: { 201: z.strictObject({ number: z.int(), active_from: z.iso.datetime() }) },
+    answers: { 201: z.strictObject({ number: z.int().describe('counts the keys'), active_from: z.iso.datetime() }) },
     problems: ['person_required', 'provider_not_found', 'key_is_a_file', 'keys_unavailable'],
     async handle({ principal, params: { id }, body }, audit) {
       const { use } = body;

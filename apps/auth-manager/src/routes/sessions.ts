@@ -28,10 +28,13 @@ export type SessionRoutes = DiscardEnded &
   };
 
 const instant = z.iso.datetime();
-const sessionId = z.string().regex(/^[0-9a-f]{32}$/);
+const sessionId = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/)
+  .describe('of the session, as this service names it: 32 hex digits');
 const session = z.strictObject({
   id: sessionId,
-  provider: z.string(),
+  provider: z.string().describe('the issuer at which it is'),
   began_at: instant,
   last_used_at: instant.nullable(),
   grants: z.array(
@@ -39,13 +42,16 @@ const session = z.strictObject({
       id: z.uuid(),
       kind: z.enum(['offline', 'refresh']),
       state: z.enum(['active', 'reauthorization_required']),
-      scopes: z.array(scope),
+      scopes: z.array(scope).describe('what the person consented to'),
       created_at: instant,
       last_used_at: instant.nullable(),
     }),
   ),
 });
-const ended = z.strictObject({ sessions: z.int(), grants: z.int() });
+const ended = z.strictObject({
+  sessions: z.int().describe('how many were ended'),
+  grants: z.int().describe('how many grants ended with them'),
+});
 const offline = z.enum(['keep', 'end']).optional();
 
 /** The person's sessions at providers: what was granted in each, and their ending. */
@@ -76,8 +82,10 @@ const link = (deps: SessionRoutes) =>
     scope: 'grants:read',
     audit: 'session.listed',
     params: z.strictObject({ id: sessionId }),
-    query: z.strictObject({ return_to: z.string().max(1024).optional() }),
-    answers: { 200: z.strictObject({ url: z.url().nullable() }) },
+    query: z.strictObject({
+      return_to: z.string().max(1024).optional().describe("where the browser goes on: one of the client's own list"),
+    }),
+    answers: { 200: z.strictObject({ url: z.url().nullable().describe('null: the provider offers none') }) },
     problems: ['person_required', 'session_not_found', 'return_not_listed', 'provider_unavailable'],
     async handle({ principal, params: { id }, query: { return_to: returnTo } }, audit) {
       const owner = ownerOf(principal);

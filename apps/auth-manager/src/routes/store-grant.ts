@@ -38,8 +38,9 @@ export const storeGrantRoute = (deps: StoreGrantRoute) =>
         .string()
         .min(1)
         .max(16_384)
-        .transform((text) => new Secret(text)),
-      scopes: z.array(scope).min(1).max(64),
+        .transform((text) => new Secret(text))
+        .describe('introspected at the provider before it is kept: active, of our client, of this person'),
+      scopes: z.array(scope).min(1).max(64).describe('what the person consented to'),
       handle: z.strictObject(handleRequest).optional(),
       attributes: attributes.optional(),
     }),

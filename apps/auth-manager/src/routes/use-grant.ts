@@ -31,11 +31,11 @@ const ACCESS_TOKEN_TYPE = tokenType('access_token');
 
 const answers = {
   200: z.strictObject({
-    access_token: z.string(),
+    access_token: z.string().describe('a grant token, or the access token of the provider'),
     issued_token_type: z.enum([JWT_TYPE, ACCESS_TOKEN_TYPE]),
     token_type: z.enum(['N_A', 'Bearer']),
-    expires_in: z.int().positive(),
-    scope: z.string(),
+    expires_in: z.int().positive().describe('seconds'),
+    scope: z.string().describe('with spaces between'),
   }),
 };
 
@@ -45,7 +45,10 @@ const declaration = {
   scope: 'grants:use',
   audit: 'grant.used',
   params: z.strictObject({ id: z.uuid() }),
-  body: z.strictObject({ audience: workloadName, scopes: z.array(scope).min(1).max(64).optional() }),
+  body: z.strictObject({
+    audience: workloadName.describe('the service that it is for'),
+    scopes: z.array(scope).min(1).max(64).optional().describe('absent: all of the handle'),
+  }),
   answers,
   problems: [
     'grant_not_found',
