@@ -22,7 +22,7 @@ const DOCS_POLICY = [
 
 /**
  * The API reference, rendered by Scalar from `/openapi.json`, with its script served from the installed package. Its toolbar, which
- * would share or deploy the document elsewhere, is off.
+ * would share or deploy the document elsewhere, is off, and so is what would send requests: this page has no client certificate.
  */
 export function docsRoutes(service: string): Route[] {
   const common = {
@@ -79,7 +79,7 @@ const page = (service: string): string => `<!doctype html>
     <link rel="icon" href="data:,">
   </head>
   <body>
-    <script id="api-reference" data-url="openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"telemetry":false,"showDeveloperTools":"never","agent":{"disabled":true},"mcp":{"disabled":true}}'></script>
+    <script id="api-reference" data-url="openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"hideTestRequestButton":true,"telemetry":false,"showDeveloperTools":"never","agent":{"disabled":true},"mcp":{"disabled":true}}'></script>
     <script src="docs/scalar.js"></script>
   </body>
 </html>

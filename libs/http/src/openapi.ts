@@ -152,7 +152,7 @@ function listed(schema: z.ZodType, place: 'path' | 'query' | 'header'): Json[] {
 }
 
 function requestBody({ consumes, bodyLimit }: Route, schema: z.ZodType): Json {
-  const description = `At most ${bodyLimit} bytes.`;
+  const description = `At most ${bodyLimit.toLocaleString('en')} bytes.`;
   if (consumes === 'stream') {
     const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
     return { required: true, description: 'Of any length. Read the answer while you send.', content: bytes };

@@ -155,7 +155,7 @@ function routesOf(postgres: Postgres<unknown>, hooks: Hooks) {
       errors: 'oauth',
       tier: 'sensitive',
       body: z.strictObject({
-        token: z.string().max(100),
+        token: z.string().max(100).describe('What is revoked'),
         audience: z.union([name, z.array(name).max(8)]).optional(),
       }),
       answers: { 200: z.strictObject({ revoked: z.boolean().describe('Whether it lived') }) },

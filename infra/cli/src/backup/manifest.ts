@@ -46,7 +46,7 @@ export async function keptFile(called: string, path: string): Promise<Kept> {
     const { size } = statSync(path);
     return { name: called, path, bytes: size, sha256: await digestOf(path, size) };
   } catch {
-    throw new CommandFailed(exitCodes.usage, `--keeps ${called}: ${path} cannot be read`);
+    throw new CommandFailed(exitCodes.noInput, `--keeps ${called}: ${path} cannot be read`);
   }
 }
 
