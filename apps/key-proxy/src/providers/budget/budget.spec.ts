@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { createRegistry, problem } from '@postern/runtime';
 import { budgetMetrics, createBudget } from './budget.ts';
 import { quotas } from './quotas.ts';
+import { createBudgets } from './within-budget.ts';
 
 /** A budget of AWS's writes, and a clock. */
 function opened() {
@@ -67,4 +68,30 @@ test('a provider that does not answer ten times is left alone, then tried by one
   const text = await registry.metrics();
   expect(text).toMatch(/key_proxy_provider_calls_total\{[^}]*class="write",result="left_alone"[^}]*\} 15/);
   expect(text).toMatch(/key_proxy_provider_headroom\{[^}]*class="write"/);
+});
+
+test('the headroom that is shown is what was left at the last call', async () => {
+  const { clock, registry, sent } = opened();
+  const headroom = async () =>
+    Number(/key_proxy_provider_headroom\{[^}]*class="write"[^}]*\} (\S+)/.exec(await registry.metrics())?.[1]);
+  await sent(1);
+  expect(await headroom()).toBe(1);
+  await sent(burst / 2);
+  expect(await headroom()).toBeCloseTo(0.5);
+  await sent(burst);
+  expect(await headroom()).toBe(0);
+  clock.ms += 500;
+  await sent(1);
+  expect(await headroom()).toBeCloseTo((0.5 * perSecond) / burst);
+});
+
+test('each configuration has a budget of its own; of more than are ever open, the one used longest ago begins anew', () => {
+  const budgets = createBudgets({ registry: createRegistry('test'), now: () => new Date(0) });
+  const [first, second] = [budgets.of('aws', 'first'), budgets.of('aws', 'second')];
+  expect(second).not.toBe(first);
+  for (let n = 0; n < 999; n += 1) {
+    budgets.of('aws', `another-${n}`);
+    expect(budgets.of('aws', 'first')).toBe(first);
+  }
+  expect(budgets.of('aws', 'second')).not.toBe(second);
 });
