@@ -40,9 +40,8 @@ const MOST_TAGS = 15;
 export function createVault(now: () => Date = () => new Date()) {
   const secrets = new Map<string, VaultVersion[]>();
   const deleted = new Map<string, { versions: VaultVersion[]; at: number }>();
-  let last = 0;
-  /** Seconds, as attributes have them; never twice the same, so that the newest is known. */
-  const seconds = () => (last = Math.max(last + 1, Math.floor(now().getTime() / 1000)));
+  /** Seconds, as attributes have them: two versions may have the same. */
+  const seconds = () => Math.floor(now().getTime() / 1000);
   const keyOf = (name: string) => name.toLowerCase();
 
   function versionsOf(name: string): VaultVersion[] {
@@ -117,7 +116,8 @@ export function createVault(now: () => Date = () => new Date()) {
       if (contentType !== undefined) found.contentType = contentType;
       return found;
     },
-    versions: (name: string) => secrets.get(keyOf(name)) ?? [],
+    /** get-secret-versions: no order is promised. */
+    versions: (name: string) => (secrets.get(keyOf(name)) ?? []).toSorted((a, b) => (a.version < b.version ? -1 : 1)),
     names: () => [...secrets.keys()].sort(),
     newest: (name: string) => versionOf(name, ''),
     /** delete-secret: all versions, recoverable where soft delete is on, as it is for every vault. */

@@ -62,6 +62,16 @@ export function azureProvider(options: AzureOptions): SecretProvider {
         });
       return versions.sort((a, b) => b.at - a.at);
     });
+  /** The newest first. Times there are whole seconds: where the last ones share one, a read without a version tells which it is. */
+  const newestFirst = async (reference: string, call: Call) => {
+    const versions = await versionsOf(reference, call);
+    const [first, second] = versions;
+    if (!first || first.at !== second?.at) return versions;
+    const current = await get(reference, null, call).then(({ properties }) => properties.version, ifDisabled);
+    const isCurrent = ({ version, enabled }: (typeof versions)[number]) =>
+      Number(current === null ? !enabled : version === current);
+    return versions.sort((a, b) => b.at - a.at || isCurrent(b) - isCurrent(a));
+  };
   const set = async (reference: string, value: SecretValue, tags: Record<string, string> | undefined, call: Call) => {
     const contentType = value.type === 'text' ? TEXT : BINARY;
     const { properties } = await ask(call, (abort) =>
@@ -85,7 +95,7 @@ export function azureProvider(options: AzureOptions): SecretProvider {
       return set(reference, value, { ...tags }, call);
     },
     async put(reference, value, { ifVersion }, call) {
-      const before = await versionsOf(reference, call);
+      const before = await newestFirst(reference, call);
       const [newest] = before;
       if (!newest) throw problem('secret_missing');
       if (ifVersion === undefined) return set(reference, value, newest.tags, call);
@@ -117,7 +127,7 @@ export function azureProvider(options: AzureOptions): SecretProvider {
       return { references, next: following.length > limit ? (references.at(-1) ?? null) : null };
     },
     async describe(reference, call) {
-      const versions = await versionsOf(reference, call);
+      const versions = await newestFirst(reference, call);
       if (versions.length === 0) {
         if ((await deletedAt(reference, call)) === null) throw problem('secret_missing');
         return { state: 'deleted', current: null, versions: [], tags: {} };
@@ -130,7 +140,7 @@ export function azureProvider(options: AzureOptions): SecretProvider {
       };
     },
     async tag(reference, tags, call) {
-      const [newest] = await versionsOf(reference, call);
+      const [newest] = await newestFirst(reference, call);
       if (!newest) throw problem('secret_missing');
       await ask(call, (abort) =>
         client.updateSecretProperties(reference, newest.version, { ...abort, tags: { ...tags } }),
@@ -162,6 +172,12 @@ export function azureProvider(options: AzureOptions): SecretProvider {
     },
     close: async () => {},
   };
+}
+
+/** Of which version it is not told, but that it is disabled. */
+function ifDisabled(error: unknown): null {
+  if (error instanceof Problem && error.code === 'secret_disabled') return null;
+  throw error;
 }
 
 function missing(error: unknown): null {
