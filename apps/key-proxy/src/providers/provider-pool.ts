@@ -58,12 +58,16 @@ export function openProviderPool(deps: OpenPool): ProviderPool {
       return held.provider;
     }
     const secrets = row.sealed ? await unseal(branchKeys, tenant, id, row.sealed) : {};
+    // Of those who come at once the first opens it for all.
+    const earlier = opened.get(id);
+    if (earlier && earlier.generation === row.generation) return earlier.provider;
     const provider = loadProvider(deps, tenant, { kind: row.kind, settings: row.settings, secrets }).then((loaded) =>
       withinBudget(loaded, budgets.of(row.kind, id)),
     );
-    provider.catch(() => opened.delete(id));
-    opened.set(id, { generation: row.generation, provider, checkedAt: now().getTime() });
-    if (held) void closeLater(held);
+    const made = { generation: row.generation, provider, checkedAt: now().getTime() };
+    provider.catch(() => opened.get(id) === made && opened.delete(id));
+    opened.set(id, made);
+    if (earlier) void closeLater(earlier);
     const [eldest] = opened;
     if (opened.size > MOST_OPEN && eldest) {
       opened.delete(eldest[0]);
