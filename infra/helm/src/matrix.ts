@@ -86,6 +86,7 @@ export const refused: [what: string, values: object, names: RegExp][] = [
   ['a setting that is none', { services: { 'key-proxy': { settings: { PATH: '/tmp' } } } }, /PATH/],
   ['a secret among the settings', setting('POSTERN_BUS_PASSWORD', 'x'), /settingsFromSecret/],
   ['a service without its log', { services: { 'audit-sink': off } }, /services\.audit-sink\.enabled/],
+  ['nobody who mints', { services: { 'token-exchange': off } }, /services\.token-exchange\.enabled/],
   ['key-proxy without its provider', { services: { 'crypto-store': off } }, /services\.crypto-store\.enabled/],
   ['no role for a root key', { services: { 'key-proxy': { awsRoleArn: '' } } }, /services\.key-proxy\.awsRoleArn/],
   ['no place to publish to', { audit: { publishTo: '' } }, /audit\.publishTo/],

@@ -35,6 +35,12 @@ export async function everySet(cluster: Cluster): Promise<void> {
     for (const [at, [name, given]] of waiting) await one(cluster, `set-${at + 1}`, name, given);
   };
   await Promise.all([worker(), worker()]);
+  // Where the rules for an adapter go, in the set that has one.
+  const elsewhere = await everythingIn(cluster.plane.api, 'monitoring');
+  cluster.must(
+    elsewhere.join() === 'rolebindings.rbac.authorization.k8s.io deployer',
+    `left in another namespace: ${elsewhere.join(', ')}`,
+  );
 }
 
 async function one(cluster: Cluster, namespace: string, name: string, given: Given): Promise<void> {

@@ -12,6 +12,7 @@ import { customDefinitions, kubernetesPrograms, KUBERNETES_VERSION, type Program
 import { refusals } from './refusals.ts';
 import { ended } from './release.ts';
 import { upgrades } from './upgrades.ts';
+import { unready } from './unready.ts';
 import { until } from './until.ts';
 
 /** What each event is given, and where it counts. */
@@ -28,6 +29,7 @@ const events: [name: string, run: (cluster: Cluster) => Promise<void>][] = [
   ['values', everySet],
   ['refusals', refusals],
   ['upgrades', upgrades],
+  ['unready', unready],
   ['disruptions', disruptions],
 ];
 

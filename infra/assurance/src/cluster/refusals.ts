@@ -12,6 +12,10 @@ export async function refusals({ plane, helm, folder, must }: Cluster): Promise<
   await prepareNamespace(api, 'running', { withCertificates: false });
   const release = openRelease(helm, { plane, namespace: 'refused', folder });
   const running = openRelease(helm, { plane, namespace: 'running', folder });
+  const privileged = { name: 'any', image: 'any', securityContext: { privileged: true } };
+  const pod = { metadata: { name: 'any' }, spec: { containers: [privileged] } };
+  const letIn = await api.create('/api/v1/namespaces/refused/pods?dryRun=All', pod).catch(String);
+  must(String(letIn).includes('violates PodSecurity'), `"restricted" is not enforced here: ${letIn}`);
   must((await running.install({ files, values: good })).ok, 'the good values were not taken');
   const nothing = await everythingIn(api, 'refused');
   const states = async () => (await everythingIn(api, 'running')).join();
