@@ -17,7 +17,7 @@ export { sealerFor, sealersFor, type Sealer } from './sealer.ts';
 export { moveRootKey, type Moved, type MoveRootKey } from './move-root-key.ts';
 export { type KeyChange, type RecordedTransaction, type RecordKeyChange } from './recorded-transaction.ts';
 export { rotateDue } from './rotate-due.ts';
-export { applyDestroyed, denyTenant, denyVersion, destroyDue, destroyTenantAfter } from './destroy-keys.ts';
+export { denyTenant, denyVersion, destroyDue, destroyTenantAfter } from './destroy-keys.ts';
 export { openDestroyedList, type DestroyedKey, type DestroyedList } from './destroyed-list.ts';
 export { awaitOlderTransactions } from './await-older-transactions.ts';
 export { keyRounds, type KeyRounds } from './key-rounds.ts';

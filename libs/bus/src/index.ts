@@ -2,7 +2,6 @@ export { busAcl } from './acl.ts';
 export { type BusOptions } from './connection.ts';
 export {
   jobKind,
-  JobInterrupted,
   jobStates,
   type JobData,
   type JobKind,
@@ -19,9 +18,9 @@ export { type JobEnd } from './jobs/run-job.ts';
 export { runJobs, wakeJob, type JobsOptions } from './jobs/run-jobs.ts';
 export { startJob, type JobRequest } from './jobs/start-job.ts';
 export { JobRefused, openBus, type Bus, type BusQueue, type Handler, type WorkerOptions } from './open-bus.ts';
-export { prefixOf, signalQueue } from './prefix.ts';
+export { signalQueue } from './prefix.ts';
 export { emitSignal, type Emitted } from './signals/emit-signal.ts';
 export { signalMigrations } from './signals/migrations.ts';
-export { signalTypes, type SignalType, type SignalTypes } from './signals/signal-types.ts';
+export type { SignalType, SignalTypes } from './signals/signal-types.ts';
 export { startSignals, type SignalsOptions } from './signals/start-signals.ts';
 export { type SignalHandler, type SignalHandlers } from './signals/take-signal.ts';

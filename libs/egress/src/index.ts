@@ -1,6 +1,6 @@
 export { beforeWriting } from './before-writing.ts';
-export { type AddressClass, classifyAddress } from './address.ts';
-export { type Resolve, systemResolve } from './connector.ts';
+export type { AddressClass } from './address.ts';
+export type { Resolve } from './connector.ts';
 export {
   type Egress,
   type EgressAnswer,

@@ -24,7 +24,7 @@ export {
 } from './released.ts';
 export { flag } from './flag.ts';
 export { byteStream } from './byte-stream.ts';
-export { open, OPEN_ROUTES } from './open.ts';
+export { open } from './open.ts';
 export type { AuditGuard, AuditPort, Intent, MakeChange, RouteAudit, What, WhatRead } from './audit-port.ts';
 export { routesOn, type App } from './app.ts';
 export { createHttpApp, type AppSpec } from './create-app.ts';
@@ -35,4 +35,3 @@ export { serve, type ComposedService } from './serve.ts';
 export { createRateLimits, type RateLimitOptions, type RateLimits } from './rate-limits.ts';
 export { createTenantRates, quotaOf, type TenantRates } from './tenant-quotas.ts';
 export type { Check } from './health.ts';
-export { openApiDocument } from './openapi.ts';

@@ -1,6 +1,6 @@
 export { issuerMigrations } from './migrations.ts';
-export { keyTimes, type KeyTimes } from './key-times.ts';
-export { mintedClaims, type Act, type MintedClaims } from './minted-claims.ts';
+export type { KeyTimes } from './key-times.ts';
+export type { Act, MintedClaims } from './minted-claims.ts';
 export {
   JWKS_MAX_AGE_SECONDS,
   openIssuer,

@@ -1,15 +1,8 @@
 export { openAgent, type AgentOptions, type MtlsAgent } from './agent.ts';
-export { certificatesOf, ChainRefused, verifyChain } from './certificate-chain.ts';
-export { clientTls, postgresTls, redisTls, type ClientTls } from './client-tls.ts';
-export {
-  certificateThumbprint,
-  watchTlsMaterial,
-  type TlsFiles,
-  type TlsMaterial,
-  type TlsPaths,
-  type WatchOptions,
-} from './material.ts';
-export { peerOf, peerOfCertificate, PeerRefused, workloadOf, type Peer, type WorkloadTable } from './peer.ts';
+export { verifyChain } from './certificate-chain.ts';
+export { postgresTls, redisTls, type ClientTls } from './client-tls.ts';
+export { watchTlsMaterial, type TlsFiles, type TlsMaterial, type TlsPaths, type WatchOptions } from './material.ts';
+export { peerOf, peerOfCertificate, workloadOf, type Peer, type WorkloadTable } from './peer.ts';
 export { redisAddress, type RedisAddress } from './redis-address.ts';
 export { newRedisClient } from './redis-client.ts';
 export { openRedis, type RedisClient, type RedisHandle, type RedisOptions } from './redis.ts';

@@ -1,28 +1,19 @@
 export type { Binding, Person, Presented, Principal } from './principal.ts';
 export { TokenRefused, type RefusalCode, type RefusalReason } from './token-refused.ts';
-export { tokenKinds, tokenKindNames, type TokenKind } from './token-kinds.ts';
-export {
-  issuerEntry,
-  signatureAlgorithms,
-  trustTable,
-  workloadIdentity,
-  type IssuerEntry,
-  type RevocationIssuer,
-  type TrustTable,
-} from './trust-table.ts';
+export type { TokenKind } from './token-kinds.ts';
+export { trustTable, type IssuerEntry, type RevocationIssuer, type TrustTable } from './trust-table.ts';
 export { tenantId } from './tenant-id.ts';
 export { personName } from './person-name.ts';
-export { actorChain, MAX_ACTORS } from './claims.ts';
+export { actorChain } from './claims.ts';
 export { isJudgement } from './is-judgement.ts';
 export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
 export { keySetTimes, type KeySetTimes } from './key-set.ts';
-export { checkDpopProof, PROOF_WINDOW_SECONDS, type DpopCheck, type UseOnce } from './dpop-proof.ts';
+export { checkDpopProof, type DpopCheck, type UseOnce } from './dpop-proof.ts';
 export { createTokenVerifier } from './token-verifier.ts';
 export type { HeldBy, Revocations, TokenVerifier, TokenVerifierSpec } from './verifier-spec.ts';
 export { createRevocationSet } from './revocations/revocation-set.ts';
 export {
   followRevocations,
-  followTimes,
   type FollowedRevocations,
   type FollowTimes,
   type RevocationSource,
@@ -52,4 +43,4 @@ export {
   type TokenHint,
 } from './provider/open-provider.ts';
 export { checkLogoutToken, type LogoutTokenCheck, type VerifiedLogout } from './logout-token.ts';
-export { ASSERTION_LIFE_SECONDS, checkClientAssertion, type ClientAssertionCheck } from './client-assertion.ts';
+export { checkClientAssertion, type ClientAssertionCheck } from './client-assertion.ts';

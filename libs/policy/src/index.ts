@@ -2,7 +2,6 @@ export {
   policyDocument,
   policyJsonSchema,
   risks,
-  scopeDecisions,
   subjectKinds,
   type PolicyDocument,
   type ScopeDecision,

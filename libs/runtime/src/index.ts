@@ -9,7 +9,6 @@ export {
   flag,
   parseSettings,
   path,
-  port,
   setting,
   type Parsed,
   type Setting,
@@ -21,7 +20,6 @@ export {
   baseSettings,
   busSettings,
   cacheSettings,
-  migrationSettings,
   postgresSettings,
   rootKeyConfig,
   rootKeySettings,
@@ -32,8 +30,8 @@ export {
   type RootKeyConfig,
 } from './base-settings.ts';
 export { readDocument } from './document.ts';
-export { assertEnvironment, DEVELOPMENT_TRUST_DOMAIN, type EnvironmentFacts } from './environment.ts';
-export { envExample, settingsReference, settingsTable, withSettingsTable } from './reference.ts';
+export { assertEnvironment, type EnvironmentFacts } from './environment.ts';
+export { settingsReference } from './reference.ts';
 export {
   createLogger,
   silentLogger,

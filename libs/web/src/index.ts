@@ -1,5 +1,5 @@
 export { html, Html, type HtmlValue } from './html.ts';
-export { CONTENT_SECURITY_POLICY, page, type PageOf } from './page.ts';
+export { page, type PageOf } from './page.ts';
 export { webMigrations } from './migrations.ts';
 export { webProblems } from './problems.ts';
 export { formFields, formHeaders } from './own-forms.ts';

@@ -292,15 +292,6 @@ export const authenticatorIds = [
   'webauthn-authenticator-passwordless',
 ] as const;
 
-/** Steps of forms. */
-export const formActionIds = [
-  'registration-password-action',
-  'registration-recaptcha-action',
-  'registration-recaptcha-enterprise',
-  'registration-terms-and-conditions',
-  'registration-user-creation',
-] as const;
-
 /** What a user may be made to do at the next login. */
 export const requiredActionIds = [
   'CONFIGURE_RECOVERY_AUTHN_CODES',

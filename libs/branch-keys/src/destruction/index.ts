@@ -1,4 +1,4 @@
-export { denyEnded, listTenant } from './ended-tenants.ts';
+export { denyEnded } from './ended-tenants.ts';
 export { openEndedTenants, type EndedTenants } from './open-ended-tenants.ts';
 export { removeEnded, type RemoveEnded } from './remove-ended.ts';
 export { BY_TENANT, removeRows } from './remove-rows.ts';

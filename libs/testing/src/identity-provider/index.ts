@@ -5,18 +5,12 @@ export {
   formOf,
   linkOf,
   login,
-  LoginFailed,
   openHeadlessBrowser,
   type HeadlessBrowser,
   type Page,
   type Person,
 } from './headless-browser.ts';
 export {
-  assertRealm,
-  builtInDefaultScopes,
-  fapiKindOf,
-  RealmRefused,
-  serviceAccountId,
   stableId,
   type ClientAuthentication,
   type Realm,

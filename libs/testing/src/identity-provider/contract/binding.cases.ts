@@ -1,14 +1,8 @@
-import { X509Certificate, createHash } from 'node:crypto';
-
 import { expect, test } from '@jest/globals';
-
 import { developmentPassword } from '../development-realm.ts';
 import { claimsOf, dpopProof, newDpopKey, thumbprintOfKey } from './relying-party.ts';
 import { type Subject } from './subject.ts';
 import { callback } from './world.ts';
-
-export const thumbprintOf = (cert: string) =>
-  createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url');
 
 /** How clients prove themselves, and what their tokens are bound to. */
 export function bindingCases(subject: () => Subject): void {
