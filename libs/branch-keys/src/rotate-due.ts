@@ -1,3 +1,4 @@
+import { BranchKeyUnknown } from '@postern/envelope';
 import { type BranchKeys } from './open-branch-keys.ts';
 import { type RecordedTransaction } from './recorded-transaction.ts';
 import { type Query } from './table.ts';
@@ -7,7 +8,8 @@ const LEASE_SECONDS = 60;
 
 /**
  * Rotates every branch key whose active version is older than its own schedule, or than the profile's. Several replicas
- * may call at once: a key is leased to one, and a version only takes the place of the one it was made for.
+ * may call at once: a key is leased to one, and a version only takes the place of the one it was made for. One whose active
+ * record is gone (somebody took it away) stays as it is and holds up no other.
  * @param profileDays days between rotations where a key has no schedule of its own.
  * @returns how many were rotated.
  * @throws KeysUnavailable; the rest is due at the next call.
@@ -19,7 +21,8 @@ export async function rotateDue(
   let rotated = 0;
   for (let due = await lease(query, profileDays, now); due; due = await lease(query, profileDays, now)) {
     const { branch_key_id: keyId, tenant, purpose } = due;
-    const prepared = await keys.prepareRotation(keyId);
+    const prepared = await nullWhenUnknown(keys.prepareRotation(keyId));
+    if (prepared === null) continue;
     const number = await transaction(async (within, record) => {
       const made = await prepared.commit(within);
       if (made !== null) await record({ action: 'key.rotated', tenant, details: { purpose, keyId } });
@@ -29,6 +32,15 @@ export async function rotateDue(
     if (number !== null) rotated += 1;
   }
   return rotated;
+}
+
+async function nullWhenUnknown<T>(result: Promise<T>): Promise<T | null> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof BranchKeyUnknown) return null;
+    throw error;
+  }
 }
 
 type Due = { branch_key_id: string; tenant: string; purpose: string };

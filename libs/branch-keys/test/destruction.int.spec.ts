@@ -111,6 +111,22 @@ test('a tenant is denied at every replica within a second of the commit, and not
   await Promise.all([one.close(), other.close()]);
 });
 
+test('a tenant whose rows cannot be removed holds up no other, and is told', async () => {
+  const ended = await open();
+  const [first, second] = [await tenantWith(1), await tenantWith(1)];
+  const now = new Date();
+  for (const one of [first, second]) await denyEnded(postgres.query, { ...one, now, removeAfter: now });
+  await postgres.query(`update ended_tenants set remove_after = now() - interval '1 hour' where tenant = $1`, [
+    first.tenant,
+  ]);
+  const { run, acknowledged } = removing(ended.list, 3);
+  await expect(run()).rejects.toThrow('killed at remove');
+  expect(acknowledged.map(({ tenant }) => tenant)).toEqual([second.tenant]);
+  await removing(ended.list).run();
+  expect(await leftOf(first.tenant)).toMatchObject({ things: 0 });
+  await ended.close();
+});
+
 test('killed at any line, the next round leaves nothing of the tenant, one event of its end and one acknowledgement with every row in it (R33)', async () => {
   const ended = await open();
   const lines: string[] = [];

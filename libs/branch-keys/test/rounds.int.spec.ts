@@ -66,6 +66,19 @@ test('what is due by its own schedule or the profile’s rotates once, though fo
   keys.close();
 });
 
+test('a branch key whose active record is gone holds up no other that is due', async () => {
+  const { rootKey } = await localRootKey();
+  const keys = await open(rootKey);
+  const robbed = await keys.idFor('robbed', 'records');
+  await keys.idFor('behind', 'records');
+  await postgres.query(`delete from branch_keys where branch_key_id = $1 and type = 'branch:ACTIVE'`, [robbed]);
+  const { transaction, recorded } = recording(postgres);
+  const now = new Date(Date.now() + 92 * DAY_MS);
+  await rotateDue({ query: postgres.query, transaction, keys }, { profileDays: 90, now });
+  expect(recorded).toMatchObject([{ action: 'key.rotated', tenant: 'behind' }]);
+  keys.close();
+});
+
 test('a crash at any step of a move leaves every branch key whole under one root key, and the next call ends it', async () => {
   const { rootKey: before, path } = await localRootKey();
   const keys = await open(before);

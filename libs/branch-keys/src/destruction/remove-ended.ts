@@ -45,7 +45,11 @@ export function removeEnded<Schema>(deps: RemoveEnded<Schema>): Round {
           order by remove_after`,
         [deps.now()],
       );
-      for (const one of due) await removeOne(deps, query, one);
+      const ends = [];
+      // One that cannot be removed keeps no other waiting.
+      for (const one of due) ends.push(...(await Promise.allSettled([removeOne(deps, query, one)])));
+      const failed = ends.find((end) => end.status === 'rejected');
+      if (failed) throw failed.reason;
     },
   };
 }
