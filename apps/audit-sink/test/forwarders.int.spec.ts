@@ -202,6 +202,28 @@ test('an event that a target will not take is put aside, told and passed over; t
   expect(linesOf(told)).toMatchObject([{ details: { kind: 'forwarder_dead_letter', about: 'picky', count: 1 } }]);
 });
 
+test('an event that somebody altered is put aside, told and passed over; what is behind it is sent', async () => {
+  const [altered, after] = [event(), event()];
+  for (const one of [altered, after]) {
+    await commit([one]);
+    await inLog([one]);
+  }
+  await world.asOwner(
+    `update log_events set sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) where event_id = '${altered.id}'`,
+  );
+  const [loki, told] = [await receiver(), await receiver()];
+  await forwarding([{ kind: 'loki', name: 'behind', url: loki.url }, alarmsTo(told, 'behind-alarms')]);
+  await until(() => linesOf(loki).some(({ id }) => id === after.id), 'the one after was sent');
+  const dead = () => world.log.query("select event_id, reason from forwarder_dead_letters where forwarder = 'behind'");
+  await until(async () => (await dead()).length > 0, 'it is put aside');
+  expect(await dead()).toEqual([{ event_id: altered.id, reason: 'content_altered' }]);
+  const aboutIt = () => linesOf(told).filter(({ details }) => (details as { about: string }).about === 'behind');
+  await until(() => aboutIt().length > 0, 'the alarm is in the log');
+  await world.asOwner(
+    `update log_events set sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) where event_id = '${altered.id}'`,
+  );
+});
+
 test('a target that refuses us is stopped and told once, gives up nothing, and goes on when it takes us again', async () => {
   const loki = await receiver(() => ({ status: 401 }));
   const replica = await forwarding([{ kind: 'loki', name: 'locked', url: loki.url, from: 'now' }]);

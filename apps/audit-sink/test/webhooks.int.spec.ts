@@ -217,6 +217,24 @@ test('a test notification arrives, and a receiver that hangs holds up no other',
   receiver.answers(() => ({ status: 200 }));
 });
 
+test('webhooks whose secrets cannot be read, however many and long due, keep no other waiting', async () => {
+  await world.log.query(
+    `with broken as (
+       insert into webhook_subscriptions (id, tenant, url, types, signature, sealed_secret, next_index, created_at)
+       select gen_random_uuid(), 'broken', $1, '{}', 'hmac-sha256', '\\x00', 0, now() from generate_series(1, 200)
+       returning id)
+     insert into webhook_deliveries (id, subscription, type, body, state, next_attempt_at, created_at)
+     select 'msg_' || id, id, 'webhook.test', '{}', 'pending', now() - interval '1 hour', now() from broken`,
+    [`${receiver.url}/broken`],
+  );
+  const hook = await subscribe(['alert']);
+  await call('POST', `/v1/webhooks/${hook.id}/test`);
+  await until(() => hook.received().length > 0, 'another was told');
+  const failed = `select 1 from webhook_deliveries where last_reason = 'secret_unreadable' and next_attempt_at > now()`;
+  await until(async () => (await world.log.query(failed)).length > 0, 'the broken ones wait');
+  await world.log.query(`delete from webhook_subscriptions where tenant = 'broken'`);
+});
+
 test("another tenant sees, changes and is told nothing of a tenant's webhooks", async () => {
   const hook = await subscribe(['grant.broken']);
   const tenant = 'globex';

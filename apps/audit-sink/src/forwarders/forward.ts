@@ -35,7 +35,7 @@ const LASTING_BACKOFF = { baseMs: 30_000, maxMs: 300_000 };
 /** A target that refuses so many in a row, and takes none, is itself at fault: nothing more is given up for it. */
 const REFUSED_IN_A_ROW = 10;
 
-type Refused = { logged: LogEvent; reason: string };
+type Refused = { index: number; id: string; reason: string };
 
 /**
  * Sends the log's events to one target, in the log's order, at least once: the cursor moves when the target has taken them, so
@@ -64,7 +64,8 @@ export async function forward(
       }
       const events = part.events.filter(({ event }) => wants(event));
       const refused = await deliver(target, events, stop);
-      if (!(await settle(deps, name, { from: next, to: part.next, refused }))) return;
+      const altered = part.altered.map((one) => ({ ...one, reason: 'content_altered' }));
+      if (!(await settle(deps, name, { from: next, to: part.next, refused: [...altered, ...refused] }))) return;
       next = part.next;
       metrics.sent.inc({ forwarder: name }, events.length - refused.length);
       metrics.lag.set({ forwarder: name }, part.head - next);
@@ -109,7 +110,7 @@ async function deliver(target: Target, events: readonly LogEvent[], stop: AbortS
         await send(some.slice(0, half));
         return send(some.slice(half));
       }
-      refused.push({ logged: some[0]!, reason: error.reason });
+      refused.push({ index: some[0]!.index, id: some[0]!.event.id, reason: error.reason });
       if (taken === 0 && refused.length >= REFUSED_IN_A_ROW) throw new TargetAway(error.reason, { lasting: true });
     }
   };
@@ -134,8 +135,8 @@ async function settle(
        from unnest($2::uuid[], $3::bigint[], $4::text[]) as d(event_id, index, reason) on conflict do nothing`,
       [
         name,
-        refused.map(({ logged }) => logged.event.id),
-        refused.map(({ logged }) => logged.index),
+        refused.map(({ id }) => id),
+        refused.map(({ index }) => index),
         refused.map(({ reason }) => reason),
         now(),
       ],
@@ -144,7 +145,10 @@ async function settle(
   });
   if (!moved) return false;
   metrics.dead.inc({ forwarder: name }, refused.length);
-  logger.error({ target: name, count: refused.length }, 'a target would not take events: they were passed over');
+  logger.error(
+    { target: name, count: refused.length },
+    'events could not be read, or a target would not take them: they were passed over',
+  );
   await alarm(deps, 'forwarder_dead_letter', name, refused.length);
   return true;
 }

@@ -1,8 +1,8 @@
 import type { Action } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import { newestCheckpoint } from '../log/checkpoints.ts';
-import { openRows } from '../search/find-events.ts';
-import { contentOf, type SealedRow } from '../subjects/open-rows.ts';
+import { contentOf, createRowOpener, type SealedRow } from '../subjects/open-rows.ts';
+import { ContentRefused } from '../subjects/seal-content.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 import type { LogEvent } from './log-event.ts';
 
@@ -13,7 +13,12 @@ export type LogPart = {
   actions?: readonly Action[];
 };
 
-export type ReadLog = (part: LogPart) => Promise<{ events: LogEvent[]; next: number; head: number }>;
+/** An event whose content is not what was sealed: somebody altered it. What it was is not known, and never will be here. */
+export type Altered = { index: number; id: string };
+
+export type ReadLog = (
+  part: LogPart,
+) => Promise<{ events: LogEvent[]; altered: Altered[]; next: number; head: number }>;
 
 /** Entries that one look at the log goes through at most. */
 const SPAN = 50_000;
@@ -22,7 +27,7 @@ type Row = SealedRow & { received_at: Date; size: string; root: Buffer };
 
 /**
  * Reads the next events of the log under a signed checkpoint, of every tenant, in its order, and says where to go on. What is
- * opaque or erased is passed over. The checkpoint of an event is the same whenever it is read: the first signed one that
+ * opaque or erased is passed over; what was altered is named, and holds up nothing behind it. The checkpoint of an event is the same whenever it is read: the first signed one that
  * holds it.
  */
 export const createReadLog =
@@ -30,7 +35,7 @@ export const createReadLog =
   async ({ from, limit, tenant, actions }) => {
     const head = (await newestCheckpoint(query))?.size ?? 0;
     const end = Math.min(head, from + SPAN);
-    if (end <= from) return { events: [], next: from, head };
+    if (end <= from) return { events: [], altered: [], next: from, head };
     const rows = await query<Row>(
       `select ${contentOf('log_every_event')}, r.received_at, c.tree_size as size, c.root
        from log_every_event e
@@ -43,14 +48,23 @@ export const createReadLog =
        order by e.index limit $3`,
       [from, end, limit, tenant ?? null, actions ?? null],
     );
-    const placed = new Map(rows.map((row) => [Number(row.index), row]));
-    const opened = await openRows(rows, subjects);
+    const open = await createRowOpener(rows, subjects);
+    const events: LogEvent[] = [];
+    const altered: Altered[] = [];
+    for (const row of rows) {
+      const content = open(row);
+      const index = Number(row.index);
+      if (content instanceof ContentRefused) altered.push({ index, id: row.event_id });
+      else if (content !== null) {
+        const checkpoint = { size: Number(row.size), root: row.root.toString('base64') };
+        const event = JSON.parse(content.canonical.toString('utf8')) as LogEvent['event'];
+        events.push({ index, event, receivedAt: row.received_at, checkpoint });
+      }
+    }
     const last = rows.at(-1);
     return {
-      events: opened.map(({ index, event }) => {
-        const { received_at: receivedAt, size, root } = placed.get(index)!;
-        return { index, event, receivedAt, checkpoint: { size: Number(size), root: root.toString('base64') } };
-      }),
+      events,
+      altered,
       next: rows.length === limit && last ? Number(last.index) + 1 : end,
       head,
     };

@@ -1,5 +1,6 @@
 import type { BranchKeys } from '@postern/branch-keys';
 import { EgressRefused, type Egress } from '@postern/egress';
+import { EnvelopeRefused } from '@postern/envelope';
 import type { Now } from '@postern/runtime';
 import { retryAfterMs } from '../targets/post.ts';
 import { webhookHeaders, type SignatureKind } from './signature.ts';
@@ -29,15 +30,18 @@ export async function attempt(
   stop: AbortSignal,
 ): Promise<AttemptOutcome> {
   const { id, body, url } = due;
-  const signing = await keysOf(keys, { ...due, id: due.subscription });
-  const headers = { 'content-type': 'application/json', ...webhookHeaders(signing, { id, body, now: now() }) };
   try {
+    const signing = await keysOf(keys, { ...due, id: due.subscription });
+    const headers = { 'content-type': 'application/json', ...webhookHeaders(signing, { id, body, now: now() }) };
     const answer = await egress.request(url, { method: 'POST', headers, body, signal: stop });
     const { status } = answer;
     if (status >= 200 && status < 300) return { outcome: 'delivered', status };
     const wait = retryAfterMs(answer.headers.get('retry-after'), now().getTime());
     return { outcome: status === 410 ? 'gone' : 'failed', status, reason: `status_${status}`, retryAfterMs: wait };
   } catch (error) {
+    // A secret that opens no more will not open in a moment either: it is tried as seldom as a receiver that fails.
+    const unreadable = error instanceof EnvelopeRefused;
+    if (unreadable) return { outcome: 'failed', status: null, reason: 'secret_unreadable', retryAfterMs: 0 };
     if (!(error instanceof EgressRefused)) throw error;
     // An answer that is too long was an answer all the same, but nobody knows which.
     return { outcome: 'failed', status: null, reason: error.reason, retryAfterMs: 0 };

@@ -1,11 +1,16 @@
 import { queryIn, type Postgres } from '@postern/postgres';
-import type { Now } from '@postern/runtime';
+import type { Logger, Now } from '@postern/runtime';
 import type { ReadLog } from '../read-log.ts';
 import { deliveryId } from './deliveries.ts';
 import { actionsOf, typeOf, type NotificationType } from './notification-types.ts';
 import { notificationBody } from './notification.ts';
 
-export type PlanDeliveries = { postgres: Pick<Postgres<unknown>, 'db' | 'query'>; readLog: ReadLog; now: Now };
+export type PlanDeliveries = {
+  postgres: Pick<Postgres<unknown>, 'db' | 'query'>;
+  readLog: ReadLog;
+  logger: Logger;
+  now: Now;
+};
 
 /** Deliveries of one subscription that wait at most; beyond that its cursor waits, in the log. */
 const OUTSTANDING = 200;
@@ -34,12 +39,14 @@ export async function planDeliveries(deps: PlanDeliveries): Promise<void> {
 }
 
 async function planFor(
-  { postgres, readLog, now }: PlanDeliveries,
+  { postgres, readLog, logger, now }: PlanDeliveries,
   { id, tenant, types, next }: { id: string; tenant: string; types: NotificationType[]; next: number },
   room: number,
 ): Promise<void> {
   const part = await readLog({ from: next, limit: room, tenant, actions: actionsOf(types) });
   if (part.next === next) return;
+  for (const { index } of part.altered)
+    logger.error({ id, index }, 'an event was altered: its webhook is told nothing of it');
   const planned = part.events.flatMap((logged) => {
     const type = typeOf(logged.event, types);
     return type === undefined ? [] : [{ logged, type }];

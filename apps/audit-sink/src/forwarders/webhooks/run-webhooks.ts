@@ -47,14 +47,15 @@ async function start(deps: RunWebhooks, underWay: UnderWay, stop: AbortSignal): 
   const room = AT_ONCE - underWay.size;
   if (room <= 0) return;
   const rows = await postgres.query<DueDelivery>(
-    `select * from (
+    // Of each tenant as many as it may have at once, so that one with many keeps no other out of sight.
+    `select * from (select *, row_number() over (partition by tenant order by next_attempt_at) as place from (
        select distinct on (s.id) d.id, d.body, d.attempts, d.next_attempt_at, s.id as subscription, s.tenant, s.url,
          s.signature, s.sealed_secret as sealed, case when s.previous_until > $1 then s.sealed_previous end as previous
        from webhook_deliveries d join webhook_subscriptions s on s.id = d.subscription
        where d.state = 'pending' and d.next_attempt_at <= $1 and s.stopped is null and not s.id = any($2::uuid[])
        order by s.id, d.next_attempt_at, d.index
-     ) as first_of_each order by next_attempt_at limit $3`,
-    [now(), [...underWay.keys()], AT_ONCE * 4],
+     ) as first_of_each) as placed where place <= $4 order by next_attempt_at limit $3`,
+    [now(), [...underWay.keys()], AT_ONCE * 4, AT_ONCE_OF_TENANT],
   );
   for (const due of rows) {
     const own = [...underWay.values()].filter(({ tenant }) => tenant === due.tenant).length;
