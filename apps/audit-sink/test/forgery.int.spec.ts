@@ -20,6 +20,9 @@ import {
 } from '@postern/audit';
 import { busCa, issueSelfSigned, type MintOptions } from '@postern/testing';
 import { request } from 'undici';
+import { createRegistry, silentLogger, systemNow } from '@postern/runtime';
+import { readConfig } from '../src/config.ts';
+import { createConsumer } from '../src/intake/consume.ts';
 import { event, heldIds, openWorld, until, type World } from './world.ts';
 
 let world: World;
@@ -163,6 +166,7 @@ test.each<[string, string, () => Promise<unknown>]>([
     'batch_content',
     async () => signed(next(), own(), { content: packContent([entry(), entry()]).content }),
   ],
+  ['in an epoch that no column holds', 'batch_shape', async () => signed(next({ epoch: 2 ** 31, first: 1 }), own())],
   ['with fewer entries than it says', 'batch_content', async () => signed(next(), own(), { manifest: { count: 3 } })],
   ['with more entries than it says', 'batch_content', async () => signed(next(), own(), { manifest: { count: 1 } })],
   [
@@ -215,6 +219,31 @@ test('an overlapping batch adds only what is new (R22)', async () => {
   await until(async () => (await heldIds(world)).includes(wider.entries[2]!.id), 'the third entry is in the log');
   const ids = await heldIds(world);
   expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('an alarm that could not be recorded is raised again when its job comes again', async () => {
+  const { trust } = readConfig(world.env);
+  const told: string[] = [];
+  const consume = createConsumer({
+    query: world.log.query,
+    append: async () => ({ result: 'fork', at: 7 }),
+    tls: producer.tls,
+    workloads: trust,
+    audit: {
+      async commit({ action }) {
+        told.push(action);
+        if (told.length === 1) throw new Error('the log does not take it');
+        return true;
+      },
+    },
+    logger: silentLogger(),
+    metrics: createRegistry('audit-sink'),
+    now: systemNow,
+  });
+  const job = { v: 2, batch: await signed(next({ entries: [entry()] }), own()) };
+  await expect(consume(job, 'crypto-store')).rejects.toThrow('the log does not take it');
+  for (let turn = 0; turn < 2; turn += 1) await expect(consume(job, 'crypto-store')).rejects.toThrow('sequence_fork');
+  expect(told).toEqual(['alarm.raised', 'alarm.raised']);
 });
 
 test('the same number with another hash is an alarm, never a duplicate (R22)', async () => {

@@ -29,7 +29,8 @@ const position = z.int().min(1);
 export const batchManifest = z.strictObject({
   v: z.literal(2),
   producer: z.string().min(1).max(64),
-  epoch: position,
+  /** Columns hold no greater one. */
+  epoch: position.max(2 ** 31 - 1),
   /** Number of the first entry. */
   first: position,
   count: position.max(BATCH_MAX_ENTRIES),

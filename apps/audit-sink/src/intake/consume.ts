@@ -59,7 +59,11 @@ export function createConsumer(deps: ConsumeDeps) {
       actor,
       details: { kind, about },
     } as const;
-    await audit.commit(newEvent(draft, now()));
+    await audit.commit(newEvent(draft, now())).catch((error: unknown) => {
+      // It was not recorded: the job comes again, and it with it.
+      raised.delete(`${kind} ${about}`);
+      throw error;
+    });
   };
 
   const settle = async (signed: SignedBatch, jws: string): Promise<void> => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { canonicalBytes, newEvent } from '@postern/audit';
+import { canonicalBytes, newEvent, type AuditEvent } from '@postern/audit';
 import { readEntry } from './read-entry.ts';
 
 const event = (request: string) =>
@@ -37,4 +37,19 @@ test('other bytes of the same event stay opaque: spaces, another order, a byte o
   expect(read(Buffer.from([0xff]), one).opaque).toBe('not_json');
   expect(opaque(text.replace('"source":"cache"', '"source":"elsewhere"'))).toBe('not_an_event');
   expect(read(canonicalBytes(one), event('r-2')).opaque).toBe('not_the_entry_named');
+});
+
+test('what Postgres would not take stays opaque: a NUL in what is searched by, a time that there is not (R25)', () => {
+  const one = event('r-1');
+  const changed = (change: Partial<AuditEvent>) => {
+    const other = { ...one, ...change };
+    return read(canonicalBytes(other), one).opaque;
+  };
+  expect(changed({ tenant: 'ac\0me' })).toBe('not_storable');
+  expect(changed({ actor: { workload: 'por\0tal' } })).toBe('not_storable');
+  expect(changed({ resource: { type: 'record', id: 'a\0' } })).toBe('not_storable');
+  expect(changed({ trace: '\0' })).toBe('not_storable');
+  for (const time of ['2026-02-30T10:00:00.000Z', '2026-13-01T00:00:00.000Z', '0000-01-01T00:00:00.000Z'])
+    expect(changed({ time })).toBe('not_storable');
+  expect(changed({ time: '9999-12-31T23:59:59.999Z', resource: { type: 'record', id: '\u0001' } })).toBeNull();
 });

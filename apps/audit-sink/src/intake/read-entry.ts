@@ -21,9 +21,21 @@ export function readEntry({ id, action }: AuditBatch['entries'][number], canonic
   }
   const parsed = auditEvent.safeParse(value);
   if (!parsed.success) return { event: null, opaque: 'not_an_event' };
+  if (!fitsColumns(parsed.data)) return { event: null, opaque: 'not_storable' };
   if (!isCanonical(text, parsed.data)) return { event: null, opaque: 'not_canonical' };
   if (parsed.data.id !== id || parsed.data.action !== action) return { event: null, opaque: 'not_the_entry_named' };
   return { event: parsed.data, opaque: null };
+}
+
+/**
+ * Whether Postgres takes what is searched by: no NUL in a text, and a time that there is. One entry that it refuses would fail its
+ * batch for ever, and with it all that its producer sends after.
+ */
+function fitsColumns({ tenant, actor, resource, trace, time }: AuditEvent): boolean {
+  const texts = [tenant, actor.workload, resource?.type, resource?.id, trace];
+  if (texts.some((one) => one?.includes('\0'))) return false;
+  const at = new Date(time);
+  return !Number.isNaN(at.getTime()) && at.toISOString() === time && at.getUTCFullYear() > 0;
 }
 
 /** The schema puts what it parses in canonical order: then its text is the canonical one, unless half a surrogate pair is in it. */
