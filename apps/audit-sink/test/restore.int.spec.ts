@@ -2,9 +2,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { request } from 'undici';
+import { createRegistry, silentLogger, systemNow } from '@postern/runtime';
 import { newestCheckpoint } from '../src/log/checkpoints.ts';
 import { verifyLog } from '../src/log/verify-log.ts';
+import { createLogMetrics } from '../src/log/log-metrics.ts';
 import { publishedSize } from '../src/publication/publish.ts';
+import { watchRestore } from '../src/publication/watch-restore.ts';
 import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
 
 let world: World;
@@ -73,6 +76,7 @@ async function restoredLog(keepForSeconds: number, meanwhile: (url: string) => P
 
 test('a restored log is filled up to the tree that was published, takes nothing new before the events that it lost have come again, and then has them all (R27)', async () => {
   const { size, ids } = await restoredLog(3_600);
+  const restoredAt = new Date().toISOString();
   const sink = await world.sink();
   expect((await newestCheckpoint(world.log.query))?.size).toBe(size);
   expect(await world.log.query('select 1 from log_wanted')).toHaveLength(20);
@@ -96,6 +100,9 @@ test('a restored log is filled up to the tree that was published, takes nothing 
   const page = await auditor.get(`${sink.url}/v1/events?limit=200&action=record.read`);
   const shown = (page.body['events'] as { id: string }[]).map(({ id }) => id);
   expect(ids.every((id) => shown.includes(id))).toBe(true);
+  // Also by time, though nobody knows how early the events of a restored batch are.
+  const earlier = await auditor.get(`${sink.url}/v1/events?limit=200&action=record.read&to=${restoredAt}`);
+  expect((earlier.body['events'] as { id: string }[]).map(({ id }) => id).sort()).toEqual([...ids].sort());
   // No witness saw a contradiction.
   expect(world.logged.filter((line) => line.includes('contradicts'))).toEqual([]);
 });
@@ -113,6 +120,13 @@ test('what nobody can send again is named, and given up only by the word of an o
   expect(await heldIds(world)).not.toContain(stuck.id);
   await relay.close();
   await sink.close();
+
+  // Killed where it is recorded what is given up: then nothing was.
+  const audit = { commit: async () => true, within: () => Promise.reject(new Error('killed at audit.within')) };
+  const metrics = createLogMetrics(createRegistry('audit-sink'));
+  const watching = { postgres: world.log, audit, acceptLoss: size, logger: silentLogger(), metrics, now: systemNow };
+  await expect(watchRestore(watching)).rejects.toThrow('killed at audit.within');
+  expect(await world.log.query('select 1 from log_wanted')).toHaveLength(20);
 
   const again = await world.sink({ POSTERN_AUDIT_ACCEPT_LOSS: String(size) });
   await producer.relay(again.url);

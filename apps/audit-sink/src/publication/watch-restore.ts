@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newEvent } from '@postern/audit';
 import type { Audit } from '@postern/outbox';
-import type { Postgres } from '@postern/postgres';
+import { queryIn, type Postgres } from '@postern/postgres';
 import type { Logger, Now } from '@postern/runtime';
 import type { LogMetrics } from '../log/log-metrics.ts';
 import { readGaps } from '../log/read-producers.ts';
@@ -29,8 +29,8 @@ export async function tellOfRestore(
  * operator gave them up by naming the size of the log, the end of the restore is an event itself (R27).
  */
 export async function watchRestore(deps: {
-  postgres: Pick<Postgres<unknown>, 'query'>;
-  audit: Pick<Audit, 'commit'>;
+  postgres: Pick<Postgres<unknown>, 'db' | 'query'>;
+  audit: Pick<Audit, 'commit' | 'within'>;
   acceptLoss: number | null;
   logger: Logger;
   metrics: LogMetrics;
@@ -41,29 +41,34 @@ export async function watchRestore(deps: {
   const stop = new AbortController();
   let waiting = false;
 
-  const ended = async (lost: number) => {
-    const [head] = await query<{ size: string }>('select size from log_head');
-    const details = { from: 0, to: Number(head?.size ?? 0), lost };
+  const sizeOf = async () => Number((await query<{ size: string }>('select size from log_head'))[0]?.size ?? 0);
+  const ended = (size: number, lost: number) => {
+    const details = { from: 0, to: size, lost };
     const outcome = lost === 0 ? 'success' : 'failed';
-    await audit.commit(newEvent({ action: 'log.restored', outcome, tenant: null, actor: ACTOR, details }, now()));
+    return newEvent({ action: 'log.restored', outcome, tenant: null, actor: ACTOR, details }, now());
   };
+  /** What was lost and that it was given up are recorded together, or neither. */
+  const accept = (size: number) =>
+    postgres.db.transaction().execute(async (tx) => {
+      const lost = await giveUp(queryIn(tx));
+      if (lost > 0) await audit.within(tx, ended(size, lost));
+      return lost;
+    });
   const look = async () => {
     metrics.gaps(await readGaps(query));
     const wanted = await readWanted(query);
     metrics.wanted(wanted);
     if (wanted.length === 0) {
-      if (waiting) await ended(0);
+      if (waiting) await audit.commit(ended(await sizeOf(), 0));
       waiting = false;
       return;
     }
     waiting = true;
-    const [head] = await query<{ size: string }>('select size from log_head');
-    const size = Number(head?.size ?? 0);
+    const size = await sizeOf();
     if (acceptLoss === size) {
-      const lost = await giveUp(query);
+      const lost = await accept(size);
       logger.error({ count: lost }, 'events that a restore lost were given up');
       waiting = false;
-      await ended(lost);
       return;
     }
     for (const { producer, epoch, seq, entries } of wanted) {
