@@ -168,6 +168,31 @@ test('counts by hour, action and outcome are those of the events', async () => {
   expect(of('refused')).toBe(own(({ outcome }) => outcome === 'refused').length);
 });
 
+test('a stream of a person begins before anything is known of that person', async () => {
+  const sub = 'who-comes-later';
+  const named = new URLSearchParams({ actor: sub, issuer: alice.issuer });
+  const authorization = `Bearer ${await auditor.token()}`;
+  const answer = await request(`${url}/v1/events/stream?${named}`, {
+    dispatcher: auditor.dispatcher,
+    headers: { authorization },
+  });
+  const chunks = (answer.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  expect(String((await chunks.next()).value)).toContain('following');
+  const late = event({ actor: { person: { ...alice, sub } } });
+  await producer.audit.commit(late);
+  let text = '';
+  const reading = (async () => {
+    for (;;) {
+      const { value, done } = await chunks.next();
+      if (done) return;
+      text += String(value);
+    }
+  })().catch(() => {});
+  await until(() => text.includes(late.id), 'it came');
+  answer.body.destroy();
+  await reading;
+});
+
 test('a stream brings what comes, and goes on after the last id without a gap or a repetition', async () => {
   const connect = async (headers: Record<string, string> = {}) => {
     const authorization = `Bearer ${await auditor.token()}`;

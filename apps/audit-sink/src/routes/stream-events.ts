@@ -42,9 +42,9 @@ export const streamEvents = (log: ReadLog, isDraining: () => Promise<boolean>) =
       const { person, after, ...asked } = filterOf(query);
       const cursor = headers['last-event-id'] ?? after;
       const begin = cursor === undefined ? ((await newestCheckpoint(log.query))?.size ?? 0) : indexOf(cursor) + 1;
-      const subject = await subjectOf(log, principal.tenant, person);
+      const filterNow = async () => ({ ...asked, subject: await subjectOf(log, principal.tenant, person) });
       const ended = async () => Date.now() >= principal.expiresAt.getTime() || (await isDraining());
-      const following = { tenant: principal.tenant, filter: { ...asked, subject }, begin, ended };
+      const following = { tenant: principal.tenant, filterNow, begin, ended };
       const counted = async function* () {
         open += 1;
         try {

@@ -9,20 +9,25 @@ const LOOK_MS = 1_000;
 const BEAT_MS = 15_000;
 const PAGE = 200;
 
-/** A tenant's events as server-sent events, from entry `begin` on, until `ended` says so. Each id leads on where a stream broke. */
+/**
+ * A tenant's events as server-sent events, from entry `begin` on, until `ended` says so. Each id leads on where a stream broke.
+ *
+ * @param following `filterNow`: asked at each look, for whom it names may have had no event yet when the stream began.
+ */
 export async function* followEvents(
   log: ReadLog,
-  following: { tenant: string; filter: EventFilter; begin: number; ended: () => Promise<boolean> },
+  following: { tenant: string; filterNow: () => Promise<EventFilter>; begin: number; ended: () => Promise<boolean> },
 ): AsyncGenerator<string> {
-  const { tenant, filter, ended } = following;
+  const { tenant, filterNow, ended } = following;
   let { begin } = following;
   let wroteAt = performance.now();
-  // At once, so that the caller knows that it is connected, and from where a next stream would go on.
-  yield `retry: 1000\nid: ${cursorAt(Math.max(0, begin - 1))}\n: following\n\n`;
+  // At once, so that the caller knows that it is connected, and from where a next stream would go on: of an empty log, from nowhere.
+  yield `retry: 1000\n${begin > 0 ? `id: ${cursorAt(begin - 1)}\n` : ''}: following\n\n`;
   while (!(await ended())) {
     const size = (await newestCheckpoint(log.query))?.size ?? 0;
     if (size > begin) {
       const window = { begin, end: size, newestFirst: false, limit: PAGE };
+      const filter = await filterNow();
       const { events, more, last } = await asTenant(log.postgres, tenant, (own) =>
         findEvents(own, log.subjects, filter, window),
       );
