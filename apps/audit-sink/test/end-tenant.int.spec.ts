@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { migrate, openPostgres } from '@postern/postgres';
 import { oneRowOfEach, postgresForTests, rowsOfEach, type TestDatabase, type TestPostgres } from '@postern/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { migrationSets } from '../src/db/migration-sets.ts';
-import { eraseTenant } from '../src/tenants/end-tenant.ts';
+import type { Subjects } from '../src/subjects/subjects.ts';
+import { eraseLateEvents, eraseTenant } from '../src/tenants/end-tenant.ts';
 
 let server: TestPostgres;
 let database: TestDatabase;
@@ -48,4 +50,33 @@ test('of a tenant that ended nobody is known, its events cannot be read or searc
     { tenant: 'other', erased: false },
   ]);
   expect(forgotten).toHaveLength(1);
+});
+
+test('late events of a tenant that ended are erased however many came at once', async () => {
+  const { url, tls, name } = database;
+  const postgres = await openPostgres({ url, tls, applicationName: 'end-tenant' });
+  const [own, person] = [randomUUID(), randomUUID()];
+  await server.asAdmin(async (admin) => {
+    await admin.query('update ended_tenants set destroyed_at = now()');
+    for (const [id, mac] of [
+      [own, 'own'],
+      [person, 'person'],
+    ])
+      await admin.query(`insert into log_subjects (id, tenant, mac, sealed) values ($1, 'ended', $2, '')`, [id, mac]);
+    await admin.query(
+      `insert into log_every_event (index, event_id, tenant, action, outcome, occurred_at, subject, resource, sealed)
+       select 1000 + i, gen_random_uuid(), 'ended', 'record.read', 'success', now(), $1, 'record:r', '\\x01'
+       from generate_series(1, 2500) i`,
+      [person],
+    );
+  }, name);
+  const subjects = { of: async () => ({ id: own }), forget: () => {} } as unknown as Subjects;
+  await eraseLateEvents(postgres.db, subjects);
+  const left = await postgres.query(
+    `select 1 from log_every_event where tenant = 'ended' and (sealed is not null or resource is not null)`,
+  );
+  const kept = await postgres.query(`select id from log_subjects where tenant = 'ended'`);
+  await postgres.close();
+  expect(left).toHaveLength(0);
+  expect(kept).toEqual([{ id: own }]);
 });

@@ -57,7 +57,8 @@ export async function eraseLateEvents(db: Kysely<unknown>, subjects: Subjects): 
         own.id,
       ]);
       const ids = gone.map(({ id }) => id);
-      if (ids.length > 0) await eraseEvents(query, 'subject = any($1::uuid[])', ids);
+      // All of them: who is gone here is not looked for again.
+      while (ids.length > 0 && (await eraseEvents(query, 'subject = any($1::uuid[])', ids)) === PAGE);
       subjects.forget(ids);
     });
   }
