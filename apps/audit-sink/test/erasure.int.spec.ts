@@ -2,8 +2,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { verifyExport, verifyReceipt, type EventReceipt } from '@postern/client';
 import { newestCheckpoint } from '../src/log/checkpoints.ts';
+import { queryIn } from '@postern/postgres';
+import { systemNow } from '@postern/runtime';
 import { verifyLog } from '../src/log/verify-log.ts';
-import { giveUpBefore } from '../src/retention/retention.ts';
+import { forgetUnused, giveUpBefore } from '../src/retention/retention.ts';
+import { createSubjects } from '../src/subjects/subjects.ts';
 import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
 
 let world: World;
@@ -140,6 +143,84 @@ test('an event that is appended while its person is erased is erased with it, or
   expect(row?.orphans).toBe(0);
 });
 
+test('while the events of a person are erased, be they many, events about that person and others are appended', async () => {
+  const first = by('frank');
+  await commit([first]);
+  const held = Promise.withResolvers<void>();
+  const locked = Promise.withResolvers<void>();
+  const holding = world.log.db.transaction().execute(async (tx) => {
+    await queryIn(tx)('select 1 from log_every_event where event_id = $1 for update', [first.id]);
+    locked.resolve();
+    await held.promise;
+  });
+  await locked.promise;
+  const erasing = erase({ issuer, sub: 'frank' });
+  const waits = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%update log_every_event%'`;
+  await until(async () => (await world.log.query(waits)).length > 0, 'the erasure is under way');
+  const meanwhile = [by('frank'), by('grace')];
+  await commit(meanwhile);
+  held.resolve();
+  await holding;
+  expect(await erasing).toMatchObject({ status: 200, body: { events: 2 } });
+  expect(await receiptOf(meanwhile[0]!.id)).toMatchObject({ status: 404 });
+  expect(await receiptOf(meanwhile[1]!.id)).toMatchObject({ status: 200 });
+});
+
+test('keys of subjects are remembered for five minutes at most, and a page gets all of its keys however many are remembered', async () => {
+  let clock = Date.now();
+  const { keys, close } = await openKeys(world);
+  const subjects = createSubjects(world.log.query, keys, () => new Date(clock));
+  const heidi = await subjects.of('initech', { issuer, sub: 'heidi' });
+  expect([...(await subjects.keysOf([heidi.id])).keys()]).toEqual([heidi.id]);
+  await world.log.query('delete from log_subjects where id = $1', [heidi.id]);
+  clock += 300_001;
+  expect(await subjects.keysOf([heidi.id])).toEqual(new Map());
+
+  const names = Array.from({ length: 10_001 }, (_, i) => ({ issuer, sub: `one-of-many-${i}` }));
+  // Another replica makes the same ones at the same time, in another order.
+  const other = createSubjects(world.log.query, keys, systemNow);
+  const making = [
+    names.map((name) => subjects.of('initech', name)),
+    names.toReversed().map((name) => other.of('initech', name)),
+  ];
+  const [many = []] = await Promise.all(making.map((ones) => Promise.all(ones)));
+  const found = await subjects.keysOf(many.map(({ id }) => id));
+  expect(found.size).toBe(many.length);
+  await world.log.query(`delete from log_subjects where tenant = 'initech'`);
+  close();
+});
+
+test('the key of a subject stays where an event of it was appended while unused keys were looked for', async () => {
+  await commit([by('ivan')]);
+  const { subjects, close } = await openKeys(world);
+  const ivan = (await subjects.find('acme', { issuer, sub: 'ivan' }))!;
+  close();
+  const long = new Date(Date.now() + 1_000);
+  await world.log.query(`update log_every_event set subject = null, sealed = null where subject = $1`, [ivan]);
+  const ended = Promise.withResolvers<void>();
+  const appended = Promise.withResolvers<void>();
+  const appending = world.log.db.transaction().execute(async (tx) => {
+    const query = queryIn(tx);
+    await query('select 1 from log_subjects where id = $1 for key share', [ivan]);
+    await query(`update log_every_event set subject = $1 where index = (select max(index) from log_every_event)`, [
+      ivan,
+    ]);
+    appended.resolve();
+    await ended.promise;
+  });
+  await appended.promise;
+  const forgetting = world.log.db.transaction().execute((tx) => forgetUnused(queryIn(tx), long));
+  const waits = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%log_subjects%'`;
+  const isOver = forgetting.then(() => true);
+  await until(
+    async () => (await Promise.race([isOver, false])) || (await world.log.query(waits)).length > 0,
+    'it is done, or waits for the append',
+  );
+  ended.resolve();
+  await Promise.all([appending, forgetting]);
+  expect(await world.log.query('select id from log_subjects where id = $1', [ivan])).toHaveLength(1);
+});
+
 test('what is past its retention is given up in whole tiles; what is left verifies, and its proofs lead to the same roots', async () => {
   for (let i = 0; i < 4; i += 1) await commit(Array.from({ length: 200 }, () => by('dave')));
   const late = [by('erin'), by('erin')];
@@ -164,6 +245,10 @@ test('what is past its retention is given up in whole tiles; what is left verifi
   const receipt = (await receiptOf(late[0]!.id)).body as unknown as EventReceipt;
   expect(verifyReceipt(receipt, { logKey }).event.id).toBe(late[0]!.id);
   expect((await auditor.get(`${url}/v1/log/tile/entries/000`)).body).toMatchObject({ code: 'tile_given_up' });
+  for (const asked of [`inclusion?index=0&size=${before.size}`, `consistency?from=1&to=${before.size}`]) {
+    const { status, body } = await auditor.get(`${url}/v1/log/proofs/${asked}`);
+    expect({ status, code: body['code'] }).toEqual({ status: 410, code: 'tile_given_up' });
+  }
   const exported = (await auditor.get(`${url}/v1/export`)).text.split('\n');
   expect((await verifyExport(exported, { logKey })).begin).toBeGreaterThan(0);
 });

@@ -262,5 +262,5 @@ export async function openKeys(world: World) {
   const keys = await openBranchKeys({ query, rootKey, environment, service: 'audit-sink', now: systemNow });
   const sealer = sealerFor(keys, { tenant: 'postern', purpose: 'service-secrets' });
   const key = await followCheckpointKey(query, sealer, { origin: 'dev.postern.internal/audit', fips: false });
-  return { key, sealer, subjects: createSubjects(query, keys, systemNow), close: () => keys.close() };
+  return { key, keys, sealer, subjects: createSubjects(query, keys, systemNow), close: () => keys.close() };
 }

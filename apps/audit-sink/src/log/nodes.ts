@@ -7,7 +7,12 @@ export type Tile = (Buffer | undefined)[];
 
 const nameOf = (level: number, index: number): string => `${level}/${index}`;
 
-/** Reads what the hashes of these ranges are folded from. The lookup throws for a node that the log does not hold. */
+/** What a hash is folded from is not there: its leaves were given up by retention, or somebody took it away. */
+export class NodeMissing extends Error {
+  override readonly name = 'NodeMissing';
+}
+
+/** Reads what the hashes of these ranges are folded from. The lookup throws {@link NodeMissing} for a node that the log does not hold. */
 export async function readNodes(query: Query, ranges: readonly Range[]): Promise<Lookup> {
   const places = ranges.flatMap(nodesOf).map(tileOf);
   const of = (level: 'leaf' | 'upper') =>
@@ -21,7 +26,7 @@ export async function readNodes(query: Query, ranges: readonly Range[]): Promise
   return (node) => {
     const { tile, begin, count } = tileOf(node);
     const hashes = held.get(nameOf(tile.level, tile.index))?.slice(begin, begin + count) ?? [];
-    if (hashes.length < count || hashes.includes(undefined)) throw new Error('a node of the tree is missing');
+    if (hashes.length < count || hashes.includes(undefined)) throw new NodeMissing('a node of the tree is missing');
     return subtreeHash(hashes as Buffer[]);
   };
 }

@@ -41,12 +41,22 @@ export async function giveUpBefore(query: Query, cutoff: Date): Promise<number> 
   await query('delete from log_every_event where index < $1', [given]);
   await query('delete from log_opaque where index < $1', [given]);
   await query("delete from log_every_count where hour < date_trunc('hour', $1::timestamptz, 'UTC')", [cutoff]);
-  await query(
-    `delete from log_subjects s where created_at < $1
-       and not exists (select from log_every_event e where e.subject = s.id)`,
+  await forgetUnused(query, cutoff);
+  return given - before;
+}
+
+/**
+ * Deletes the keys of subjects who have no event left. An append that is under way holds its subjects' rows and may end between
+ * a look and the lock: so they are locked first, those in use left for the next time, and then looked at again.
+ */
+export async function forgetUnused(query: Query, cutoff: Date): Promise<void> {
+  const unused = 'not exists (select from log_every_event e where e.subject = s.id)';
+  const rows = await query<{ id: string }>(
+    `select id from log_subjects s where created_at < $1 and ${unused} for update skip locked`,
     [cutoff],
   );
-  return given - before;
+  if (rows.length === 0) return;
+  await query(`delete from log_subjects s where id = any($1::uuid[]) and ${unused}`, [rows.map(({ id }) => id)]);
 }
 
 /** The first entry whose tile is held whole. */

@@ -67,9 +67,11 @@ export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjec
         return { id, tenant, mac, sealed };
       }),
     );
+    // Replicas that make the same meet them in one order, so that none waits for another that waits for it.
     await query(
       `insert into log_subjects (id, tenant, mac, sealed)
-       select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) on conflict do nothing`,
+       select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) as s (id, tenant, mac, sealed) order by mac
+       on conflict do nothing`,
       [
         made.map(({ id }) => id),
         made.map(({ tenant }) => tenant),
@@ -148,7 +150,15 @@ export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjec
     },
     async keysOf(ids) {
       const at = now().getTime();
-      const wanted = [...new Set(ids)].filter((id) => !((byId.get(id)?.until ?? 0) > at));
+      // Apart from what is remembered: that may be emptied before all are there.
+      const found = new Map<string, KeyObject>();
+      const wanted = [...new Set(ids)].filter((id) => {
+        const held = byId.get(id);
+        if (held && held.until > at) found.set(id, held.key);
+        // One whose row is gone, or whose key opens no more, must not be found by what is too old.
+        else byId.delete(id);
+        return !found.has(id);
+      });
       if (wanted.length > 0) {
         const rows = await query<{ id: string; tenant: string | null; sealed: Buffer }>(
           'select id, tenant, sealed from log_subjects where id = any($1::uuid[])',
@@ -160,10 +170,12 @@ export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjec
             if (error instanceof EnvelopeRefused) return null;
             throw error;
           });
-          if (key) remember(byId, row.id, { key, until: at + REMEMBERED_MS });
+          if (!key) continue;
+          found.set(row.id, key);
+          remember(byId, row.id, { key, until: at + REMEMBERED_MS });
         }
       }
-      return new Map(ids.flatMap((id) => (byId.has(id) ? [[id, byId.get(id)!.key] as const] : [])));
+      return found;
     },
     forget(ids) {
       const gone = new Set(ids);
