@@ -7,6 +7,7 @@ import {
   ReEncryptCommand,
   type KMSClientConfig,
 } from '@aws-sdk/client-kms';
+import { awsRequests } from './aws-requests.ts';
 import { KeysUnavailable, RootKeyRefused } from './errors.ts';
 import { type RootKey } from './root-key.ts';
 
@@ -21,8 +22,6 @@ export type AwsKmsOptions = {
 
 const KEY_BYTES = 32;
 const ATTEMPTS = 3;
-const CONNECT_TIMEOUT_MS = 2_000;
-const REQUEST_TIMEOUT_MS = 5_000;
 const KEY_ARN = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key\/[A-Za-z0-9-]+$/;
 
 /** What KMS says about a ciphertext, a context or a key, as opposed to not answering. */
@@ -46,7 +45,7 @@ export function openAwsKmsRootKey({ keyArn, credentials, endpoint }: AwsKmsOptio
     region,
     credentials,
     maxAttempts: ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    requestHandler: awsRequests,
     ...(endpoint === undefined ? {} : { endpoint }),
   });
 

@@ -1,5 +1,6 @@
 import { AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { systemNow, type Now } from '@postern/runtime';
+import { awsRequests } from './aws-requests.ts';
 import { KeysUnavailable } from './errors.ts';
 
 export type WebIdentityOptions = {
@@ -65,7 +66,7 @@ async function assumeRole({
   token,
   endpoint,
 }: WebIdentityOptions): Promise<AwsCredentials> {
-  const sts = new STSClient({ region, ...(endpoint === undefined ? {} : { endpoint }) });
+  const sts = new STSClient({ region, requestHandler: awsRequests, ...(endpoint === undefined ? {} : { endpoint }) });
   try {
     const { Credentials } = await sts.send(
       new AssumeRoleWithWebIdentityCommand({

@@ -17,7 +17,13 @@ export function bucketPlace({ bucket, prefix, region, credentials, endpoint }: B
     region,
     credentials,
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: PLACE_TIMEOUT_MS, requestTimeout: PLACE_TIMEOUT_MS },
+    // Without the last one the SDK only warns, and waits on: nothing would be published any more.
+    requestHandler: {
+      connectionTimeout: PLACE_TIMEOUT_MS,
+      requestTimeout: PLACE_TIMEOUT_MS,
+      socketTimeout: PLACE_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+    },
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
   });
   const keyOf = (name: string): string => (prefix === '' ? name : `${prefix}/${name}`);

@@ -1,0 +1,51 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { RootKeyRefused } from '../src/index.ts';
+import { openAwsKmsRootKey, webIdentityCredentials } from '../src/aws.ts';
+
+const REGION = 'eu-central-1';
+const KEY_ARN = `arn:aws:kms:${REGION}:123456789012:key/11111111-2222-3333-4444-555555555555`;
+const held = { accessKeyId: 'a', secretAccessKey: 's', sessionToken: 't' };
+const ASSUMED = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>given</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+  <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
+  </AssumeRoleWithWebIdentityResponse>`;
+
+/** KMS and STS in one, that take the first request of each and never answer it. */
+const asked: string[] = [];
+const server = createServer((request, response) => {
+  const kind = request.headers['x-amz-target'] === undefined ? 'sts' : 'kms';
+  asked.push(kind);
+  if (asked.filter((one) => one === kind).length === 1) return;
+  if (kind === 'kms') response.writeHead(400).end(JSON.stringify({ __type: 'InvalidCiphertextException' }));
+  else response.writeHead(200, { 'content-type': 'text/xml' }).end(ASSUMED);
+});
+let endpoint: string;
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('a request that KMS or STS takes and never answers is broken off and made again', async () => {
+  const rootKey = openAwsKmsRootKey({ keyArn: KEY_ARN, credentials: held, endpoint });
+  const roleArn = 'arn:aws:iam::123456789012:role/postern';
+  const assume = webIdentityCredentials({
+    roleArn,
+    sessionName: 'crypto-store',
+    region: REGION,
+    token: async () => 'token',
+    endpoint,
+  });
+  const opened = rootKey.unwrap(Buffer.alloc(32), { arn: KEY_ARN, context: {} });
+  const [refused, assumed] = await Promise.allSettled([opened, assume()]);
+  expect(refused).toMatchObject({ status: 'rejected', reason: expect.any(RootKeyRefused) });
+  expect(assumed).toMatchObject({ status: 'fulfilled', value: { accessKeyId: 'given' } });
+  expect(asked.toSorted()).toEqual(['kms', 'kms', 'sts', 'sts']);
+  rootKey.close();
+});
