@@ -129,8 +129,10 @@ export async function lead(
       if (numbered.state.epoch !== state.epoch) sent = 0;
       state = numbered.state;
     }
+    let taken = true;
     await send(numbered?.made ?? null).catch((err: unknown) => {
       if (term.over()) throw err;
+      taken = false;
       metrics?.unsent.inc();
       logger.warn({ err, producer, peer: 'redis-bus' }, 'events could not be sent');
     });
@@ -152,7 +154,7 @@ export async function lead(
     }
     metrics?.outstanding.set(state.seq - heldSeq());
     metrics?.stalled.set(outstanding ? (Date.now() - progressAt) / 1_000 : 0);
-    if (numbered?.more || again) continue;
+    if (numbered?.more || (again && taken)) continue;
     const gathering = numbered?.made ? gatherMs(numbered.made) : told ? GATHER_MS.least : 0;
     await pause(gathering, stop);
     told = await events.next(LOOK_MS - gathering, stop);
