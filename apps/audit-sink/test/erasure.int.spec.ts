@@ -179,10 +179,8 @@ test('keys of subjects are remembered for five minutes at most, and a page gets 
   const names = Array.from({ length: 10_001 }, (_, i) => ({ issuer, sub: `one-of-many-${i}` }));
   // Another replica makes the same ones at the same time, in another order.
   const other = createSubjects(world.log.query, keys, systemNow);
-  const making = [
-    names.map((name) => subjects.of('initech', name)),
-    names.toReversed().map((name) => other.of('initech', name)),
-  ];
+  const theirs = names.slice(0, 2_000).toReversed();
+  const making = [names.map((name) => subjects.of('initech', name)), theirs.map((name) => other.of('initech', name))];
   const [many = []] = await Promise.all(making.map((ones) => Promise.all(ones)));
   const found = await subjects.keysOf(many.map(({ id }) => id));
   expect(found.size).toBe(many.length);
