@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { DUE } from '../src/records/sweep-records.ts';
 import { newKey, openRecords, type Records } from './records-world.ts';
 
 let world: Records['world'];
@@ -101,6 +102,22 @@ test('what expired is gone at its time, from the cache too, and is destroyed by 
   expect(await versionsOf(key)).toEqual([[1, 'destroyed']]);
   const past = new Date(Date.now() - 1_000).toISOString();
   expect((await job.put(one.url, key, 'x', { 'postern-expires-at': past })).status).toBe(400);
+});
+
+test('a sweep looks at what has ended, and at none of what expires some day, however many', async () => {
+  const key = newKey();
+  await job.put(one.url, key, 'x');
+  const id = await job.idOf(one.url, key);
+  await sql(
+    `insert into record_versions (record_id, version, sealed, bytes, created_at, expires_at)
+     select $1, i, '\\x00', 0, now(), now() + interval '1 day' from generate_series(1000, 6000) i`,
+    [id],
+  );
+  await sql('analyze record_versions');
+  const { rows } = await sql(`explain (analyze, format json) ${DUE}`.replace('$1', '30'));
+  const removed = [...JSON.stringify(rows).matchAll(/"Rows Removed by [^"]+":(\d+)/g)].map(([, many]) => Number(many));
+  expect(Math.max(0, ...removed)).toBeLessThan(100);
+  await sql('delete from record_versions where record_id = $1 and version >= 1000', [id]);
 });
 
 test('what was deleted is kept as long as it can be restored, and then destroyed', async () => {
