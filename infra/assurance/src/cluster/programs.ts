@@ -76,9 +76,12 @@ export async function customDefinitions(): Promise<string[]> {
 /** Kubernetes replaces its own parts by folders of its repository; each is published as well, one minor version for all. */
 async function moduleAround(): Promise<string> {
   const { GoMod } = await downloaded(`k8s.io/kubernetes@v${KUBERNETES_VERSION}`);
-  const parts = (await readFile(GoMod, 'utf8')).matchAll(/^\s+(k8s\.io\/\S+) v0\.0\.0$/gm);
+  const text = await readFile(GoMod, 'utf8');
+  const parts = text.matchAll(/^\s+(k8s\.io\/\S+) v0\.0\.0$/gm);
   return [
     'module postern.internal/kubernetes',
+    // Also what lets Go leave alone what it need not read: of the version 0.0.0, which is nowhere.
+    /^go .*$/m.exec(text)?.[0] ?? '',
     `require k8s.io/kubernetes v${KUBERNETES_VERSION}`,
     `require sigs.k8s.io/kwok v${KWOK_VERSION}`,
     ...[...parts].map(([, part]) => `require ${part} v0.${KUBERNETES_VERSION.slice(2)}`),
