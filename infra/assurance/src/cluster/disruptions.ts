@@ -1,5 +1,5 @@
 import { matrix } from '@postern/helm';
-import { NODES, type Cluster } from './helm-cluster.ts';
+import { NODES, type Cluster } from './cluster.ts';
 import { podSpec } from './inspect.ts';
 import { prepareNamespace } from './namespace.ts';
 import { ended, openRelease } from './release.ts';

@@ -1,7 +1,7 @@
 import { matrix } from '@postern/helm';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cluster } from './helm-cluster.ts';
+import { type Cluster } from './cluster.ts';
 import { everythingIn, faultsIn, podSpec } from './inspect.ts';
 import { prepareNamespace } from './namespace.ts';
 import { ended, openRelease, type Given } from './release.ts';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Case, type Circumstances } from '../assess.ts';
 import { type Api } from './api.ts';
+import { type Cluster, NODES } from './cluster.ts';
 import { startControlPlane, type ControlPlane } from './control-plane.ts';
 import { disruptions } from './disruptions.ts';
 import { everySet } from './every-set.ts';
@@ -14,16 +15,6 @@ import { ended } from './release.ts';
 import { upgrades } from './upgrades.ts';
 import { unready } from './unready.ts';
 import { until } from './until.ts';
-
-/** What each event is given, and where it counts. */
-export type Cluster = {
-  plane: ControlPlane;
-  programs: Programs;
-  helm: string;
-  folder: string;
-  /** Counts one more thing that was tried; what it did not hold by is a failure. */
-  must(holds: boolean, what: string): void;
-};
 
 const events: [name: string, run: (cluster: Cluster) => Promise<void>][] = [
   ['values', everySet],
@@ -101,8 +92,6 @@ async function furnish({ api, kubeconfig }: ControlPlane, { kubectl }: Programs,
   await bind(api, 'monitoring');
   if (!(await until(() => allReady(api)))) throw new Error('the nodes are not ready');
 }
-
-export const NODES = ['node-1', 'node-2', 'node-3', 'node-4', 'node-5', 'node-6'];
 
 async function allReady(api: Api): Promise<boolean> {
   type Condition = { type: string; status: string };

@@ -1,5 +1,5 @@
 import { matrix, refused } from '@postern/helm';
-import { type Cluster } from './helm-cluster.ts';
+import { type Cluster } from './cluster.ts';
 import { everythingIn } from './inspect.ts';
 import { prepareNamespace } from './namespace.ts';
 import { openRelease } from './release.ts';

@@ -1,6 +1,6 @@
 import { matrix } from '@postern/helm';
 import { type Thing } from './api.ts';
-import { type Cluster } from './helm-cluster.ts';
+import { type Cluster } from './cluster.ts';
 import { prepareNamespace } from './namespace.ts';
 import { openRelease } from './release.ts';
 import { NEVER_READY } from './stages.ts';

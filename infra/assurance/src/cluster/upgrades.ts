@@ -1,6 +1,6 @@
 import { matrix } from '@postern/helm';
 import { type Seen, type Thing } from './api.ts';
-import { type Cluster } from './helm-cluster.ts';
+import { type Cluster } from './cluster.ts';
 import { everythingIn, faultsIn } from './inspect.ts';
 import { prepareNamespace } from './namespace.ts';
 import { openRelease, type Ended } from './release.ts';
