@@ -176,14 +176,15 @@ test('keys of subjects are remembered for five minutes at most, and a page gets 
   clock += 300_001;
   expect(await subjects.keysOf([heidi.id])).toEqual(new Map());
 
-  const names = Array.from({ length: 10_001 }, (_, i) => ({ issuer, sub: `one-of-many-${i}` }));
+  const names = Array.from({ length: 300 }, (_, i) => ({ issuer, sub: `one-of-many-${i}` }));
+  const few = createSubjects(world.log.query, keys, systemNow, { remembered: 200 });
   // Another replica makes the same ones at the same time, in another order.
-  const other = createSubjects(world.log.query, keys, systemNow);
-  const theirs = names.slice(0, 2_000).toReversed();
-  const making = [names.map((name) => subjects.of('initech', name)), theirs.map((name) => other.of('initech', name))];
+  const making = [
+    names.map((name) => few.of('initech', name)),
+    names.toReversed().map((name) => subjects.of('initech', name)),
+  ];
   const [many = []] = await Promise.all(making.map((ones) => Promise.all(ones)));
-  const found = await subjects.keysOf(many.map(({ id }) => id));
-  expect(found.size).toBe(many.length);
+  expect((await few.keysOf(many.map(({ id }) => id))).size).toBe(many.length);
   await world.log.query(`delete from log_subjects where tenant = 'initech'`);
   close();
 });

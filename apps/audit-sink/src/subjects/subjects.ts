@@ -31,8 +31,15 @@ const REMEMBERED_MS = 300_000;
 /**
  * Keys of subjects, each sealed under its tenant's branch key: erasing a subject is deleting one row (R28), destroying a
  * tenant's branch key erases all of that tenant.
+ *
+ * @param options `remembered`: subjects that are kept in memory at most, for five minutes at most. Default 10,000.
  */
-export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjects {
+export function createSubjects(
+  query: Query,
+  keys: BranchKeys,
+  now: Now,
+  { remembered = REMEMBERED }: { remembered?: number } = {},
+): Subjects {
   const byName = new Map<string, { subject: Subject; until: number }>();
   const byId = new Map<string, { key: KeyObject; until: number }>();
   const making = new Map<string, Promise<Subject>>();
@@ -48,7 +55,7 @@ export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjec
     return key;
   };
   const remember = <T>(map: Map<string, T>, name: string, value: T) => {
-    if (map.size >= REMEMBERED) map.clear();
+    if (map.size >= remembered) map.clear();
     map.set(name, value);
   };
 
