@@ -149,6 +149,7 @@ test('while the events of a person are erased, be they many, events about that p
   const held = Promise.withResolvers<void>();
   const locked = Promise.withResolvers<void>();
   const holding = world.log.db.transaction().execute(async (tx) => {
+    await queryIn(tx)('set local idle_in_transaction_session_timeout = 0');
     await queryIn(tx)('select 1 from log_every_event where event_id = $1 for update', [first.id]);
     locked.resolve();
     await held.promise;
@@ -200,6 +201,7 @@ test('the key of a subject stays where an event of it was appended while unused 
   const appended = Promise.withResolvers<void>();
   const appending = world.log.db.transaction().execute(async (tx) => {
     const query = queryIn(tx);
+    await query('set local idle_in_transaction_session_timeout = 0');
     await query('select 1 from log_subjects where id = $1 for key share', [ivan]);
     await query(`update log_every_event set subject = $1 where index = (select max(index) from log_every_event)`, [
       ivan,

@@ -46,6 +46,6 @@ test('a request that KMS or STS takes and never answers is broken off and made a
   const [refused, assumed] = await Promise.allSettled([opened, assume()]);
   expect(refused).toMatchObject({ status: 'rejected', reason: expect.any(RootKeyRefused) });
   expect(assumed).toMatchObject({ status: 'fulfilled', value: { accessKeyId: 'given' } });
-  expect(asked.toSorted()).toEqual(['kms', 'kms', 'sts', 'sts']);
+  for (const kind of ['kms', 'sts']) expect(asked.filter((one) => one === kind).length).toBeGreaterThan(1);
   rootKey.close();
 });

@@ -121,7 +121,9 @@ test('a tenant whose rows cannot be removed holds up no other, and is told', asy
   ]);
   const { run, acknowledged } = removing(ended.list, 3);
   await expect(run()).rejects.toThrow('killed at remove');
-  expect(acknowledged.map(({ tenant }) => tenant)).toEqual([second.tenant]);
+  const told = acknowledged.map(({ tenant }) => tenant);
+  expect(told).toContain(second.tenant);
+  expect(told).not.toContain(first.tenant);
   await removing(ended.list).run();
   expect(await leftOf(first.tenant)).toMatchObject({ things: 0 });
   await ended.close();
