@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { developmentCa } from '@postern/testing';
 import { type Caller } from './caller.ts';
 import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
@@ -19,11 +19,7 @@ beforeAll(async () => {
     env: { POSTERN_PROVIDER_HOSTS: `127.0.0.1:${bao.front.port}`, POSTERN_PROVIDER_CA_PATH: paths.ca },
   });
   job = await world.caller('job');
-  const tenant = `kp_${randomUUID().replaceAll('-', '')}`;
-  token = await world.token(job.thumbprint, ['secrets:read', 'secrets:write', 'secrets:configure'], {
-    tenant,
-    roles: ['admin'],
-  });
+  await renewToken();
   const { settings, secrets } = bao.configuration;
   const credentials = { ...settings, token: secrets['token']?.reveal() };
   await send('PUT', '/v1/providers/main', { kind: 'openbao', credentials });
@@ -33,6 +29,14 @@ afterAll(async () => {
   await world?.close();
   await bao?.close();
 });
+
+const tenant = `kp_${randomUUID().replaceAll('-', '')}`;
+/** Services start and end again and again here: on a slow machine that takes longer than a token lives. */
+async function renewToken(): Promise<void> {
+  const scopes = ['secrets:read', 'secrets:write', 'secrets:configure'];
+  token = await world.token(job.thumbprint, scopes, { tenant, roles: ['admin'] });
+}
+beforeEach(renewToken);
 
 const send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object, url = world.url) =>
   job.send(method, `${url}${path}`, { token, body });
