@@ -219,8 +219,8 @@ describe.each(providerKinds)('the contract, at %s', (kind) => {
     });
 
   test('credentials that it does not take: one error, from the check and from a call alike', async () => {
-    for (const { provider: other, by } of await subject.withBadCredentials()) {
-      const refused = fails('provider_credentials_refused');
+    for (const { provider: other, by, code } of await subject.withBadCredentials()) {
+      const refused = fails(code);
       await expect(other.check(call(20_000, by))).rejects.toEqual(refused);
       await expect(other.read(at(), null, call(20_000, by))).rejects.toEqual(refused);
     }

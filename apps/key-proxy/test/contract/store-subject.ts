@@ -43,8 +43,13 @@ export async function openStoreSubject(): Promise<Subject> {
     by: { subjectToken: await tokenFor(3_600) },
     ways: [store, exchange],
     withBadCredentials: async () => [
-      { provider, by: { subjectToken: await tokenFor(-60) } },
-      { provider, by: { token: new Secret(await world.token(thumbprint, expired.scopes, expired)) } },
+      // What the caller came with is refused as it would be here; a token that key-proxy holds itself is its own matter.
+      { provider, by: { subjectToken: await tokenFor(-60) }, code: 'invalid_token' },
+      {
+        provider,
+        by: { token: new Secret(await world.token(thumbprint, expired.scopes, expired)) },
+        code: 'provider_credentials_refused',
+      },
     ],
     close: closing.close,
   };

@@ -19,8 +19,8 @@ export type Subject = Reached & {
   kind: ProviderKind;
   /** Every server that a call goes through. */
   ways: readonly HttpsFront[];
-  /** The same with what the part does not take: other credentials, or a caller's token that has ended. */
-  withBadCredentials(): Promise<readonly Reached[]>;
+  /** The same with what the part does not take, and the error: other credentials, or a caller's token that has ended. */
+  withBadCredentials(): Promise<readonly (Reached & { code: string })[]>;
   close(): Promise<void>;
 };
 
@@ -60,7 +60,7 @@ export async function openSubject(kind: ConfiguredKind): Promise<ConfiguredSubje
     by: null,
     front,
     ways: [front],
-    withBadCredentials: async () => [{ provider: await open(bad), by: null }],
+    withBadCredentials: async () => [{ provider: await open(bad), by: null, code: 'provider_credentials_refused' }],
     endpoints,
     configuration,
     close: closing.close,
