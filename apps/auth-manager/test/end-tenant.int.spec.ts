@@ -35,6 +35,8 @@ const STAYS = [
   'branch_keys',
   'ended_tenants',
   'issuer_keys',
+  // Of all tenants' providers; nothing reads it any more.
+  'keeping_pauses',
   'restores',
   'revocation_head',
   'revocations',

@@ -96,7 +96,7 @@ test('a pause holds for its tenant at its provider alone, and ends', async () =>
   const round = keeper(provider.calls, other.calls);
   const [another] = await at.grants(1, due);
   await at.query("update grants set tenant = 'globex' where id = $1", [another]);
-  const pause = "insert into keeping_pauses (tenant, provider, paused_at, paused_by) values ('acme', $1, now(), 'ada')";
+  const pause = "insert into tenant_pauses (tenant, provider, paused_at, paused_by) values ('acme', $1, now(), 'ada')";
   await at.query(pause, [at.issuer]);
   at.later(120);
   await round();
@@ -104,7 +104,7 @@ test('a pause holds for its tenant at its provider alone, and ends', async () =>
   expect([provider.tried(), other.tried()]).toEqual([0, 3]);
   const turned = await at.query<{ id: string }>('select id from grants where tries > 0', []);
   expect(turned).toEqual([{ id: another }]);
-  await at.query('delete from keeping_pauses', []);
+  await at.query('delete from tenant_pauses', []);
   expect(await round()).toBeGreaterThan(0);
 });
 

@@ -35,14 +35,20 @@ test('a pause from before it was a tenant’s own holds for each tenant that has
         values (gen_random_uuid(), $1, 'i', 's', $2, 'c', '', 'offline', '{}', 'ended', now(), now(), now())`,
       [tenant, provider],
     );
-  await query(
-    "insert into keeping_pauses (provider, paused_at, paused_by) values ('https://one.example', now(), 'ada'), ('https://three.example', now(), 'ada')",
-    [],
-  );
+  // As the version before pauses.
+  const pause = (provider: string) =>
+    query(
+      `insert into keeping_pauses (provider, paused_at, paused_by) values ($1, now(), 'ada') on conflict (provider) do nothing`,
+      [provider],
+    );
+  await pause('https://one.example');
+  await pause('https://three.example');
   await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
-  expect(await query('select tenant, provider, paused_by from keeping_pauses order by 1', [])).toEqual([
+  expect(await query('select tenant, provider, paused_by from tenant_pauses order by 1', [])).toEqual([
     { tenant: 'acme', provider: 'https://one.example', paused_by: 'ada' },
     { tenant: 'globex', provider: 'https://one.example', paused_by: 'ada' },
   ]);
+  // Its replicas still run while those of this version begin: they can pause as before, and be asked twice.
+  for (const _ of [1, 2]) await pause('https://two.example');
   await closing.close();
 });

@@ -145,7 +145,7 @@ export type ProviderTokensTable = {
   expires_at: Date;
 };
 
-export type KeepingPausesTable = { tenant: string; provider: string; paused_at: Date; paused_by: string };
+export type TenantPausesTable = { tenant: string; provider: string; paused_at: Date; paused_by: string };
 
 export type RestoresTable = { one: Generated<boolean>; marker: string; at: Date | null };
 
@@ -158,7 +158,7 @@ export type Schema = {
   handles: HandlesTable;
   handle_uses: HandleUsesTable;
   provider_tokens: ProviderTokensTable;
-  keeping_pauses: KeepingPausesTable;
+  tenant_pauses: TenantPausesTable;
   restores: RestoresTable;
   refresh_attempts: RefreshAttemptsTable;
   consents: ConsentsTable;

@@ -23,7 +23,7 @@ const LONGEST_RETRY_SECONDS = 3_600;
 
 /** A pause is of one tenant's grants at one provider. */
 const unpaused = sql<boolean>`not exists (
-  select 1 from keeping_pauses p where p.tenant = grants.tenant and p.provider = grants.provider)`;
+  select 1 from tenant_pauses p where p.tenant = grants.tenant and p.provider = grants.provider)`;
 
 type DueGrant = { id: string; provider: string; tries: number };
 

@@ -34,7 +34,7 @@ export const readKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
     },
     async handle({ principal: { tenant } }, audit) {
       const rows = await keepingOf(db, now(), tenant);
-      const pauses = await db.selectFrom('keeping_pauses').select('provider').where('tenant', '=', tenant).execute();
+      const pauses = await db.selectFrom('tenant_pauses').select('provider').where('tenant', '=', tenant).execute();
       const paused = new Set(pauses.map(({ provider }) => provider));
       const names = [...new Set([...rows.map(({ provider }) => provider), ...paused])].sort();
       const providers = names.map((provider) => {
@@ -77,13 +77,13 @@ export const changeKeepAliveRoute = ({ db, now }: KeepAliveRoutes) =>
       return db.transaction().execute(async (tx) => {
         if (paused) {
           await tx
-            .insertInto('keeping_pauses')
+            .insertInto('tenant_pauses')
             .values({ ...at, paused_at: now(), paused_by: principal.person?.sub ?? principal.clientId })
             .onConflict((conflict) => conflict.columns(['tenant', 'provider']).doNothing())
             .execute();
         } else {
           await tx
-            .deleteFrom('keeping_pauses')
+            .deleteFrom('tenant_pauses')
             .where((row) => row.and(at))
             .execute();
         }

@@ -77,7 +77,7 @@ export const removeGrants = (tx: Transaction<Schema>, tenant: string): Promise<R
     ['consents', BY_TENANT],
     ['grants', BY_TENANT],
     ['grant_counts', BY_TENANT],
-    ['keeping_pauses', BY_TENANT],
+    ['tenant_pauses', BY_TENANT],
     ['providers', BY_TENANT],
     ['provider_keys', BY_TENANT],
     ['revocation_plans', BY_TENANT],
