@@ -1,6 +1,6 @@
 import { spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 
 export type LeashedOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'cwd' | 'env'> & {
@@ -22,6 +22,8 @@ export type Leashed = {
   kill(): Promise<void>;
 };
 
+/** As much of a server's log as says why it ended; the file itself is gone where the run's directory is. */
+const LOG_END_CHARACTERS = 2_000;
 /** A server that has not stopped by then is killed. */
 const STOP_TIMEOUT_MS = 15_000;
 
@@ -57,7 +59,7 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
   exited.finally(() => leash.destroy()).catch(() => {});
   const ended = exited.then(([code, signal]) => {
     if (stopping) return new Promise<never>(() => {});
-    throw new Error(`${command[0]} ended by itself (${code ?? signal}); its log: ${logFile}`);
+    throw new Error(`${command[0]} ended by itself (${code ?? signal}); its log, ${logFile}, ends:\n${endOf(logFile)}`);
   });
   ended.catch(() => {});
   const end = async (word: string) => {
@@ -70,3 +72,5 @@ export function startLeashed(command: readonly string[], options: LeashedOptions
   const exit = exited.then(([code]) => (typeof code === 'number' ? code : 1));
   return { pid: child.pid ?? 0, ended, exit, stop: () => end(stopSignal), kill: () => end('KILL') };
 }
+
+const endOf = (logFile: string) => readFileSync(logFile, 'utf8').slice(-LOG_END_CHARACTERS);
