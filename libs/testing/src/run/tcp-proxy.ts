@@ -1,4 +1,5 @@
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** A way to a server that a test can cut or stall. TLS goes through as it is. */
 export type TcpProxy = {
@@ -40,8 +41,9 @@ export async function tcpProxy(target: number): Promise<TcpProxy> {
       else resolve();
       for (const socket of sockets) socket.destroy();
     });
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  // Held, so that nobody else listens there while it is cut.
+  const port = await freePort();
+  await listen(port);
   return {
     port,
     cut,
