@@ -8,10 +8,11 @@ const layers = {
   domain: ['domain', 'contract', 'util'],
   adapter: ['adapter', 'domain', 'contract', 'util'],
   http: ['http', 'adapter', 'domain', 'contract', 'util'],
+  service: ['service', 'http', 'adapter', 'domain', 'contract', 'util'],
   client: ['domain', 'contract'],
-  app: ['http', 'adapter', 'domain', 'contract', 'util', 'client'],
-  testing: ['testing', 'http', 'adapter', 'domain', 'contract', 'util', 'client'],
-  infra: ['infra', 'testing', 'http', 'adapter', 'domain', 'contract', 'util', 'client'],
+  app: ['service', 'http', 'adapter', 'domain', 'contract', 'util', 'client'],
+  testing: ['testing', 'service', 'http', 'adapter', 'domain', 'contract', 'util', 'client'],
+  infra: ['infra', 'testing', 'service', 'http', 'adapter', 'domain', 'contract', 'util', 'client'],
 };
 
 const boundaries = (also = []) => [

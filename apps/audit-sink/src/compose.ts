@@ -1,13 +1,10 @@
 import { type Bus } from '@postern/bus';
-import { type App, type AppSpec } from '@postern/http';
-import { type TlsMaterial } from '@postern/mtls';
-import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { type Check, type ComposedService } from '@postern/http';
+import { httpOf, openService, openTrust, type ServiceOptions } from '@postern/service';
 import { createApp, SERVICE } from './app.ts';
 import { type Config } from './config.ts';
 import { forwardedCopies, webhookRules } from './forwarders/start-forwarders.ts';
-import { openState, type State } from './open-state.ts';
-import { openVerifier } from './open-verifier.ts';
+import { openState } from './open-state.ts';
 import { sourceMetrics } from './sources/source-metrics.ts';
 import { startWorker } from './start-worker.ts';
 
@@ -15,24 +12,17 @@ import { startWorker } from './start-worker.ts';
 const PRODUCERS_KEEP_HOURS = 1;
 const BUS_KEEPS_HOURS = 24;
 
-export type Service = { app: App; tls: TlsMaterial; close(): Promise<void> };
-
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
-export async function compose(
-  config: Config,
-  { logger, now = systemNow }: { logger: Logger; now?: Now },
-): Promise<Service> {
-  const { base, trust, sources, forwarders } = config;
-  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
-  const closing = closeInReverse();
-  try {
-    const metrics = createRegistry(SERVICE);
-    const setting = { config, closing, profile, metrics, logger, now };
+export const compose = (config: Config, options: ServiceOptions): Promise<ComposedService> =>
+  openService(SERVICE, config, options, async (setting) => {
+    const { base, sources, forwarders } = config;
+    const { metrics, now } = setting;
     const state = await openState(setting);
     const { tls, postgres, audit, keys, subjects, pseudonymOf, key } = state;
     const { db, query } = postgres;
-    const { verifier, revocations, peers } = openVerifier(setting, state);
+    const trusted = openTrust(setting, state);
     const metricsOfSources = sourceMetrics(metrics);
+    const { peers } = trusted;
     const bus = base.role === 'api' ? null : await startWorker({ ...setting, ...state, peers, metricsOfSources });
     const app = createApp({
       query,
@@ -52,37 +42,9 @@ export async function compose(
         forwarded: forwarders ? forwardedCopies(forwarders) : [],
       },
       serves: base.role !== 'worker',
-      http: {
-        verifier,
-        audit,
-        workloads: trust,
-        profile,
-        ready: [...stateChecks(state), ...revocationChecks(revocations), ...busChecks(bus)],
-        logger,
-        registry: metrics,
-        publicUrl: base.publicUrl,
-        environment: base.environment,
-        now,
-      },
+      http: httpOf(setting, state, trusted, busChecks(bus)),
     });
-    return { app, tls, close: closing.close };
-  } catch (error) {
-    await closing.close();
-    throw error;
-  }
-}
+    return { app, tls };
+  });
 
-type Checks = NonNullable<AppSpec['ready']>;
-
-const stateChecks = ({ postgres, audit, keys }: State): Checks => [
-  { name: 'postgres', check: postgres.check },
-  { name: 'audit', check: audit.check },
-  { name: 'keys', check: keys.check },
-];
-
-const revocationChecks = ({ loaded, fresh }: ReturnType<typeof openVerifier>['revocations']): Checks => [
-  { name: 'revocations', check: loaded },
-  { name: 'revocations-fresh', check: fresh, optional: true },
-];
-
-const busChecks = (bus: Bus | null): Checks => (bus ? [{ name: 'bus', check: bus.check, optional: true }] : []);
+const busChecks = (bus: Bus | null): Check[] => (bus ? [{ name: 'bus', check: bus.check, optional: true }] : []);

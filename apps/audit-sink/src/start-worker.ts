@@ -1,11 +1,9 @@
 import { AUDIT_QUEUE } from '@postern/audit';
-import { keyRounds } from '@postern/branch-keys';
-import { openBus, type Bus } from '@postern/bus';
-import { watchTlsMaterial } from '@postern/mtls';
-import { recordedTransactions, startRelay } from '@postern/outbox';
+import { type Bus } from '@postern/bus';
+import { type MtlsAgent } from '@postern/mtls';
 import { openPostgres } from '@postern/postgres';
 import { startRounds } from '@postern/runtime';
-import { SERVICE } from './app.ts';
+import { openKeyRounds, openRelay } from '@postern/service';
 import { forwarderMetrics } from './forwarders/forwarder-metrics.ts';
 import { createReadLog } from './forwarders/read-log.ts';
 import { startForwarders } from './forwarders/start-forwarders.ts';
@@ -16,7 +14,6 @@ import { createLogMetrics, type LogMetrics } from './log/log-metrics.ts';
 import { readWatermark } from './log/read-watermark.ts';
 import { assertConsistent } from './log/verify-log.ts';
 import { type Setting, type State } from './open-state.ts';
-import { type openVerifier } from './open-verifier.ts';
 import { openPlace } from './publication/open-place.ts';
 import { startPublishing } from './publication/publish.ts';
 import { assertExtendsPublished } from './publication/restore.ts';
@@ -33,24 +30,17 @@ const BATCHES_AT_A_TIME = 8;
 /** Of the pool that forwarders have to themselves; one holds their lease. */
 const FORWARDER_CONNECTIONS = 4;
 
-type Worker = Setting & State & Pick<ReturnType<typeof openVerifier>, 'peers'> & { metricsOfSources: SourceMetrics };
+type Worker = Setting & State & { peers: MtlsAgent; metricsOfSources: SourceMetrics };
 
 /** What runs beside the answers: intake into the log, its publication and retention, keys, ended tenants, forwarders and sources. */
 export async function startWorker(worker: Worker): Promise<Bus> {
-  const { config, closing, metrics, logger, now, postgres, audit, tls, metricsOfSources } = worker;
+  const { config, closing, logger, now, postgres, audit, tls, metricsOfSources } = worker;
   await openLog(worker);
-  const { url, password, tls: paths } = config.bus;
-  const busTls = closing.after(await watchTlsMaterial(paths));
-  const bus = closing.after(
-    await openBus({ url, password: password?.reveal(), tls: busTls, service: SERVICE, logger, metrics }),
-  );
-  startIntake(worker, bus);
   const sink = {
     watermark: (producer: string, from: number) => readWatermark(postgres.query, worker.key, { producer, from }),
   };
-  const { logKey } = config.bus;
-  const relay = { postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now, logKey };
-  closing.after(await startRelay(relay));
+  const bus = await openRelay(worker, worker, { sink });
+  startIntake(worker, bus);
   startKeeping(worker, bus);
   await openForwarders(worker);
   const { sources } = config;
@@ -75,7 +65,7 @@ async function openLog(worker: Worker): Promise<void> {
 async function publish(worker: Worker, { published }: LogMetrics): Promise<void> {
   const { config, closing, postgres, audit, key, peers, logger, now } = worker;
   if (!config.publishTo) return;
-  const place = closing.after(await openPlace(config.publishTo, SERVICE, peers));
+  const place = closing.after(await openPlace(config.publishTo, worker.service, peers));
   const restored = await assertExtendsPublished(postgres, key, place);
   await tellOfRestore(restored, { audit, logger, now });
   closing.after(startPublishing({ postgres, key, place, logger, published }));
@@ -103,23 +93,13 @@ function startIntake(worker: Worker, bus: Bus): void {
 
 /** Keys are kept up and turned; of tenants that ended nothing stays. */
 function startKeeping(worker: Worker, bus: Bus): void {
-  const { config, closing, profile, metrics, logger, now, tls } = worker;
-  const { postgres, audit, rootKey, keys, subjects, endedTenants } = worker;
-  const { db, query } = postgres;
-  const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
-  const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
+  const { service, config, closing, metrics, logger, tls, postgres, audit, subjects, endedTenants } = worker;
+  const { db } = postgres;
+  const { rounds } = openKeyRounds(worker, worker);
   const late = { name: 'erase_late_events', run: () => eraseLateEvents(db, subjects) };
-  closing.after(startRounds([...ofKeys, late], { logger, everySeconds: 60 }));
-  const part = {
-    db,
-    audit,
-    bus,
-    tls,
-    workloads: config.trust,
-    service: SERVICE,
-    waitMs: config.branchKeys.cacheTtlMs,
-    metrics,
-  };
+  closing.after(startRounds([...rounds, late], { logger, everySeconds: 60 }));
+  const waitMs = config.branchKeys.cacheTtlMs;
+  const part = { db, audit, bus, tls, workloads: config.trust, service, waitMs, metrics };
   closing.after(
     endedTenants.follow({ ...part, remove: (tx, tenant) => eraseTenant(tx, subjects, tenant), keys: 'kept' }),
   );

@@ -1,13 +1,11 @@
-import { keyRounds } from '@postern/branch-keys';
-import { openBus, runJobs } from '@postern/bus';
+import { runJobs } from '@postern/bus';
 import type { Check } from '@postern/http';
-import { watchTlsMaterial } from '@postern/mtls';
-import { recordedTransactions, recordJobEnd, startRelay } from '@postern/outbox';
+import { recordJobEnd } from '@postern/outbox';
 import { startRounds } from '@postern/runtime';
+import { openKeyRounds, openRelay } from '@postern/service';
 import type { Kysely } from 'kysely';
 import { REVOKE_GRANTS, revokeGrants } from './administration/revoke-grants.ts';
 import { REWRAP_GRANTS, rewrapGrants } from './administration/rewrap-grants.ts';
-import { SERVICE } from './app.ts';
 import type { Schema } from './db/schema.ts';
 import { forgetFinished } from './forget-finished.ts';
 import { addUpUses } from './grants/count-use.ts';
@@ -33,31 +31,22 @@ export type Opened = Setting &
 /** Everything that is done without a request: events to the log, rounds, jobs, grants kept alive, tenants ended. @returns its checks */
 export async function startWorker(opened: Opened): Promise<Check[]> {
   const deps = { ...opened, db: opened.postgres.db };
-  const { config, closing, postgres, db, audit, tls, keys, logger, metrics, now } = deps;
-  const { query } = postgres;
-  const { bus: at, trust } = config;
-  const busTls = closing.after(await watchTlsMaterial(at.tls));
-  const password = at.password?.reveal();
-  const bus = closing.after(await openBus({ url: at.url, password, tls: busTls, service: SERVICE, logger, metrics }));
-  const sink = { url: config.auditSinkUrl, dispatcher: deps.peers };
-  const relay = { postgres, producer: SERVICE, bus, tls, sink, logger, metrics, now, logKey: at.logKey };
-  closing.after(await startRelay(relay));
+  const { service, config, closing, postgres, db, audit, tls, logger, metrics, now } = deps;
+  const bus = await openRelay(opened, opened, { sink: { url: config.auditSinkUrl, dispatcher: deps.peers } });
 
   closing.after(
     startKeepAlive(postgres, { db, keep: deps.refreshing.keep, metrics: keepAliveMetrics(metrics), logger, now }),
   );
   const kinds = {
-    [REVOKE_GRANTS]: revokeGrants({ ...deps, service: SERVICE }),
-    [REWRAP_GRANTS]: rewrapGrants({ ...deps, service: SERVICE }),
+    [REVOKE_GRANTS]: revokeGrants(deps),
+    [REWRAP_GRANTS]: rewrapGrants(deps),
   };
-  closing.after(runJobs({ db, bus, kinds, ended: recordJobEnd({ audit, service: SERVICE, now }), logger, metrics }));
+  closing.after(runJobs({ db, bus, kinds, ended: recordJobEnd({ audit, service, now }), logger, metrics }));
 
-  const transaction = recordedTransactions({ db, audit, producer: SERVICE, now });
-  const { rootKey, profile } = deps;
-  const ofKeys = keyRounds({ query, transaction, rootKey, keys, profile, registry: metrics, logger, now });
-  closing.after(startRounds([...roundsOf(deps), ...ofKeys], { logger, everySeconds: 30 }));
+  const { rounds } = openKeyRounds(opened, opened);
+  closing.after(startRounds([...roundsOf(deps), ...rounds], { logger, everySeconds: 30 }));
 
-  const part = { db, audit, bus, tls, workloads: trust, service: SERVICE, metrics };
+  const part = { db, audit, bus, tls, workloads: config.trust, service, metrics };
   closing.after(
     deps.endedTenants.follow({
       ...part,

@@ -6,7 +6,8 @@ import { developmentPassword, openHeadlessBrowser } from '@postern/testing';
 import { importJWK, type CryptoKey, type JWK } from 'jose';
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'undici';
-import { openText, openVault, SERVICE_SECRETS } from '../src/grants/vault.ts';
+import { SERVICE_SECRETS } from '@postern/service';
+import { openText, openVault } from '../src/grants/vault.ts';
 import { heldKeys } from '../src/provider/service-keys.ts';
 import type { Replica, World } from './world.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalRootKeyFile } from '@postern/branch-keys';
-import { listen } from '@postern/http';
+import { listen, type ComposedService } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
 import { migrate, openPostgres } from '@postern/postgres';
 import type { ProfileName } from '@postern/profile';
@@ -21,13 +21,19 @@ import {
   WORKLOADS,
 } from '@postern/testing';
 import { exportJWK, generateKeyPair } from 'jose';
-import { compose, type Service } from '../src/compose.ts';
+import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
 import type { Schema } from '../src/db/schema.ts';
 import { callerOver } from './caller.ts';
 
-export type Replica = { api: string; public: string; management: string; service: Service; close(): Promise<void> };
+export type Replica = {
+  api: string;
+  public: string;
+  management: string;
+  service: ComposedService;
+  close(): Promise<void>;
+};
 
 /** Where the portal of these tests has its page. */
 export const PORTAL_PAGE = 'https://portal.example.com/consents';

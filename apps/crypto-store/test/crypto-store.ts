@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey } from '@postern/branch-keys';
-import { listen, type Listening } from '@postern/http';
+import { listen, type ComposedService, type Listening } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
 import { type IssuerEntry } from '@postern/oidc';
 import { openAudit } from '@postern/outbox';
@@ -19,7 +19,7 @@ import {
   type TestIssuer,
 } from '@postern/testing';
 import { request, type Dispatcher } from 'undici';
-import { compose, type Service } from '../src/compose.ts';
+import { compose } from '../src/compose.ts';
 import { readConfig } from '../src/config.ts';
 import { migrationSets } from '../src/db/migration-sets.ts';
 import { type Schema } from '../src/db/schema.ts';
@@ -60,7 +60,7 @@ export type Replica = {
   /** Of the api listener. */
   url: string;
   urls: Listening['urls'];
-  service: Service;
+  service: ComposedService;
   close(): Promise<void>;
 };
 

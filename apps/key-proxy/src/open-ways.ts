@@ -10,8 +10,8 @@ import { openProviderPool } from './providers/provider-pool.ts';
 
 /** The ways to where secrets lie and are used: Postern's other services, the providers of tenants, the hosts that they name. */
 export function openWays(
-  { config, closing, registry, now }: Setting,
-  { tls, postgres, branchKeys }: State,
+  { config, closing, metrics: registry, now }: Setting,
+  { tls, postgres, keys: branchKeys }: State,
   { assertions, endpoints }: { assertions: Pick<Assertions, 'assert'>; endpoints: CloudEndpoints | undefined },
 ) {
   const timeoutMs = config.providerTimeoutSeconds * 1000;

@@ -1,9 +1,9 @@
-import { createRateLimits, createTenantRates, type App, type AppSpec } from '@postern/http';
+import { createRateLimits, createTenantRates, type App, type ComposedService } from '@postern/http';
 import type { Issuer } from '@postern/issuer';
-import type { TlsMaterial } from '@postern/mtls';
 import { openClientSecrets } from '@postern/policy';
-import { profileNamed, underFips } from '@postern/profile';
-import { closeInReverse, Counter, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
+import { Counter } from '@postern/runtime';
+import { httpOf, openService, type ServiceOptions } from '@postern/service';
+import type { Web } from '@postern/web';
 import { createApp, SERVICE } from './app.ts';
 import { watchDecisions } from './approvals/await-decision.ts';
 import { type Config } from './config.ts';
@@ -17,107 +17,75 @@ import { providerExchange } from './provider/provider-exchange.ts';
 import { startWorker } from './start-worker.ts';
 import { closeLog, type CloseLogs } from './workloads/close-logs.ts';
 
-export type Service = { app: App; tls: TlsMaterial; issuer: Issuer; close(): Promise<void> };
+export type Service = ComposedService & { issuer: Issuer };
 
 /** Opens everything the service stands on, in order; what was opened is closed in reverse, also when a step fails. */
-export async function compose(
-  config: Config,
-  { logger, now = systemNow }: { logger: Logger; now?: Now },
-): Promise<Service> {
-  const { base } = config;
-  const profile = base.fips ? underFips(profileNamed(base.profile)) : profileNamed(base.profile);
-  const closing = closeInReverse();
-  try {
-    const setting = { config, closing, profile, registry: createRegistry(SERVICE), logger, now };
+export const compose = (config: Config, options: ServiceOptions): Promise<Service> =>
+  openService(SERVICE, config, options, async (setting) => {
     const state = await openState(setting);
     const verifiers = openVerifiers(setting, state);
-    const { postgres, audit, policies, issuer } = state;
-    const { peers, living, subjects, sequence, introspection, useOnce } = verifiers;
-    const web = openApprovalPages({
-      ...setting,
-      policies,
-      db: postgres.db,
-      dispatcher: peers,
-      verifier: subjects,
-      living,
-    });
+    const { postgres, audit, policies, issuer, tls } = state;
+    const { peers, living, subjects, sequence } = verifiers;
+    const { db } = postgres;
+    const web = openApprovalPages({ ...setting, policies, db, dispatcher: peers, verifier: subjects, living });
     const recordWithin: CloseLogs['recordWithin'] = (tx, event) => audit.within(tx, event);
     const sink = { url: config.auditSinkUrl, dispatcher: peers };
-    const logs = { db: postgres.db, recordWithin, issuer, sink, logger, now };
-    const decisions = watchDecisions(postgres.query);
-    closing.after({ close: () => Promise.resolve(decisions.close()) });
-    if (base.role !== 'api') await startWorker({ ...setting, ...state, sequence, logs, web });
-    const attempts = createRateLimits({ profile });
-    // Exchanges and the other routes count together.
-    const tenantRates = createTenantRates();
-    const app = createApp({
-      db: postgres.db,
-      policies,
-      issuer,
-      subjects,
-      sequence,
-      introspection,
-      useOnce,
-      recordWithin,
-      decisions,
-      web,
-      closeLog: (name) => closeLog(logs, name),
-      secrets: openClientSecrets(),
-      trust: config.trust,
-      issuers: config.trust.issuers,
-      apiUrl: config.apiUrl,
-      profile,
-      now,
-      exchangeAtProvider: exchangeAtProvider(setting, verifiers),
-      emergencyOpened: countEmergencies(setting),
-      rates: openExchangeRates(config.exchangesPerMinute ?? profile.exchangesPerMinute, tenantRates),
-      attempt: (address) => attempts.consume('auth', address),
-      http: { ...httpOf(setting, state, verifiers), tenantRates },
-    });
-    return { app, tls: state.tls, issuer, close: closing.close };
-  } catch (error) {
-    await closing.close();
-    throw error;
-  }
+    const logs = { db, recordWithin, issuer, sink, logger: setting.logger, now: setting.now };
+    if (config.base.role !== 'api') await startWorker({ ...setting, ...state, sequence, logs, web });
+    return { app: openApp(setting, state, { ...verifiers, web, logs, recordWithin }), tls, issuer };
+  });
+
+type Opened = Verifiers & Pick<CloseLogs, 'recordWithin'> & { web: Web | null; logs: CloseLogs };
+
+function openApp(setting: Setting, state: State, { web, logs, recordWithin, ...verifiers }: Opened): App {
+  const { config, closing, profile, now } = setting;
+  const { postgres, policies, issuer } = state;
+  const { subjects, sequence, introspection, useOnce } = verifiers;
+  const decisions = watchDecisions(postgres.query);
+  closing.after({ close: () => Promise.resolve(decisions.close()) });
+  const attempts = createRateLimits({ profile });
+  // Exchanges and the other routes count together.
+  const tenantRates = createTenantRates();
+  return createApp({
+    db: postgres.db,
+    policies,
+    issuer,
+    subjects,
+    sequence,
+    introspection,
+    useOnce,
+    recordWithin,
+    decisions,
+    web,
+    closeLog: (name) => closeLog(logs, name),
+    secrets: openClientSecrets(),
+    trust: config.trust,
+    issuers: config.trust.issuers,
+    apiUrl: config.apiUrl,
+    profile,
+    now,
+    exchangeAtProvider: exchangeAtProvider(setting, verifiers),
+    emergencyOpened: countEmergencies(setting),
+    rates: openExchangeRates(config.exchangesPerMinute ?? profile.exchangesPerMinute, tenantRates),
+    attempt: (address) => attempts.consume('auth', address),
+    http: { ...httpOf(setting, state, verifiers), tenantRates },
+  });
 }
 
 type Verifiers = ReturnType<typeof openVerifiers>;
 
 /** For audiences outside Postern the provider mints: by an exchange of its own, or by auth-manager where a grant is the subject (R10). */
-const exchangeAtProvider = ({ config }: Setting, { peers: dispatcher }: Verifiers) =>
+const exchangeAtProvider = ({ config }: Setting, { peers: dispatcher }: Pick<Verifiers, 'peers'>) =>
   providerExchange({
     provider: openProviderOnce({ issuer: config.providerIssuer, clientId: SERVICE, dispatcher }),
     exchangeGrant: config.authManagerUrl ? exchangeGrantAt({ url: config.authManagerUrl, dispatcher }) : undefined,
   });
 
-function countEmergencies({ registry }: Setting): () => void {
+function countEmergencies({ metrics }: Setting): () => void {
   const emergencies = new Counter({
     name: 'postern_emergency_tokens_total',
     help: 'Emergency tokens that were given out (ADR 63).',
-    registers: [registry],
+    registers: [metrics],
   });
   return () => emergencies.inc();
 }
-
-const httpOf = (
-  { config: { base, trust }, profile, registry, logger, now }: Setting,
-  { postgres, audit, keys }: State,
-  { verifier, revocations }: Verifiers,
-): Omit<AppSpec, 'service' | 'routes' | 'problems'> => ({
-  verifier,
-  audit,
-  workloads: trust,
-  profile,
-  ready: [
-    { name: 'postgres', check: postgres.check },
-    { name: 'audit', check: audit.check },
-    { name: 'keys', check: keys.check },
-    { name: 'revocations', check: revocations.loaded },
-    { name: 'revocations-fresh', check: revocations.fresh, optional: true },
-  ],
-  logger,
-  registry,
-  publicUrl: base.publicUrl,
-  environment: base.environment,
-  now,
-});

@@ -1,14 +1,12 @@
 import { type BranchKeys, KeysUnavailable, type Sealer, sealerFor } from '@postern/branch-keys';
 import { problem, Secret } from '@postern/runtime';
+import { SERVICE_SECRETS } from '@postern/service';
 
 /** What seals this service's secrets: one sealer for a tenant's tokens, one for the service's own keys (R30). */
 export type Vault = { grantsOf(tenant: string): Sealer; service: Sealer };
 
 /** What a sealed text is, and the opaque id it belongs to: its encryption context, in clear in the message (R29). */
 export type SealedText = { tenant: string; what: 'token' | 'reply' | 'flow' | 'access' | 'client-secret'; id: string };
-
-/** Under which the service's own keys are sealed. No tenant's: they outlive every one of them. */
-export const SERVICE_SECRETS = { tenant: 'postern', purpose: 'service-secrets' };
 
 /** A vault over the service's branch keys. */
 export const openVault = (branchKeys: BranchKeys): Vault => ({

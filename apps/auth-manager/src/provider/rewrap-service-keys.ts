@@ -4,7 +4,8 @@ import { rewrapSigningKeys } from '@postern/issuer';
 import { queryIn } from '@postern/postgres';
 import type { Kysely } from 'kysely';
 import type { Schema } from '../db/schema.ts';
-import { SERVICE_SECRETS, type Vault } from '../grants/vault.ts';
+import { SERVICE_SECRETS } from '@postern/service';
+import { type Vault } from '../grants/vault.ts';
 import { keyContext } from './service-keys.ts';
 
 /**

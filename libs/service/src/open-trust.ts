@@ -1,0 +1,51 @@
+import { openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
+import { openAgent } from '@postern/mtls';
+import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
+import { useOnce as useOnceIn } from '@postern/postgres';
+import { type ServiceState } from './open-state.ts';
+import { type Setting } from './setting.ts';
+
+type Own = Pick<NonNullable<Parameters<typeof followTrusted>[0]['own']>, 'issuer' | 'page'>;
+
+/**
+ * Who may call a service that issues nothing: tokens of the trusted issuers and what was revoked of them, over connections
+ * (`peers`) with the service's certificate.
+ */
+export function openTrust(setting: Setting, state: ServiceState) {
+  const peers = setting.closing.after(openAgent(state.tls));
+  return { peers, ...takeTokens(setting, state, { peers, fetchJwks: fetchJwksOver(peers) }) };
+}
+
+/** The same for a service that is one of the trusted issuers itself: its keys and the sequence of what it revoked are at hand. */
+export function openOwnTrust(setting: Setting, state: ServiceState, issuer: Issuer) {
+  const { config, closing, profile, now } = setting;
+  const { query } = state.postgres;
+  const peers = closing.after(openAgent(state.tls));
+  const fetchJwks = ownKeysFirst(issuer, config.trust, fetchJwksOver(peers));
+  const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
+  const own = { issuer: issuer.issuer, page: sequence.page };
+  return { peers, sequence, ...takeTokens(setting, state, { peers, fetchJwks, own }) };
+}
+
+type Ways = {
+  peers: ReturnType<typeof openAgent>;
+  fetchJwks: ReturnType<typeof fetchJwksOver>;
+  own?: Own;
+};
+
+function takeTokens(
+  { service, config: { trust }, closing, profile, logger, now }: Setting,
+  { postgres: { query }, endedTenants }: ServiceState,
+  { peers, fetchJwks, own }: Ways,
+) {
+  const followed = { trust, dispatcher: peers, fetchJwks, ...(own && { own }), logger, now };
+  const revocations = closing.after(followTrusted(followed));
+  /** Tokens that were not revoked, of tenants that have not ended. */
+  const living = endedTenants.over(revocations);
+  const useOnce: UseOnce = (kind, value, expiresAt) => useOnceIn(query, kind, value, expiresAt);
+  /** What each verifier of the service goes by; of which kind the tokens are is its own. */
+  const rules = { issuers: trust.issuers, audience: service, profile, fetchJwks, revocations: living, useOnce, now };
+  const ofProvider = profile.senderBinding === 'optional' ? (['provider-access'] as const) : [];
+  const verifier = closing.after(createTokenVerifier({ ...rules, kinds: ['postern-access', ...ofProvider] }));
+  return { revocations, living, rules, verifier };
+}
