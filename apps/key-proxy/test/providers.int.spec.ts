@@ -119,6 +119,37 @@ test('credentials are replaced without a request failing', async () => {
   expect(new Set(statuses)).toEqual(new Set([200]));
 });
 
+test('a provider that goes while a secret, a default or a move is about to name it: refused, and nothing is left of that', async () => {
+  const tenant = newTenant();
+  const token = await person(tenant);
+  await configure(token, 'other', 'aws', awsKeys());
+  await send('POST', '/v1/secrets/there', token, { value: { text: 'v' }, provider: 'other' });
+  const asked = [
+    () => send('POST', '/v1/secrets/s', token, { value: { text: 'v' }, provider: 'main' }),
+    () => send('PUT', '/v1/provider-default', token, { name: 'main' }),
+    () => send('POST', '/v1/secret-moves', token, { from: 'other', to: 'main' }),
+  ];
+  const answers: unknown[] = [];
+  for (const ask of asked) {
+    const { body } = await configure(token, 'main', 'aws', awsKeys());
+    expect(body).toMatchObject({ name: 'main' });
+    let answer: ReturnType<typeof ask> | undefined;
+    await world.inTransaction(async (statement) => {
+      await statement(`delete from provider_configurations where tenant = $1 and name = 'main'`, [tenant]);
+      answer = ask();
+      await world.waitsForLocks(1);
+    });
+    const { status, body: said } = (await answer) ?? {};
+    answers.push([status, said?.['code']]);
+  }
+  expect(answers).toEqual([
+    [422, 'provider_unavailable'],
+    [404, 'provider_unknown'],
+    [404, 'provider_unknown'],
+  ]);
+  expect(await send('GET', '/v1/secrets/s/metadata', token)).toMatchObject({ status: 404 });
+});
+
 test('the matrix of what each provider can do is served', async () => {
   const { body } = await send('GET', '/v1/providers', await person(newTenant()));
   const kinds = body['kinds'] as { kind: string; operations: Record<string, string>; limits: Record<string, number> }[];

@@ -203,6 +203,17 @@ export async function openWorld({
         await until;
         await client.query('rollback');
       }, database.name),
+    /** Until as many statements wait for a lock that a test holds. */
+    async waitsForLocks(many: number): Promise<void> {
+      for (let n = 0; n < 600; n += 1) {
+        const waiting = await rows(
+          `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        if (waiting.length >= many) return;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      throw new Error('nobody waits for a lock');
+    },
     /** Everything that was logged, with debug logging on. */
     logged,
     rows,

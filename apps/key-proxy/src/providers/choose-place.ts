@@ -1,4 +1,4 @@
-import { type Kysely } from 'kysely';
+import { type Kysely, type Transaction } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Schema } from '../db/schema.ts';
 import { type Owner } from '../secrets/owner.ts';
@@ -34,12 +34,20 @@ export async function choosePlace(db: Kysely<Schema>, owner: Owner, named?: stri
 }
 
 /** @throws Problem `provider_unknown` */
-export async function placeNamed(db: Kysely<Schema>, tenant: string, name: string): Promise<Place> {
+export const placeNamed = (db: Kysely<Schema>, tenant: string, name: string): Promise<Place> =>
+  find(db, tenant, name, false);
+
+/** The same, for a row that will name it: it is not removed before the transaction ends. @throws Problem `provider_unknown` */
+export const heldPlace = (tx: Transaction<Schema>, tenant: string, name: string): Promise<Place> =>
+  find(tx, tenant, name, true);
+
+async function find(db: Kysely<Schema>, tenant: string, name: string, held: boolean): Promise<Place> {
   if (name === EMBEDDED) return { tenant, kind: DEFAULT_PROVIDER, configuration: null };
   const row = await db
     .selectFrom('provider_configurations')
     .select(['id', 'kind'])
     .where((at) => at.and({ tenant, name }))
+    .$if(held, (query) => query.forKeyShare())
     .executeTakeFirst();
   if (!row) throw problem('provider_unknown');
   return { tenant, kind: row.kind, configuration: row.id };

@@ -46,12 +46,14 @@ type NewReservation = {
  * attempt that was abandoned midway is taken over with its id and reference, and nothing is orphaned.
  *
  * @throws Problem `secret_exists`; `secret_busy` while the write of another attempt may still arrive at the provider;
- *   `name_too_long`; `quota_exceeded`
+ *   `name_too_long`; `quota_exceeded`; `provider_unavailable` where the configuration was removed meanwhile
  */
 export async function reserveSecret(db: Kysely<Schema>, asked: NewReservation): Promise<Reservation> {
   const { owner, name } = asked;
   const id = randomUUID();
-  const row = await takenName(db, id, asked);
+  const row = await takenName(db, id, asked).catch((error: unknown) => {
+    throw isGone(error) ? problem('provider_unavailable', { detail: 'the configuration was removed' }) : error;
+  });
   if (row) {
     const { reference, provider: kind, configuration } = row;
     const held: Place = { tenant: owner.tenant, kind, configuration };
@@ -62,6 +64,9 @@ export async function reserveSecret(db: Kysely<Schema>, asked: NewReservation): 
     ? problem('secret_busy', { retryAfterSeconds: ABANDONED_AFTER_MS / 1000 })
     : problem('secret_exists');
 }
+
+/** Of Postgres: what a new row refers to is not there (SQLSTATE 23503). A secret refers to its configuration alone. */
+const isGone = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === '23503';
 
 /** The row of the name, where it is now this create's. Under a quota a new one is made while its tenant's count is held. */
 async function takenName(db: Kysely<Schema>, id: string, asked: NewReservation) {

@@ -4,7 +4,7 @@ import { type BranchKeys } from '@postern/branch-keys';
 import { route } from '@postern/http';
 import { type Now, problem } from '@postern/runtime';
 import { type Schema } from '../../db/schema.ts';
-import { choosePlace, placeNamed, setOwnDefault, setTenantDefault } from '../../providers/choose-place.ts';
+import { heldPlace, placeNamed, setOwnDefault, setTenantDefault } from '../../providers/choose-place.ts';
 import { configurationOf } from '../../providers/configuration.ts';
 import {
   checkConfiguration,
@@ -127,7 +127,7 @@ export const setDefault = (deps: ConfigureDeps) =>
       const isAdmin = principal.roles.has('admin') && principal.scopes.has('secrets:configure');
       if (of === 'tenant' && !isAdmin) throw problem('administrator_required');
       return deps.db.transaction().execute(async (tx) => {
-        const place = await choosePlace(tx, owner, name);
+        const place = await heldPlace(tx, owner.tenant, name);
         if (of === 'tenant') await setTenantDefault(tx, place, deps.now());
         else await setOwnDefault(tx, owner, place.configuration);
         const details = { provider: name, kind: place.kind };
