@@ -35,7 +35,7 @@ afterEach(() => subjects.forEach(({ front }) => front.fault(null)));
 /** The administrator of a new tenant with all of these providers. */
 async function administrator(): Promise<Send> {
   const tenant = `kp_${randomUUID().replaceAll('-', '')}`;
-  const scopes = ['secrets:read', 'secrets:write', 'secrets:configure'];
+  const scopes = ['secrets:read', 'secrets:write', 'secrets:delete', 'secrets:configure'];
   const token = await world.token(job.thumbprint, scopes, { tenant, roles: ['admin'] });
   const send: Send = (method, path, body) => job.send(method, `${world.url}${path}`, { token, body });
   for (const [kind, { configuration }] of subjects) {
@@ -150,6 +150,61 @@ test('a secret that cannot be taken back leaves the others theirs, and is tried 
   });
   bao?.front.fault(null);
   expect(await run(send, id, 'rollback')).toMatchObject({ result: { states: { rolled_back: 3 } } });
+});
+
+test('of two plans at once one is made; and none leads back to where an unfinished move came from', async () => {
+  const send = await administrator();
+  await send('POST', '/v1/secrets/one', { value: { text: 'v' }, provider: 'aws' });
+  let plans: ReturnType<Send>[] = [];
+  await world.inTransaction(async (statement) => {
+    await statement('lock table secret_moves in share mode');
+    plans = [1, 2].map(() => send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' }));
+    await world.waitsForLocks(2);
+  });
+  const answers = await Promise.all(plans);
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+  const id = String(answers.find(({ status }) => status === 201)?.body['id']);
+  await run(send, id, 'start');
+  // Its value would be written over what lies there for the way back, and the end of the first move would destroy it.
+  const there = { from: 'openbao', to: 'aws' };
+  expect(await send('POST', '/v1/secret-moves', there)).toMatchObject({
+    status: 409,
+    body: { code: 'move_under_way' },
+  });
+  expect(await run(send, id, 'finish')).toMatchObject({ result: { states: { finished: 1 } } });
+  const back = await send('POST', '/v1/secret-moves', there);
+  expect(await run(send, String(back.body['id']), 'start')).toMatchObject({ result: { states: { switched: 1 } } });
+  expect([await text(send, 'one'), await kindOf(send, 'one')]).toEqual([[1, 'v'], 'aws']);
+});
+
+test('a secret that is destroyed is destroyed wherever moves have left its value', async () => {
+  const send = await administrator();
+  const references: Record<string, string> = {};
+  for (const name of ['switched', 'taken-back']) {
+    const made = await send('POST', `/v1/secrets/${name}`, { value: { text: 'v' }, provider: 'aws' });
+    references[name] = String(made.body['reference']);
+  }
+  const plan = async () => String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
+  const taken = await plan();
+  await run(send, taken, 'start');
+  await run(send, taken, 'rollback');
+  const [aws, bao] = (['aws', 'openbao'] as const).map((kind) => subjects.get(kind)?.provider);
+  const isThere = (provider: typeof aws, reference = '') =>
+    provider?.read(reference, null, { by: null, signal: AbortSignal.timeout(10_000) }).then(
+      () => true,
+      () => false,
+    );
+  const baoReference = `postern/${references['taken-back']?.split('/')[1]}/taken-back`;
+  expect(await isThere(bao, baoReference)).toBe(true);
+  expect(await send('POST', '/v1/secrets/taken-back/destroy', { confirm: 'taken-back' })).toMatchObject({
+    status: 200,
+  });
+  expect(await isThere(bao, baoReference)).toBe(false);
+
+  await run(send, await plan(), 'start');
+  expect(await isThere(aws, references['switched'])).toBe(true);
+  expect(await send('POST', '/v1/secrets/switched/destroy', { confirm: 'switched' })).toMatchObject({ status: 200 });
+  expect(await isThere(aws, references['switched'])).toBe(false);
 });
 
 test('what the destination would not take stays, and is named by the plan', async () => {

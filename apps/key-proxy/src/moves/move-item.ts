@@ -1,5 +1,6 @@
 import { type Transaction } from 'kysely';
 import { type Schema } from '../db/schema.ts';
+import { type Place } from '../providers/open-providers.ts';
 import { referenceOf } from '../providers/reference.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
 import { heldSecret, type HeldSecret } from '../secrets/held-secret.ts';
@@ -24,8 +25,7 @@ export async function moveItem(deps: MoveDeps, move: Move, item: MoveItem, by: O
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const secret = await secretOf(deps, item);
     if (!secret) return ended(item, 'failed', 'secret_not_found');
-    if (secret.place.kind === move.to.kind && secret.place.configuration === move.to.configuration)
-      return ended(item, 'switched', null);
+    if (isAt(secret.place, move.to)) return ended(item, 'switched', null);
     const reference = referenceOf(move.to.kind, secret);
     const attempt = await begin(deps, move, item, secret, reference);
     const copied = await verifiedCopy(deps, secret, { to: move.to, reference, attempt, by });
@@ -80,6 +80,9 @@ async function begin(
     .execute();
   return intent;
 }
+
+export const isAt = (place: Place, other: Place): boolean =>
+  place.kind === other.kind && place.configuration === other.configuration;
 
 export const ended =
   (item: MoveItem, state: 'failed' | 'switched' | 'rolled_back' | 'finished', reason: string | null): Settle =>

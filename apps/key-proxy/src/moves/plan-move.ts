@@ -14,13 +14,16 @@ const MOST = 100_000;
 /**
  * Plans a move of all secrets of a tenant that lie at one place. Those that the destination would not take are named, and
  * stay where they are.
- * @throws Problem `move_empty`; `move_under_way` where one of them is part of another move that has not ended
+ * @throws Problem `move_empty`; `move_under_way` where another move of the tenant has not ended, or this would lead back to where an
+ *   earlier one came from
  */
 export async function planMove(
   tx: Transaction<Schema>,
   { owner, from, to, sealedToken }: { owner: Owner; from: Place; to: Place; sealedToken: Buffer | null },
   now: Date,
 ): Promise<Plan> {
+  // Of two plans at once the second finds the first.
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`moves of ${owner.tenant}`}, 0))`.execute(tx);
   const rows = await tx
     .selectFrom('secrets as s')
     .leftJoin('secret_versions as v', (join) =>
@@ -34,6 +37,8 @@ export async function planMove(
     .execute();
   if (rows.length === 0) throw problem('move_empty');
   if (await underWay(tx, owner.tenant)) throw problem('move_under_way');
+  if (await leadsBack(tx, owner.tenant, from, to))
+    throw problem('move_under_way', { detail: 'an earlier move from there is to be taken back or finished first' });
   const id = randomUUID();
   await tx
     .insertInto('secret_moves')
@@ -82,6 +87,26 @@ function obstacle(
     if (error instanceof Problem) return error.code;
     throw error;
   }
+}
+
+/**
+ * Whether some of these secrets lay at the destination before a move that can still be taken back. There they would be written over what
+ * that move keeps for its way back, and its end would destroy both.
+ */
+async function leadsBack(db: Kysely<Schema>, tenant: string, from: Place, to: Place): Promise<boolean> {
+  const row = await db
+    .selectFrom('secret_move_items as i')
+    .innerJoin('secret_moves as m', 'm.id', 'i.move_id')
+    .innerJoin('secrets as s', 's.id', 'i.secret_id')
+    .select('m.id')
+    .where((at) =>
+      at.and({ 'm.tenant': tenant, 'i.state': 'switched', 'm.from_kind': to.kind, 's.provider': from.kind }),
+    )
+    .where('m.from_configuration', 'is not distinct from', to.configuration)
+    .where('s.configuration', 'is not distinct from', from.configuration)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 async function underWay(db: Kysely<Schema>, tenant: string): Promise<boolean> {

@@ -9,7 +9,7 @@ import { openToken } from '../providers/sealed-token.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
 import { findMove, type Move, type MoveDeps, type MoveItem } from './move.ts';
 import { intend, movedEvent } from './moved-event.ts';
-import { ended, moveItem, type Settle, stays } from './move-item.ts';
+import { ended, isAt, moveItem, secretOf, type Settle, stays } from './move-item.ts';
 import { rollBackItem } from './roll-back-item.ts';
 
 /** Name of the job in `/v1/jobs`. */
@@ -94,6 +94,8 @@ async function finishItem(deps: MoveDeps, move: Move, item: MoveItem, by: OnBeha
   const { providers, audit } = deps;
   const { old_reference: reference, secret_id: secretId } = item;
   if (reference === null) return ended(item, 'finished', null);
+  const secret = await secretOf(deps, item);
+  if (secret?.reference === reference && isAt(secret.place, move.from)) return stays(item, 'secret_is_there');
   const way = { secretId, from: move.from, to: move.to };
   const intent = await intend(deps, move, way);
   const provider = await providers.at(move.from);

@@ -9,7 +9,7 @@ import { type Schema } from '../db/schema.ts';
 import { findMove } from '../moves/move.ts';
 import { planMove } from '../moves/plan-move.ts';
 import { isRunning, MOVE, moveInput, states } from '../moves/run-move.ts';
-import { placeNamed } from '../providers/choose-place.ts';
+import { heldPlace } from '../providers/choose-place.ts';
 import { type Place } from '../providers/open-providers.ts';
 import { sealToken, type StoreTokens } from '../providers/sealed-token.ts';
 import { ownerOf } from '../secrets/owner.ts';
@@ -61,7 +61,7 @@ export const moveRoutes = (deps: MoveRoutes): Route[] => [
       const owner = ownerOf(principal);
       if (body.from === body.to) throw problem('move_to_itself');
       return deps.db.transaction().execute(async (tx) => {
-        const [from, to] = [await placeNamed(tx, owner.tenant, body.from), await placeNamed(tx, owner.tenant, body.to)];
+        const [from, to] = [await heldPlace(tx, owner.tenant, body.from), await heldPlace(tx, owner.tenant, body.to)];
         const plan = await planMove(tx, { owner, from, to, sealedToken: null }, deps.now());
         const details = { from: from.kind, to: to.kind, count: plan.secrets };
         return audit.within(tx, { resource: { type: 'move', id: plan.id }, details }, { status: 201, body: plan });

@@ -1,6 +1,7 @@
 import { problem } from '@postern/runtime';
 import { isKeptHere } from '../providers/capabilities.ts';
 import { type OnBehalf } from '../providers/secret-provider.ts';
+import { copiesOf } from './copies-of.ts';
 import { type HeldSecret } from './held-secret.ts';
 import { type Owner } from './owner.ts';
 import { runWrite } from './writes/run-write.ts';
@@ -64,7 +65,7 @@ export async function recoverSecret(
   return runWrite(deps, { ...secret, owner, by }, write, (provider, call) => provider.recover(secret.reference, call));
 }
 
-/** Destroys a secret with all versions, for good, here and at its provider. @throws Problem `secret_busy`; of the provider port */
+/** Destroys a secret with all versions, for good, here and wherever a move has left its value. @throws Problem `secret_busy`; of the provider port */
 export async function destroySecret(
   deps: RunWrites,
   secret: HeldSecret,
@@ -72,5 +73,12 @@ export async function destroySecret(
   attempt: string,
 ): Promise<void> {
   const write = { id: attempt, operation: 'destroy' as const };
-  await runWrite(deps, { ...secret, owner, by }, write, (provider, call) => provider.destroy(secret.reference, call));
+  await runWrite(deps, { ...secret, owner, by }, write, async (provider) => {
+    // Before the place where it lies: once that is empty, all of them are (R23).
+    for (const { place, reference } of await copiesOf(deps.db, secret)) {
+      const other = await deps.providers.at(place);
+      await other.destroy(reference, deps.providers.call(by));
+    }
+    await provider.destroy(secret.reference, deps.providers.call(by));
+  });
 }
