@@ -1,6 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey } from '@postern/branch-keys';
 import { listen, type ComposedService, type Listening } from '@postern/http';
 import { openAgent, watchTlsMaterial } from '@postern/mtls';
@@ -170,6 +171,16 @@ export async function openWorld({ issuers = [] }: { issuers?: readonly Trusted[]
 }
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
+
+/** Reads until the answer is from the cache: where that took too long once, it is left alone for a second. */
+export async function fromCache(read: () => Promise<Reply>): Promise<Reply> {
+  for (;;) {
+    const reply = await read();
+    if (reply.status !== 200) throw new Error(`there is nothing to cache: ${reply.status}`);
+    if (reply.body['source'] === 'cache' || reply.headers['postern-source'] === 'cache') return reply;
+    await sleep(50);
+  }
+}
 
 function callerOver(dispatcher: Dispatcher, issuer: TestIssuer, workload: string, thumbprint: string): Caller {
   const caller: Caller = {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { describeWith, realPart, testIssuer, type TestIssuer } from '@postern/testing';
 import { createServiceRole, startAws } from '@postern/testing/aws';
 import supertest from 'supertest';
-import { openWorld, type Caller, type Replica, type Sent, type World } from './crypto-store.ts';
+import { fromCache, openWorld, type Caller, type Replica, type Sent, type World } from './crypto-store.ts';
 
 const aws = await realPart('moto 5.2', startAws);
 const MINUTE_MS = 60_000;
@@ -107,7 +107,9 @@ describeWith(aws, 'while KMS cannot be reached', (account) => {
     account.cut(true);
 
     time += 4 * MINUTE_MS;
-    expect(await retrieve('seed')).toMatchObject({ status: 200, body: { payload: 'stored before', source: 'cache' } });
+    // Its clock alone says how long it leaves a cache alone that took too long.
+    const cached = await fromCache(() => ((time += 2_000), retrieve('seed')));
+    expect(cached).toMatchObject({ status: 200, body: { payload: 'stored before' } });
     await flush();
     expect(await retrieve('seed')).toMatchObject({ status: 200, body: { payload: 'stored before', source: 'db' } });
     expect((await store('seed', 'stored during')).status).toBe(200);
@@ -141,7 +143,7 @@ describeWith(aws, 'while KMS cannot be reached', (account) => {
 
 /** Readiness is asked of the parts once a second at most. */
 async function becomes(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 1_000; tries += 1) {
     if (await holds()) return;
     await sleep(100);
   }

@@ -1,6 +1,6 @@
 import { leaksOf, newCanary } from '@postern/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openWorld, type Caller, type Replica, type World } from './crypto-store.ts';
+import { fromCache, openWorld, type Caller, type Replica, type World } from './crypto-store.ts';
 
 let world: World;
 let replica: Replica;
@@ -43,7 +43,7 @@ async function stored(): Promise<{ rows: string; cache: string }> {
 test('a secret that went through every route, in success and in every error, is in no log, row, cache entry, metric or problem', async () => {
   const body = { key: 'where-it-lives', payload: canary };
   expect((await job.store(replica.url, body.key, canary)).status).toBe(200);
-  expect((await job.retrieve(replica.url, body.key)).body['payload']).toBe(canary);
+  expect((await fromCache(() => job.retrieve(replica.url, body.key))).body['payload']).toBe(canary);
 
   const store = `${replica.url}/store`;
   const post = (options: object) => job.send(store, { method: 'POST', ...options });

@@ -215,7 +215,7 @@ test('R5, R23: the worker finds out at crypto-store what became of a write, with
   const open = () =>
     world.rows<{ token: Buffer | null }>(`select sealed_token as token from provider_writes where outcome is null`);
   const [write] = await open();
-  expect(write?.token?.toString('latin1')).not.toContain('eyJ');
+  expect(write?.token?.toString('latin1')).not.toMatch(/eyJ[\w-]{10}/);
   await world.rows(`update provider_writes set started_at = started_at - interval '10 minutes' where outcome is null`);
   const worker = await startService('key-proxy', { ...world.env, POSTERN_ROLE: 'all', POSTERN_PUBLIC_PORT: '0' });
   for (let n = 0; n < 600 && (await open()).length > 0; n += 1)

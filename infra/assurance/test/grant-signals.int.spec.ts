@@ -20,8 +20,8 @@ import { Agent } from 'undici';
 
 // What becomes of a grant, from the service that sees it over bus and log to somebody else's server.
 
-const START_MS = 240_000;
-const ARRIVES_WITHIN_MS = 60_000;
+const START_MS = 480_000;
+const ARRIVES_WITHIN_MS = 120_000;
 const HANDLE = { workload: 'job', audiences: ['crypto-store'], scopes: ['records:read'] };
 const REDIRECT = 'https://127.0.0.1/callback';
 

@@ -8,5 +8,5 @@ import { expectToHold } from './expect-to-hold.ts';
 test.each([parallelUses, refreshCrashes, providerFaults])(
   '$name: $guarantee',
   async (each) => void (await expectToHold(each)),
-  300_000,
+  600_000,
 );

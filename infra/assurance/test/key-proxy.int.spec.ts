@@ -4,7 +4,7 @@ import { addresses } from '../src/key-proxy/addresses.ts';
 import { secretLeakage } from '../src/key-proxy/leakage.ts';
 import { expectToHold } from './expect-to-hold.ts';
 
-const PROCESSES_START_MS = 300_000;
+const PROCESSES_START_MS = 600_000;
 
 test(
   'R35: no address that a tenant gives leads to this machine or its network',

@@ -32,7 +32,7 @@ describeWith(openBao, 'postern import kv', (bao) => {
     const { cert, key, ca } = identity.paths;
     to = ['--to', replica.url, '--cert', cert, '--key', key, '--ca', ca, '--token', 'token'];
     job = await replica.clientOf('job');
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await world.close();

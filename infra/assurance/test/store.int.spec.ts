@@ -5,7 +5,7 @@ import { lyingCache } from '../src/store/lying-cache.ts';
 import { stolenDumps } from '../src/store/stolen-dumps.ts';
 import { expectToHold } from './expect-to-hold.ts';
 
-const PROCESSES_START_MS = 120_000;
+const PROCESSES_START_MS = 300_000;
 
 test(
   'R32: no read is stale and none fails, whatever the cache does',

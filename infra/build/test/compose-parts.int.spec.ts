@@ -73,7 +73,7 @@ describe('Postgres', () => {
     const settings = { hba_file: join(readable, 'pg_hba.conf'), ident_file: join(readable, 'pg_ident.conf') };
     server = await startPostgres({ folder: join(files, 'server'), authority: developmentCa(files), settings });
     rmSync(readable, { recursive: true, force: true });
-  }, 60_000);
+  });
   afterAll(() => server.discard());
 
   test('makes the databases; a service logs in by certificate as itself and as no other', async () => {
@@ -104,7 +104,7 @@ async function runAll(client: { query(sql: string): Promise<unknown> }, sql: str
 }
 
 async function untilAnswering(attempt: () => Promise<unknown>): Promise<void> {
-  for (let left = 100; ; left -= 1) {
+  for (let left = 1_200; ; left -= 1) {
     try {
       await attempt();
       return;

@@ -27,7 +27,7 @@ beforeAll(() => {
   }
   const packed = readdirSync(elsewhere).filter((name) => name.endsWith('.tgz'));
   at(elsewhere, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', ...packed.map((name) => `./${name}`));
-}, 180_000);
+}, 600_000);
 
 test("the packed SDK installs in an empty folder and works there under the machine's own Node, 20 or later", () => {
   expect(Number(/^v(\d+)/.exec(at(elsewhere, machineNode, '--version'))?.[1])).toBeGreaterThanOrEqual(20);
@@ -76,7 +76,7 @@ test('the packed SDK brings its types, and neither they nor its code import a wo
     'false',
   ];
   expect(at(elsewhere, process.execPath, tsc, ...options, 'caller.ts')).toBe('');
-}, 120_000);
+}, 300_000);
 
 /** The code blocks of the packed README. */
 const examples = () => {
@@ -101,7 +101,7 @@ test('the examples of its README are good TypeScript, and those that bring their
     expect(said.length).toBeGreaterThan(0);
     expect(at(elsewhere, machineNode, 'example.mjs').trim().split('\n')).toEqual(said);
   }
-}, 120_000);
+}, 300_000);
 
 test("the packed command installs and answers under the machine's own Node", () => {
   expect(at(elsewhere, machineNode, 'node_modules/.bin/postern', '--help')).toMatch(/^postern COMMAND/);

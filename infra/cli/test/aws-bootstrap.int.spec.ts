@@ -11,7 +11,8 @@ const aws = await realPart('moto 5.2', startAws);
 describeWith(aws, 'postern aws bootstrap', (account) => {
   const { endpoint, region, operator } = account;
   let issuer: TestIssuer;
-  const kept = { ...process.env };
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = process.env;
+  const before = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY };
 
   beforeAll(async () => {
     issuer = await testIssuer({ kinds: ['provider-access'] });
@@ -21,7 +22,10 @@ describeWith(aws, 'postern aws bootstrap', (account) => {
   });
 
   afterAll(async () => {
-    process.env = kept;
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
     await issuer.close();
     await account.close();
   });

@@ -65,7 +65,7 @@ beforeAll(async () => {
       users: { alice: developmentPassword('alice') },
     }),
   );
-}, 60_000);
+});
 
 afterAll(async () => {
   service.closeAllConnections();

@@ -35,7 +35,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
   from = `https://127.0.0.1:${(service.address() as AddressInfo).port}`;
   writeFileSync(join(folder, 'token'), 't\n', { mode: 0o600 });
-}, 60_000);
+});
 afterAll(async () => {
   rmSync(folder, { recursive: true });
   service.closeAllConnections();

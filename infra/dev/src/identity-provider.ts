@@ -9,7 +9,7 @@ import { keyFile, writeJson } from './files.ts';
 import { root, type Home, type Urls } from './state.ts';
 import { type RealmEndpoints } from './trust.ts';
 
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 120_000;
 
 export type IdentityProvider = RealmEndpoints & { logFile: string; close(): Promise<void> };
 

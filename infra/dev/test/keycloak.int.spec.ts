@@ -7,7 +7,7 @@ import { startCommand } from './start-command.ts';
 import { temporaryHome } from './temporary-home.ts';
 import { rows } from './tour-rows.ts';
 
-const ONE_START_MS = 300_000;
+const ONE_START_MS = 600_000;
 const keycloak = await realPart('Keycloak 26', keycloakDistribution);
 
 describeWith(keycloak, 'npm start -- --idp keycloak', () => {

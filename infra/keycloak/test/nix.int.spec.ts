@@ -11,7 +11,7 @@ import { outputs, readDocument } from '../src/index.ts';
 import { designedOptions } from './nix/designed-options.ts';
 import { modules, openNixWorld, run, type Machine, type NixWorld } from './nix/nix-world.ts';
 
-const SERVER_MS = 180_000;
+const SERVER_MS = 400_000;
 
 const nix = await realPart('Nix', () => installedProgram('nix-instantiate', { of: 'nix-bin' }));
 const distribution = await realPart('Keycloak 26', keycloakDistribution);

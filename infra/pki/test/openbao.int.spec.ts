@@ -33,7 +33,7 @@ describeWith(binary, 'the authorities in OpenBao', (bao) => {
     server = await startOpenBao();
     folder = await mkdtemp(join(tmpdir(), 'postern-pki-'));
     await authorities();
-  }, 60_000);
+  });
   afterAll(async () => {
     await server.close();
     await rm(folder, { recursive: true, force: true });

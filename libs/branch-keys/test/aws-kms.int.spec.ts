@@ -283,7 +283,7 @@ describeWith(aws, 'a root key in AWS KMS', (account) => {
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let turn = 0; !(await holds()); turn += 1) {
-    if (turn > 2_000) throw new Error('it does not come to hold');
+    if (turn > 20_000) throw new Error('it does not come to hold');
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -25,7 +25,7 @@ async function busOf(service: string): Promise<Bus> {
   buses.push(bus);
   return bus;
 }
-async function until(condition: () => boolean, ms = 20_000): Promise<void> {
+async function until(condition: () => boolean, ms = 120_000): Promise<void> {
   for (const end = Date.now() + ms; !condition(); await sleep(20))
     if (Date.now() > end) throw new Error('it did not come');
 }

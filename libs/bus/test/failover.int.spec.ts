@@ -22,7 +22,7 @@ beforeAll(async () => {
     users,
     adminPassword: 'of-the-administrator',
   });
-}, 60_000);
+});
 afterAll(async () => {
   await servers.close();
   await rm(folder, { recursive: true, force: true });
@@ -55,4 +55,4 @@ test('jobs added after the master was killed are worked on at the new one, by th
   } finally {
     await bus.close();
   }
-}, 90_000);
+});

@@ -31,7 +31,7 @@ export const workloads = {
 };
 
 /** Waits until `condition` holds. */
-export async function until(condition: () => Promise<boolean> | boolean, what: string, ms = 30_000): Promise<void> {
+export async function until(condition: () => Promise<boolean> | boolean, what: string, ms = 120_000): Promise<void> {
   for (const end = Date.now() + ms; !(await condition()); await new Promise((done) => setTimeout(done, 20)))
     if (Date.now() > end) throw new Error(`this did not come about: ${what}`);
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => peer.close());
 
-function open(timeoutMs = 5_000): Postern {
+function open(timeoutMs = 60_000): Postern {
   identity = first;
   clock.now = new Date();
   peer.seen.length = 0;
@@ -130,13 +130,13 @@ test('a peer that does not answer is given up after the time-out, and told apart
     service: 'crypto-store',
   });
   const stop = new AbortController();
-  const call = postern.records.retrieve('x', { token: 'token', signal: stop.signal, timeoutMs: 5_000 });
+  const call = postern.records.retrieve('x', { token: 'token', signal: stop.signal, timeoutMs: 60_000 });
   stop.abort();
   await expect(call).rejects.toMatchObject({ code: 'aborted' });
 });
 
 test('no error holds a token or what was sent, whatever fails', async () => {
-  open(200);
+  open();
   const canary = 'canary-7f3a';
   const outcomes: unknown[] = [];
   for (const reply of [
@@ -147,9 +147,8 @@ test('no error holds a token or what was sent, whatever fails', async () => {
     'stall' as const,
   ]) {
     peer.answer = () => reply;
-    outcomes.push(
-      await postern.records.store({ key: canary, payload: canary }, { token: canary }).catch((error: unknown) => error),
-    );
+    const as = { token: canary, ...(reply === 'stall' && { timeoutMs: 200 }) };
+    outcomes.push(await postern.records.store({ key: canary, payload: canary }, as).catch((error: unknown) => error));
   }
   outcomes.push(await postern.audit.events({}, { token: canary }).catch((error: unknown) => error));
   expect(outcomes.map((error) => (error as PosternError).code)).toEqual([

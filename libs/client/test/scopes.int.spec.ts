@@ -90,7 +90,7 @@ describe('ensureScope', () => {
 
   test('renews before the end, and for another subject', async () => {
     const first = await scopes.ensureScope('files:read', { audience: 'files' });
-    clock = 260_000;
+    clock = 200_000;
     expect(await scopes.ensureScope('files:read', { audience: 'files' })).toBe(first);
     clock = 271_000;
     const second = await scopes.ensureScope('files:read', { audience: 'files' });

@@ -66,6 +66,7 @@ test('R35: a listed host is reached at the address that was checked, by its name
 
 test('R35: no proxy is used, whatever the environment says', async () => {
   answer = (_request, response) => response.end('direct');
+  const names = ['HTTPS_PROXY', 'https_proxy', 'NODE_USE_ENV_PROXY'];
   const before = { ...process.env };
   Object.assign(process.env, {
     HTTPS_PROXY: 'http://127.0.0.1:9',
@@ -75,7 +76,11 @@ test('R35: no proxy is used, whatever the environment says', async () => {
   try {
     expect((await egressWith().request(`https://127.0.0.1:${port}/`)).status).toBe(200);
   } finally {
-    process.env = before;
+    for (const name of names) {
+      const value = before[name];
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 });
 
@@ -148,9 +153,13 @@ test('R35: redirects, encoded bodies and too large bodies are refused', async ()
 });
 
 test('R35: a call ends in its time, also when the server dribbles', async () => {
-  const egress = egressWith({ timeoutMs: 200 });
+  const egress = egressWith();
+  const url = `https://127.0.0.1:${port}/`;
+  // The connection is there: what the time ends is the waiting for an answer.
+  answer = (_request, response) => response.end();
+  await egress.request(url);
   answer = () => undefined;
-  expect(await refusal(egress.request(`https://127.0.0.1:${port}/`))).toMatchObject({
+  expect(await refusal(egress.request(url, { timeoutMs: 1_000 }))).toMatchObject({
     reason: 'timed_out',
     sent: true,
   });
@@ -158,7 +167,7 @@ test('R35: a call ends in its time, also when the server dribbles', async () => 
     const timer = setInterval(() => response.write('.'), 20);
     request.socket.once('close', () => clearInterval(timer));
   };
-  expect(await refusal(egress.request(`https://127.0.0.1:${port}/`))).toMatchObject({ reason: 'timed_out' });
+  expect(await refusal(egress.request(url, { timeoutMs: 1_000 }))).toMatchObject({ reason: 'timed_out' });
 });
 
 test('R20: what beforeWriting throws ends the call with nothing written', async () => {

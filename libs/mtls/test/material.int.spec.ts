@@ -93,10 +93,10 @@ test('a rotation half written, an expired certificate and rubbish leave the old 
   });
   const foreign = await issue('foreign');
 
-  let refusal = nextRefusal();
+  // A read may fall into the copying, and find half a file.
   await copyFile(foreign.paths.key, first.paths.key);
-  await refusal;
-  expect(refusals.at(-1)).toMatch(/is not the key of/);
+  do await nextRefusal();
+  while (!refusals.at(-1)?.includes('is not the key of'));
 
   await copyFile(expired.paths.key, first.paths.key);
   await copyFile(expired.paths.cert, first.paths.cert);
@@ -107,7 +107,7 @@ test('a rotation half written, an expired certificate and rubbish leave the old 
   do await nextRefusal();
   while (!refusals.at(-1)?.includes('not the PEM'));
 
-  refusal = nextRefusal();
+  const refusal = nextRefusal();
   await rm(first.paths.cert);
   await refusal;
   expect(material.current()).toMatchObject({ cert: first.cert, key: first.key });

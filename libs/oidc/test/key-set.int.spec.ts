@@ -32,7 +32,7 @@ const outcome = async (signer: Signer, header = {}) =>
     () => 'accepted',
     (error: unknown) => (error instanceof TokenRefused ? error.code : String(error)),
   );
-/** A read that was begun in the background is over. */
+/** Time for a read that was begun in the background; a test that needs its end waits for that itself. */
 const settled = () => new Promise((done) => setTimeout(done, 50));
 
 test('ten thousand random kids lead to one read of the key set in a cool-down, and good tokens pass all the while', async () => {
@@ -76,10 +76,16 @@ test('a key that was taken away ends what it signed, also what was verified befo
   await verifier.verify(token, { certificateThumbprint: thumbprint });
   await keySet.publish([second]);
   later(keySetTimes.refreshAfterSeconds);
-  await verifier.verify(token, { certificateThumbprint: thumbprint });
-  await settled();
-  const again = verifier.verify(token, { certificateThumbprint: thumbprint });
-  await expect(again).rejects.toMatchObject({ reason: 'unknown_key' });
+  // The first use after that time begins the read, and those from its end on are refused.
+  const used = () =>
+    verifier.verify(token, { certificateThumbprint: thumbprint }).then(
+      () => 'accepted',
+      (error: TokenRefused) => error.reason,
+    );
+  expect(await used()).toBe('accepted');
+  let again = await used();
+  for (; again === 'accepted'; again = await used()) await settled();
+  expect(again).toBe('unknown_key');
 });
 
 test('key set down: cached keys are believed until their greatest age, then 503 and never 401; then all is well again', async () => {

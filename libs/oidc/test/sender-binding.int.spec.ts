@@ -101,7 +101,7 @@ describe('a DPoP-bound token (RFC 9449)', () => {
       ['proof_invalid', proof(token, { claims: { ath: ath('another') } })],
       ['proof_invalid', proof(null)],
       ['proof_invalid', proof(token, { claims: { iat: seconds() - 120 } })],
-      ['proof_invalid', proof(token, { claims: { iat: seconds() + 60 } })],
+      ['proof_invalid', proof(token, { claims: { iat: seconds() + 3_600 } })],
       ['proof_invalid', proof(token, { claims: { jti: 'x' } })],
       ['proof_invalid', proof(token, { header: { typ: 'JWT' } })],
       ['proof_invalid', proof(token, { header: { jwk: await exportJWK(other.publicKey) } })],

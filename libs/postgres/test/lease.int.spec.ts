@@ -47,6 +47,7 @@ test('work that throws gives the lease back; one whose connection was ended is t
     await server.asAdmin((admin) => admin.query('select pg_terminate_backend($1)', [rows[0]?.pid]));
     await ended;
     expect(over()).toBe(true);
-    expect(await withLease(postgres.pool, 'one', async () => {})).toBe(true);
+    // The client is told before the server has let go of what it held.
+    while (!(await withLease(postgres.pool, 'one', async () => {})));
   });
 });

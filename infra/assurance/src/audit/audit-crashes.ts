@@ -11,11 +11,11 @@ type Extent = { events: number; rounds: number; publishedWithinMs: number };
 
 /** Each round has every fault once. */
 const extents: Record<Scale, Extent> = {
-  small: { events: 2_000, rounds: 1, publishedWithinMs: 90_000 },
+  small: { events: 2_000, rounds: 1, publishedWithinMs: 240_000 },
   default: { events: 100_000, rounds: 1, publishedWithinMs: 240_000 },
   full: { events: 1_000_000, rounds: 10, publishedWithinMs: 1_800_000 },
 };
-const WORKS_AGAIN_WITHIN_MS = 60_000;
+const WORKS_AGAIN_WITHIN_MS = 180_000;
 const LONGEST_CALM_MS = 500;
 const POLL_MS = 250;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -27,7 +27,7 @@ import { supervise, type Supervised } from './supervise.ts';
 const sinkSource = fileURLToPath(new URL('../../../../apps/audit-sink/src/', import.meta.url));
 const producerScript = fileURLToPath(new URL('producer.ts', import.meta.url));
 
-const KEY_WITHIN_MS = 60_000;
+const KEY_WITHIN_MS = 180_000;
 
 export type LogWorld = Awaited<ReturnType<typeof openLogWorld>>;
 

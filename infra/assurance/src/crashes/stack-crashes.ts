@@ -32,9 +32,9 @@ const extents: Record<Scale, Extent> = {
 
 /** Longest calm before a fault strikes, in milliseconds. */
 const CALM_MS = 1_200;
-const WORKS_AGAIN_WITHIN_MS = 60_000;
+const WORKS_AGAIN_WITHIN_MS = 180_000;
 /** Events travel by the bus, and what was lost of it is sent again: the log may take this long to hold them all. */
-const LOGGED_WITHIN_MS = 120_000;
+const LOGGED_WITHIN_MS = 240_000;
 const POLL_MS = 500;
 /** Most receipts, and most records, that are asked for. */
 const SAMPLE: Record<Scale, number> = { small: 50, default: 200, full: 2_000 };

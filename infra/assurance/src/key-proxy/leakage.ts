@@ -17,7 +17,7 @@ const ALL_SCOPES = [...SCOPES, 'account:manage', 'accounts:manage'];
 const OPERATIONS = /^\/(health|version|docs|openapi|metrics)/;
 const FORM = 'application/x-www-form-urlencoded';
 /** Traces leave in the background. */
-const ARRIVE_WITHIN_MS = 15_000;
+const ARRIVE_WITHIN_MS = 120_000;
 
 type Sent = Said & { what: string };
 

@@ -192,7 +192,7 @@ const failover = (kind: 'cache' | 'bus'): Event => ({
   },
 });
 
-const CHOSEN_WITHIN_MS = 30_000;
+const CHOSEN_WITHIN_MS = 120_000;
 
 async function untilAnother(set: ReplicatedRedis, before: RedisServer): Promise<RedisServer | undefined> {
   for (const end = performance.now() + CHOSEN_WITHIN_MS; performance.now() < end; await delay(200)) {

@@ -8,7 +8,7 @@ import { type Cast } from './cast.ts';
 import { expect, type Play } from './row.ts';
 
 /** Events travel by the bus; they are in the log within moments of the answer that they preceded. */
-const ARRIVE_WITHIN_MS = 60_000;
+const ARRIVE_WITHIN_MS = 180_000;
 const PAGE = 200;
 
 type Event = { id: string; time: string; action: string };

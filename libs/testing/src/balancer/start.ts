@@ -18,14 +18,14 @@ export type BalancedFront = { name: string; port: number; servers: readonly Bala
 export type Balancer = {
   /** The process whose child is the balancer. */
   pid: number;
-  /** Resolves when the balancer sends to this server at every front that it stands behind. @throws after ten seconds */
+  /** Resolves when the balancer sends to this server at every front that it stands behind. @throws after a minute */
   untilUp(server: string): Promise<void>;
   /** New connections of a front go to these servers alone, until said otherwise. */
   sendTo(front: string, servers: readonly string[]): Promise<void>;
   close(): Promise<void>;
 };
 
-const UP_WITHIN_MS = 10_000;
+const UP_WITHIN_MS = 60_000;
 
 /**
  * Starts HAProxy on loopback. Bytes go through as they are, so that mutual TLS ends in the service; a connection that a

@@ -38,7 +38,7 @@ export type PostgresServer = {
   discard(): Promise<void>;
 };
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 
 const SETTINGS = {
   listen_addresses: '127.0.0.1',

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '../authority/authority.ts';
 import { freePort } from '../run/free-port.ts';
 import { startLeashed } from '../run/leash.ts';
@@ -18,7 +19,7 @@ export type ReplicatedRedis = {
   /** What a service is given: the sentinels, and the master's name. */
   urlFor(user: string): string;
   nodes: readonly RedisServer[];
-  /** The node that all sentinels call the master. */
+  /** The node that all sentinels call the master. @throws Error when they do not agree within a minute */
   master(): Promise<RedisServer>;
   /** New certificates: the nodes take them as they run; a sentinel cannot, so that each is restarted, one after the other. */
   rotate(): Promise<void>;
@@ -37,6 +38,8 @@ type Options = {
 const MASTER = 'postern';
 const SENTINELS = 3;
 const DOWN_AFTER_MS = 1_000;
+const AGREED_WITHIN_MS = 60_000;
+const ANSWERS_WITHIN_MS = 60_000;
 
 /** Redis as one runs it on several machines: a master, its replicas, and three sentinels that choose another; everything over mTLS. */
 export async function startReplicatedRedis(options: Options): Promise<ReplicatedRedis> {
@@ -59,15 +62,13 @@ export async function startReplicatedRedis(options: Options): Promise<Replicated
     nodes,
     urlFor: (user) => `rediss://${encodeURIComponent(user)}@${first}/0?master=${MASTER}&sentinels=${others.join(',')}`,
     async master() {
-      const ports = await Promise.all(
-        sentinels.map(({ reach }) =>
-          asRedisAdmin(reach, (client) => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER])),
-        ),
-      );
-      const [port] = new Set(ports.map((answer) => Number((answer as unknown as string[])[1])));
-      const node = nodes.find((one) => one.port === port);
-      if (node === undefined) throw new Error('the sentinels name no node');
-      return node;
+      // One hears from the others what they have chosen.
+      for (const end = Date.now() + AGREED_WITHIN_MS; Date.now() < end; await sleep(50)) {
+        const [port, ...others] = new Set(await Promise.all(sentinels.map(({ reach }) => masterPortAt(reach))));
+        const node = nodes.find((one) => one.port === port);
+        if (node !== undefined && others.length === 0) return node;
+      }
+      throw new Error('the sentinels do not agree on a node');
     },
     async rotate() {
       for (const node of nodes) if (!gone.has(node)) await node.rotate();
@@ -131,14 +132,19 @@ async function startSentinel(masterPort: number, { folder, authority, users, adm
   };
 }
 
+async function masterPortAt(sentinel: RedisAdmin): Promise<number> {
+  const asked = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER];
+  const [, port] = await asRedisAdmin(sentinel, (client) => client.sendCommand<[host: string, port: string]>(asked));
+  return Number(port);
+}
+
 async function answers(reach: RedisAdmin, logFile: string): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
+  for (const end = Date.now() + ANSWERS_WITHIN_MS; ; await sleep(50)) {
     try {
       await asRedisAdmin(reach, (client) => client.ping());
       return;
     } catch (error) {
-      if (attempt === 100) throw new Error(`a sentinel does not answer: ${logFile}`, { cause: error });
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (Date.now() > end) throw new Error(`a sentinel does not answer: ${logFile}`, { cause: error });
     }
   }
 }

@@ -44,7 +44,7 @@ export type RedisAdmin = { port: number; admin: Pick<Leaf, 'cert' | 'key' | 'ca'
 
 /** Not the name of a workload, so that no service is it by mistake. */
 export const ADMINISTRATOR = 'administrator';
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 60_000;
 const DATABASES = 10_000;
 
 const KINDS = {
