@@ -24,6 +24,26 @@ test('a collector that is away costs the spans, not the process', () => {
   expect([ended.status, ended.stdout.trim(), ended.stderr]).toEqual([0, 'true', '']);
 }, 150_000);
 
+test('what ends by itself has sent its spans, and neither metrics nor logs', async () => {
+  const asked: string[] = [];
+  const collector = createServer((request, response) => {
+    asked.push(String(request.url));
+    request.resume().on('end', () => response.end());
+  });
+  await once(collector.listen(0, '127.0.0.1'), 'listening');
+  const program = `
+    const { metrics, trace } = await import('@opentelemetry/api');
+    metrics.getMeter('x').createCounter('counted').add(1);
+    trace.getTracer('x').startSpan('one').end();`;
+  const { port } = collector.address() as AddressInfo;
+  const env = { ...process.env, NODE_OPTIONS: '', OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+  const options = { cwd: root, env, stdio: 'inherit' } as const;
+  const child = spawn(process.execPath, ['--import', tracing, '--input-type=module', '-e', program], options);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  collector.close();
+  expect({ code, asked }).toEqual({ code: 0, asked: ['/v1/traces'] });
+}, 150_000);
+
 /** A service whose one request is under way until the drain has begun. */
 const service = `
   const { once } = await import('node:events');

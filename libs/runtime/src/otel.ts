@@ -22,6 +22,9 @@ const { UndiciInstrumentation } = await import('@opentelemetry/instrumentation-u
 
 const sdk = new NodeSDK({
   traceExporter: new OTLPTraceExporter(),
+  // Traces alone: metrics are at `/metrics`, logs on the standard output. Where nothing is said, the SDK sends both.
+  metricReaders: [],
+  logRecordProcessors: [],
   // No baggage: what a caller says in it would go on to everyone who is asked on its behalf.
   textMapPropagator: new core.W3CTraceContextPropagator(),
   instrumentations: [

@@ -7,6 +7,7 @@ let spans = 0;
 
 const server = createServer((request, response) => {
   if (request.url === '/spans') return void response.end(String(spans));
+  if (request.url !== '/v1/traces') return void response.writeHead(404).end();
   void read(request).then(
     (body) => {
       spans += spansIn(body);
