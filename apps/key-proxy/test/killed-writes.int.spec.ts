@@ -38,7 +38,7 @@ async function renewToken(): Promise<void> {
 }
 beforeEach(renewToken);
 
-const send = (method: 'GET' | 'POST' | 'PUT', path: string, body?: object, url = world.url) =>
+const send = (method: 'GET' | 'POST' | 'PUT' | 'PATCH', path: string, body?: object, url = world.url) =>
   job.send(method, `${url}${path}`, { token, body });
 const replica = (role: 'api' | 'all') =>
   startService('key-proxy', { ...world.env, POSTERN_ROLE: role, POSTERN_PUBLIC_PORT: '0' });
@@ -80,10 +80,15 @@ async function waitsForLock(table: string): Promise<void> {
 }
 
 /** Sends a request to a replica that is killed when `at` says so. */
-async function killedIn(path: string, body: object, at: (kill: () => Promise<void>) => void): Promise<void> {
+async function killedIn(
+  path: string,
+  body: object,
+  at: (kill: () => Promise<void>) => void,
+  method: 'POST' | 'PATCH' = 'POST',
+): Promise<void> {
   const victim: ServiceProcess = await replica('api');
   at(() => victim.kill());
-  const answer = await send('POST', path, body, victim.urls.api).then(
+  const answer = await send(method, path, body, victim.urls.api).then(
     ({ status }) => status,
     () => 'cut',
   );
@@ -169,6 +174,29 @@ test('a lost answer, nobody killed: 503, the write stays open, and the worker fi
     body: { code: 'secret_exists' },
   });
 }, 60_000);
+
+test('tags: killed before the provider has them, or their answer lost: the worker sets them again, with all that was said beside them', async () => {
+  const isTagging = ({ method, url }: { method: string; url: URL }) =>
+    method === 'POST' && url.pathname.includes('/metadata/');
+  const said = { tags: { team: 'web' }, description: 'of the shop', rotate_days: 30 };
+  for (const name of ['eight', 'nine'])
+    await send('POST', `/v1/secrets/${name}`, { value: { text: 'v' }, tags: { team: 'mail' } });
+  bao.front.fault({ cut: 'after' }, { only: isTagging });
+  expect(await send('PATCH', '/v1/secrets/nine', said)).toMatchObject({ status: 503 });
+  bao.front.fault(null);
+  const atKill = (kill: () => Promise<void>) =>
+    bao.front.fault({ instead: async () => (await kill(), null) }, { only: isTagging });
+  await killedIn('/v1/secrets/eight', said, atKill, 'PATCH');
+  expect(await send('PATCH', '/v1/secrets/eight', said)).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  await restart();
+  for (const name of ['eight', 'nine']) {
+    const { body } = await send('GET', `/v1/secrets/${name}/metadata`);
+    expect(body).toMatchObject(said);
+    const call = { by: null, signal: AbortSignal.timeout(10_000) };
+    expect((await bao.provider.describe(String(body['reference']), call)).tags).toEqual(said.tags);
+    expect(await outcomes(String(body['id']))).toContain('secret.updated success settled');
+  }
+}, 90_000);
 
 test('a write that somebody else settled while the worker was asking what became of it is not told of again', async () => {
   bao.front.fault({ cut: 'after' }, { only: isWrite });

@@ -25,6 +25,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'key-proxy/0005-moves',
     'key-proxy/0006-repeats-and-tokens',
     'key-proxy/0007-secret-counts',
+    'key-proxy/0008-tag-writes',
     'signals/0001-signals',
   ]);
 });

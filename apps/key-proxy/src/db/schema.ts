@@ -7,7 +7,16 @@ import { type ValueType } from '../secrets/secret-value.ts';
 export type Role = 'admin' | 'user';
 export type SecretState = 'creating' | 'live' | 'disabled' | 'deleted';
 export type WriteOperation =
-  'create' | 'put' | 'disable' | 'enable' | 'disable_version' | 'enable_version' | 'delete' | 'recover' | 'destroy';
+  | 'create'
+  | 'put'
+  | 'disable'
+  | 'enable'
+  | 'disable_version'
+  | 'enable_version'
+  | 'delete'
+  | 'recover'
+  | 'destroy'
+  | 'tag';
 
 /** `jsonb`: read as a value, written as text; it has a default. */
 type Json<T> = ColumnType<T, string | undefined, string>;
@@ -145,6 +154,8 @@ export type Schema = {
     public_key: string | null;
     started_at: Date;
     sealed_token: Buffer | null;
+    /** Of a change of tags: what its owner said, dates as text. */
+    settings: ColumnType<Record<string, unknown> | null, string | null, string | null>;
     outcome: 'done' | 'refused' | null;
     settled_at: Date | null;
   };

@@ -49,6 +49,18 @@ function refusedIn(error: unknown, depth = 4): EgressRefused | null {
   return refusedIn(cause, depth - 1) ?? refusedIn(inner, depth - 1);
 }
 
+/**
+ * Where the first of several calls of one write was made: a throttle of a later one is no refusal of the whole, which stays open, and is
+ * done again (R23).
+ */
+export function halfDone(error: unknown): never {
+  if (!(error instanceof Problem) || error.code !== 'provider_throttled') throw error;
+  throw problem('provider_unreachable', {
+    cause: error,
+    retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS,
+  });
+}
+
 /** An answer that is none of the provider's contract. */
 export const failed = (cause: unknown): Problem => problem('provider_failed', { cause });
 

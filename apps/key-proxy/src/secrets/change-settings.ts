@@ -13,6 +13,12 @@ export type SecretSettings = {
   staleSeconds?: number | undefined;
 };
 
+/** As they were noted with a write: JSON, where a date is a text. */
+export function settingsFrom(noted: Record<string, unknown>): SecretSettings {
+  const { expiresAt, ...rest } = noted as Omit<SecretSettings, 'expiresAt'> & { expiresAt?: string | null };
+  return { ...rest, expiresAt: typeof expiresAt === 'string' ? new Date(expiresAt) : expiresAt };
+}
+
 /**
  * Changes what is kept here of a secret. What was read before under other settings is read again (R32).
  * @throws Problem `secret_not_found` where it is gone meanwhile; `version_not_found` for a label of a version that is not there
@@ -23,7 +29,7 @@ export async function changeSettings(
   settings: SecretSettings,
   now: Date,
 ): Promise<HeldSecret> {
-  if (settings.labels) await assertVersions(db, id, Object.values(settings.labels));
+  await assertLabels(db, id, settings);
   const row = await db
     .updateTable('secrets')
     .set({
@@ -60,7 +66,9 @@ const rotation = (days: number | null, now: Date) => ({
   rotate_at: days === null ? null : new Date(now.getTime() + days * DAY_MS),
 });
 
-async function assertVersions(db: Kysely<Schema>, id: string, versions: readonly number[]): Promise<void> {
+/** @throws Problem `version_not_found` for a label of a version that is not there */
+export async function assertLabels(db: Kysely<Schema>, id: string, { labels = {} }: SecretSettings): Promise<void> {
+  const versions = Object.values(labels);
   if (versions.length === 0) return;
   const rows = await db
     .selectFrom('secret_versions')

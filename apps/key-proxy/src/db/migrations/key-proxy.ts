@@ -6,6 +6,7 @@ import { keyProxy0004 } from './0004-grants-and-uses.ts';
 import { keyProxy0005 } from './0005-moves.ts';
 import { keyProxy0006 } from './0006-repeats-and-tokens.ts';
 import { keyProxy0007 } from './0007-secret-counts.ts';
+import { keyProxy0008 } from './0008-tag-writes.ts';
 
 /** This service's own tables; a step that has run somewhere is never edited, only followed. */
 export const keyProxyMigrations: MigrationSet = {
@@ -18,5 +19,6 @@ export const keyProxyMigrations: MigrationSet = {
     '0005-moves': keyProxy0005,
     '0006-repeats-and-tokens': keyProxy0006,
     '0007-secret-counts': keyProxy0007,
+    '0008-tag-writes': keyProxy0008,
   },
 };

@@ -15,7 +15,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { problem, type Problem } from '@postern/runtime';
 import { type SecretValue, textValue, valueOf } from '../../secrets/secret-value.ts';
-import { answered, failed } from '../provider-answers.ts';
+import { answered, failed, halfDone } from '../provider-answers.ts';
 import { type Call, type Read, type SecretProvider } from '../secret-provider.ts';
 import { awsProblem } from './aws-problem.ts';
 import { overEgress } from './transport.ts';
@@ -133,10 +133,12 @@ export function awsProvider({ region, credentials, egress, timeoutMs, endpoint }
     },
     async tag(reference, tags, call) {
       const { Tags = [] } = await send(new DescribeSecretCommand({ SecretId: reference }), call);
-      const gone = Tags.flatMap(({ Key }) => (Key !== undefined && !(Key in tags) ? [Key] : []));
+      const gone = Tags.flatMap(({ Key }) => (Key !== undefined && !Object.hasOwn(tags, Key) ? [Key] : []));
       const wanted = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
       if (gone.length > 0) await send(new UntagResourceCommand({ SecretId: reference, TagKeys: gone }), call);
-      if (wanted.length > 0) await send(new TagResourceCommand({ SecretId: reference, Tags: wanted }), call);
+      if (wanted.length === 0) return;
+      const tagged = send(new TagResourceCommand({ SecretId: reference, Tags: wanted }), call);
+      await (gone.length > 0 ? tagged.catch(halfDone) : tagged);
     },
     disable: async () => unsupported(),
     enable: async () => unsupported(),

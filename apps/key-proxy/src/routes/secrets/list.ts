@@ -1,21 +1,22 @@
 import { type Kysely } from 'kysely';
 import { z } from 'zod';
 import { route } from '@postern/http';
-import { type Now } from '@postern/runtime';
+import { problem } from '@postern/runtime';
 import { type Schema } from '../../db/schema.ts';
-import { type Providers } from '../../providers/open-providers.ts';
+import { isKeptHere } from '../../providers/capabilities.ts';
 import { assertTagsFit } from '../../secrets/assert-fits.ts';
 import { changeSettings } from '../../secrets/change-settings.ts';
 import { ofOwner, reachSecret } from '../../secrets/reach-secret.ts';
 import { listSecrets } from '../../secrets/list-secrets.ts';
 import { ownerOf } from '../../secrets/owner.ts';
 import { setTags } from '../../secrets/set-tags.ts';
+import { type RunWrites } from '../../secrets/writes/run-write.ts';
 import { PROVIDER_PROBLEMS } from '../provider-problems.ts';
 import { label } from './read.ts';
 import { named, secretView, settings, viewOf } from './secret-view.ts';
 import { settingsOf } from './settings-of.ts';
 
-type Deps = { db: Kysely<Schema>; providers: Providers; now: Now };
+type Deps = { db: Kysely<Schema> };
 
 const MOST = 200;
 
@@ -27,7 +28,7 @@ const cursor = z
   .transform((text) => Buffer.from(text, 'base64url').toString());
 
 /** The caller's own secrets by name, without their values. */
-export const listSecretsRoute = ({ db }: Pick<Deps, 'db'>) =>
+export const listSecretsRoute = ({ db }: Deps) =>
   route({
     method: 'GET',
     path: '/v1/secrets',
@@ -73,7 +74,7 @@ export const listSecretsRoute = ({ db }: Pick<Deps, 'db'>) =>
   });
 
 /** What is kept here of one secret, without its value. */
-export const describeSecret = ({ db }: Pick<Deps, 'db'>) =>
+export const describeSecret = ({ db }: Deps) =>
   route({
     method: 'GET',
     path: '/v1/secrets/:name/metadata',
@@ -93,7 +94,7 @@ export const describeSecret = ({ db }: Pick<Deps, 'db'>) =>
   });
 
 /** Changes description, tags, labels, times and cache of a secret. */
-export const changeSecret = (deps: Deps) =>
+export const changeSecret = (deps: RunWrites) =>
   route({
     method: 'PATCH',
     path: '/v1/secrets/:name',
@@ -106,24 +107,36 @@ export const changeSecret = (deps: Deps) =>
     body: z.strictObject({
       ...settings,
       labels: z
-        .record(label, z.int().min(1))
+        .record(label, z.int().min(1).max(2_147_483_647))
         .refine((labels) => Object.keys(labels).length <= 20, 'at most 20')
         .optional()
         .describe('names of versions'),
     }),
     answers: { 200: secretView },
-    problems: [...PROVIDER_PROBLEMS, 'secret_not_found', 'secret_deleted', 'version_not_found', 'too_many_tags'],
+    problems: [
+      ...PROVIDER_PROBLEMS,
+      'secret_not_found',
+      'secret_deleted',
+      'secret_busy',
+      'version_not_found',
+      'too_many_tags',
+    ],
     async handle({ principal, params: { name }, query, body }, audit) {
+      const owner = ownerOf(principal);
       const secret = await reachSecret(deps.db, principal, { name, ...query }, 'update');
       const { labels, ...rest } = body;
       const wanted = { ...settingsOf(rest), labels };
-      if (wanted.tags) {
-        assertTagsFit(secret.place.kind, wanted.tags);
-        await setTags(deps.providers, secret, wanted.tags, { subjectToken: principal.token });
-      }
+      if (secret.state === 'deleted') throw problem('secret_deleted');
+      const what = { resource: { type: 'secret', id: secret.id }, details: { provider: secret.place.kind, name } };
+      if (wanted.tags) assertTagsFit(secret.place.kind, wanted.tags);
+      if (wanted.tags && !isKeptHere(secret.place.kind, 'tag'))
+        return audit.effect(what, async (attempt) => {
+          const by = { subjectToken: principal.token };
+          const changed = await setTags(deps, secret, { owner, by, settings: wanted }, attempt);
+          return { what, answer: { status: 200, body: viewOf(changed) } };
+        });
       return deps.db.transaction().execute(async (tx) => {
         const changed = await changeSettings(tx, secret.id, wanted, deps.now());
-        const what = { resource: { type: 'secret', id: secret.id }, details: { provider: secret.place.kind, name } };
         return audit.within(tx, what, { status: 200, body: viewOf(changed) });
       });
     },

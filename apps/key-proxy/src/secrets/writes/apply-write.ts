@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import { type Schema } from '../../db/schema.ts';
+import { settingColumns } from '../change-settings.ts';
 import { type Write } from './open-write.ts';
 
 /**
@@ -63,6 +64,9 @@ async function change(tx: Transaction<Schema>, write: Write, providerVersion: st
       return;
     case 'recover':
       await secret.set({ ...moved, state: 'live', deleted_at: null }).execute();
+      return;
+    case 'tag':
+      await secret.set({ ...settingColumns(write.settings ?? {}, now), ...moved }).execute();
       return;
     case 'destroy':
       await tx.deleteFrom('secrets').where('id', '=', secretId).execute();

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { problem } from '@postern/runtime';
 import { type Schema, type WriteOperation } from '../../db/schema.ts';
+import { type SecretSettings, settingsFrom } from '../change-settings.ts';
 import { type ValueType } from '../secret-value.ts';
 
 /** A write at a provider, named by the id of its intent in the log (R23). */
@@ -19,6 +20,8 @@ export type Write = {
   publicKey: string | null;
   /** Of a write at crypto-store: by it the worker settles what is left open. */
   sealedToken: Buffer | null;
+  /** Of a change of tags: these, and what else its owner said with them. */
+  settings: SecretSettings | null;
   startedAt: Date;
 };
 
@@ -32,6 +35,7 @@ export const ABANDONED_AFTER_MS = 60_000;
 export async function openWrite(db: Kysely<Schema>, write: Write): Promise<Write> {
   const { id, secretId, tenant, operation, version, fingerprint, type, bytes, publicKey, sealedToken, startedAt } =
     write;
+  const settings = write.settings && JSON.stringify(write.settings);
   const opened = await db
     .insertInto('provider_writes')
     .values({
@@ -45,6 +49,7 @@ export async function openWrite(db: Kysely<Schema>, write: Write): Promise<Write
       bytes,
       public_key: publicKey,
       sealed_token: sealedToken,
+      settings,
       started_at: startedAt,
     })
     .onConflict((conflict) => conflict.column('secret_id').where('outcome', 'is', null).doNothing())
@@ -78,6 +83,7 @@ const columns = [
   'bytes',
   'public_key',
   'sealed_token',
+  'settings',
   'started_at',
   'outcome',
 ] as const;
@@ -92,6 +98,13 @@ export async function findWrite(
     'id' in by ? query.where('id', '=', by.id) : query.where('secret_id', '=', by.secretId).where('outcome', 'is', null)
   ).executeTakeFirst();
   if (!row) return null;
-  const { secret_id, public_key, sealed_token, started_at, ...rest } = row;
-  return { ...rest, secretId: secret_id, publicKey: public_key, sealedToken: sealed_token, startedAt: started_at };
+  const { secret_id, public_key, sealed_token, started_at, settings, ...rest } = row;
+  return {
+    ...rest,
+    secretId: secret_id,
+    publicKey: public_key,
+    sealedToken: sealed_token,
+    settings: settings && settingsFrom(settings),
+    startedAt: started_at,
+  };
 }

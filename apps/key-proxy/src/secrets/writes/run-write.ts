@@ -13,7 +13,7 @@ export type RunWrites = SettleWrites & StoreTokens;
 export type Written = Pick<HeldSecret, 'id' | 'name' | 'place' | 'reference'> & { owner: Owner; by: OnBehalf };
 
 export type NewWrite = Pick<Write, 'id' | 'operation'> &
-  Partial<Pick<Write, 'version' | 'fingerprint' | 'type' | 'bytes' | 'publicKey'>>;
+  Partial<Pick<Write, 'version' | 'fingerprint' | 'type' | 'bytes' | 'publicKey' | 'settings'>>;
 
 /** What the provider says of a write that it made. */
 type Made = { version: string } | void;
@@ -37,7 +37,7 @@ export async function runWrite(
   await settleAbandoned(deps, secret.id, secret.by);
   const { tenant } = secret.owner;
   const sealedToken = make && secret.place.kind === 'crypto-store' ? await settlingToken(deps, secret) : null;
-  const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null };
+  const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null, settings: null };
   const begun: Write = { ...nothing, ...asked, secretId: secret.id, tenant, sealedToken, startedAt: now() };
   const write = await openWrite(db, begun);
   try {

@@ -18,6 +18,7 @@ export const actionOf: Readonly<Record<WriteOperation, Action>> = {
   delete: 'secret.deleted',
   recover: 'secret.restored',
   destroy: 'secret.destroyed',
+  tag: 'secret.updated',
 };
 
 export type SettleRound = SettleWrites & {

@@ -50,6 +50,11 @@ async function lookFor(deps: SettleWrites, secret: HeldSecret, write: Write, by:
   const provider = await providers.at(secret.place);
   const call = providers.call(by);
   if (operation === 'create' || operation === 'put') return writtenAt(deps, provider, secret, write, call);
+  // Set again they are what was asked for, however many of them are there already.
+  if (operation === 'tag')
+    return orMissing(provider.tag(secret.reference, write.settings?.tags ?? {}, call)).then(
+      (missing) => ({ done: missing !== null, version: null }) as Found,
+    );
   const described = await orMissing(provider.describe(secret.reference, call));
   switch (operation) {
     case 'destroy':
