@@ -3,6 +3,28 @@ import { policyDocument } from '@postern/policy';
 import { decodeJwt } from 'jose';
 import { openWorld, policy, type Caller, type World } from './token-exchange.ts';
 
+const asks: Record<string, object[]> = {
+  'crypto-store': [
+    {
+      audience: 'audit-sink',
+      scopes: ['lines:read'],
+      subjects: [
+        { kind: 'postern-access', clients: ['key-proxy'], person: 'required' },
+        { kind: 'postern-access', clients: ['auth-manager'], person: 'none' },
+      ],
+      derivedFrom: { 'lines:read': ['records:read'] },
+    },
+  ],
+  'auth-manager': [
+    {
+      audience: 'crypto-store',
+      scopes: ['records:read'],
+      subjects: [{ kind: 'postern-access', clients: ['job'], person: 'none' }],
+      derivedFrom: { 'records:read': ['grants:use'] },
+    },
+  ],
+};
+
 /** crypto-store may ask on, for whoever came through key-proxy: a third workload in the chain. */
 const longer = policyDocument.parse({
   ...policy,
@@ -18,32 +40,17 @@ const longer = policyDocument.parse({
       longestLifeSeconds: 300,
     },
   ],
-  workloads: policy.workloads.map((workload) =>
-    workload.name !== 'crypto-store'
-      ? workload
-      : {
-          ...workload,
-          asks: [
-            {
-              audience: 'audit-sink',
-              scopes: ['lines:read'],
-              subjects: [{ kind: 'postern-access', clients: ['key-proxy'], person: 'required' }],
-              derivedFrom: { 'lines:read': ['records:read'] },
-            },
-          ],
-        },
-  ),
+  workloads: policy.workloads.map((workload) => ({ ...workload, asks: asks[workload.name] ?? workload.asks })),
 });
 
 let world: World;
-let callers: Record<'portal' | 'job' | 'key-proxy' | 'crypto-store', Caller>;
+const names = ['portal', 'job', 'key-proxy', 'crypto-store', 'auth-manager'] as const;
+let callers: Record<(typeof names)[number], Caller>;
 
 beforeAll(async () => {
   world = await openWorld({ document: longer });
-  const [portal, job, keyProxy, cryptoStore] = await Promise.all(
-    ['portal', 'job', 'key-proxy', 'crypto-store'].map((name) => world.caller(name)),
-  );
-  callers = { portal: portal!, job: job!, 'key-proxy': keyProxy!, 'crypto-store': cryptoStore! };
+  const opened = await Promise.all(names.map(async (name) => [name, await world.caller(name)] as const));
+  callers = Object.fromEntries(opened) as typeof callers;
 });
 afterAll(() => world.close());
 
@@ -92,4 +99,21 @@ test('a person, then three workloads after each other: the last token names all 
   });
   const { descendants } = (await lineage(first)).body as { descendants: { id: string }[] };
   expect(descendants.map(({ id }) => id).sort()).toEqual([decodeJwt(second).jti, decodeJwt(third).jti].sort());
+});
+
+test('a workload that speaks for itself, then two others: the last token is still about the first', async () => {
+  const own = await world.realm.mint({
+    audience: 'token-exchange',
+    sub: 'job',
+    clientId: 'job',
+    boundTo: callers.job.thumbprint,
+  });
+  const first = await exchanged('job', own, 'auth-manager', 'grants:use');
+  const second = await exchanged('auth-manager', first, 'crypto-store', 'records:read');
+  const third = await exchanged('crypto-store', second, 'audit-sink', 'lines:read');
+  expect([first, second, third].map((token) => decodeJwt(token).sub)).toEqual(['job', 'job', 'job']);
+  expect(decodeJwt(third)).toMatchObject({
+    client_id: 'crypto-store',
+    act: { sub: 'crypto-store', act: { sub: 'auth-manager' } },
+  });
 });

@@ -80,9 +80,9 @@ test('a tenant whose destruction has begun is offboarded, also one that no polic
     expect(await query('select id, state, made_by from tenants')).toEqual([
       { id: 'unheard-of', state: 'offboarded', made_by: 'destruction' },
     ]);
-    const target = { kind: 'tenant' as const, tenant: 'unheard-of', before: 0 };
-    expect(await sequence.isRevoked(query, [target])).toBe(true);
-    expect(await sequence.isRevoked(query, [{ ...target, tenant: 'other' }])).toBe(false);
+    const held = { issuer: 'i', tokenId: 't', keyId: 'k', person: null, clientId: 'c', actors: [], claims: { iat: 1 } };
+    expect(await sequence.revokes({ ...held, tenant: 'unheard-of' })).toBe(true);
+    expect(await sequence.revokes({ ...held, tenant: 'other' })).toBe(false);
     // Every replica reads it anew (R33).
     expect((await policies.refresh()).revision).toBe(before + 2);
   } finally {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { decodeJwt } from 'jose';
+import { keyOf, revocationTarget } from '@postern/oidc';
+import { decodeJwt, type JWTPayload } from 'jose';
 import { exchangedFor, isActive, job, keyProxy, mintGrant, open, portal, until, world } from './revocation/scene.ts';
 import { giveBack } from './revocation/give-back.ts';
 import { administrators } from './revocation/administrators.ts';
@@ -9,32 +10,54 @@ afterAll(() => world.close());
 
 giveBack();
 
-test('R14: who mints waits for a revocation of the subject that is being committed, and is refused by it', async () => {
-  const t = await exchangedFor(job, await mintGrant(), 'key-proxy', 'secrets:read');
-  const reply = await world.postgres.asAdmin(async (client) => {
-    await client.query('begin');
-    // What a revocation holds, and writes: LINEAGE_LOCK in src/revocations/revoke-descendants.ts.
-    await client.query('select pg_advisory_xact_lock($1)', [0x7478_6c69]);
-    await client.query('update revocation_head set seq = seq + 1');
-    const tokenId = decodeJwt(t).jti;
-    await client.query(
-      `insert into revocations (seq, target_key, target, until)
+test.each([
+  ['it', ({ jti: tokenId }: JWTPayload) => ({ kind: 'token', issuer: world.issuer, tokenId })],
+  [
+    'the person whom it is about',
+    ({ sub, subject_issuer: issuer }: JWTPayload) => ({
+      kind: 'subject',
+      tenant: 'acme',
+      issuer,
+      sub,
+      before: later(),
+    }),
+  ],
+])(
+  'R14: who mints from a token waits for a revocation of %s that is being committed, and is refused by it',
+  async (_, targetOf) => {
+    const t = await exchangedFor(job, await mintGrant({ sub: 'henry' }), 'key-proxy', 'secrets:read');
+    const target = revocationTarget.parse(targetOf(decodeJwt(t)));
+    const reply = await world.postgres.asAdmin(async (client) => {
+      await client.query('begin');
+      // What a revocation holds, and writes: LINEAGE_LOCK in src/revocations/revoke-descendants.ts.
+      await client.query('select pg_advisory_xact_lock($1)', [0x7478_6c69]);
+      await client.query('update revocation_head set seq = seq + 1');
+      await client.query(
+        `insert into revocations (seq, target_key, target, until)
        select seq, $1, $2, now() + interval '10 minutes' from revocation_head`,
-      [`token ${world.issuer} ${tokenId}`, JSON.stringify({ kind: 'token', issuer: world.issuer, tokenId })],
-    );
-    let answered = false;
-    const exchanging = keyProxy.exchange(t, 'crypto-store', 'records:read').finally(() => (answered = true));
-    await until(async () => {
-      await client.query('select pg_stat_clear_snapshot()');
-      return (
-        answered || (await client.query("select 1 from pg_stat_activity where wait_event = 'advisory'")).rowCount !== 0
+        [keyOf(target), JSON.stringify(target)],
       );
-    });
-    await client.query('commit');
-    return exchanging;
-  }, world.database.name);
-  expect(reply).toMatchObject({ status: 400, body: { error: 'invalid_request' } });
-});
+      let answered = false;
+      const exchanging = keyProxy.exchange(t, 'crypto-store', 'records:read').finally(() => (answered = true));
+      await until(async () => {
+        await client.query('select pg_stat_clear_snapshot()');
+        return (
+          answered ||
+          (
+            await client.query(
+              "select 1 from pg_stat_activity where wait_event = 'advisory' and datname = current_database()",
+            )
+          ).rowCount !== 0
+        );
+      });
+      await client.query('commit');
+      return exchanging;
+    }, world.database.name);
+    expect(reply).toMatchObject({ status: 400, body: { error: 'invalid_request' } });
+  },
+);
+
+const later = () => Math.floor(Date.now() / 1000) + 30;
 
 describe('introspection (RFC 7662)', () => {
   test('answers the audience and the holder; for anybody else the token is not active', async () => {

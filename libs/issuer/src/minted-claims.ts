@@ -42,6 +42,8 @@ export const mintedClaims = z.strictObject({
     .optional(),
   may_act: z.strictObject({ sub: text.optional(), client_id: text.optional() }).optional(),
   sid: text.optional(),
+  /** When the first of the tokens that this one came from was issued (seconds): what revokes that one by a time reaches this one. */
+  subject_iat: z.int().optional(),
   acr: text.optional(),
   auth_time: z.int().optional(),
   grant_id: text.optional(),

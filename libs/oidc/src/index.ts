@@ -11,7 +11,7 @@ export { keySetTimes, type KeySetTimes } from './key-set.ts';
 export { checkDpopProof, type DpopCheck, type UseOnce } from './dpop-proof.ts';
 export { createTokenVerifier } from './token-verifier.ts';
 export type { HeldBy, Revocations, TokenVerifier, TokenVerifierSpec } from './verifier-spec.ts';
-export { createRevocationSet } from './revocations/revocation-set.ts';
+export { createRevocationSet, type RevocableBy } from './revocations/revocation-set.ts';
 export {
   followRevocations,
   type FollowedRevocations,

@@ -34,10 +34,15 @@ export function actOf(actors: readonly string[]): Act | undefined {
  * where the subject says so, and for people of its own tenant.
  * @throws ExchangeRefused `actor_not_allowed`
  */
-export function assertMayAct({ claims, tenant }: Principal, caller: Party, acting?: Party & { tenant: string }): void {
+export function assertMayAct(
+  { claims, tenant }: Principal,
+  caller: Party,
+  acting?: Party & { principal: Pick<Principal, 'tenant'> },
+): void {
   const allowed = claims['may_act'];
   const other = acting !== undefined && acting.workload !== caller.workload;
-  if (other && (allowed === undefined || acting.tenant !== tenant)) throw new ExchangeRefused('actor_not_allowed');
+  if (other && (allowed === undefined || acting.principal.tenant !== tenant))
+    throw new ExchangeRefused('actor_not_allowed');
   if (allowed === undefined) return;
   const { sub, client_id: client } = (typeof allowed === 'object' && allowed ? allowed : {}) as Record<string, unknown>;
   const named = client ?? sub;

@@ -1,4 +1,5 @@
 import type { MintedClaims } from '@postern/issuer';
+import type { Principal } from '@postern/oidc';
 import type { Decision } from '@postern/policy';
 import { actOf, mayActOf } from './actor-chain.ts';
 import type { Asked, Caller, Plan, PlanExchange } from './plan-exchange.ts';
@@ -54,8 +55,9 @@ function claimsOf(
   const act = actOf(actors);
   const mayAct = mayActOf(principal);
   const { acr, auth_time: authTime, grant_id: grant, job } = claims;
+  const begunAt = principal.kind === 'postern-access' ? (claims['subject_iat'] ?? claims.iat) : claims.iat;
   return {
-    sub: person?.sub ?? principal.clientId,
+    sub: person?.sub ?? workloadIn(principal),
     ...(person && { subject_issuer: person.issuer }),
     aud: audiences.length > 1 ? [...audiences] : audiences[0],
     tenant,
@@ -65,9 +67,14 @@ function claimsOf(
     ...(act && { act }),
     ...(mayAct && { may_act: mayAct }),
     ...(sessionId !== undefined && { sid: sessionId }),
+    ...(typeof begunAt === 'number' && { subject_iat: begunAt }),
     ...(typeof acr === 'string' && { acr }),
     ...(typeof authTime === 'number' && { auth_time: authTime }),
     ...(typeof grant === 'string' && { grant_id: grant }),
     ...(typeof job === 'string' && { job }),
   };
 }
+
+/** The workload that a token speaks for: whoever was given the minted one stands in `act`, and takes nobody's place. */
+const workloadIn = ({ kind, clientId, claims: { sub } }: Principal): string =>
+  kind === 'postern-access' && sub !== undefined ? sub : clientId;

@@ -49,7 +49,7 @@ export function planExchange(deps: PlanExchange, subject: Subject, asked: Asked,
   const actors = actorsAfter(principal, { workload, client }, acting);
   if (asked.audiences.length > 1 && binding.kind === 'none') throw new ExchangeRefused('several_unbound');
   const decision = decide(deps, subject, asked, workload);
-  const ends = Math.min(principal.expiresAt.getTime(), acting?.expiresAt.getTime() ?? Infinity);
+  const ends = Math.min(principal.expiresAt.getTime(), acting?.principal.expiresAt.getTime() ?? Infinity);
   const lifetimeSeconds = Math.min(decision.longestLifeSeconds, Math.floor((ends - deps.now().getTime()) / 1000));
   if (lifetimeSeconds < 1) throw new ExchangeRefused('no_life_left');
   const quotas = quotasFor(deps.policy, principal.tenant, asked.audiences);

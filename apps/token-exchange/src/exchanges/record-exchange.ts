@@ -1,7 +1,8 @@
 import type { RevocationSequence } from '@postern/issuer';
+import { queryIn } from '@postern/postgres';
 import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
-import { holdLineage, isRevoked } from '../revocations/revoke-descendants.ts';
+import { holdLineage } from '../revocations/revoke-descendants.ts';
 import { ExchangeRefused } from './refusal.ts';
 import type { Exchange } from './exchange-token.ts';
 import type { Asked, Caller } from './plan-exchange.ts';
@@ -21,7 +22,9 @@ export async function recordExchange(
   now: Date,
 ): Promise<void> {
   await holdLineage(tx);
-  if (await isRevoked(tx, sequence, [principal, ...(acting ? [acting] : [])])) throw new ExchangeRefused('revoked');
+  for (const one of acting ? [principal, acting.principal] : [principal]) {
+    if (await sequence.revokes(one, queryIn(tx))) throw new ExchangeRefused('revoked');
+  }
   await tx
     .insertInto('exchanges')
     .values({
@@ -43,8 +46,8 @@ export async function recordExchange(
       decided_by: exchange.decision.decidedBy,
       expires_at: exchange.expiresAt,
       created_at: now,
-      actor_token: acting?.tokenId ?? null,
-      actor_token_issuer: acting?.issuer ?? null,
+      actor_token: acting?.principal.tokenId ?? null,
+      actor_token_issuer: acting?.principal.issuer ?? null,
       token_issuer: exchange.issuer,
       token_id: exchange.tokenId,
     })

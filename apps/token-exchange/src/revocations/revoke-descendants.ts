@@ -13,15 +13,13 @@ export type TokenName = { issuer: string; tokenId: string };
  */
 const LINEAGE_LOCK = 0x7478_6c69;
 
-/** Taken before the subject is looked up among the revoked ({@link isRevoked}), in the transaction of the exchange. */
+/** Taken before the subject is looked up among the revoked, in the transaction of the exchange. */
 export const holdLineage = (tx: Transaction<Schema>) =>
   sql`select pg_advisory_xact_lock_shared(${LINEAGE_LOCK})`.execute(tx);
 
-export const isRevoked = (tx: Transaction<Schema>, sequence: RevocationSequence, tokens: readonly TokenName[]) =>
-  sequence.isRevoked(
-    queryIn(tx),
-    tokens.map(({ issuer, tokenId }) => ({ kind: 'token' as const, issuer, tokenId })),
-  );
+/** Taken before a revocation is written: no exchange is under way then that has not seen it, and none begins. */
+export const holdLineageAlone = (tx: Transaction<Schema>) =>
+  sql`select pg_advisory_xact_lock(${LINEAGE_LOCK})`.execute(tx);
 
 /**
  * Revokes a token, of whatever issuer, with every living token that was minted from it or from one of those, or in
@@ -33,7 +31,7 @@ export async function revokeToken(
   { sequence, issuer, now }: { sequence: RevocationSequence; issuer: { issuer: string }; now: () => Date },
   token: TokenName,
 ): Promise<number> {
-  await sql`select pg_advisory_xact_lock(${LINEAGE_LOCK})`.execute(tx);
+  await holdLineageAlone(tx);
   const { rows } = await sql<{ id: string }>`
     with recursive descendants (id) as (
       select id from exchanges

@@ -7,12 +7,15 @@ import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import { tenantOf } from '../exchanges/tenant-of.ts';
-import { revokeToken } from '../revocations/revoke-descendants.ts';
+import type { PolicyStore } from '../policy/policy-store.ts';
+import { holdLineageAlone, revokeToken } from '../revocations/revoke-descendants.ts';
+import { namesOfWorkload } from '../workloads/names-of-workload.ts';
 
 export type CreateRevocation = {
   db: Kysely<Schema>;
   sequence: RevocationSequence;
   issuer: Pick<Issuer, 'issuer' | 'replaceKey' | 'reload'>;
+  policies: Pick<PolicyStore, 'current'>;
   now: () => Date;
 };
 
@@ -47,6 +50,7 @@ export const createRevocation = (deps: CreateRevocation) =>
     problems: ['revocation_refused', 'token_not_found', 'key_not_found', 'operator_required'],
     async handle({ principal, body: { target } }, audit) {
       assertOffered(deps, target, principal);
+      const { document } = await deps.policies.current();
       const released = await deps.db.transaction().execute(async (tx) => {
         const tokens = await revoked(target);
         const resource = { type: target.kind, id: nameOf(target) };
@@ -61,9 +65,14 @@ export const createRevocation = (deps: CreateRevocation) =>
             if ((await tenantOf(tx, deps.issuer, what)) !== principal.tenant) throw problem('token_not_found');
             return revokeToken(tx, deps, what);
           }
+          await holdLineageAlone(tx);
           if (what.kind === 'key' && !(await deps.issuer.replaceKey(queryIn(tx), what.keyId)))
             throw problem('key_not_found');
-          await deps.sequence.revoke(queryIn(tx), [what]);
+          const targets =
+            what.kind === 'client'
+              ? namesOfWorkload(document, what.client).map((client) => ({ ...what, client }))
+              : [what];
+          await deps.sequence.revoke(queryIn(tx), targets);
           return 0;
         }
       });

@@ -3,6 +3,7 @@ import type { Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import { clientOf } from '../exchanges/client-of.ts';
 import type { StoredPolicy } from '../policy/policy-store.ts';
+import { namesOfWorkload } from './names-of-workload.ts';
 
 /** What may lie between the clocks of two replicas, one minting while the other revokes. */
 const SKEW_SECONDS = 2;
@@ -34,10 +35,9 @@ export async function compromiseWorkload(
     [name, client, by.tenant, reason, by.name, now()],
   );
   const before = Math.floor(now().getTime() / 1000) + SKEW_SECONDS;
-  const names = [...new Set([name, client])];
   await sequence.revoke(
     within,
-    names.map((one) => ({ kind: 'client', client: one, before })),
+    namesOfWorkload(written, name).map((one) => ({ kind: 'client', client: one, before })),
   );
   const [counted] = await within<{ tokens: number }>(
     'select count(*)::int as tokens from exchanges where (workload = $1 or $1 = any(actors)) and expires_at > $2',

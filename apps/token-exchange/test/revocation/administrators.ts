@@ -30,6 +30,24 @@ export function administrators(): void {
       expect((await job.exchange(mine, 'key-proxy', 'secrets:read')).status).toBe(400);
     });
 
+    test('R14: a person’s tokens up to a time: what was minted after it from one of before dies too', async () => {
+      const revoke = await administrator();
+      const now = Math.floor(Date.now() / 1000);
+      const early = (sub: string) => mintGrant({ sub, claims: { iat: now - 60, exp: now + 240 } });
+      // The second is seen by whoever has seen the first: they stand in one sequence.
+      const t = await exchangedFor(job, await early('doris'), 'key-proxy', 'secrets:read');
+      const derived = await exchangedFor(keyProxy, t, 'crypto-store', 'records:read');
+      const marker = await exchangedFor(job, await mintGrant({ sub: 'mark' }), 'key-proxy', 'secrets:read');
+      const late = await exchangedFor(job, await mintGrant({ sub: 'doris' }), 'key-proxy', 'secrets:read');
+      const issuer = decodeJwt(t)['subject_issuer'];
+      const person = { kind: 'subject', tenant: 'acme', issuer };
+      expect((await revoke({ ...person, sub: 'doris', before: now - 30 })).status).toBe(201);
+      expect((await revoke({ ...person, sub: 'mark', before: now + 30 })).status).toBe(201);
+      await until(async () => (await isActive(keyProxy, marker)) === false);
+      expect([await isActive(keyProxy, t), await isActive(cryptoStore, derived)]).toEqual([false, false]);
+      expect(await isActive(keyProxy, late)).toBe(true);
+    });
+
     test('a token of the realm: whatever was exchanged for it dies', async () => {
       const login = await world.realm.mint({
         audience: 'token-exchange',

@@ -3,7 +3,7 @@ import {
   keyOf,
   REVOCATIONS_PER_PAGE,
   revocationTarget,
-  type Principal,
+  type RevocableBy,
   type Revocation,
   type RevocationPage,
   type RevocationTarget,
@@ -26,10 +26,11 @@ export type RevocationSequence = {
    * waits: numbers follow the order of commits.
    */
   revoke(query: Query, targets: readonly RevocationTarget[]): Promise<void>;
-  /** Whether one of these was revoked here; in the transaction of `query`. */
-  isRevoked(query: Query, targets: readonly RevocationTarget[]): Promise<boolean>;
-  /** Whether a token is revoked here, as of this very moment: what the sequence says, without waiting for a follower. */
-  revokes(principal: Principal): Promise<boolean>;
+  /**
+   * Whether a token is revoked here, as of this very moment: what the sequence says, without waiting for a follower.
+   * @param within the transaction in which that is asked; none: one of its own
+   */
+  revokes(principal: RevocableBy, within?: Query): Promise<boolean>;
   /** The entries after that number, at most {@link REVOCATIONS_PER_PAGE}, under a head that is at most a second old. */
   page(after: number): Promise<RevocationPage>;
   /** Deletes what no living token can meet any more. */
@@ -37,6 +38,8 @@ export type RevocationSequence = {
 };
 
 const HEAD_LIFE_MS = 1_000;
+/** The most that `before` may lie ahead: tokens until then are revoked too, and live as long as any. */
+const AHEAD_SECONDS = 60;
 
 export function openRevocations(spec: OpenRevocations): RevocationSequence {
   const { query, issuer, longestLifeSeconds, now } = spec;
@@ -57,7 +60,7 @@ export function openRevocations(spec: OpenRevocations): RevocationSequence {
     async revoke(within, targets) {
       if (targets.length === 0) return;
       const known = targets.map((target) => revocationTarget.parse(target));
-      const until = Math.floor(now().getTime() / 1000) + longestLifeSeconds + 1;
+      const until = Math.floor(now().getTime() / 1000) + AHEAD_SECONDS + longestLifeSeconds + 1;
       await within(
         `with head as (update revocation_head set seq = seq + $1 returning seq - $1 as before)
          insert into revocations (seq, target_key, target, until)
@@ -66,15 +69,8 @@ export function openRevocations(spec: OpenRevocations): RevocationSequence {
         [known.length, known.map(keyOf), known.map((target) => JSON.stringify(target)), until],
       );
     },
-    async isRevoked(within, targets) {
-      const found = await within('select 1 from revocations where target_key = any($1) and until > $2 limit 1', [
-        targets.map(keyOf),
-        now(),
-      ]);
-      return found.length > 0;
-    },
-    async revokes(principal) {
-      const rows = await query<{ seq: string; target: string; until: Date }>(
+    async revokes(principal, within = query) {
+      const rows = await within<{ seq: string; target: string; until: Date }>(
         'select seq, target, until from revocations where target_key = any($1) and until > $2',
         [namesOf(principal), now()],
       );
@@ -104,7 +100,17 @@ export function openRevocations(spec: OpenRevocations): RevocationSequence {
 }
 
 /** Every name under which a token could be revoked. */
-function namesOf({ tenant, issuer, tokenId, keyId, sessionId, person, clientId, actors, claims }: Principal): string[] {
+function namesOf({
+  tenant,
+  issuer,
+  tokenId,
+  keyId,
+  sessionId,
+  person,
+  clientId,
+  actors,
+  claims,
+}: RevocableBy): string[] {
   const grantId = claims['grant_id'];
   const before = 1;
   const targets: RevocationTarget[] = [

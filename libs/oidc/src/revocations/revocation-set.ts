@@ -1,11 +1,17 @@
 import type { Principal } from '../principal.ts';
 import { keyOf, type Revocation } from './revocation.ts';
 
+/** As much of a token as it can be revoked by. */
+export type RevocableBy = Pick<
+  Principal,
+  'tenant' | 'issuer' | 'tokenId' | 'keyId' | 'sessionId' | 'person' | 'clientId' | 'actors' | 'claims'
+>;
+
 /** The revocations that a replica knows, as one look-up by what a token carries. */
 export type RevocationSet = {
   add(entry: Revocation): void;
   /** Whether anything known revokes that token or what it descends from. */
-  revokes(principal: Principal): boolean;
+  revokes(principal: RevocableBy): boolean;
   /** Drops what no living token can meet any more. */
   forget(nowSeconds: number): void;
   size(): number;
@@ -33,14 +39,17 @@ export function createRevocationSet(): RevocationSet {
     revokes({ tenant, issuer, tokenId, keyId, sessionId, person, clientId, actors, claims }) {
       if (held.size === 0) return false;
       const issuedAt = claims.iat ?? 0;
+      const origin = claims['subject_iat'];
+      // Person, grant and tenant are those of the first token that this one came from: so is their time.
+      const begunAt = typeof origin === 'number' ? Math.min(origin, issuedAt) : issuedAt;
       const grant = claims['grant_id'];
       return (
         meets(`token ${issuer} ${tokenId}`, issuedAt) ||
         meets(`key ${issuer} ${keyId}`, issuedAt) ||
         (sessionId !== undefined && meets(`session ${person?.issuer ?? issuer} ${sessionId}`, issuedAt)) ||
-        (typeof grant === 'string' && meets(`grant ${grant}`, issuedAt)) ||
-        (person !== null && meets(`subject ${tenant} ${person.issuer} ${person.sub}`, issuedAt)) ||
-        meets(`tenant ${tenant}`, issuedAt) ||
+        (typeof grant === 'string' && meets(`grant ${grant}`, begunAt)) ||
+        (person !== null && meets(`subject ${tenant} ${person.issuer} ${person.sub}`, begunAt)) ||
+        meets(`tenant ${tenant}`, begunAt) ||
         meets(`client ${clientId}`, issuedAt) ||
         actors.some((actor) => meets(`client ${actor}`, issuedAt))
       );
