@@ -29,7 +29,7 @@ test.each([
     const target = revocationTarget.parse(targetOf(decodeJwt(t)));
     const reply = await world.postgres.asAdmin(async (client) => {
       await client.query('begin');
-      // What a revocation holds, and writes: LINEAGE_LOCK in src/revocations/revoke-descendants.ts.
+      // What a revocation holds, and writes: LINEAGE_LOCK in src/db/locks.ts.
       await client.query('select pg_advisory_xact_lock($1)', [0x7478_6c69]);
       await client.query('update revocation_head set seq = seq + 1');
       await client.query(

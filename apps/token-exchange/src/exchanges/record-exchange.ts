@@ -2,14 +2,13 @@ import type { RevocationSequence } from '@postern/issuer';
 import { queryIn } from '@postern/postgres';
 import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
-import { holdLineage } from '../revocations/revoke-descendants.ts';
 import { ExchangeRefused } from './refusal.ts';
 import type { Exchange } from './exchange-token.ts';
 import type { Asked, Caller } from './plan-exchange.ts';
 import type { Subject } from './subject.ts';
 
 /**
- * Writes the exchange's row; its event joins the same transaction.
+ * Writes the exchange's row; its event joins the same transaction, which holds policy and revocations still.
  * @throws ExchangeRefused `revoked` where the subject was revoked while its token was being minted
  */
 export async function recordExchange(
@@ -21,7 +20,6 @@ export async function recordExchange(
   exchange: Exchange,
   now: Date,
 ): Promise<void> {
-  await holdLineage(tx);
   for (const one of acting ? [principal, acting.principal] : [principal]) {
     if (await sequence.revokes(one, queryIn(tx))) throw new ExchangeRefused('revoked');
   }

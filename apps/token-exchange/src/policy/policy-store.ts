@@ -3,6 +3,7 @@ import { policyDocument, type PolicyDocument } from '@postern/policy';
 import { queryIn, type Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import type { Transaction } from 'kysely';
+import { holdPolicyAlone, holdStill } from '../db/locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { withTenants, type TenantRow } from '../tenants/with-tenants.ts';
 import { withoutCompromised } from '../workloads/without-compromised.ts';
@@ -28,7 +29,7 @@ export type PolicyStore = {
   refresh(): Promise<StoredPolicy>;
   /**
    * Whether a decision by that policy may still be committed: in the transaction that commits it (R33). A change that is
-   * made at the same time waits for it, or is seen by it.
+   * made at the same time waits for it, or is seen by it; revocations stand still from here on, too.
    */
   isNewest(tx: Transaction<Schema>, policy: StoredPolicy): Promise<boolean>;
   /**
@@ -84,8 +85,8 @@ export async function openPolicyStore({
     current: () => (now().getTime() - lookedAt < FRESH_MS ? Promise.resolve(held) : refresh()),
     refresh,
     async isNewest(tx, { revision }) {
-      // Shared: decisions do not wait for each other, only for a change that is being committed.
-      const [row] = await queryIn(tx)<{ revision: string }>('select revision from policy_head for share');
+      await holdStill(tx);
+      const [row] = await queryIn(tx)<{ revision: string }>('select revision from policy_head');
       return Number(row?.revision) === revision;
     },
     change: (tx, write) => changing(tx, async (within) => write(await newest(within), within)),
@@ -95,6 +96,8 @@ export async function openPolicyStore({
 /** Holds the head alone until the transaction ends, and counts the change. */
 async function changing<Result>(tx: Transaction<Schema>, write: (within: Query) => Promise<Result>): Promise<Result> {
   const within = queryIn(tx);
+  await holdPolicyAlone(tx);
+  // As replicas of the version before do.
   await within('select 1 from policy_head for update');
   const result = await write(within);
   await within('update policy_head set revision = revision + 1');

@@ -2,24 +2,11 @@ import type { RevocationSequence } from '@postern/issuer';
 import type { RevocationTarget } from '@postern/oidc';
 import { queryIn } from '@postern/postgres';
 import { sql, type Transaction } from 'kysely';
+import { holdLineageAlone } from '../db/locks.ts';
 import type { Schema } from '../db/schema.ts';
 
 /** One token: who signed it, and its `jti`. */
 export type TokenName = { issuer: string; tokenId: string };
-
-/**
- * Who mints holds it shared until the exchange's row is committed, who revokes holds it alone: whatever was minted from a
- * token that is being revoked is either seen by the revocation, or sees it.
- */
-const LINEAGE_LOCK = 0x7478_6c69;
-
-/** Taken before the subject is looked up among the revoked, in the transaction of the exchange. */
-export const holdLineage = (tx: Transaction<Schema>) =>
-  sql`select pg_advisory_xact_lock_shared(${LINEAGE_LOCK})`.execute(tx);
-
-/** Taken before a revocation is written: no exchange is under way then that has not seen it, and none begins. */
-export const holdLineageAlone = (tx: Transaction<Schema>) =>
-  sql`select pg_advisory_xact_lock(${LINEAGE_LOCK})`.execute(tx);
 
 /**
  * Revokes a token, of whatever issuer, with every living token that was minted from it or from one of those, or in

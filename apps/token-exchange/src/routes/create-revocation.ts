@@ -5,10 +5,11 @@ import { queryIn } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
+import { holdLineageAlone } from '../db/locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { tenantOf } from '../exchanges/tenant-of.ts';
 import type { PolicyStore } from '../policy/policy-store.ts';
-import { holdLineageAlone, revokeToken } from '../revocations/revoke-descendants.ts';
+import { revokeToken } from '../revocations/revoke-descendants.ts';
 import { namesOfWorkload } from '../workloads/names-of-workload.ts';
 
 export type CreateRevocation = {
