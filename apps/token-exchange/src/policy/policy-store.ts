@@ -86,7 +86,8 @@ export async function openPolicyStore({
     refresh,
     async isNewest(tx, { revision }) {
       await holdStill(tx);
-      const [row] = await queryIn(tx)<{ revision: string }>('select revision from policy_head');
+      // The row too: replicas of the version before change it without the lock.
+      const [row] = await queryIn(tx)<{ revision: string }>('select revision from policy_head for share');
       return Number(row?.revision) === revision;
     },
     change: (tx, write) => changing(tx, async (within) => write(await newest(within), within)),
@@ -97,7 +98,7 @@ export async function openPolicyStore({
 async function changing<Result>(tx: Transaction<Schema>, write: (within: Query) => Promise<Result>): Promise<Result> {
   const within = queryIn(tx);
   await holdPolicyAlone(tx);
-  // As replicas of the version before do.
+  // Those of replicas of the version before, who know nothing of the lock.
   await within('select 1 from policy_head for update');
   const result = await write(within);
   await within('update policy_head set revision = revision + 1');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Query } from '../../src/index.ts';
-import { database, pass, query, realm, revoke, sequence, server, token } from './scene.ts';
+import { at, database, pass, query, realm, revoke, sequence, server, token } from './scene.ts';
 
 /** The sequence of an issuer (R14). */
 export function theSequence(): void {
@@ -23,9 +23,16 @@ export function theSequence(): void {
       expect(written).not.toContain('3-a');
     });
 
+    test('an entry of a time that lies a minute ahead stays while a token of until then may live', async () => {
+      await revoke({ kind: 'client', client: 'job', before: Math.floor(at / 1000) + 60 });
+      pass(359_000);
+      await sequence.forget();
+      expect(await query('select seq from revocations')).toHaveLength(1);
+    });
+
     test('an entry goes when no token can meet it any more, and the numbers go on', async () => {
       await revoke(token('first'));
-      pass(302_000);
+      pass(362_000);
       await sequence.forget();
       await revoke(token('second'));
       expect(await query('select seq from revocations')).toEqual([{ seq: '2' }]);
