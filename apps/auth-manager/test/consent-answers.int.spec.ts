@@ -58,7 +58,11 @@ test('keys that cannot be had just now spoil no consent: the same answer counts 
     .executeTakeFirstOrThrow();
   const open = () => Promise.reject(problem('keys_unavailable'));
   const vault = { grantsOf: () => ({ open }) } as unknown as Vault;
-  const claim = claimConsent({ db: world.db, vault, now: () => new Date() }, found, stateOf(callback));
+  const claim = claimConsent(
+    { db: world.db, vault, keepRegistered: async () => {}, now: () => new Date() },
+    found,
+    stateOf(callback),
+  );
   await expect(claim).rejects.toMatchObject({ code: 'keys_unavailable' });
   expect((await browser.open(callback.href)).status).toBe(200);
   await browser.close();

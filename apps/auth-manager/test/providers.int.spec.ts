@@ -10,9 +10,16 @@ import {
   startIdentityProvider,
 } from '@postern/testing';
 import type { JWK } from 'jose';
+import { Secret, uuidv7 } from '@postern/runtime';
+import type { Transaction } from 'kysely';
 import { Agent, request } from 'undici';
+import type { Schema } from '../src/db/schema.ts';
+import { storeGrant } from '../src/grants/store-grant.ts';
+import { keepRegistered } from '../src/provider/keep-registered.ts';
 import type { Caller } from './caller.ts';
 import { HANDLE, SCOPES } from './consents.ts';
+import { openProviderSide } from './provider-side.ts';
+import { waitsForLock } from './waits-for-lock.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
 // A second realm, at another address: the provider that the tenant's administrator registers.
@@ -226,4 +233,67 @@ test('the key of the operator’s provider is a file here, and belongs to the op
   const token = await portal.tokenFor('admin-ada', ['grants:write'], { roles: ['admin'], subjectIssuer: issuer });
   const foreign = await portal.send(`${replica.api}/v1/providers/own/keys`, { method: 'POST', body: {}, token });
   expect(foreign.status).toBe(404);
+});
+
+/** A provider of globex that no grant is of yet. */
+async function registered(): Promise<{ id: string; provider: string }> {
+  const one = { id: uuidv7(), provider: `https://${uuidv7()}.example` };
+  await world.query(
+    `insert into providers (id, tenant, issuer, client_id, name, scopes, created_at, updated_at)
+     values ($1, 'globex', $2, 'auth-manager', 'x', '{}', now(), now())`,
+    [one.id, one.provider],
+  );
+  return one;
+}
+
+test('a provider whose consent is being finished is not removed under it: the grant is kept, and so is the provider', async () => {
+  const side = await openProviderSide(world);
+  closes.push(side.close);
+  const grantAt = (tx: Transaction<Schema>, provider: string) =>
+    storeGrant({ vault: side.vault, keepRegistered: keepRegistered('https://operators.example') }, tx, {
+      owner: { tenant: 'globex', issuer: provider, sub: 'alice' },
+      provider,
+      client: 'auth-manager',
+      session: uuidv7(),
+      kind: 'offline',
+      scopes: SCOPES,
+      acr: null,
+      authTime: null,
+      token: new Secret('a token'),
+      now: new Date(),
+    });
+
+  // The consent was first: who removes waits for it, and finds the grant.
+  const first = await registered();
+  const removed = await world.db.transaction().execute(async (tx) => {
+    await grantAt(tx, first.provider);
+    const removing = ask(`/${first.id}`, { method: 'DELETE' });
+    await waitsForLock(world.query, removing);
+    return { removing };
+  });
+  expect((await removed.removing).body['code']).toBe('provider_in_use');
+
+  // The removal was first: the consent waits for it, and stores nothing.
+  const second = await registered();
+  const stored = await world.db.transaction().execute(async (tx) => {
+    await tx.deleteFrom('providers').where('id', '=', second.id).execute();
+    const storing = world.db.transaction().execute((other) => grantAt(other, second.provider));
+    await waitsForLock(world.query, storing);
+    return { storing };
+  });
+  await expect(stored.storing).rejects.toMatchObject({ code: 'provider_not_found' });
+  expect(await world.query('select 1 from grants where provider = $1', [second.provider])).toEqual([]);
+});
+
+test('a provider at which a code is being redeemed is not removed, until that consent has expired', async () => {
+  const { id: at, provider } = await registered();
+  await world.query(
+    `insert into consents (id, tenant, person_issuer, person_sub, started_by, provider, scopes, handle_workload, handle_audiences,
+       handle_scopes, state, created_at, expires_at)
+     values ($1, 'globex', $2, 'alice', 'portal', $2, '{a}', 'job', '{b}', '{a}', 'redeeming', now(), now() + interval '10 minutes')`,
+    [uuidv7(), provider],
+  );
+  expect((await ask(`/${at}`, { method: 'DELETE' })).body['code']).toBe('provider_in_use');
+  await world.query('update consents set expires_at = now() where provider = $1', [provider]);
+  expect((await ask(`/${at}`, { method: 'DELETE' })).status).toBe(204);
 });

@@ -113,7 +113,7 @@ const replica = (provider: ProviderCalls) => {
 
 async function staleGrant(): Promise<string> {
   const { id } = await postgres.db.transaction().execute((tx) =>
-    storeGrant({ vault }, tx, {
+    storeGrant({ vault, keepRegistered: async () => {} }, tx, {
       owner: { tenant: 'acme', issuer: 'https://idp.example', sub: 'alice' },
       provider: 'https://idp.example',
       client: 'auth-manager',
@@ -141,7 +141,7 @@ async function heldToken(id: string): Promise<string> {
 async function consentAnew(id: string): Promise<void> {
   const grant = await grantRow(id);
   await postgres.db.transaction().execute((tx) =>
-    storeGrant({ vault }, tx, {
+    storeGrant({ vault, keepRegistered: async () => {} }, tx, {
       owner: { tenant: 'acme', issuer: 'https://idp.example', sub: 'alice' },
       provider: grant.provider,
       client: grant.client,

@@ -57,7 +57,7 @@ export async function openWorld({
   const database = await postgres.createDatabase({ service: 'auth-manager' });
   const { url, ownerUrl, tls, serviceRole } = database;
   await migrate({ url: ownerUrl, tls, sets: migrationSets, serviceRole });
-  const direct = await openPostgres<Schema>({ url, tls, poolSize: 2, applicationName: 'spec' });
+  const direct = await openPostgres<Schema>({ url, tls, poolSize: 4, applicationName: 'spec' });
   const busUser = await redis.bus.user('auth-manager');
   const leaf = await authority.issue('auth-manager');
 

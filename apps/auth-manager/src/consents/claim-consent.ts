@@ -2,12 +2,13 @@ import type { Kysely } from 'kysely';
 import { type Now, problem, Secret } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
 import { openText, type Vault } from '../grants/vault.ts';
+import type { KeepRegistered } from '../provider/keep-registered.ts';
 import { cookieIn } from './browser-cookie.ts';
 import type { ConsentRow } from './consent.ts';
 import { flow } from './open-consent.ts';
 import { hashOf, isHashOf } from './single-use-value.ts';
 
-export type ClaimConsent = { db: Kysely<Schema>; vault: Vault; now: Now };
+export type ClaimConsent = { db: Kysely<Schema>; vault: Vault; keepRegistered: KeepRegistered; now: Now };
 
 /** The consent of a callback, and what was kept of its first hop. Only one callback ever gets it. */
 export type ClaimedConsent = { consent: ConsentRow; verifier: Secret; nonce: string; state: string };
@@ -36,11 +37,11 @@ export async function findStarted(
 }
 
 /**
- * Takes a found consent for this callback; only one callback ever gets it.
- * @throws Problem `consent_not_found` for the others; `keys_unavailable`, with the consent as it was.
+ * Takes a found consent for this callback; only one callback ever gets it. From then on its provider is not removed.
+ * @throws Problem `consent_not_found` for the others; `keys_unavailable`, with the consent as it was; `provider_not_found`.
  */
 export async function claimConsent(
-  { db, vault }: ClaimConsent,
+  { db, vault, keepRegistered }: ClaimConsent,
   held: ConsentRow,
   state: string,
 ): Promise<ClaimedConsent> {
@@ -48,14 +49,17 @@ export async function claimConsent(
   const { tenant, id } = held;
   // Before it is taken: keys that cannot be had just now spoil nothing.
   const kept = flow.parse(JSON.parse((await openText(vault, { tenant, what: 'flow', id }, held.sealed_flow)).reveal()));
-  const consent = await db
-    .updateTable('consents')
-    .set({ state: 'redeeming', state_hash: null, browser_hash: null, sealed_flow: null })
-    .where('id', '=', held.id)
-    .where('state', '=', 'started')
-    .where('state_hash', '=', hashOf(state))
-    .returningAll()
-    .executeTakeFirst();
+  const consent = await db.transaction().execute(async (tx) => {
+    await keepRegistered(tx, held);
+    return tx
+      .updateTable('consents')
+      .set({ state: 'redeeming', state_hash: null, browser_hash: null, sealed_flow: null })
+      .where('id', '=', held.id)
+      .where('state', '=', 'started')
+      .where('state_hash', '=', hashOf(state))
+      .returningAll()
+      .executeTakeFirst();
+  });
   if (!consent) throw problem('consent_not_found');
   return { consent, verifier: new Secret(kept.verifier), nonce: kept.nonce, state };
 }

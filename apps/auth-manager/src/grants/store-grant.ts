@@ -2,12 +2,13 @@ import type { Transaction } from 'kysely';
 import { type Secret, uuidv7 } from '@postern/runtime';
 import type { GrantKind, Schema } from '../db/schema.ts';
 import { nextDue } from '../keep-alive/next-due.ts';
+import type { KeepRegistered } from '../provider/keep-registered.ts';
 import { type Owner, ownedBy } from './grant.ts';
 import { holdGrantQuota } from './grant-quota.ts';
 import { fingerprintOf } from './token-fingerprint.ts';
 import { sealText, type Vault } from './vault.ts';
 
-export type StoreGrant = { vault: Vault };
+export type StoreGrant = { vault: Vault; keepRegistered: KeepRegistered };
 
 export type NewGrant = {
   owner: Owner;
@@ -44,10 +45,10 @@ const ATTEMPTS = 3;
  * Stores a grant and its handle, in the caller's transaction. There is one grant per (person, provider, client, session,
  * kind): a further consent in the same session replaces its token, adds its scopes and makes it usable again. One that was
  * revoked never comes back.
- * @throws Problem `quota_exceeded` where it is new and one too many
+ * @throws Problem `quota_exceeded` where it is new and one too many; `provider_not_found` where the provider was removed meanwhile
  */
 export async function storeGrant(
-  { vault }: StoreGrant,
+  { vault, keepRegistered }: StoreGrant,
   tx: Transaction<Schema>,
   grant: NewGrant,
 ): Promise<StoredGrant> {
@@ -55,6 +56,7 @@ export async function storeGrant(
   const identity = { ...ownedBy(owner), provider, client, session, kind };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const held = await heldGrant(tx, identity);
+    await keepRegistered(tx, { tenant: owner.tenant, provider });
     const id = held?.id ?? uuidv7();
     const generation = Number(held?.generation ?? 0) + 1;
     const values = {

@@ -6,12 +6,11 @@ import type { Schema } from '../db/schema.ts';
 import { type Owner, ownedBy } from '../grants/grant.ts';
 import { isCertificateBound, judgeToken } from '../grants/judge-token.ts';
 import { recoveryOf } from '../grants/recovery.ts';
-import { storeGrant } from '../grants/store-grant.ts';
-import type { Vault } from '../grants/vault.ts';
+import { storeGrant, type StoreGrant } from '../grants/store-grant.ts';
 import type { Introspected, ProviderCalls } from '../provider/provider-calls.ts';
 import { type ImportHeader, openRow, readRow, type RowRefusal, type VaultRow } from './vault-row.ts';
 
-export type ImportRow = { db: Kysely<Schema>; vault: Vault; audit: Pick<Audit, 'within'>; now: Now };
+export type ImportRow = StoreGrant & { db: Kysely<Schema>; audit: Pick<Audit, 'within'>; now: Now };
 
 /** What all rows of one import have in common. */
 export type ImportOf = {

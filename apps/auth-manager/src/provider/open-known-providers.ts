@@ -1,5 +1,6 @@
 import { openEgress } from '@postern/egress';
 import type { Setting, State } from '../open-state.ts';
+import { keepRegistered } from './keep-registered.ts';
 import { openProviders } from './open-providers.ts';
 import { providerAuthorities } from './provider-authorities.ts';
 
@@ -23,5 +24,5 @@ export function openKnownProviders(
     now,
     profile,
   });
-  return { providers, providerOf: providers.of, tenantEgress };
+  return { providers, providerOf: providers.of, keepRegistered: keepRegistered(issuer), tenantEgress };
 }

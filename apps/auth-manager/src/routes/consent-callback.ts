@@ -65,12 +65,15 @@ export const consentCallbackRoute = (deps: ConsentCallback) =>
         const callback = await answerOf(deps, found, said);
         return await conclude(deps, audit, await claimConsent(deps, found, state), callback);
       } catch (error) {
-        if (!(error instanceof Problem) || error.code !== 'consent_not_found') throw error;
+        if (!(error instanceof Problem) || !isGone(error)) throw error;
         const what = { outcome: 'refused' as const, reason: error.code, details: { provider: '', scopes: [] } };
         return audit.page(what, { status: 404, html: outcomePage('gone'), contentSecurityPolicy: PAGE_POLICY });
       }
     },
   });
+
+/** The consent, or the provider that it is at: either way the link leads nowhere. */
+const isGone = ({ code }: Problem): boolean => code === 'consent_not_found' || code === 'provider_not_found';
 
 /**
  * What the provider says, believed as far as the consent demands: signed where a signature was asked for (JARM). Judged
@@ -167,9 +170,17 @@ async function redeem(
   } catch (error) {
     // Nothing was stored, so nothing may live on at the provider either.
     await discardTokens({ ...deps, provider }, { refreshToken: accepted.token });
-    if (!(error instanceof Problem) || error.code !== 'quota_exceeded') throw error;
-    return end(deps, audit, consent, { state: 'failed', reason: error.code });
+    const reason = error instanceof Problem ? whyNotStored(error.code) : null;
+    if (reason === null) throw error;
+    return end(deps, audit, consent, { state: 'failed', reason });
   }
+}
+
+/** As what a consent ends whose grant could not be stored, where that is nobody's fault here. */
+function whyNotStored(code: string): FailureReason | null {
+  if (code === 'quota_exceeded') return code;
+  // Somebody has removed the provider meanwhile.
+  return code === 'provider_not_found' ? 'provider_error' : null;
 }
 
 type End = { state: 'denied' } | { state: 'failed'; reason: FailureReason };

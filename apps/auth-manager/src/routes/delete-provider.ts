@@ -2,7 +2,11 @@ import { noContent, route } from '@postern/http';
 import { problem } from '@postern/runtime';
 import { administrators, providerParams, type ProviderRegistry } from '../provider/registry.ts';
 
-/** Forgets a provider, with our keys and secret for it, once no grant needs it any more. */
+/**
+ * Forgets a provider, with our keys and secret for it, once no grant needs it any more. Whoever stores a grant or redeems a code there
+ * at that instant holds its row until the commit (`keep-registered.ts`), and is seen here then: the tokens it got would have nobody left
+ * to revoke them. A code whose process died is waited for until its consent expires, ten minutes at most.
+ */
 export const deleteProviderRoute = (deps: ProviderRegistry) =>
   route({
     ...administrators,
@@ -15,7 +19,7 @@ export const deleteProviderRoute = (deps: ProviderRegistry) =>
     answers: { 204: noContent },
     problems: ['provider_not_found', 'provider_in_use'],
     async handle({ principal: { tenant }, params: { id } }, audit) {
-      const { db, providers } = deps;
+      const { db, providers, now } = deps;
       return db.transaction().execute(async (tx) => {
         const row = await tx
           .selectFrom('providers')
@@ -31,7 +35,13 @@ export const deleteProviderRoute = (deps: ProviderRegistry) =>
           .where((one) => one.and({ tenant, provider: issuer }))
           .where('sealed_token', 'is not', null)
           .executeTakeFirst();
-        if (used) throw problem('provider_in_use');
+        const redeeming = await tx
+          .selectFrom('consents')
+          .select('id')
+          .where((one) => one.and({ tenant, provider: issuer, state: 'redeeming' }))
+          .where('expires_at', '>', now())
+          .executeTakeFirst();
+        if (used ?? redeeming) throw problem('provider_in_use');
         await tx.deleteFrom('providers').where('id', '=', id).execute();
         await tx
           .deleteFrom('provider_keys')

@@ -52,6 +52,7 @@ export const storeGrantRoute = (deps: StoreGrantRoute) =>
       'handle_exceeds_consent',
       'refresh_token_refused',
       'quota_exceeded',
+      'provider_not_found',
       'certificate_bound_token',
       'provider_refused',
       'provider_unavailable',
