@@ -113,7 +113,7 @@ test('a handle ends at its time, also where it is held in memory', async () => {
   const { body } = await create({ expires_at: new Date(Date.now() + 3_600_000).toISOString() });
   const id = String(body['id']);
   let clock = new Date();
-  const held = openUsableGrants({ db: world.db, now: () => clock });
+  const held = openUsableGrants({ db: world.db, now: () => clock, confirmedWithinSeconds: 86_400 });
   const find = () => held.find({ handleId: id, tenant: 'acme', workload: 'job' }, { fresh: false });
   expect((await find()).handle.id).toBe(id);
   clock = new Date(clock.getTime() + 3_600_000);
@@ -122,6 +122,23 @@ test('a handle ends at its time, also where it is held in memory', async () => {
   await world.query("update handles set expires_at = now() - interval '1 second' where id = $1", [id]);
   const { status, body: said } = await use(job, `handles/${id}`);
   expect([status, said['code']]).toEqual([409, 'handle_spent']);
+});
+
+test('what is held in memory of a grant serves while the provider’s word is young: then a refresh that another replica made is seen', async () => {
+  const { body } = await create({});
+  let clock = new Date();
+  const later = (seconds: number) => (clock = new Date(clock.getTime() + seconds * 1_000));
+  const held = openUsableGrants({ db: world.db, now: () => clock, confirmedWithinSeconds: 600 });
+  const at = { handleId: String(body['id']), tenant: 'acme', workload: 'job' };
+  const confirmed = async () => (await held.find(at, { fresh: false })).grant.confirmed_at;
+  await world.db.updateTable('grants').set({ confirmed_at: clock }).where('id', '=', grant).execute();
+  const first = await confirmed();
+  // Another replica's refresh.
+  const refreshed = later(470);
+  await world.db.updateTable('grants').set({ confirmed_at: refreshed }).where('id', '=', grant).execute();
+  expect(await confirmed()).toEqual(first);
+  later(20);
+  expect(await confirmed()).toEqual(refreshed);
 });
 
 test('a grant token does not outlive the handle that it was given by', async () => {

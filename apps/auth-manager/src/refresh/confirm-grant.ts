@@ -4,7 +4,7 @@ import type { Schema } from '../db/schema.ts';
 import type { GrantRow } from '../grants/grant.ts';
 import type { AccessToken, TokenAsk } from '../provider/provider-calls.ts';
 import type { GrantLock } from './grant-lock.ts';
-import { isConfirmed } from './next-step.ts';
+import { isConfirmed, youngSeconds } from './next-step.ts';
 import { noteRestore } from './restores.ts';
 import { refusalOf, settleAndRefresh, type SettleGrant } from './settle-and-refresh.ts';
 import { singleFlight } from './single-flight.ts';
@@ -42,12 +42,11 @@ export type Refreshing = {
   settled(): Promise<void>;
 };
 
-const EARLY = 0.8;
-
 export function openRefreshing(deps: ConfirmGrant): Refreshing {
   const share = singleFlight<{ refreshed: boolean }>();
   const background = new Set<Promise<unknown>>();
   const { confirmedWithinSeconds } = deps;
+  const young = youngSeconds(confirmedWithinSeconds);
 
   const refresh = (grant: Pick<GrantRow, 'id' | 'provider'>, withinSeconds: number) =>
     share(grant.id, () =>
@@ -59,7 +58,7 @@ export function openRefreshing(deps: ConfirmGrant): Refreshing {
 
   /** Nobody waits for it, and a failure costs nobody anything: whoever comes after the time is up tries again. */
   function refreshBeside(grant: Pick<GrantRow, 'id' | 'provider'>): void {
-    const running = refresh(grant, confirmedWithinSeconds * EARLY).catch((err: unknown) => {
+    const running = refresh(grant, young).catch((err: unknown) => {
       const code = err instanceof Problem ? err.code : undefined;
       deps.logger?.info({ err: code === undefined ? err : undefined, code, id: grant.id }, 'an early refresh failed');
     });
@@ -74,7 +73,7 @@ export function openRefreshing(deps: ConfirmGrant): Refreshing {
       if (grant.unasked === true || !isConfirmed(at, deps.now(), confirmedWithinSeconds)) {
         return refresh(grant, confirmedWithinSeconds);
       }
-      if (!isConfirmed(at, deps.now(), confirmedWithinSeconds * EARLY)) refreshBeside(grant);
+      if (!isConfirmed(at, deps.now(), young)) refreshBeside(grant);
       return { refreshed: false };
     },
     // Shared with nobody: to be kept asks for less than to be confirmed.

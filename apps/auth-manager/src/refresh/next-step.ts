@@ -49,6 +49,12 @@ export function nextStep(at: {
 export const isUnasked = ({ confirmedAt, restoredAt }: Pick<GrantNow, 'confirmedAt' | 'restoredAt'>): boolean =>
   restoredAt !== undefined && restoredAt !== null && confirmedAt < restoredAt;
 
+/** Of the time that a confirmation is good for, it is young for so long; then it is renewed beside whoever uses the grant. */
+const YOUNG_SHARE = 0.8;
+
+/** For how many seconds a confirmation is young. */
+export const youngSeconds = (confirmedWithinSeconds: number): number => confirmedWithinSeconds * YOUNG_SHARE;
+
 /** R11: the provider's confirmation is not older than the life of an access token. */
 export const isConfirmed = ({ confirmedAt }: Pick<GrantNow, 'confirmedAt'>, now: Date, withinSeconds: number) =>
   now.getTime() - confirmedAt.getTime() < withinSeconds * 1000;
