@@ -3,6 +3,7 @@ import type { Realm } from '@postern/testing';
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { Caller } from './caller.ts';
 import { consented } from './consents.ts';
+import { waitsForLock } from './waits-for-lock.ts';
 import { openWorld, type Replica, type World } from './world.ts';
 
 /** A realm in which a grant may reach `portal` through the provider itself. */
@@ -115,6 +116,23 @@ describe('above low (R10)', () => {
     expect((await ask({ dpop: used })).status).toBe(200);
     const refused = await ask({ dpop: used });
     expect([refused.status, refused.body['code']]).toEqual([400, 'proof_refused']);
+    expect((await ask({ dpop: await proof() })).status).toBe(200);
+  });
+
+  test('R14: what the provider gave is given to nobody where the grant was closed while it was asked', async () => {
+    const { proof } = await proofFor(world);
+    const dpop = await proof();
+    const { asked } = await world.db.transaction().execute(async (tx) => {
+      // Its answer, journalled, cannot become the grant's token until this ends.
+      await tx.selectFrom('grants').select('id').where('id', '=', grant).forNoKeyUpdate().execute();
+      const sent = ask({ dpop });
+      await waitsForLock(world.query, sent);
+      await tx.updateTable('grants').set({ state: 'ended' }).where('id', '=', grant).execute();
+      return { asked: sent };
+    });
+    const { status, body } = await asked;
+    expect([status, body['code']]).toEqual([409, 'grant_ended']);
+    await world.db.updateTable('grants').set({ state: 'active' }).where('id', '=', grant).execute();
     expect((await ask({ dpop: await proof() })).status).toBe(200);
   });
 
