@@ -49,8 +49,8 @@ function openApp({ config, closing, postgres, refreshing, ...parts }: Opened, ht
     callbackUrl: `${publicUrl}/v1/consents/callback`,
     returnPages: config.returnPages,
     workloads: new Set(trust.workloads.map(({ name }) => name)),
-    usableGrants: openUsableGrants({ db, now }),
-    mintedTokens: openMintedTokens({ issuer: parts.issuer, tokenLifetimeSeconds, now }),
+    usableGrants: openUsableGrants({ db, now, confirmedWithinSeconds: tokenLifetimeSeconds }),
+    mintedTokens: openMintedTokens({ ...parts, revocations: parts.living, tokenLifetimeSeconds }),
     providerTokens: openProviderTokens({ ...parts, db, obtain, unboundAllowed, now }),
     http,
   });

@@ -26,7 +26,7 @@ export const problems = {
   exchange_repeated: { status: 409, title: 'An exchange of this id was made already' },
   grant_not_found: { status: 404, title: 'No such grant' },
   grant_ended: { status: 409, title: 'The grant has ended' },
-  grant_busy: { status: 503, title: 'The grant is being refreshed' },
+  grant_busy: { status: 503, title: 'The grant is being refreshed, or was renewed this very moment' },
   reauthorization_required: {
     status: 409,
     title: 'The provider no longer knows the grant: the person must consent again',

@@ -86,6 +86,7 @@ export async function freshGrants() {
     now,
     issuer,
     vault,
+    sequence,
     provider: scripted('keeps').calls,
     later(seconds: number) {
       clock = new Date(clock.getTime() + seconds * 1000);
@@ -104,7 +105,7 @@ export async function freshGrants() {
       for (let made = 0; made < count; made++) {
         const confirmed = new Date(clock.getTime() - confirmedSecondsAgo * 1000);
         const stored = await db.transaction().execute((tx) =>
-          storeGrant({ vault }, tx, {
+          storeGrant({ vault, keepRegistered: async () => {} }, tx, {
             owner: { tenant: 'acme', issuer, sub: 'alice' },
             provider,
             client: 'auth-manager',

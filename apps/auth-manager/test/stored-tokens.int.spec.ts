@@ -175,6 +175,40 @@ test('a grant goes through every state and comes back by a new token of its sess
   expect(await row()).toBeUndefined();
 });
 
+test('R14: the tokens of a grant that comes back are good from the first one on, also in the second in which its session ended', async () => {
+  const api = replicas[0]!.api;
+  const { body } = await store({ refresh_token: await tokenOf() });
+  const id = String(body['id']);
+  const exchange = await world.caller('token-exchange');
+  const use = async () => {
+    const sent = { method: 'POST', token: await job.ownToken(['grants:use']), body: { audience: 'token-exchange' } };
+    const { body: used } = await job.send(`${api}/v1/grants/${id}/access-token`, sent);
+    const token = String(used['access_token']);
+    return { token, ...(await exchange.sendForm(`${api}/introspect`, { token })).body };
+  };
+  const before = await use();
+  expect(before).toMatchObject({ active: true });
+
+  const again = await tokenOf();
+  await world.query('update grants set session = $2 where id = $1', [id, decodeJwt(again)['sid']]);
+  const person = await portal.tokenFor('alice', ['grants:read', 'grants:write']);
+  expect((await portal.send(`${api}/v1/sessions?offline=end`, { method: 'DELETE', token: person })).status).toBe(200);
+  // Nobody waits between its end and its return.
+  await world.query(
+    "update grants set state = 'active', family = family + 1, sealed_token = '\\x00', token_fingerprint = '\\x00' where id = $1",
+    [id],
+  );
+  const after = await use();
+  expect(after).toMatchObject({ active: true, grant_id: id });
+  expect((await exchange.sendForm(`${api}/introspect`, { token: before.token })).body).toEqual({ active: false });
+  // What peers see of it (R14): no revocation that is published meets it.
+  const { body: page } = await portal.send(`${api}/v1/revocations`);
+  const entries = page['revocations'] as { target: { grantId?: string; before?: number } }[];
+  const mine = entries.filter(({ target }) => target.grantId === id).map(({ target }) => target.before ?? 0);
+  expect(mine).toHaveLength(1);
+  expect(decodeJwt(after.token).iat).toBeGreaterThanOrEqual(mine[0]!);
+});
+
 test('R14: a grant that was revoked never comes back: a new token of its session makes another, without its handles, whose tokens are good', async () => {
   const person = await portal.tokenFor('alice', ['grants:read', 'grants:write']);
   const at = `${replicas[0]!.api}/v1/grants`;

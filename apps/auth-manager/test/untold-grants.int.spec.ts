@@ -6,7 +6,9 @@ import { commitIntent } from '../src/refresh/commit-intent.ts';
 import { openGrantLocks } from '../src/refresh/grant-lock.ts';
 import { journalReply } from '../src/refresh/journal-reply.ts';
 import { discardEnded } from '../src/sessions/discard-ended.ts';
+import { endSessions } from '../src/sessions/end-sessions.ts';
 import { freshGrants, OTHER, type FreshGrants } from './fresh-grants.ts';
+import { waitsForLock } from './waits-for-lock.ts';
 
 // Grants that are closed here and that their provider does not know of yet. Its answers are scripted; all else is real.
 
@@ -85,4 +87,26 @@ test('R20: of a grant that ended, a token that was journalled and never applied 
   expect(await at.query('select state, sealed_reply from refresh_attempts', [])).toEqual([
     { state: 'abandoned', sealed_reply: null },
   ]);
+});
+
+test('R14: what was minted while the end of a session waited for its grant ends with it', async () => {
+  const { db, query, sequence, now } = at;
+  const [id = ''] = await at.grants(1, { idleSeconds: null });
+  const who = { issuer: at.issuer, sub: 'alice', sessionId: undefined, tenants: null };
+  const { ending } = await db.transaction().execute(async (tx) => {
+    // A consent of the same session, say, that takes its time.
+    await tx.selectFrom('grants').select('id').where('id', '=', id).forUpdate().execute();
+    const ended = db
+      .transaction()
+      .execute((other) => endSessions(other, { sequence, now }, who, { kinds: ['offline'], living: [] }));
+    await waitsForLock(query, ended);
+    at.later(30);
+    return { ending: ended };
+  });
+  expect(await ending).toEqual([id]);
+  const [row] = await query<{ target: string }>('select target from revocations where target_key = $1', [
+    `grant ${id}`,
+  ]);
+  const { before } = JSON.parse(row?.target ?? '') as { before: number };
+  expect(before).toBeGreaterThan(now().getTime() / 1_000);
 });

@@ -51,7 +51,7 @@ export async function sendRefresh(
       return { attempt, rotated: rotated !== undefined, access };
     }
     case 'refused':
-      await requireReauthorization(db, deps, grant, { attempt, cause: 'refused', now: now() });
+      await requireReauthorization(db, deps, grant, { attempt, cause: 'refused' });
       throw problem('reauthorization_required');
     case 'rejected':
       await abandonAttempt(db, attempt, now());

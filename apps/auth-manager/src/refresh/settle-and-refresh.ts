@@ -115,7 +115,7 @@ async function askFirst(deps: SettleGrant, locked: LockedConnection, grant: Gran
   const { id, kind, generation, idle_seconds: idleSeconds } = grant;
   if (!(await deps.providerOf(grant).isActive(await tokenOf(deps, grant)))) {
     await deps.recordLoss(grant);
-    await requireReauthorization(locked, deps, grant, { cause: 'restored', now: deps.now() });
+    await requireReauthorization(locked, deps, grant, { cause: 'restored' });
     return;
   }
   const confirmed = { confirmed_at: deps.now(), due_at: nextDue({ id, kind, idleSeconds }, deps.now()) };
@@ -140,5 +140,5 @@ async function settleLost(
     return;
   }
   await deps.recordLoss(grant);
-  await requireReauthorization(locked, deps, grant, { attempt: id, cause: 'reply_lost', now: deps.now() });
+  await requireReauthorization(locked, deps, grant, { attempt: id, cause: 'reply_lost' });
 }

@@ -1,5 +1,6 @@
 import { newEvent } from '@postern/audit';
 import type { Audit } from '@postern/outbox';
+import type { Now } from '@postern/runtime';
 import type { GrantRow } from '../grants/grant.ts';
 import { revokeUntilNow, type RevokeTokens } from '../grants/revoke-tokens.ts';
 import type { LockedConnection } from './grant-lock.ts';
@@ -16,7 +17,7 @@ export async function abandonAttempt(db: LockedConnection, attempt: string, now:
 /** How it was learnt that the provider no longer knows a token. */
 export type LossCause = 'refused' | 'reply_lost' | 'restored';
 
-export type RequireReauthorization = RevokeTokens & { audit: Pick<Audit, 'within'> };
+export type RequireReauthorization = RevokeTokens & { audit: Pick<Audit, 'within'>; now: Now };
 
 /**
  * The provider no longer knows the token: only the person can renew the grant, by a further consent. What was minted from
@@ -26,8 +27,9 @@ export async function requireReauthorization(
   db: LockedConnection,
   deps: RequireReauthorization,
   grant: GrantRow,
-  { attempt, cause, now }: { attempt?: string; cause: LossCause; now: Date },
+  { attempt, cause }: { attempt?: string; cause: LossCause },
 ): Promise<void> {
+  const now = deps.now();
   await db.transaction().execute(async (tx) => {
     const closed = await tx
       .updateTable('grants')
@@ -37,7 +39,7 @@ export async function requireReauthorization(
       .where('state', '=', 'active')
       .returning('id')
       .execute();
-    await revokeUntilNow(tx, deps, { grants: closed.map(({ id }) => id), now });
+    await revokeUntilNow(tx, deps, { grants: closed.map(({ id }) => id) });
     if (closed.length > 0)
       await deps.audit.within(tx, newEvent({ ...lossOf(grant), details: { provider: grant.provider, cause } }, now));
     if (attempt === undefined) return;

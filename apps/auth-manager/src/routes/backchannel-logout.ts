@@ -44,8 +44,8 @@ export const backchannelLogoutRoute = ({ db, logout, sequence, offlineOutlives }
         if (!(await useOnce(queryIn(tx), 'logout-jti', `${issuer} ${tokenId}`, expiresAt))) {
           throw problem('logout_refused');
         }
-        const ending = { kinds, living, now: logout.now() };
-        const grants = (await endSessions(tx, { sequence }, verified, ending)).length;
+        const { now } = logout;
+        const grants = (await endSessions(tx, { sequence, now }, verified, { kinds, living })).length;
         return audit.within(
           tx,
           {

@@ -167,7 +167,7 @@ async function end(
     const all: string[] = [];
     for (const { issuer, session: sessionId } of sessions) {
       const which = { issuer, sub: owner.sub, sessionId, tenants: [owner.tenant] };
-      all.push(...(await endSessions(tx, deps, which, { kinds, living: kinds, now: deps.now() })));
+      all.push(...(await endSessions(tx, deps, which, { kinds, living: kinds })));
     }
     return all;
   });

@@ -1,3 +1,4 @@
+import type { Now } from '@postern/runtime';
 import type { ExpressionBuilder, Transaction } from 'kysely';
 import type { GrantKind, Schema } from '../db/schema.ts';
 import { revokeUntilNow, type RevokeTokens } from '../grants/revoke-tokens.ts';
@@ -28,9 +29,9 @@ export type Ending = {
  */
 export async function endSessions(
   tx: Transaction<Schema>,
-  deps: RevokeTokens,
+  deps: RevokeTokens & { now: Now },
   { issuer, sub, sessionId, tenants }: Omit<Logout, 'offlineToo'>,
-  { kinds, living, now }: Ending & { now: Date },
+  { kinds, living }: Ending,
 ): Promise<string[]> {
   if (sub === undefined && sessionId === undefined) return [];
   const unlessLiving = (column: 'sealed_token' | 'token_fingerprint') => (row: ExpressionBuilder<Schema, 'grants'>) =>
@@ -46,7 +47,7 @@ export async function endSessions(
       state: 'ended',
       sealed_token: unlessLiving('sealed_token'),
       token_fingerprint: unlessLiving('token_fingerprint'),
-      updated_at: now,
+      updated_at: deps.now(),
     })
     .where('provider', '=', issuer)
     .where('state', 'in', ['active', 'reauthorization_required'])
@@ -58,6 +59,6 @@ export async function endSessions(
     .execute();
   const ids = ended.map(({ id }) => id);
   const sessions = sessionId === undefined || sessionId === '' ? [] : [{ issuer, sessionId }];
-  await revokeUntilNow(tx, deps, { grants: ids, sessions, now });
+  await revokeUntilNow(tx, deps, { grants: ids, sessions });
   return ids;
 }
