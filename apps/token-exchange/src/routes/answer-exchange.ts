@@ -17,12 +17,12 @@ import type { ExchangeRates } from '../exchanges/exchange-rates.ts';
 import { mintToken } from '../exchanges/exchange-token.ts';
 import { planExchange, type Asked, type Caller, type PlanExchange } from '../exchanges/plan-exchange.ts';
 import type { Subject } from '../exchanges/subject.ts';
-import { ExchangeRefused, refusalOf, type Said } from '../exchanges/refusal.ts';
+import { ExchangeRefused, refusalOf } from '../exchanges/refusal.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
 import { releaseFromProvider } from './release-from-provider.ts';
 import { releaseMinted, type Decided, type ReleaseMinted } from './release-minted.ts';
 import type { ProviderExchange } from '../provider/provider-exchange.ts';
-import type { ExchangeAudit } from './exchange-answers.ts';
+import { refusedAnswer, type ExchangeAudit } from './exchange-answers.ts';
 import { actorTokenOf, askedFor, ID_TOKEN, type ExchangeForm } from './exchange-form.ts';
 
 export type AnswerExchange = Omit<PlanExchange, 'policy'> &
@@ -87,7 +87,7 @@ export async function answerExchange(
   } catch (error) {
     const said = refusalOf(error);
     if (!said) throw error;
-    return audit.released(refusedEvent(policy.document, attempt, said), answerOf(said));
+    return audit.released(refusedEvent(policy.document, attempt, said), refusedAnswer(said));
   }
 }
 
@@ -192,27 +192,4 @@ async function readBy(deps: AnswerExchange, turn: Turn, { authenticate }: Pick<E
   const acting = actorToken && (await actingParty(deps.subjects, document, actorToken, presented));
   const subject = (attempt.subject = acting ? { ...verified, acting } : verified);
   return { ...turn, asked, known, subject };
-}
-
-function answerOf({ status, error, description, approval, loginNeeded }: Said) {
-  const acr = loginNeeded?.acrValues.join(' ') ?? '';
-  const login = {
-    ...(acr !== '' && { acr_values: acr }),
-    ...(loginNeeded?.maxAgeSeconds !== undefined && { max_age: loginNeeded.maxAgeSeconds }),
-  };
-  const listed = Object.entries({ error, ...login }).map(([name, value]) => `${name}="${value}"`);
-  return {
-    status,
-    ...(status === 401 && { headers: { 'www-authenticate': `Bearer realm="postern", ${listed.join(', ')}` } }),
-    body: {
-      error,
-      error_description: description,
-      ...(approval && {
-        approval_id: approval.id,
-        interval: approval.intervalSeconds,
-        expires_in: approval.expiresInSeconds,
-      }),
-      ...login,
-    },
-  };
 }
