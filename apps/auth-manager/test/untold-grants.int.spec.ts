@@ -92,7 +92,7 @@ test('R20: of a grant that ended, a token that was journalled and never applied 
 test('R14: what was minted while the end of a session waited for its grant ends with it', async () => {
   const { db, query, sequence, now } = at;
   const [id = ''] = await at.grants(1, { idleSeconds: null });
-  const who = { issuer: at.issuer, sub: 'alice', sessionId: undefined, tenants: null };
+  const who = { issuer: at.issuer, sub: 'alice', sessionIds: undefined, tenants: null };
   const { ending } = await db.transaction().execute(async (tx) => {
     // A consent of the same session, say, that takes its time.
     await tx.selectFrom('grants').select('id').where('id', '=', id).forUpdate().execute();
@@ -109,4 +109,23 @@ test('R14: what was minted while the end of a session waited for its grant ends 
   ]);
   const { before } = JSON.parse(row?.target ?? '') as { before: number };
   expect(before).toBeGreaterThan(now().getTime() / 1_000);
+});
+
+test('a logout of one session and the end of all of them at once never wait for each other both', async () => {
+  const { db, query, sequence, now } = at;
+  await at.grants(8, { idleSeconds: null });
+  const rows = await query<{ id: string; session: string }>('select id, session from grants order by session desc');
+  const person = { issuer: at.issuer, sub: 'alice', tenants: null };
+  const sessionIds = rows.map(({ session }) => session).toSorted();
+  const ending = { kinds: ['offline' as const], living: [] };
+  const { all } = await db.transaction().execute(async (logout) => {
+    await logout.selectFrom('grants').select('id').where('id', '=', rows[0]!.id).forUpdate().execute();
+    const everything = db
+      .transaction()
+      .execute((other) => endSessions(other, { sequence, now }, { ...person, sessionIds }, ending));
+    await waitsForLock(query, everything);
+    await endSessions(logout, { sequence, now }, { ...person, sessionIds: [rows[0]!.session] }, ending);
+    return { all: everything };
+  });
+  expect((await all).length).toBe(7);
 });

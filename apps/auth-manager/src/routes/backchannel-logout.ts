@@ -36,7 +36,8 @@ export const backchannelLogoutRoute = ({ db, logout, sequence, offlineOutlives }
     problems: ['logout_refused', 'provider_unavailable'],
     async handle({ body }, audit) {
       const verified = await readLogout(logout, body.logout_token);
-      const { issuer, sub, tokenId, expiresAt, offlineToo } = verified;
+      const { issuer, sub, sessionId, tokenId, expiresAt, offlineToo } = verified;
+      const which = { ...verified, sessionIds: sessionId === undefined ? undefined : [sessionId] };
       const kinds = ['refresh' as const, ...(offlineToo || !offlineOutlives ? (['offline'] as const) : [])];
       // An offline token that the provider did not end lives on there until a worker has revoked it.
       const living = offlineToo ? [] : (['offline'] as const);
@@ -45,7 +46,7 @@ export const backchannelLogoutRoute = ({ db, logout, sequence, offlineOutlives }
           throw problem('logout_refused');
         }
         const { now } = logout;
-        const grants = (await endSessions(tx, { sequence, now }, verified, { kinds, living })).length;
+        const grants = (await endSessions(tx, { sequence, now }, which, { kinds, living })).length;
         return audit.within(
           tx,
           {

@@ -163,10 +163,12 @@ async function end(
 ): Promise<number> {
   const keepsOffline = said === undefined ? deps.offlineOutlives : said === 'keep';
   const kinds: readonly GrantKind[] = keepsOffline ? ['refresh'] : ['refresh', 'offline'];
+  const byIssuer = Map.groupBy(sessions, ({ issuer }) => issuer);
   const ids = await deps.db.transaction().execute(async (tx) => {
     const all: string[] = [];
-    for (const { issuer, session: sessionId } of sessions) {
-      const which = { issuer, sub: owner.sub, sessionId, tenants: [owner.tenant] };
+    for (const [issuer, those] of byIssuer) {
+      const sessionIds = those.map(({ session: id }) => id);
+      const which = { issuer, sub: owner.sub, sessionIds, tenants: [owner.tenant] };
       all.push(...(await endSessions(tx, deps, which, { kinds, living: kinds })));
     }
     return all;
