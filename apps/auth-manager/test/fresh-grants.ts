@@ -99,14 +99,15 @@ export async function freshGrants() {
         idleSeconds,
         confirmedSecondsAgo = 0,
         provider = issuer,
-      }: { idleSeconds: number | null; confirmedSecondsAgo?: number; provider?: string },
+        tenant = 'acme',
+      }: { idleSeconds: number | null; confirmedSecondsAgo?: number; provider?: string; tenant?: string },
     ) {
       const ids: string[] = [];
       for (let made = 0; made < count; made++) {
         const confirmed = new Date(clock.getTime() - confirmedSecondsAgo * 1000);
         const stored = await db.transaction().execute((tx) =>
           storeGrant({ vault, keepRegistered: async () => {} }, tx, {
-            owner: { tenant: 'acme', issuer, sub: 'alice' },
+            owner: { tenant, issuer, sub: 'alice' },
             provider,
             client: 'auth-manager',
             session: uuidv7(),
@@ -120,7 +121,7 @@ export async function freshGrants() {
           }),
         );
         // Named by the grant, so that a test sees whose token was sent.
-        const place = { tenant: 'acme', what: 'token' as const, id: stored.id };
+        const place = { tenant, what: 'token' as const, id: stored.id };
         await db
           .updateTable('grants')
           .set({ sealed_token: await sealText(vault, place, new Secret(tokenOf(stored.id))) })

@@ -71,6 +71,25 @@ test('a provider that is down is left alone, and no other; its grants wait their
   expect(late).toEqual([]);
 });
 
+test('what one tenant’s grants fail by at a provider keeps no other tenant’s waiting there', async () => {
+  await at.clear();
+  const due = { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 };
+  // Older, and many: of a tenant that has disabled its registration, say.
+  const failing = await at.grants(30, { ...due, confirmedSecondsAgo: 7_200, tenant: 'globex' });
+  const ids = await at.grants(5, due);
+  const away = new Set(failing.map((id) => `token of ${id}`));
+  const keeps = at.scripted('keeps');
+  const refresh: FreshGrants['provider']['refresh'] = async (token, beforeWriting) =>
+    away.has(token.reveal()) ? { kind: 'not_sent' } : keeps.calls.refresh(token, beforeWriting);
+  const round = keeper({ ...keeps.calls, refresh });
+  at.later(60);
+  for (let second = 0; second < 10; second++) {
+    await round();
+    at.later(1);
+  }
+  expect(keeps.sent.toSorted()).toEqual(ids.map((id) => `token of ${id}`).toSorted());
+});
+
 test('429 with Retry-After: nobody is asked before that time', async () => {
   await at.clear();
   await at.grants(10, { idleSeconds: 2 * 3_600, confirmedSecondsAgo: 3_600 });

@@ -1,7 +1,7 @@
 import { ConsecutiveBreaker, circuitBreaker, handleWhen, isBrokenCircuitError } from 'cockatiel';
 import { type Logger, type Now, Problem } from '@postern/runtime';
 
-/** Most calls in a minute at one provider; an outage's backlog is worked off at this rate and no faster. */
+/** Most calls in a minute of one tenant at one provider; an outage's backlog is worked off at this rate and no faster. */
 const CALLS_PER_MINUTE = 600;
 const PER_MS = CALLS_PER_MINUTE / 60_000;
 /** Calls that are saved up, so that a round that comes late loses nothing: those of ten seconds. */
@@ -13,7 +13,7 @@ const REST_MS = 30_000;
 /** A provider that names a longer time than this is left alone for so long. */
 const SHORT_SECONDS = 15;
 
-/** What may be asked of one provider to keep grants alive: a budget, and rests. */
+/** What may be asked of one provider to keep a tenant's grants alive: a budget, and rests. */
 export type ProviderLine = {
   /** How many calls may be made now. */
   allowance(): number;
