@@ -1,11 +1,11 @@
 import { beforeWriting, type Egress } from '@postern/egress';
 import { type Provider, ProviderFailed } from '@postern/oidc';
 import type { Profile } from '@postern/profile';
-import { type Logger, type Now, problem } from '@postern/runtime';
+import { type Logger, type Now, problem, type Secret } from '@postern/runtime';
 import type { JWTVerifyGetKey } from 'jose';
 import { type ClientIdentity, openAs } from './client-identity.ts';
-import { holdProvider } from './hold-provider.ts';
-import type { ProviderCalls } from './provider-calls.ts';
+import { type HeldProvider, holdProvider } from './hold-provider.ts';
+import type { ProviderCalls, RefreshOutcome, TokenAsk } from './provider-calls.ts';
 import { accessOf, inspectedOf, introspectedOf, redeemedOf } from './read-answers.ts';
 import { outcomeOf } from './refresh-outcome.ts';
 import { readSignedResponse } from './signed-responses.ts';
@@ -36,117 +36,132 @@ function problemOf(error: ProviderFailed, what: 'asked' | 'look') {
   return problem('provider_unavailable', { cause: error, retryAfterSeconds: Math.ceil(retryAfterSeconds ?? 5) });
 }
 
+type Opened = OpenProviderCalls & { held: HeldProvider };
+
 /**
  * The provider's calls for this service: its client's proof, DPoP-bound tokens, everything through the guarded way out.
  */
 export function openProviderCalls(spec: OpenProviderCalls): ProviderCalls {
-  const { issuer, egress, logger, profile } = spec;
+  const { issuer, egress, profile, logger, now, identity } = spec;
+  const pushedRequests = profile.fapi ? 'required' : 'when_offered';
   const held = holdProvider({
-    identity: spec.identity,
-    open: (identity) =>
-      openAs(identity, {
-        issuer,
-        dispatcher: egress.dispatcher,
-        pushedRequests: profile.fapi ? 'required' : 'when_offered',
-      }),
+    identity,
+    open: (client) => openAs(client, { issuer, dispatcher: egress.dispatcher, pushedRequests }),
     logger,
-    now: spec.now,
+    now,
   });
-
-  /** One call; what the provider did wrong becomes a problem with a fixed text, its own words go nowhere. */
-  async function call<Result>(
-    name: string,
-    act: (opened: Provider) => Promise<Result>,
-    what: 'asked' | 'look' = 'asked',
-  ): Promise<Result> {
-    try {
-      return await act(await held.get());
-    } catch (error) {
-      if (!(error instanceof ProviderFailed)) throw error;
-      logger.warn({ operation: name, reason: error.kind, code: error.error }, 'the provider gave no good answer');
-      held.failed(error);
-      throw problemOf(error, what);
-    }
-  }
-
-  const look = <Result>(name: string, act: (opened: Provider) => Promise<Result>) => call(name, act, 'look');
-
+  const opened = { ...spec, held };
   return {
     issuer,
-    clientId: async () => (await spec.identity()).clientId,
-    sendsIssuer: () => look('discover', async ({ sendsIssuer }) => sendsIssuer),
-    jwksUri: () =>
-      look('discover', async ({ metadata }) => {
-        if (metadata.jwks_uri === undefined) throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
-        return metadata.jwks_uri;
-      }),
+    clientId: async () => (await identity()).clientId,
     check: async () => void (await held.get()),
-    endSessionUrl: () => look('discover', async ({ metadata }) => metadata.end_session_endpoint ?? null),
-    async readResponse(response) {
-      const clientId = (await spec.identity()).clientId;
-      const { now } = spec;
-      return readSignedResponse({ issuer, clientId, algorithms: profile.verifyAlgs, keys: spec.keys(), now }, response);
-    },
-    pushAuthorization: ({ scopes, state, redirectUri, signedResponse }) =>
-      call('push_authorization', async (opened) => {
-        const modes = opened.metadata.response_modes_supported;
-        if (signedResponse && !(Array.isArray(modes) && modes.includes('jwt'))) {
-          throw new ProviderFailed('untrusted', { error: 'no_signed_responses' });
-        }
-        // Without consent asked for, a provider may give no offline token (OpenID Connect Core 11).
-        const parameters = { prompt: 'consent', ...(signedResponse ? { response_mode: 'jwt' } : {}) };
-        return opened.startAuthorization({ redirectUri, scopes, state, parameters });
-      }),
-    redeem: ({ callback, state, nonce, verifier }) =>
-      call('redeem', async (opened) =>
-        redeemedOf(await opened.redeem({ callbackUrl: callback, state, nonce, verifier })),
-      ),
-    async refresh(token, check, ask) {
-      const opened = await held.get().catch(() => undefined);
-      if (!opened) return { kind: 'not_sent' };
-      let stopped = false;
-      const over = egress.dispatcher.compose(
-        beforeWriting(() => {
-          try {
-            check();
-          } catch (error) {
-            stopped = true;
-            throw error;
-          }
-        }),
-      );
-      try {
-        const tokens = await opened.refresh(token, { over, ...ask });
-        const { refreshToken, refreshExpiresIn: idleSeconds } = tokens;
-        const rotated = refreshToken && refreshToken.reveal() !== token.reveal() ? refreshToken : undefined;
-        return { kind: 'tokens', rotated, idleSeconds, ...(ask && { access: accessOf(tokens) }) };
-      } catch (error) {
-        held.failed(error);
-        const outcome = outcomeOf(error, stopped, ask);
-        const code = error instanceof ProviderFailed ? error.error : undefined;
-        logger.warn({ operation: 'refresh', reason: outcome.kind, code }, 'the provider gave no new token');
-        return outcome;
-      }
-    },
-    exchange: (subject, ask) => call('exchange', async (opened) => accessOf(await opened.exchange(subject, ask))),
-    introspect: (token) =>
-      look('introspect', async (opened) =>
-        asks(opened)
-          ? introspectedOf(await opened.introspect(token, { hint: 'refresh_token' }))
-          : introspectedOf({ active: false }),
-      ),
-    isActive: (token) =>
-      look(
-        'introspect',
-        async (opened) => asks(opened) && (await opened.introspect(token, { hint: 'refresh_token' })).active,
-      ),
-    inspect: (token, hint) =>
-      call('introspect', async (opened) =>
-        asks(opened) ? inspectedOf(await opened.introspect(token, { hint })) : { active: false },
-      ),
+    ...looksAtMetadata(opened),
+    ...consentCalls(opened),
+    ...looksAtTokens(opened),
+    refresh: (token, check, ask) => refresh(opened, token, check, ask),
+    exchange: (subject, ask) =>
+      call(opened, 'exchange', async (provider) => accessOf(await provider.exchange(subject, ask))),
     revoke: (token) =>
-      look('revoke', async (opened) => {
-        if (opened.metadata.revocation_endpoint !== undefined) await opened.revoke(token, { hint: 'refresh_token' });
+      look(opened, 'revoke', async (provider) => {
+        const { revocation_endpoint } = provider.metadata;
+        if (revocation_endpoint !== undefined) await provider.revoke(token, { hint: 'refresh_token' });
       }),
   };
+}
+
+/** One call; what the provider did wrong becomes a problem with a fixed text, its own words go nowhere. */
+async function call<Result>(
+  { held, logger }: Opened,
+  name: string,
+  act: (provider: Provider) => Promise<Result>,
+  what: 'asked' | 'look' = 'asked',
+): Promise<Result> {
+  try {
+    return await act(await held.get());
+  } catch (error) {
+    if (!(error instanceof ProviderFailed)) throw error;
+    logger.warn({ operation: name, reason: error.kind, code: error.error }, 'the provider gave no good answer');
+    held.failed(error);
+    throw problemOf(error, what);
+  }
+}
+
+const look = <Result>(opened: Opened, name: string, act: (provider: Provider) => Promise<Result>) =>
+  call(opened, name, act, 'look');
+
+const looksAtMetadata = (opened: Opened): Pick<ProviderCalls, 'sendsIssuer' | 'jwksUri' | 'endSessionUrl'> => ({
+  sendsIssuer: () => look(opened, 'discover', async ({ sendsIssuer }) => sendsIssuer),
+  jwksUri: () =>
+    look(opened, 'discover', async ({ metadata: { jwks_uri } }) => {
+      if (jwks_uri === undefined) throw new ProviderFailed('untrusted', { error: 'unfit_metadata' });
+      return jwks_uri;
+    }),
+  endSessionUrl: () => look(opened, 'discover', async ({ metadata }) => metadata.end_session_endpoint ?? null),
+});
+
+const consentCalls = (opened: Opened): Pick<ProviderCalls, 'pushAuthorization' | 'readResponse' | 'redeem'> => ({
+  pushAuthorization: ({ scopes, state, redirectUri, signedResponse }) =>
+    call(opened, 'push_authorization', async (provider) => {
+      const modes = provider.metadata.response_modes_supported;
+      if (signedResponse && !(Array.isArray(modes) && modes.includes('jwt'))) {
+        throw new ProviderFailed('untrusted', { error: 'no_signed_responses' });
+      }
+      // Without consent asked for, a provider may give no offline token (OpenID Connect Core 11).
+      const parameters = { prompt: 'consent', ...(signedResponse ? { response_mode: 'jwt' } : {}) };
+      return provider.startAuthorization({ redirectUri, scopes, state, parameters });
+    }),
+  async readResponse(response) {
+    const { issuer, profile, now, keys } = opened;
+    const { clientId } = await opened.identity();
+    return readSignedResponse({ issuer, clientId, algorithms: profile.verifyAlgs, keys: keys(), now }, response);
+  },
+  redeem: ({ callback, ...flow }) =>
+    call(opened, 'redeem', async (provider) => redeemedOf(await provider.redeem({ callbackUrl: callback, ...flow }))),
+});
+
+const looksAtTokens = (opened: Opened): Pick<ProviderCalls, 'introspect' | 'isActive' | 'inspect'> => {
+  const said = async (provider: Provider, token: Secret, hint: 'access_token' | 'refresh_token') =>
+    asks(provider) ? provider.introspect(token, { hint }) : { active: false };
+  return {
+    introspect: (token) =>
+      look(opened, 'introspect', async (provider) => introspectedOf(await said(provider, token, 'refresh_token'))),
+    isActive: (token) =>
+      look(opened, 'introspect', async (provider) => (await said(provider, token, 'refresh_token')).active),
+    inspect: (token, hint) =>
+      call(opened, 'introspect', async (provider) => inspectedOf(await said(provider, token, hint))),
+  };
+};
+
+/** A refresh never fails: what became of it is what it says (R20). `check` is asked right before the first byte is written. */
+async function refresh(
+  { held, egress, logger }: Opened,
+  token: Secret,
+  check: () => void,
+  ask?: TokenAsk,
+): Promise<RefreshOutcome> {
+  const provider = await held.get().catch(() => undefined);
+  if (!provider) return { kind: 'not_sent' };
+  let stopped = false;
+  const over = egress.dispatcher.compose(
+    beforeWriting(() => {
+      try {
+        check();
+      } catch (error) {
+        stopped = true;
+        throw error;
+      }
+    }),
+  );
+  try {
+    const tokens = await provider.refresh(token, { over, ...ask });
+    const { refreshToken, refreshExpiresIn: idleSeconds } = tokens;
+    const rotated = refreshToken && refreshToken.reveal() !== token.reveal() ? refreshToken : undefined;
+    return { kind: 'tokens', rotated, idleSeconds, ...(ask && { access: accessOf(tokens) }) };
+  } catch (error) {
+    held.failed(error);
+    const outcome = outcomeOf(error, stopped, ask);
+    const code = error instanceof ProviderFailed ? error.error : undefined;
+    logger.warn({ operation: 'refresh', reason: outcome.kind, code }, 'the provider gave no new token');
+    return outcome;
+  }
 }

@@ -1,15 +1,14 @@
-import { createHash } from 'node:crypto';
 import type { Profile } from '@postern/profile';
 import type { Egress } from '@postern/egress';
-import { type Logger, problem } from '@postern/runtime';
+import type { Logger } from '@postern/runtime';
 import { createRemoteJWKSet, customFetch, type JWK, type JWTVerifyGetKey } from 'jose';
 import type { ProvidersTable } from '../db/schema.ts';
-import { openText } from '../grants/vault.ts';
 import { readClientKey } from './client-key.ts';
 import type { ClientIdentity } from './client-identity.ts';
+import { operatorsIdentity, registrationAt, tenantsIdentity } from './identity-at.ts';
 import { openProviderCalls } from './open-provider-calls.ts';
 import type { ProviderCalls, ProviderOf } from './provider-calls.ts';
-import { heldKeys, publicHalf, type ServiceKeys } from './service-keys.ts';
+import { heldKeys, type KeysAt, publicHalf, type ServiceKeys } from './service-keys.ts';
 
 export type ProviderConfig = {
   readonly issuer: string;
@@ -90,86 +89,34 @@ function reading<T>(read: () => Promise<T>): Reading<T> {
   };
 }
 
+const registrationOf = ({
+  tenant,
+  issuer,
+  client_id,
+  scopes,
+}: Pick<ProvidersTable, 'tenant' | 'issuer' | 'client_id' | 'scopes'>): Registration => ({
+  tenant,
+  provider: issuer,
+  clientId: client_id,
+  scopes,
+  registered: true,
+});
+
 /** Opens the providers of this service. Nothing is fetched before the first call to one of them. */
 export function openProviders(deps: OpenProviders): Providers {
-  const { config, db, vault, egress, tenantEgress, logger, profile, now } = deps;
+  const { config, db } = deps;
   const fileKey = config.clientKeyPath === undefined ? undefined : readClientKey(config.clientKeyPath);
-  const kept = new Map<string, Kept>();
-
-  async function ownIdentity(): Promise<ClientIdentity> {
-    const at = { tenant: '', provider: config.issuer };
-    const client = fileKey ? { signs: fileKey, number: 0 } : await heldKeys(deps, at, 'client');
-    const dpop = await heldKeys(deps, at, 'dpop');
-    const proof = { clientKey: client.signs };
-    const generation = `${client.number} ${dpop.number}`;
-    return { clientId: config.clientId, proof, dpopKey: dpop.signs, generation };
-  }
-  const row = (tenant: string, issuer: string) =>
-    db
-      .selectFrom('providers')
-      .selectAll()
-      .where((one) => one.and({ tenant, issuer, state: 'active' as const }))
-      .executeTakeFirst();
-
-  async function identityOf(tenant: string, provider: string): Promise<ClientIdentity> {
-    const held = await row(tenant, provider);
-    if (!held) throw problem('provider_unavailable');
-    const [client, dpop] = [
-      await heldKeys(deps, { tenant, provider }, 'client'),
-      await heldKeys(deps, { tenant, provider }, 'dpop'),
-    ];
-    const { id, client_id: clientId, sealed_secret: sealed } = held;
-    const proof = sealed
-      ? { clientSecret: await openText(vault, { tenant, what: 'client-secret', id }, sealed) }
-      : { clientKey: client.signs };
-    // A secret that was replaced was sealed anew.
-    const sealing = sealed ? createHash('sha256').update(sealed).digest('hex') : '';
-    const generation = [id, clientId, client.number, dpop.number, sealing].join(' ');
-    return { clientId, proof, dpopKey: dpop.signs, generation };
-  }
-
-  const isOwn = (provider: string) => provider === config.issuer;
-  const ways = (provider: string) => (isOwn(provider) ? egress : tenantEgress);
-
-  function keep({ tenant, provider }: { tenant: string; provider: string }): Kept {
-    const name = isOwn(provider) ? provider : `${tenant}\n${provider}`;
-    let one = kept.get(name);
-    if (!one) {
-      const read = reading(isOwn(provider) ? ownIdentity : () => identityOf(tenant, provider));
-      const spec = { issuer: provider, identity: read.get, egress: ways(provider), logger, profile, now };
-      one = { calls: openProviderCalls({ ...spec, keys: () => keysOf({ tenant, provider }) }), keys: undefined, read };
-      kept.set(name, one);
-    }
-    return one;
-  }
-  function keysOf(at: { tenant: string; provider: string }): JWTVerifyGetKey {
-    const one = keep(at);
-    return async (header, token) => {
-      const uri = await one.calls.jwksUri();
-      if (one.keys?.at !== uri) one.keys = { at: uri, get: keySetAt(uri, ways(at.provider)) };
-      return one.keys.get(header, token);
-    };
-  }
-  const registrationOf = ({
-    tenant,
-    issuer,
-    client_id,
-    scopes,
-  }: Pick<ProvidersTable, 'tenant' | 'issuer' | 'client_id' | 'scopes'>): Registration => ({
-    tenant,
-    provider: issuer,
-    clientId: client_id,
-    scopes,
-    registered: true,
-  });
+  const operators = { tenant: '', provider: config.issuer };
   const own = { provider: config.issuer, clientId: config.clientId, scopes: config.scopes, registered: false };
+  const isOwn = (issuer: string) => issuer === config.issuer;
+  const { keep, keysOf, forget } = keepProviders(deps, fileKey);
 
   return {
-    operator: keep({ tenant: '', provider: config.issuer }).calls,
+    operator: keep(operators).calls,
     of: (at) => keep(at).calls,
     async find({ tenant, issuer }) {
       if (isOwn(issuer)) return { tenant, ...own };
-      const held = await row(tenant, issuer);
+      const held = await registrationAt(db, tenant, issuer);
       return held ? registrationOf(held) : null;
     },
     async at(issuer) {
@@ -180,11 +127,46 @@ export function openProviders(deps: OpenProviders): Providers {
     keyIsAFile: fileKey !== undefined,
     async clientKeys() {
       if (fileKey) return [publicHalf(fileKey)];
-      return (await heldKeys(deps, { tenant: '', provider: config.issuer }, 'client')).published.map(publicHalf);
+      return (await heldKeys(deps, operators, 'client')).published.map(publicHalf);
     },
-    forget(at) {
-      if (isOwn(at.provider)) kept.get(at.provider)?.read.forget();
-      else kept.delete(`${at.tenant}\n${at.provider}`);
-    },
+    forget,
   };
+}
+
+/** What is kept of each provider from its first use on: its calls, its keys, and who we are there. */
+function keepProviders(deps: OpenProviders, fileKey: JWK | undefined) {
+  const kept = new Map<string, Kept>();
+  const isOwn = (provider: string) => provider === deps.config.issuer;
+  const wayTo = (provider: string) => (isOwn(provider) ? deps.egress : deps.tenantEgress);
+  const nameOf = ({ tenant, provider }: KeysAt) => (isOwn(provider) ? provider : `${tenant}\n${provider}`);
+
+  // Whoever asks may bring a whole row: only its place counts.
+  function keep({ tenant, provider }: KeysAt): Kept {
+    const at = { tenant, provider };
+    const one = kept.get(nameOf(at)) ?? newlyKept(at);
+    kept.set(nameOf(at), one);
+    return one;
+  }
+  function newlyKept(at: KeysAt): Kept {
+    const { provider: issuer } = at;
+    const read = reading(() =>
+      isOwn(issuer) ? operatorsIdentity(deps, deps.config, fileKey) : tenantsIdentity(deps, at),
+    );
+    const { logger, profile, now } = deps;
+    const spec = { issuer, identity: read.get, egress: wayTo(issuer), logger, profile, now };
+    return { calls: openProviderCalls({ ...spec, keys: () => keysOf(at) }), keys: undefined, read };
+  }
+  function keysOf(at: KeysAt): JWTVerifyGetKey {
+    const one = keep(at);
+    return async (header, token) => {
+      const uri = await one.calls.jwksUri();
+      if (one.keys?.at !== uri) one.keys = { at: uri, get: keySetAt(uri, wayTo(at.provider)) };
+      return one.keys.get(header, token);
+    };
+  }
+  function forget(at: KeysAt): void {
+    if (isOwn(at.provider)) kept.get(nameOf(at))?.read.forget();
+    else kept.delete(nameOf(at));
+  }
+  return { keep, keysOf, forget };
 }
