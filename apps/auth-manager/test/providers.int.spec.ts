@@ -16,6 +16,7 @@ import { Agent, request } from 'undici';
 import type { Schema } from '../src/db/schema.ts';
 import { storeGrant } from '../src/grants/store-grant.ts';
 import { keepRegistered } from '../src/provider/keep-registered.ts';
+import { heldKeys, makeNextKey } from '../src/provider/service-keys.ts';
 import type { Caller } from './caller.ts';
 import { HANDLE, SCOPES } from './consents.ts';
 import { openProviderSide } from './provider-side.ts';
@@ -296,4 +297,21 @@ test('a provider at which a code is being redeemed is not removed, until that co
   expect((await ask(`/${at}`, { method: 'DELETE' })).body['code']).toBe('provider_in_use');
   await world.query('update consents set expires_at = now() where provider = $1', [provider]);
   expect((await ask(`/${at}`, { method: 'DELETE' })).status).toBe(204);
+});
+
+test('two who rotate a key at once make two keys, and each is told of its own', async () => {
+  const side = await openProviderSide(world);
+  closes.push(side.close);
+  const at = { tenant: 'globex', provider: (await registered()).provider };
+  const deps = { db: world.db, vault: side.vault, now: () => new Date() };
+  await heldKeys(deps, at, 'client');
+  const next = (tx: Transaction<Schema>) => makeNextKey(tx, deps, at, { use: 'client', activeFrom: new Date() });
+  const { first, second } = await world.db.transaction().execute(async (tx) => {
+    const made = await next(tx);
+    const other = world.db.transaction().execute(next);
+    await waitsForLock(world.query, other);
+    return { first: made, second: other };
+  });
+  expect([first, await second]).toEqual([2, 3]);
+  expect(await world.query('select 1 from provider_keys where provider = $1', [at.provider])).toHaveLength(3);
 });

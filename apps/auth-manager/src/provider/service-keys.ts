@@ -98,14 +98,21 @@ export async function makeNextKey(
   at: KeysAt,
   { use, activeFrom }: { use: ProviderKeyUse; activeFrom: Date },
 ): Promise<number> {
-  const rows = await tx
+  const ofUse = { ...at, use };
+  // Whoever makes one at the same time has the others' rows until it has made it: only a look after that sees it.
+  await tx
     .selectFrom('provider_keys')
-    .select(['number'])
-    .where((row) => row.and({ ...at, use }))
-    .orderBy('number', 'desc')
+    .select('number')
+    .where((row) => row.and(ofUse))
+    .orderBy('number')
     .forUpdate()
     .execute();
-  const number = (rows[0]?.number ?? 0) + 1;
+  const { newest } = await tx
+    .selectFrom('provider_keys')
+    .select((row) => row.fn.max('number').as('newest'))
+    .where((row) => row.and(ofUse))
+    .executeTakeFirstOrThrow();
+  const number = (newest ?? 0) + 1;
   await insertKey(tx, deps, at, { use, number, activeFrom });
   await tx
     .updateTable('provider_keys')
