@@ -1,5 +1,27 @@
-import { ConfigurationError, parseSettings, path, readDocument, setting, type BaseConfig } from '@postern/runtime';
-import { serviceConfig, serviceSettings, type ServiceConfig } from '@postern/service/config';
+import { trustTable, type TrustTable } from '@postern/oidc';
+import {
+  assertEnvironment,
+  baseConfig,
+  baseSettings,
+  busConfig,
+  busSettings,
+  ConfigurationError,
+  parseSettings,
+  path,
+  postgresConfig,
+  postgresSettings,
+  readDocument,
+  branchKeyConfig,
+  branchKeySettings,
+  rootKeyConfig,
+  rootKeySettings,
+  type BranchKeyConfig,
+  setting,
+  type BaseConfig,
+  type BusConfig,
+  type PostgresConfig,
+  type RootKeyConfig,
+} from '@postern/runtime';
 import { z } from 'zod';
 import { forwardersDocument, type ForwardersConfig } from './forwarders/forwarders-config.ts';
 import type { PublishTo } from './publication/open-place.ts';
@@ -11,7 +33,11 @@ const producers = z.string().regex(/^[a-z][a-z0-9-]{0,62}(,[a-z][a-z0-9-]{0,62})
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
-  ...serviceSettings,
+  ...baseSettings,
+  ...postgresSettings,
+  ...busSettings,
+  ...rootKeySettings,
+  ...branchKeySettings,
   POSTERN_AUDIT_PRODUCERS: setting(producers, 'Services whose events the log takes, separated by commas.', {
     default: 'audit-sink,auth-manager,crypto-store,key-proxy,token-exchange',
   }),
@@ -59,7 +85,13 @@ export const settings = {
   ),
 };
 
-export type Config = ServiceConfig & {
+export type Config = {
+  readonly base: BaseConfig;
+  readonly trust: TrustTable;
+  readonly postgres: PostgresConfig;
+  readonly bus: BusConfig;
+  readonly rootKey: RootKeyConfig;
+  readonly branchKeys: BranchKeyConfig;
   readonly producers: readonly string[];
   readonly origin: string;
   readonly publishTo: PublishTo | null;
@@ -76,6 +108,10 @@ export type Config = ServiceConfig & {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
+  const base = baseConfig(read);
+  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
+  const rootKey = rootKeyConfig(read);
+  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
   const sourcesPath = read.POSTERN_SOURCES_PATH;
   const sources = sourcesPath === undefined ? null : readDocument('POSTERN_SOURCES_PATH', sourcesPath, sourcesDocument);
   const forwardersPath = read.POSTERN_FORWARDERS_PATH;
@@ -85,12 +121,16 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     ...(sources?.keycloak.realms ?? []).map(({ issuer }, at) => [`POSTERN_SOURCES_PATH realms.${at}.issuer`, issuer]),
     ...(forwarders?.targets ?? []).map(({ url }, at) => [`POSTERN_FORWARDERS_PATH targets.${at}.url`, url]),
   ]) as Record<string, string>;
-  const common = serviceConfig(read, { env, settings, urls });
-  const { base, trust } = common;
+  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
   return Object.freeze({
-    ...common,
+    base,
+    trust,
+    postgres: postgresConfig(read),
+    bus: busConfig(read),
+    rootKey,
+    branchKeys: branchKeyConfig(read),
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
-    publishTo: publishTo(common, read.POSTERN_AUDIT_PUBLISH_TO),
+    publishTo: publishTo(base, rootKey, read.POSTERN_AUDIT_PUBLISH_TO),
     acceptLoss: read.POSTERN_AUDIT_ACCEPT_LOSS ?? null,
     retentionDays: retentionDays(base, read.POSTERN_AUDIT_RETENTION_DAYS),
     backupDays: read.POSTERN_AUDIT_BACKUP_DAYS,
@@ -101,7 +141,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 /** @throws ConfigurationError where the profile asks for a place and none is named, or a bucket and no role (R27) */
-function publishTo({ base: { profile }, rootKey }: ServiceConfig, url: string | undefined): PublishTo | null {
+function publishTo({ profile }: BaseConfig, rootKey: RootKeyConfig, url: string | undefined): PublishTo | null {
   if (url === undefined) {
     if (profile === 'fedramp-low') return null;
     throw new ConfigurationError([`POSTERN_AUDIT_PUBLISH_TO: ${profile} asks for a place outside the database (R27)`]);

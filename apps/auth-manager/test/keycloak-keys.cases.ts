@@ -48,7 +48,7 @@ export function keyCases(site: () => KeycloakSite): void {
     expect(await at.refreshed(grant)).toBe(200);
     const served = await certificateOf(at.replica().api, at.world.ca);
     await at.world.authority.issue('auth-manager', { into: dirname(at.world.env.POSTERN_TLS_CERT_PATH) });
-    for (let looks = 0; looks < 100 && (await certificateOf(at.replica().api, at.world.ca)) === served; looks++)
+    for (let looks = 0; looks < 600 && (await certificateOf(at.replica().api, at.world.ca)) === served; looks++)
       await sleep(100);
     expect(await certificateOf(at.replica().api, at.world.ca)).not.toBe(served);
     expect([await at.refreshed(grant), await at.refreshed(grant)]).toEqual([200, 200]);

@@ -90,7 +90,8 @@ test('R20: the connection to the database is lost between the reply and its comm
   const grant = await stale();
   const { confirm } = replica();
   provider.meets('token', (response) => {
-    const kill = `select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.classid = 20 and l.granted`;
+    const kill = `select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database
+      where l.locktype = 'advisory' and l.classid = 20 and l.granted and d.datname = current_database()`;
     void at
       .query(kill, [])
       .then(() =>

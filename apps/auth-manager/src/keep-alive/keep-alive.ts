@@ -109,7 +109,8 @@ function* inTurn(queues: readonly Queue[]): Generator<{ queue: Queue; grant: Due
   for (let left = queues; left.length > 0;) {
     left = left.filter(({ line, grants }) => grants.length > 0 && !line.rests());
     for (const queue of left) {
-      const grant = queue.grants.shift();
+      // It may have come to rest since.
+      const grant = queue.line.rests() ? undefined : queue.grants.shift();
       if (grant) yield { queue, grant };
     }
   }

@@ -5,10 +5,12 @@ test('R20: a provider that hangs gets its part of the pool and no more: others g
   const turns = providerTurns({ atOnce: 3, perProvider: 2, waiting: 2, waitMs: 20 });
   const hang = Promise.withResolvers<string>();
   const hanging = [1, 2].map(() => turns('hangs', () => hang.promise));
-  const waiting = [1, 2].map(() => turns('hangs', async () => 'never'));
+  const busy = { code: 'grant_busy', retryAfterSeconds: 5 };
+  // Awaited from the start: they are turned away at their time, however long the rest takes.
+  const waiting = [1, 2].map(() => expect(turns('hangs', async () => 'never')).rejects.toMatchObject(busy));
   await expect(turns('hangs', async () => 'too many')).rejects.toMatchObject({ code: 'grant_busy' });
   for (let call = 0; call < 5; call++) expect(await turns('good', async () => 'answered')).toBe('answered');
-  for (const one of waiting) await expect(one).rejects.toMatchObject({ code: 'grant_busy', retryAfterSeconds: 5 });
+  await Promise.all(waiting);
   hang.resolve('at last');
   expect(await Promise.all(hanging)).toEqual(['at last', 'at last']);
   expect(await turns('hangs', async () => 'again')).toBe('again');

@@ -59,7 +59,7 @@ async function inMode(
       standing.set(undefined);
     }
     // What is still open holds everything back until its time is up: nothing reaches the provider.
-    await moveDeadlines(world, '1 minute');
+    await moveDeadlines(world, '10 minutes');
     const asked = standing.asked();
     for (const { grant } of met)
       if (await isOpen(world, grant)) failed.push(...(await meetFault(world, [two], [grant])));
