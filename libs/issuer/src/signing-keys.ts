@@ -31,7 +31,7 @@ export type SigningKeys = {
    * @returns false where there is no such key
    */
   replace(within: Query, kid: string): Promise<boolean>;
-  /** Reads the table again. */
+  /** Reads the table again; where that fails, nothing is signed until it was read. */
   reload(): Promise<void>;
 };
 
@@ -176,7 +176,12 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
       await create(gone.kind, number, now(), within);
       return true;
     },
-    reload: load,
+    async reload() {
+      // A look that is under way may have begun before what this one is to see.
+      await reading?.catch(() => {});
+      readAt = -Infinity;
+      await fresh();
+    },
     async rotate() {
       await ensure();
       // One that is published and does not sign yet is the rotation that was asked for, by whichever replica.

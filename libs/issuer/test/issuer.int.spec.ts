@@ -129,6 +129,21 @@ test('R13: a new key is published before it signs and the old one after; no toke
   expect(await query('select 1 from issuer_keys where kid = $1', [first])).toHaveLength(0);
 });
 
+test('R13: a key that was taken away signs nothing more, also where the table cannot be read just then', async () => {
+  let away = false;
+  const issued = await replica({
+    query: (sql, values) => (away ? Promise.reject(new Error('Postgres is away')) : query(sql, values)),
+  });
+  const kidOf = async () => decodeProtectedHeader((await issued.mint('at+jwt', claims, bound)).token).kid;
+  const taken = await kidOf();
+  expect(await issued.replaceKey(query, String(taken))).toBe(true);
+  away = true;
+  await expect(issued.reload()).rejects.toThrow('Postgres is away');
+  await expect(kidOf()).rejects.toThrow('Postgres is away');
+  away = false;
+  expect(await kidOf()).not.toBe(taken);
+});
+
 test('R13: rotation happens by itself, in time for the overlap', async () => {
   const issued = await replica();
   minutes(30 * 24 * 60 - 21);

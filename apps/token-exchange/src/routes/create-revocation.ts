@@ -77,7 +77,8 @@ export const createRevocation = (deps: CreateRevocation) =>
           return 0;
         }
       });
-      if (target.kind === 'key') await deps.issuer.reload();
+      // It is committed: where the keys cannot be read now, nothing is signed until they were.
+      if (target.kind === 'key') await deps.issuer.reload().catch(() => undefined);
       return released;
     },
   });
