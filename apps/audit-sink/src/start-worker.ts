@@ -17,10 +17,11 @@ import { type Setting, type State } from './open-state.ts';
 import { openPlace } from './publication/open-place.ts';
 import { startPublishing } from './publication/publish.ts';
 import { assertExtendsPublished } from './publication/restore.ts';
-import { tellOfRestore, watchRestore } from './publication/watch-restore.ts';
+import { watchRestore } from './publication/watch-restore.ts';
 import { startRetention } from './retention/retention.ts';
 import { type SourceMetrics } from './sources/source-metrics.ts';
 import { startSources } from './sources/start-sources.ts';
+import { replaceUnreadable } from './subjects/replace-unreadable.ts';
 import { sealEarlier } from './subjects/seal-earlier.ts';
 import { eraseLateEvents, eraseTenant } from './tenants/end-tenant.ts';
 
@@ -33,8 +34,10 @@ const FORWARDER_CONNECTIONS = 4;
 type Worker = Setting & State & { peers: MtlsAgent; metricsOfSources: SourceMetrics };
 
 /** What runs beside the answers: intake into the log, its publication and retention, keys, ended tenants, forwarders and sources. */
-export async function startWorker(worker: Worker): Promise<Bus> {
-  const { config, closing, logger, now, postgres, audit, tls, metricsOfSources } = worker;
+export async function startWorker(opened: Worker): Promise<Bus> {
+  const { config, closing, logger, now, postgres, audit, tls, metricsOfSources } = opened;
+  const replacing = replaceUnreadable(opened.subjects, { postgres, audit, logger, now });
+  const worker = { ...opened, subjects: { ...opened.subjects, ...replacing } };
   await openLog(worker);
   const sink = {
     watermark: (producer: string, from: number) => readWatermark(postgres.query, worker.key, { producer, from }),
@@ -66,8 +69,7 @@ async function publish(worker: Worker, { published }: LogMetrics): Promise<void>
   const { config, closing, postgres, audit, key, peers, logger, now } = worker;
   if (!config.publishTo) return;
   const place = closing.after(await openPlace(config.publishTo, worker.service, peers));
-  const restored = await assertExtendsPublished(postgres, key, place);
-  await tellOfRestore(restored, { audit, logger, now });
+  await assertExtendsPublished({ postgres, audit, key, place, logger, now });
   closing.after(startPublishing({ postgres, key, place, logger, published }));
 }
 

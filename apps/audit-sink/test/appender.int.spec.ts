@@ -1,13 +1,17 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openPostgres } from '@postern/postgres';
-import { closeInReverse, silentLogger } from '@postern/runtime';
+import { unpackEntries } from '@postern/audit';
+import { openAudit } from '@postern/outbox';
+import { openPostgres, queryIn } from '@postern/postgres';
+import { closeInReverse, silentLogger, systemNow } from '@postern/runtime';
 import { readConfig } from '../src/config.ts';
+import { erasePerson } from '../src/erasure/erase-person.ts';
 import { verifyBatch } from '../src/intake/verify-batch.ts';
 import { createAppender } from '../src/log/appender.ts';
 import { signHead } from '../src/log/checkpoints.ts';
 import { verifyLog } from '../src/log/verify-log.ts';
 import { contentOf, createRowOpener, type SealedRow } from '../src/subjects/open-rows.ts';
 import { ContentRefused } from '../src/subjects/seal-content.ts';
+import { replaceUnreadable } from '../src/subjects/replace-unreadable.ts';
 import { createPseudonyms } from '../src/subjects/pseudonyms.ts';
 import { producerBatches } from './producer-batches.ts';
 import { heldIds, openKeys, openWorld, type World } from './world.ts';
@@ -28,9 +32,10 @@ async function openAppender() {
     await openPostgres({ ...address, poolSize: 2, applicationName: 'appender', pipelined: true }),
   );
   const { key, sealer, subjects } = closing.after(await openKeys(world));
+  const audit = closing.after(await openAudit({ postgres: world.log, producer: 'audit-sink', logger: silentLogger() }));
   return createAppender({
     postgres,
-    subjects,
+    subjects: replaceUnreadable(subjects, { postgres: world.log, audit, logger: silentLogger(), now: systemNow }),
     pseudonymOf: createPseudonyms(sealer),
     forget: subjects.forget,
     sign: (head) => signHead(world.log.query, key, head),
@@ -38,11 +43,11 @@ async function openAppender() {
   });
 }
 
-async function openProducer(name: string) {
+async function openProducer(name: string, persons?: number) {
   const producer = await world.producer(name);
   const { trust } = readConfig(world.env);
   const expected = { from: name, anchors: producer.tls.current().ca, workloads: trust, now: new Date() };
-  return { batches: producerBatches(name, producer.tls), expected };
+  return { batches: producerBatches(name, producer.tls, persons), expected };
 }
 
 test('an event sent under two numbers stands and counts once, and those beside it can be read as before', async () => {
@@ -64,6 +69,46 @@ test('an event sent under two numbers stands and counts once, and those beside i
   const shown = rows.map((row) => open(row));
   expect(shown.every((content) => content !== null && !(content instanceof ContentRefused))).toBe(true);
   keys.close();
+});
+
+test("one person's altered key stops no batch: it is an alarm, what comes later stands under a new key, and an erasure finds both (R25, R28)", async () => {
+  const { batches, expected } = await openProducer('token-exchange', 2);
+  const next = () => verifyBatch(batches.next(10).job.batch, expected);
+  await (
+    await openAppender()
+  )(next(), new Date());
+  const person = { issuer: 'https://idp.example/realms/postern', sub: 'person-0' };
+  const { subjects, close } = await openKeys(world);
+  const before = (await subjects.find('tenant-0', person))!;
+  await world.asOwner(
+    `update log_subjects set sealed = set_byte(sealed, 100, get_byte(sealed, 100) # 1) where id = '${before}'`,
+  );
+
+  const about = async () => {
+    const rows = await world.log.query<{ subject: string; events: number }>(
+      `select subject, count(*)::int as events from log_every_event where tenant = 'tenant-0' and subject is not null group by 1`,
+    );
+    return new Map(rows.map(({ subject, events }) => [subject, events]));
+  };
+  const had = (await about()).get(before)!;
+  // Another process: it remembers nobody. Twice, that the second one finds all as it should be.
+  for (const append of [await openAppender(), await openAppender()]) {
+    expect(await append(next(), new Date())).toMatchObject({ result: 'appended', opaque: 0 });
+  }
+  const after = (await subjects.find('tenant-0', person))!;
+  expect(after).not.toBe(before);
+  const now = await about();
+  // One of each batch is about that person.
+  expect([now.get(before), now.get(after)]).toEqual([had, 2]);
+  expect([...(await subjects.keysOf([before, after])).keys()]).toEqual([after]);
+  const recorded = await world.log.query<{ body: Buffer }>('select body from audit_groups');
+  const events = recorded.flatMap(({ body }) => unpackEntries(body).map((one) => JSON.parse(one.event.toString())));
+  expect(events).toMatchObject([{ action: 'alarm.raised', details: { kind: 'subject_unreadable', about: before } }]);
+
+  const erased = await world.log.db.transaction().execute((tx) => erasePerson(queryIn(tx), after));
+  expect(erased).toBe(had + 2);
+  expect(await subjects.find('tenant-0', person)).toBeNull();
+  close();
 });
 
 /** Fewer than the batches: one comes in each time whatever the others do, since nothing else waits yet when it is taken. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { migrate, openPostgres } from '@postern/postgres';
+import { migrate, openPostgres, queryIn, type Query } from '@postern/postgres';
 import { oneRowOfEach, postgresForTests, rowsOfEach, type TestDatabase, type TestPostgres } from '@postern/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { migrationSets } from '../src/db/migration-sets.ts';
@@ -50,6 +50,54 @@ test('of a tenant that ended nobody is known, its events cannot be read or searc
     { tenant: 'other', erased: false },
   ]);
   expect(forgotten).toHaveLength(1);
+});
+
+test('erasing a tenant reads each of its events a few times, however many they are', async () => {
+  const { url, tls, name } = database;
+  const postgres = await openPostgres({ url, tls, applicationName: 'end-tenant' });
+  const [events, people] = [10_000, 1_000];
+  await server.asAdmin(async (admin) => {
+    await admin.query(
+      `insert into log_subjects (id, tenant, mac, sealed)
+       select gen_random_uuid(), 'large', int4send(i), '' from generate_series(1, ${people}) i`,
+    );
+    // Before them in the table, and not of the tenant.
+    await admin.query(
+      `insert into log_every_event (index, event_id, tenant, action, outcome, occurred_at)
+       select 50000 + i, gen_random_uuid(), 'other', 'record.read', 'success', now() from generate_series(1, ${events}) i`,
+    );
+    // Half of them are about the first, as a tenant's own are.
+    await admin.query(
+      `insert into log_every_event (index, event_id, tenant, action, outcome, occurred_at, subject, resource, sealed)
+       select 100000 + i, gen_random_uuid(), 'large', 'record.read', 'success', now(), s.id, 'record:r', '\\x01'
+       from generate_series(1, ${events}) i
+       join log_subjects s on s.mac = int4send(case when i % 2 = 0 then 1 else i / 2 % ${people} + 1 end)`,
+    );
+    await admin.query('analyze log_events, log_subjects');
+  }, name);
+  // Counted for the connection: what a page reads is the difference.
+  const readBy = async (query: Query): Promise<number> => {
+    const [row] = await query<{ rows: number }>(
+      `select sum(seq_tup_read + idx_tup_fetch)::int as rows from pg_stat_xact_user_tables where relname = 'log_events'`,
+    );
+    return row!.rows;
+  };
+  let read = 0;
+  for (let left = true; left;) {
+    left = await postgres.db.transaction().execute(async (tx) => {
+      const before = await readBy(queryIn(tx));
+      const removed = await eraseTenant(tx, { forget: () => {} }, 'large');
+      read += (await readBy(queryIn(tx))) - before;
+      return Object.values(removed).some((rows) => rows > 0);
+    });
+  }
+  const left = await postgres.query(
+    `select 1 from log_every_event where tenant = 'large' and (sealed is not null or resource is not null)
+     union all select 1 from log_subjects where tenant = 'large'`,
+  );
+  await postgres.close();
+  expect(left).toHaveLength(0);
+  expect(read).toBeLessThan(6 * events);
 });
 
 test('late events of a tenant that ended are erased however many came at once', async () => {

@@ -19,7 +19,7 @@ const TENANTS = 5;
 const PERSONS = 1_000;
 
 /** Signed batches of a producer's first epoch as its relay makes them, each going on from the one before. */
-export function producerBatches(producer: string, tls: Pick<TlsMaterial, 'current'>) {
+export function producerBatches(producer: string, tls: Pick<TlsMaterial, 'current'>, persons = PERSONS) {
   let seq = 0;
   let hash: Uint8Array = NO_PREVIOUS;
   return {
@@ -29,7 +29,7 @@ export function producerBatches(producer: string, tls: Pick<TlsMaterial, 'curren
       const previous = Buffer.from(hash).toString('base64url');
       const first = seq + 1;
       const entries = Array.from({ length: count }, (_, i) => {
-        const entry = again[i] ?? entryOf(seq);
+        const entry = again[i] ?? entryOf(seq, persons);
         const place = { producer, epoch: 1, seq: (seq += 1), previous: hash };
         hash = chainHash(entryLeaf(place, { ...entry, commitment: commitmentOf(entry.salt, entry.event) }));
         return entry;
@@ -42,9 +42,9 @@ export function producerBatches(producer: string, tls: Pick<TlsMaterial, 'curren
   };
 }
 
-/** An event of one of 5 tenants, tenant-0 to tenant-4, about one of 1,000 persons of each. */
-function entryOf(i: number): PackedEntry {
-  const sub = `person-${Math.floor(i / TENANTS) % PERSONS}`;
+/** An event of one of 5 tenants, tenant-0 to tenant-4, about one of the persons of each. */
+function entryOf(i: number, persons: number): PackedEntry {
+  const sub = `person-${Math.floor(i / TENANTS) % persons}`;
   const event = newEvent(
     {
       action: 'record.read',

@@ -58,7 +58,7 @@ export const settings = {
   ),
   POSTERN_EXCHANGES_PER_MINUTE: setting(
     z.coerce.number().int().min(1).max(1_000_000).optional(),
-    'Exchanges a minute for one subject in one replica; a client gets 20 times, a tenant 100 times as many. Default: by profile (600, high 300).',
+    'Exchanges a minute for one subject in one replica; a client gets 20 times as many for one tenant, a tenant 100 times. Default: by profile (600, high 300).',
   ),
   POSTERN_POLICY_PATH: setting(
     path,

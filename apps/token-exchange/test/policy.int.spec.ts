@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
-import { openWorld, policy, type Caller, type Reply, type World } from './token-exchange.ts';
+import {
+  ACCESS_TOKEN,
+  openWorld,
+  policy,
+  TOKEN_EXCHANGE,
+  type Caller,
+  type Reply,
+  type World,
+} from './token-exchange.ts';
 
 let world: World;
 let portal: Caller;
@@ -85,21 +93,19 @@ describe('the policy', () => {
     expect((await job.exchange(await jobGrant(), 'crypto-store', 'records:read')).status).toBe(200);
   });
 
-  test('R33: what an older policy decided is not committed once another is in force', async () => {
-    await job.exchange(await jobGrant(), 'crypto-store', 'records:read');
-    const grant = await jobGrant();
-    const reply = await world.postgres.asAdmin(async (client) => {
+  /** The answer to an exchange that was decided by the policy of before, and may not commit while another is put in force. */
+  const whileReplacedBy = (document: object & { version: string }, exchange: () => Promise<Reply>) =>
+    world.postgres.asAdmin(async (client) => {
       await client.query('begin');
       await client.query('update policy_head set revision = revision + 1');
-      const document = JSON.stringify({ ...policy, version: 'dev-4' });
       await client.query(
         `insert into policies (version, document, content_hash, source, made_by, created_at)
-         values ('dev-4', $1, 'hash', 'api', 'olga', now())`,
-        [document],
+         values ($1, $2, $1, 'api', 'olga', now())`,
+        [document.version, JSON.stringify(document)],
       );
-      // Decided by the policy before; it waits for this transaction before it may commit.
-      const exchanging = job.exchange(grant, 'crypto-store', 'records:read');
-      const waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%policy_head%'";
+      const exchanging = exchange();
+      const waiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%policy_head%'
+        and datname = current_database()`;
       const answered = exchanging.then(() => true);
       const soon = () => new Promise<false>((again) => setTimeout(again, 10, false));
       const isWaiting = async () => {
@@ -110,11 +116,44 @@ describe('the policy', () => {
       await client.query('commit');
       return exchanging;
     }, world.database.name);
+
+  test('R33: what an older policy decided is not committed once another is in force', async () => {
+    await job.exchange(await jobGrant(), 'crypto-store', 'records:read');
+    const grant = await jobGrant();
+    const reply = await whileReplacedBy({ ...policy, version: 'dev-4' }, () =>
+      job.exchange(grant, 'crypto-store', 'records:read'),
+    );
     const { jti } = decodeJwt(tokenOf(reply));
     const [row] = await world.query<{ policy_version: string }>('select policy_version from exchanges where id = $1', [
       jti,
     ]);
     expect(row).toEqual({ policy_version: 'dev-4' });
+  });
+
+  test('R33: nor does an older policy say what an address means, when another decides', async () => {
+    const address = 'https://secrets.example.internal/';
+    const meaning = (audience: string, version: string) => ({
+      ...policy,
+      version,
+      targets: policy.targets.map((one) => (one.audience === audience ? { ...one, resources: [address] } : one)),
+    });
+    const call = await operator();
+    const tag = String((await call('GET', '/v1/policy')).headers['etag']);
+    expect((await call('PUT', '/v1/policy', meaning('key-proxy', 'dev-5'), { 'if-match': tag })).status).toBe(200);
+    const grant = await jobGrant();
+    const asked = async () =>
+      job.post({
+        grant_type: TOKEN_EXCHANGE,
+        subject_token: grant,
+        subject_token_type: ACCESS_TOKEN,
+        resource: address,
+        scope: 'secrets:read',
+      });
+    expect(decodeJwt(tokenOf(await asked())).aud).toBe('key-proxy');
+    expect(await whileReplacedBy(meaning('crypto-store', 'dev-6'), asked)).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_scope' },
+    });
   });
 
   test('contradicting the trust table, or not well-formed, it is refused with the place', async () => {

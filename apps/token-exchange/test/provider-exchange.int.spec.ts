@@ -49,6 +49,15 @@ describe('R10: a grant, exchanged for an audience outside Postern, by both servi
     (await exchange([], { audience: 'crypto-store', scope: 'records:read', ...(token && { token }) })).status;
   const recorded = async (id: string) =>
     (await world.query('select 1 from exchanges where token_id = $1', [id])).length;
+  /** What was recorded of exchanges since that many events. */
+  const events = async (since = 0) => {
+    const rows = await world.query<{ canonical: Buffer }>('select canonical from audit_outbox order by id');
+    return rows
+      .map(({ canonical }) => JSON.parse(canonical.toString('utf8')) as Record<string, unknown>)
+      .filter(({ action }) => action === 'token.exchanged')
+      .slice(since)
+      .map(({ outcome, reason }) => [outcome, ...(reason === undefined ? [] : [reason])].join(' '));
+  };
   const exchanges = async () => (await world.query('select 1 from exchanges')).length;
 
   test('the job gets a token of the realm, bound to its own key, for one audience, with one proof or with two', async () => {
@@ -79,8 +88,10 @@ describe('R10: a grant, exchanged for an audience outside Postern, by both servi
 
   test('a scope that the realm adds is wider than what was asked: the token is refused, and recorded nowhere', async () => {
     await authManager.restartProvider(adding('files:write'));
-    const before = await exchanges();
+    const [before, said] = [await exchanges(), (await events()).length];
     const { status, body } = await exchange([await key.proof()]);
+    // R23: the refusal is the outcome of what was intended, under its own name.
+    expect(await events(said)).toEqual(['intent', 'refused provider_wider']);
     expect([status, body['error'], body['access_token']]).toEqual([400, 'invalid_scope', undefined]);
     expect(await exchanges()).toBe(before);
     await authManager.restartProvider();

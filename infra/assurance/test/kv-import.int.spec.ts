@@ -137,6 +137,24 @@ describeWith(openBao, 'postern import kv', (bao) => {
     expect(payloads.map(({ text }) => (JSON.parse(text) as { n: number }).n)).toEqual([5, 4, 3, 2, 1, 0]);
   });
 
+  test('a secret that the token may list and not read is named, and the others are taken', async () => {
+    for (const name of ['a', 'b', 'c']) await put(`partly/${name}`, { name });
+    const policy = `path "secret/*" { capabilities = ["read", "list"] }
+      path "secret/data/partly/a" { capabilities = ["deny"] }
+      path "secret/metadata/partly/b" { capabilities = ["deny"] }`;
+    await bao.call('PUT', 'sys/policies/acl/partly', { policy });
+    const { auth } = (await bao.call('POST', 'auth/token/create', { policies: ['partly'] })) as {
+      auth: { client_token: string };
+    };
+    writeFileSync(join(folder, 'partly-token'), auth.client_token, { mode: 0o600 });
+    const { code, report } = await importKv('--prefix', 'kv/', '--folder', 'partly', '--server-token', 'partly-token');
+    expect({ code, report }).toMatchObject({ code: 1, report: { paths: 3, written: 1 } });
+    expect(report['notTaken']).toEqual(
+      ['a', 'b'].map((name) => ({ path: `partly/${name}`, reason: 'source_refused', nothing: false })),
+    );
+    expect(JSON.parse((await read('kv/partly/c')).text)).toEqual({ name: 'c' });
+  });
+
   test('a wrong token, address or file is said without what was in it', async () => {
     writeFileSync(join(folder, 'server-token'), 'canary-token');
     const refused = await importKv();

@@ -5,13 +5,19 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { helmProgram } from '@postern/helm';
+import { prometheusOver } from '@postern/observability';
 import { describeWith, realPart } from '@postern/testing';
+import { debianProgram } from '@postern/testing/debian';
+import { startPrometheus } from '@postern/testing/prometheus';
 import { stop } from 'esbuild';
 import { request } from 'undici';
 import { makeClosedRoot } from './closed-root.ts';
 import { IMAGE_USER, placeTrees, removeTrees, type Tree } from './production-trees.ts';
 import { openWorld, type World } from './production-world.ts';
+import { scaledBy } from './scaled-by.ts';
 import { healthCheck, runInTree, startTree, type Started } from './tree-process.ts';
 
 /** A route of each service's api listener that only answers to a token. */
@@ -25,12 +31,18 @@ const guarded = {
 type Service = keyof typeof guarded;
 const services = Object.keys(guarded) as Service[];
 
+const SCRAPED_WITHIN_MS = 90_000;
+
 type Running = { tree: Tree; env: Record<string, string>; started: Started };
 
 const mounting = await realPart(
   'the right to mount and to change the root',
   async () => void execFileSync('unshare', ['--mount', 'chroot', '/', 'true'], { stdio: 'pipe' }),
 );
+const scaling = await realPart('Helm and Prometheus', async () => {
+  await debianProgram('prometheus', { of: 'prometheus' });
+  return helmProgram();
+});
 const from = process.cwd();
 const [outside, files] = ['trees', 'files'].map((name) => mkdtempSync(join(tmpdir(), `postern-${name}-`))) as [
   string,
@@ -112,6 +124,26 @@ describe.each(services)('the production tree of %s, outside the repository, as t
     expect(code).toBe(78);
     const names = ['POSTERN_TRUST_PATH', 'POSTERN_TLS_CA_PATH', 'POSTERN_TLS_CERT_PATH', 'POSTERN_ROOT_KEY'];
     for (const name of names) expect(stderr).toContain(`- ${name}: production refuses`);
+  });
+});
+
+describeWith(scaling, 'a real Prometheus over the five', (helm) => {
+  test('has what the chart scales by: a series for each rule of prometheus-adapter, a value for each query, KEDA’s too', async () => {
+    const asked = await scaledBy(helm);
+    expect(asked.length).toBeGreaterThan(3 * services.length);
+    const addresses = services.map((service) => [service, new URL(running[service].started.urls.management).host]);
+    const prometheus = await startPrometheus(prometheusOver(Object.fromEntries(addresses) as Record<string, string>));
+    try {
+      // A rate wants two looks at the pages, a second apart.
+      let without = asked;
+      for (const end = Date.now() + SCRAPED_WITHIN_MS; without.length > 0 && Date.now() < end; await sleep(200)) {
+        const found = await Promise.all(without.map(({ query }) => prometheus.query(query)));
+        without = without.filter((_, at) => found[at]!.length === 0);
+      }
+      expect(without).toEqual([]);
+    } finally {
+      await prometheus.close();
+    }
   });
 });
 

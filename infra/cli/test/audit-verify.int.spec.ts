@@ -72,12 +72,30 @@ test('a published log verifies without anybody, and the first entry that does no
   publish(edited, good);
   expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_differs at entry 70') });
 
+  for (const unreadable of ['{', 'null', '5', good[70]!.toString().slice(0, -1)]) {
+    publish(good.with(70, Buffer.from(unreadable)), good);
+    expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_unreadable at entry 70') });
+  }
+  publish(good, good);
+  write(tilePath('entries', 1, 44), encodeEntries(good.slice(256)).subarray(0, -1));
+  expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('bundle_torn at entry 256') });
+
   const reordered = good.with(20, good[21]!).with(21, good[20]!);
   publish(reordered, good);
   expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('sequence_broken at entry 20') });
 
   publish(good.slice(0, 290), good);
   expect(await verify()).toMatchObject({ code: 1, said: expect.stringContaining('entry_missing at entry 290') });
+});
+
+test('a list of keys that is none is refused, by whatever it is', async () => {
+  const good = entries();
+  publish(good, good);
+  for (const text of ['', 'x', 'null', '5', '{}', '{"keys":5}', '{"keys":[null]}', '{"keys":[{"verifier":5}]}']) {
+    write('keys.json', text);
+    expect({ text, ...(await verify()) }).toMatchObject({ code: 1 });
+  }
+  rmSync(join(folder, 'keys.json'));
 });
 
 test('an entry that records a closing which is not published with the log is named: after a restore it holds no more (R26, R27)', async () => {

@@ -19,7 +19,7 @@ let portal: Leaf;
 let job: Leaf;
 const seen: Record<'path' | 'authorization' | 'type' | 'body', string | undefined>[] = [];
 /** What token-exchange says next. */
-const ofExchange: { status: number; body: object | string }[] = [];
+const ofExchange: { status: number; headers?: Record<string, string>; body: object | string }[] = [];
 const stack = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 const inside = join(stack, 'a', 'b');
 
@@ -43,7 +43,7 @@ beforeAll(async () => {
       seen.push({ path: request.url, authorization, type, body });
       const told = request.url === '/token' ? ofExchange.shift() : undefined;
       if (told !== undefined) {
-        response.writeHead(told.status, { 'content-type': 'application/json' });
+        response.writeHead(told.status, { 'content-type': 'application/json', ...told.headers });
         return void response.end(typeof told.body === 'string' ? told.body : JSON.stringify(told.body));
       }
       response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-type': 'application/json' });
@@ -125,7 +125,8 @@ test('a call goes to the service by its name, over a certificate, with the token
 
 test('breaking the glass says once which approval waits, asks on with the same login, and prints the token', async () => {
   const pending = (error: string) => ({ status: 400, body: { error, approval_id: 'approval-1', interval: 0 } });
-  ofExchange.push(pending('authorization_pending'), pending('slow_down'), {
+  const away = { status: 503, headers: { 'retry-after': '0' }, body: 'no JSON' };
+  ofExchange.push(away, pending('authorization_pending'), away, pending('slow_down'), {
     status: 200,
     body: { access_token: 'the-token', expires_in: 300, scope: 'policy:write' },
   });
@@ -133,7 +134,7 @@ test('breaking the glass says once which approval waits, asks on with the same l
   const { code, out, err } = await postern('break-glass', ...asked, '--reason', 'locked out');
   expect({ code, out }).toEqual({ code: 0, out: 'the-token' });
   expect(err.match(/approval approval-1 waits for two people/g)).toHaveLength(1);
-  const forms = seen.slice(-3).map(({ body }) => new URLSearchParams(body));
+  const forms = seen.slice(-5).map(({ body }) => new URLSearchParams(body));
   expect(forms[0]?.get('emergency')).toBe('true');
   expect(forms[0]?.get('justification')).toBe('locked out');
   expect(new Set(forms.map((form) => form.get('subject_token'))).size).toBe(1);

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer, type Server } from 'node:https';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { developmentCa, type Leaf } from '@postern/testing';
@@ -42,22 +42,19 @@ afterAll(async () => {
   await new Promise((resolve) => service.close(resolve));
 });
 
+const commandLine = (words: readonly string[]) => {
+  const { cert, key, ca } = job.paths;
+  const at = ['--from', from, '--cert', cert, '--key', key, '--ca', ca, '--token', 'token'];
+  return [process.execPath, main, 'secrets', 'run', ...at, ...words] as const;
+};
+
 /** Runs the command as a process; `ready` is called once the program has written something. */
 async function secretsRun(words: readonly string[], ready: (pid: number) => void = () => {}) {
-  const at = [
-    '--from',
-    from,
-    '--cert',
-    job.paths.cert,
-    '--key',
-    job.paths.key,
-    '--ca',
-    job.paths.ca,
-    '--token',
-    'token',
-  ];
-  const child = spawn(process.execPath, [main, 'secrets', 'run', ...at, ...words], {
+  const [node, ...line] = commandLine(words);
+  const child = spawn(node, line, {
     cwd: folder,
+    // Out of reach of the terminal that the tests are run in.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '';
@@ -115,6 +112,47 @@ test('a signal goes to the program, which may end as it likes; what it leaves be
   if (existsSync('/dev/shm'))
     expect(readdirSync('/dev/shm').filter((name) => !before.includes(name) && name.startsWith('postern-'))).toEqual([]);
 });
+
+test('a key of the terminal reaches the program once, what is sent to the command alone as well', async () => {
+  const program = join(folder, 'counting.cjs');
+  writeFileSync(
+    program,
+    `let keys = 0;
+    process.on('SIGINT', () => console.log('key ' + (keys += 1)));
+    process.on('SIGTERM', () => { console.log('keys in all: ' + keys); process.exit(5); });
+    console.log('run by ' + process.ppid);
+    setInterval(() => {}, 1000);`,
+  );
+  const line = commandLine([...FILES, '--', process.execPath, program]).map((word) => `'${word}'`);
+  // script(1) gives it a terminal of its own, and what is written to its input is typed there.
+  const terminal = spawn('script', ['-qec', `exec ${line.join(' ')}`, '/dev/null'], { cwd: folder, detached: true });
+  let shown = '';
+  let [typed, ended] = [false, false];
+  terminal.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+    const by = /run by (\d+)/.exec(shown)?.[1];
+    if (by && !typed) typed = terminal.stdin.write('\x03');
+    // Sent after the key: whatever the command makes of that one, it makes of it before this.
+    if (by && shown.includes('key 1') && !ended) ended = process.kill(Number(by), 'SIGTERM');
+  });
+  const code = await new Promise<number | null>((resolve) => terminal.on('close', resolve));
+  expect([/keys in all: \d/.exec(shown)?.[0], code]).toEqual(['keys in all: 1', 5]);
+}, 120_000);
+
+test('where the command itself is killed, its files go all the same', async () => {
+  const told = Promise.withResolvers<{ path: string; pid: number }>();
+  const program = `console.log(JSON.stringify({ path: process.env.KEY_FILE, pid: process.pid })); setInterval(() => {}, 1000)`;
+  const [node, ...line] = commandLine([...FILES, '--', process.execPath, '-e', program]);
+  const child = spawn(node, line, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.on('data', (chunk: Buffer) => told.resolve(JSON.parse(chunk.toString())));
+  const { path, pid } = await told.promise;
+  const before = existsSync(path);
+  child.kill('SIGKILL');
+  for (let n = 0; n < 600 && existsSync(dirname(path)); n += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  const after = existsSync(dirname(path));
+  process.kill(pid, 'SIGKILL');
+  expect([before, after]).toEqual([true, false]);
+}, 120_000);
 
 test('where a secret cannot be read the program is not run, and nothing of another one is told', async () => {
   const missing = await secretsRun(['--env', 'A=db/password', '--env', 'B=missing', ...node(`console.log('ran')`)]);

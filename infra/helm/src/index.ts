@@ -1,3 +1,3 @@
-export { helmProgram, type KubernetesObject } from './helm.ts';
+export { helmProgram, render, type KubernetesObject } from './helm.ts';
 export { matrix, policyUnder, refused } from './matrix.ts';
 export { place } from './place.ts';

@@ -57,14 +57,12 @@ type Due = { branch_key_id: string; tenant: string; purpose: string; whole: bool
 
 /**
  * Destroys what was denied and whose time has come: first on the list outside, then here. Cut anywhere, the next call goes
- * on; several replicas do no harm.
+ * on; several replicas do no harm. A key that fails keeps no other waiting.
  * @returns how many versions were destroyed.
+ * @throws the first failure, once all were tried.
  */
-export async function destroyDue(
-  { query, transaction, list }: { query: Query; transaction: RecordedTransaction; list: DestroyedList },
-  now: Date,
-): Promise<number> {
-  const due = await query<Due>(
+export async function destroyDue(deps: DestroyDue, now: Date): Promise<number> {
+  const due = await deps.query<Due>(
     `select v.branch_key_id, o.tenant, o.purpose, o.state = 'destroying' as whole, array_agg(v.version::text) as versions
        from branch_key_versions v join branch_key_owners o on o.branch_key_id = v.branch_key_id
       where v.state = 'disabled' and v.destroy_after <= $1
@@ -72,20 +70,32 @@ export async function destroyDue(
     [now],
   );
   let destroyed = 0;
-  for (const { branch_key_id: branchKeyId, tenant, purpose, whole, versions } of due) {
-    const destroyedAt = now.toISOString();
-    const entries = versions.map((version): DestroyedKey => ({ branchKeyId, version, destroyedAt }));
-    await list.add(whole ? [...entries, { branchKeyId, version: null, destroyedAt }] : entries);
-    destroyed += await transaction(async (within, record) => {
-      const gone = await remove(within, entries, now);
-      if (whole) await removeWhole(within, branchKeyId, now);
-      if (gone > 0) {
-        await record({ action: 'key.destroyed', tenant, details: { purpose, keyId: branchKeyId, versions, whole } });
-      }
-      return gone;
-    });
+  const failures: unknown[] = [];
+  for (const one of due) {
+    await destroyOne(deps, one, now).then(
+      (versions) => (destroyed += versions),
+      (error: unknown) => failures.push(error),
+    );
   }
+  if (failures.length > 0) throw failures[0];
   return destroyed;
+}
+
+type DestroyDue = { query: Query; transaction: RecordedTransaction; list: DestroyedList };
+
+async function destroyOne({ transaction, list }: DestroyDue, due: Due, now: Date): Promise<number> {
+  const { branch_key_id: branchKeyId, tenant, purpose, whole, versions } = due;
+  const destroyedAt = now.toISOString();
+  const entries = versions.map((version): DestroyedKey => ({ branchKeyId, version, destroyedAt }));
+  await list.add(whole ? [...entries, { branchKeyId, version: null, destroyedAt }] : entries);
+  return transaction(async (within, record) => {
+    const gone = await remove(within, entries, now);
+    if (whole) await removeWhole(within, branchKeyId, now);
+    if (gone > 0) {
+      await record({ action: 'key.destroyed', tenant, details: { purpose, keyId: branchKeyId, versions, whole } });
+    }
+    return gone;
+  });
 }
 
 /**

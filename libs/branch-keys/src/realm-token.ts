@@ -1,7 +1,7 @@
 import { type MtlsAgent } from '@postern/mtls';
 import { KeysUnavailable } from './errors.ts';
 
-/** The start of a token answer is enough to hold any token we could use. */
+/** More than any token that we could use is long. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 const TIMEOUT_MS = 5_000;
 
@@ -10,7 +10,10 @@ const TIMEOUT_MS = 5_000;
  * section 2). The realm puts the audience that AWS trusts into it.
  * @throws KeysUnavailable when the realm refuses or does not answer.
  */
-export async function realmToken(agent: MtlsAgent, { tokenUrl, clientId }: { tokenUrl: string; clientId: string }) {
+export async function realmToken(
+  agent: Pick<MtlsAgent, 'request'>,
+  { tokenUrl, clientId }: { tokenUrl: string; clientId: string },
+): Promise<string> {
   const { origin, pathname, search } = new URL(tokenUrl);
   try {
     const answer = await agent.request({
@@ -19,15 +22,24 @@ export async function realmToken(agent: MtlsAgent, { tokenUrl, clientId }: { tok
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId }).toString(),
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const text = await answer.body.text();
-    const token =
-      text.length <= MAX_ANSWER_BYTES ? (JSON.parse(text) as { access_token?: unknown }).access_token : null;
+    const { access_token: token } = JSON.parse(await readText(answer.body)) as { access_token?: unknown };
     if (answer.statusCode === 200 && typeof token === 'string') return token;
     throw new Error(`the realm answered ${answer.statusCode}`);
   } catch (error) {
     throw new KeysUnavailable(error);
   }
+}
+
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    // Leaving the loop breaks the connection off: the rest is not waited for.
+    if (bytes > MAX_ANSWER_BYTES) throw new Error("the realm's answer is too long");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

@@ -14,6 +14,7 @@ import {
   type Acknowledgement,
   type EndedTenants,
 } from '../src/destruction/index.ts';
+import { denyTenant, destroyDue } from '../src/destroy-keys.ts';
 import { openBranchKeys } from '../src/index.ts';
 import { localRootKey, serviceDatabase } from './service-database.ts';
 
@@ -127,6 +128,33 @@ test('a tenant whose rows cannot be removed holds up no other, and is told', asy
   await removing(ended.list).run();
   expect(await leftOf(first.tenant)).toMatchObject({ things: 0 });
   await ended.close();
+});
+
+test('a key that cannot be put on the list holds up no other', async () => {
+  const [first, second] = [await tenantWith(0), await tenantWith(0)];
+  const now = new Date();
+  for (const { tenant } of [first, second]) await denyTenant(postgres.query, { tenant, after: now, now });
+  const [failing] = await postgres.query<{ tenant: string; branch_key_id: string }>(
+    'select tenant, branch_key_id from branch_key_owners where tenant = any($1) order by branch_key_id limit 1',
+    [[first.tenant, second.tenant]],
+  );
+  const tried: string[] = [];
+  const list = {
+    all: async () => [],
+    add: async ([entry]: readonly { branchKeyId: string }[]) => {
+      tried.push(entry!.branchKeyId);
+      if (entry!.branchKeyId === failing!.branch_key_id) throw new Error('the volume is full');
+    },
+  };
+  const { db, query } = postgres;
+  const transaction: Parameters<typeof destroyDue>[0]['transaction'] = (work) =>
+    db.transaction().execute((tx) => work(queryIn(tx), async () => {}));
+  await expect(destroyDue({ query, transaction, list }, now)).rejects.toThrow('the volume is full');
+  expect(tried).toHaveLength(2);
+  for (const { tenant } of [first, second]) {
+    expect(await leftOf(tenant)).toMatchObject({ keys: tenant === failing!.tenant ? 3 : 0 });
+  }
+  expect(await destroyDue({ query, transaction, list: { ...list, add: async () => {} } }, now)).toBe(1);
 });
 
 test('killed at any line, the next round leaves nothing of the tenant, one event of its end and one acknowledgement with every row in it (R33)', async () => {

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { leafHash, nodeHash, signCheckpoint, verifierLine } from '@postern/transparency';
+import { PosternError } from './errors.ts';
 import { ExportRefused, verifyExport } from './verify-export.ts';
 
 const origin = 'log.example/audit';
@@ -41,4 +42,28 @@ test.each(['1', '0-1', '0-999999999999', '1-0', '-1', 'x', '0,,5'])(
 test("the tenant's entry that is neither shown nor accounted for is missing", async () => {
   const withheld = exportOf('0').map((line) => line.replace('"unmatched":[0]', '"unmatched":[]'));
   await expect(verifyExport(withheld, { logKey, pseudonym })).rejects.toThrow('is missing at entry 0');
+});
+
+test('what has not even the form of an export is refused like any other, whichever line and field it is', async () => {
+  const lines = exportOf('0');
+  const broken: string[][] = ['null', '5', '"x"', '[]', '{}', '{"end":null}'].map((line) => [line]);
+  for (const [at, line] of lines.entries()) {
+    const [[name = '', fields]] = Object.entries(JSON.parse(line) as Record<string, object>) as [[string, object]];
+    for (const value of ['null', '5', '"x"', '[]', '{}', '{"end":{}}']) {
+      broken.push(lines.with(at, value), lines.with(at, `{"${name}":${value}}`));
+      for (const field of Object.keys(fields))
+        broken.push(lines.with(at, JSON.stringify({ [name]: { ...fields, [field]: JSON.parse(value) as unknown } })));
+    }
+  }
+  const thrown = await Promise.all(
+    broken.map((one) =>
+      verifyExport(one, { logKey, pseudonym }).then(
+        () => one.join(),
+        (error: unknown) => error,
+      ),
+    ),
+  );
+  expect(thrown.length).toBeGreaterThan(80);
+  // A list that was empty may be given as one.
+  expect(thrown.filter((one) => !(one instanceof PosternError) && one !== lines.join())).toEqual([]);
 });

@@ -79,6 +79,7 @@ export async function verifyExport(
     log = line.log;
     verifiers = verifiersOf(trusted.logKey, log.keys);
     checkpoint = checkpointOf(log.checkpoint, verifiers);
+    if (log.origin !== checkpoint.origin) throw new ExportRefused('it names another log than its checkpoint');
     if (trusted.pseudonym !== undefined && log.pseudonym !== trusted.pseudonym)
       throw new ExportRefused("another tenant's pseudonym");
     reached = log.begin;
@@ -106,6 +107,8 @@ export async function verifyExport(
     events += 1;
   };
   const left = ({ left: part }: Extract<Line, { left: unknown }>) => {
+    for (const list of [part.unmatched, part.erased])
+      if (!Array.isArray(list) || !list.every(Number.isSafeInteger)) throw new ExportRefused('no list of entries');
     if (part.begin !== reached) throw new ExportRefused('a part is missing', reached);
     if (part.end > part.begin && (covered ?? 0) < part.end) throw new ExportRefused('a batch is missing', covered);
     const accounted = new Set([...part.unmatched, ...part.erased, ...shown]);
@@ -120,11 +123,7 @@ export async function verifyExport(
     owned = [];
     shown = new Set();
   };
-
-  for await (const text of lines) {
-    if (text.trim() === '') continue;
-    if (ended) throw new ExportRefused('something follows the end');
-    const line = parsed(text);
+  const take = (line: Line) => {
     if ('log' in line) open(line);
     else if (!log) throw new ExportRefused('it does not begin with its log');
     else if ('receipt' in line) batch(line);
@@ -132,10 +131,23 @@ export async function verifyExport(
     else if ('left' in line) left(line);
     else if (line.end.events !== events || reached !== log.end) throw new ExportRefused('a part is missing', reached);
     else ended = true;
+  };
+
+  for await (const text of lines) {
+    if (text.trim() === '') continue;
+    if (ended) throw new ExportRefused('something follows the end');
+    const line = parsed(text);
+    try {
+      take(line);
+    } catch (error) {
+      if (error instanceof PosternError) throw error;
+      // It comes from a file or from whoever sent it, in whatever form.
+      throw new ExportRefused('a line does not have the form of an export');
+    }
   }
   if (!log || !checkpoint || !ended) throw new ExportRefused('it was cut off', log ? reached : null);
-  const { origin, begin, end } = log;
-  return { origin, begin, end, treeSize: checkpoint.size, events, unmatched, erased };
+  const { begin, end } = log;
+  return { origin: checkpoint.origin, begin, end, treeSize: checkpoint.size, events, unmatched, erased };
 }
 
 function parsed(text: string): Line {

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { beforeAll, expect, test } from '@jest/globals';
 import { canonicalBytes, commitmentOf, entryLeaf, NO_PREVIOUS } from '@postern/audit';
 import { endorseKey, leafHash, nodeHash, signCheckpoint, verifierLine } from '@postern/transparency';
+import { PosternError } from './errors.ts';
 import { type EventReceipt, verifyReceipt } from './verify-receipt.ts';
 
 const origin = 'log.example/audit';
@@ -92,4 +93,22 @@ test('a log that brings its own key convinces nobody', () => {
   const known = verifierLine({ name: origin, key: stranger.publicKey });
   expect(() => verifyReceipt(receipt, { logKey: known })).toThrow(expect.objectContaining({ code: 'receipt_refused' }));
   expect(() => verifyReceipt(receipt, { logKey: 'nothing' })).toThrow('not a verifier line');
+});
+
+test('what has not even the form of a receipt is refused like any other, whichever field it is', () => {
+  const values = [null, 5, -1, 'x', [], {}, [null], [5], undefined];
+  const broken: unknown[] = [null, 5, 'x', [], {}];
+  for (const field of [...Object.keys(receipt), 'keys'])
+    for (const value of values) broken.push({ ...receipt, [field]: value });
+  const refusals = broken.map((one) => {
+    try {
+      return verifyReceipt(one as EventReceipt, { logKey }) && 'taken';
+    } catch (error) {
+      return error instanceof PosternError ? error.code : String(error);
+    }
+  });
+  // Neither the key that it brings, nor an index or keys that are left out, is what a receipt is believed by.
+  expect(refusals.filter((one) => one !== 'receipt_refused' && one !== 'taken')).toEqual([]);
+  const taken = broken.filter((_, at) => refusals[at] === 'taken') as EventReceipt[];
+  for (const one of taken) expect({ ...one, key: null, keys: null }).toEqual({ ...receipt, key: null, keys: null });
 });

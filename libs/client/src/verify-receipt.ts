@@ -52,6 +52,16 @@ const COMMITMENT_BYTES = 32;
  * @throws PosternError `receipt_refused`, its detail saying which of them fails
  */
 export function verifyReceipt(receipt: EventReceipt, { logKey }: { logKey: string }): VerifiedReceipt {
+  try {
+    return verified(receipt, logKey);
+  } catch (error) {
+    if (error instanceof PosternError) throw error;
+    // It comes from a file or from whoever sent it, in whatever form.
+    throw refused('it does not have the form of a receipt');
+  }
+}
+
+function verified(receipt: EventReceipt, logKey: string): VerifiedReceipt {
   const verifiers = verifiersOf(logKey, receipt.keys);
   const { leaf, checkpoint } = proven(receipt, verifiers);
   const { kind, id, commitment } = JSON.parse(leaf.toString('utf8')) as Record<string, unknown>;

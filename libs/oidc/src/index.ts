@@ -6,6 +6,7 @@ export { tenantId } from './tenant-id.ts';
 export { personName } from './person-name.ts';
 export { actorChain } from './claims.ts';
 export { isJudgement } from './is-judgement.ts';
+export { boundedJson } from './read-json.ts';
 export { fetchJwksOver, type FetchJwks } from './fetch-jwks.ts';
 export { keySetTimes, type KeySetTimes } from './key-set.ts';
 export { checkDpopProof, type DpopCheck, type UseOnce } from './dpop-proof.ts';

@@ -15,7 +15,7 @@ export type CopyLives = {
 };
 
 /**
- * Erases a person from the log (R28): the key of all their events, the sealed events, and what they are searched by. The leaves
+ * Erases a person from the log (R28): the keys of all their events, the sealed events, and what they are searched by. The leaves
  * stay, and say nothing: what a leaf commits to was salted. Appends that are under way under the old key are waited for, or
  * fail and are made anew under a new one. The key goes last, so that appends of whomever, one after the other, wait for it no
  * longer than the events take that came meanwhile.
@@ -25,19 +25,25 @@ export type CopyLives = {
 export async function erasePerson(query: Query, subject: string): Promise<number> {
   // Of somebody with millions of events they take longer than a statement may.
   await query(`set local statement_timeout = '15min'`);
-  const before = await eraseEvents(query, subject);
-  const [gone] = await query('delete from log_subjects where id = $1 returning 1', [subject]);
-  if (!gone) return before;
-  return before + (await eraseEvents(query, subject));
+  const rows = await query<{ id: string }>(
+    `select s.id from log_subjects s, (select coalesce(mac, replaced_mac) as mac from log_subjects where id = $1) asked
+     where s.mac = asked.mac or s.replaced_mac = asked.mac`,
+    [subject],
+  );
+  const all = rows.map(({ id }) => id);
+  const before = await eraseEvents(query, all);
+  const gone = await query('delete from log_subjects where id = any($1::uuid[]) returning 1', [all]);
+  if (gone.length === 0) return before;
+  return before + (await eraseEvents(query, all));
 }
 
-async function eraseEvents(query: Query, subject: string): Promise<number> {
+async function eraseEvents(query: Query, subjects: readonly string[]): Promise<number> {
   const [erased] = await query<{ count: number }>(
     `with erased as (
        update log_every_event set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null
-       where subject = $1 returning 1)
+       where subject = any($1::uuid[]) returning 1)
      select count(*)::int as count from erased`,
-    [subject],
+    [subjects],
   );
   return erased?.count ?? 0;
 }

@@ -51,3 +51,22 @@ export async function giveUp(query: Query): Promise<number> {
   );
   return rows.length;
 }
+
+/** Entries [from, to) that a restore lost. Where one was under way before, those of both. */
+export type Restoring = { from: number; to: number };
+
+export async function noteRestoring(query: Query, { from, to }: Restoring): Promise<void> {
+  await query(
+    `insert into log_restoring as r (from_index, to_size) values ($1, $2)
+     on conflict (only_row) do update set from_index = least(r.from_index, $1), to_size = greatest(r.to_size, $2)`,
+    [from, to],
+  );
+}
+
+/** Ends the restore that nothing is wanted for any more; null where there is none, or another replica was faster. */
+export async function endRestoring(query: Query): Promise<Restoring | null> {
+  const [row] = await query<{ from_index: string; to_size: string }>(
+    'delete from log_restoring where not exists (select from log_wanted) returning from_index, to_size',
+  );
+  return row ? { from: Number(row.from_index), to: Number(row.to_size) } : null;
+}

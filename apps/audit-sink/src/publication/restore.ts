@@ -1,4 +1,7 @@
-import type { Query } from '@postern/postgres';
+import { newEvent, type AuditEvent } from '@postern/audit';
+import type { Audit } from '@postern/outbox';
+import { queryIn, type Postgres, type Query } from '@postern/postgres';
+import type { Logger, Now } from '@postern/runtime';
 import {
   decodeEntries,
   growEdge,
@@ -13,55 +16,68 @@ import {
   type Completed,
   type Edge,
 } from '@postern/transparency';
-import { queryIn, type Postgres } from '@postern/postgres';
 import type { CheckpointKey } from '../log/checkpoint-key.ts';
 import { edgeOf } from '../log/edge.ts';
 import { rootAt } from '../log/checkpoints.ts';
+import { noteRestoring } from '../log/wanted.ts';
 import { writeRestoredRun, type RestoredLeaf } from '../log/write-restored-run.ts';
 import { keepClosings, recordsClosing } from './closings.ts';
 import type { Place } from './place.ts';
 import { lockPublication, readPublished } from './publish.ts';
 
-/** What a restore took from the log and the published entries gave back. */
-export type Restored = {
-  /** Leaves that were filled up. */
-  entries: number;
-  /** The first of them that records the closing of a producer that is published no more: an operator must close it again. */
-  closingLost: number | null;
+export type Restore = {
+  postgres: Pick<Postgres<unknown>, 'db'>;
+  audit: Pick<Audit, 'within'>;
+  key: CheckpointKey;
+  place: Place;
+  logger: Logger;
+  now: Now;
 };
-
-const NOTHING: Restored = { entries: 0, closingLost: null };
 
 /**
  * Checked before anything is appended (R27): the log extends what is published. A log that was restored to an older state is
  * first filled up from the published entries, until its root is the published one again: to the last bit the same tree, so
  * no witness sees a contradiction. What those entries speak of is then missing (`log_wanted`): their producers are asked to
- * send it again, and nothing new is appended before. Closings of producers that the database lost are put back (R26).
+ * send it again, and nothing new is appended before. Closings of producers that the database lost are put back (R26); one that
+ * could not be is an alarm, recorded with the leaves or not at all: once they stand, nothing says any more that they were gone.
  *
  * @throws LogAltered when the log is another than the published one, or the published entries are not there.
  */
-export async function assertExtendsPublished(
-  postgres: Pick<Postgres<unknown>, 'db'>,
-  key: CheckpointKey,
-  place: Place,
-): Promise<Restored> {
-  return postgres.db.transaction().execute(async (tx) => {
+export async function assertExtendsPublished({ postgres, audit, key, place, logger, now }: Restore): Promise<void> {
+  const filled = await postgres.db.transaction().execute(async (tx): Promise<Filled | null> => {
     const query = queryIn(tx);
     await lockPublication(query);
     const published = await readPublished(place, key);
-    if (!published) return NOTHING;
+    if (!published) return null;
     const [head] = await query<{ size: string; edge: Buffer }>('select size, edge from log_head for update');
     const own = edgeOf(head);
     const closingsUpTo = await keepClosings(query, key, place, Math.min(own.size, published.size));
     if (own.size < published.size) {
       const leaves = await fillUp(query, place, own, published);
+      await noteRestoring(query, { from: own.size, to: published.size });
       const lost = leaves.findIndex(({ bytes }, i) => own.size + i >= closingsUpTo && recordsClosing(bytes));
-      return { entries: leaves.length, closingLost: lost < 0 ? null : own.size + lost };
+      const closingLost = lost < 0 ? null : own.size + lost;
+      if (closingLost !== null) await audit.within(tx, closingLostAt(closingLost, now()));
+      return { entries: leaves.length, closingLost };
     }
     const root = await rootAt(query, published.size).catch(() => null);
     if (!root?.equals(published.root)) throw new LogAltered('log_differs_from_external_checkpoint');
-    return NOTHING;
+    return null;
   });
+  if (!filled) return;
+  const { entries, closingLost } = filled;
+  logger.error({ count: entries }, 'the log was restored: its leaves are back, its events are not');
+  if (closingLost === null) return;
+  logger.error({ index: closingLost }, "the restore lost a producer's closing: close it again");
+}
+
+/** How many leaves; and the first of them that records the closing of a producer that is published no more. */
+type Filled = { entries: number; closingLost: number | null };
+
+function closingLostAt(index: number, now: Date): AuditEvent {
+  const details = { kind: 'closing_lost', about: String(index) };
+  const actor = { workload: 'audit-sink' };
+  return newEvent({ action: 'alarm.raised', outcome: 'success', tenant: null, actor, details }, now);
 }
 
 async function fillUp(

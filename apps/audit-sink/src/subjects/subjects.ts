@@ -10,8 +10,22 @@ export type Person = { issuer: string; sub: string };
 /** Whom an event is about, and the key that its content is sealed under. */
 export type Subject = { id: string; key: KeyObject };
 
+/** The key of a subject cannot be opened: its row was altered, or the branch key that it is sealed under is denied. */
+export class SubjectUnreadable extends Error {
+  override readonly name = 'SubjectUnreadable';
+  readonly id: string;
+  constructor(id: string, cause: unknown) {
+    super(`the key of subject ${id} cannot be opened`, { cause });
+    this.id = id;
+  }
+}
+
 export type Subjects = {
-  /** The subject of a tenant's event: its person, or the tenant itself where there is none. Made at its first event. */
+  /**
+   * The subject of a tenant's event: its person, or the tenant itself where there is none. Made at its first event.
+   *
+   * @throws SubjectUnreadable
+   */
   of(tenant: string | null, person: Person | undefined): Promise<Subject>;
   /** The id of a person's row, or null where there is none, or none any more. */
   find(tenant: string, person: Person): Promise<string | null>;
@@ -30,16 +44,9 @@ const REMEMBERED_MS = 300_000;
 
 /**
  * Keys of subjects, each sealed under its tenant's branch key: erasing a subject is deleting one row (R28), destroying a
- * tenant's branch key erases all of that tenant.
- *
- * @param options `remembered`: subjects that are kept in memory at most, for five minutes at most. Default 10,000.
+ * tenant's branch key erases all of that tenant. 10,000 are remembered at most, for five minutes at most.
  */
-export function createSubjects(
-  query: Query,
-  keys: BranchKeys,
-  now: Now,
-  { remembered = REMEMBERED }: { remembered?: number } = {},
-): Subjects {
+export function createSubjects(query: Query, keys: BranchKeys, now: Now): Subjects {
   const byName = new Map<string, { subject: Subject; until: number }>();
   const byId = new Map<string, { key: KeyObject; until: number }>();
   const making = new Map<string, Promise<Subject>>();
@@ -54,8 +61,15 @@ export function createSubjects(
     bytes.fill(0);
     return key;
   };
+  const openReadable = async (row: { id: string; tenant: string | null; sealed: Buffer }): Promise<KeyObject> => {
+    try {
+      return await open(row);
+    } catch (error) {
+      throw error instanceof EnvelopeRefused ? new SubjectUnreadable(row.id, error) : error;
+    }
+  };
   const remember = <T>(map: Map<string, T>, name: string, value: T) => {
-    if (map.size >= remembered) map.clear();
+    if (map.size >= REMEMBERED) map.clear();
     map.set(name, value);
   };
 
@@ -89,7 +103,7 @@ export function createSubjects(
   };
 
   /** Those of a tenant, found or made by three statements however many they are. */
-  const makeAll = async (tenant: string | null, names: readonly string[]): Promise<Subject[]> => {
+  const makeAll = async (tenant: string | null, names: readonly string[]): Promise<PromiseSettledResult<Subject>[]> => {
     const macs = await Promise.all(names.map((name) => macOf(tenant, name)));
     const found = new Map<string, { id: string; tenant: string | null; sealed: Buffer }>();
     const look = async (wanted: readonly Buffer[]) => {
@@ -101,11 +115,11 @@ export function createSubjects(
       await insert(unknown.map((mac) => ({ tenant, mac })));
       await look(unknown);
     }
-    return Promise.all(
+    return Promise.allSettled(
       macs.map(async (mac) => {
         const row = found.get(mac.toString('hex'));
         if (!row) throw new Error('a subject was erased while it was made');
-        return { id: row.id, key: await open(row) };
+        return { id: row.id, key: await openReadable(row) };
       }),
     );
   };
@@ -121,7 +135,12 @@ export function createSubjects(
         tenant,
         ones.map(({ name }) => name),
       ).then(
-        (subjects) => ones.forEach(({ resolve }, i) => resolve(subjects[i]!)),
+        (made) =>
+          ones.forEach(({ resolve, reject }, i) => {
+            const one = made[i]!;
+            if (one.status === 'fulfilled') resolve(one.value);
+            else reject(one.reason);
+          }),
         (error: unknown) => ones.forEach(({ reject }) => reject(error)),
       );
     }
@@ -152,7 +171,11 @@ export function createSubjects(
     },
     async find(tenant, person) {
       const mac = await macOf(tenant, nameOf(tenant, person));
-      const [row] = await query<{ id: string }>('select id from log_subjects where mac = $1', [mac]);
+      // Where its key was replaced, the newest.
+      const [row] = await query<{ id: string }>(
+        'select id from log_subjects where mac = $1 or replaced_mac = $1 order by mac is null, created_at desc limit 1',
+        [mac],
+      );
       return row?.id ?? null;
     },
     async keysOf(ids) {

@@ -3,12 +3,16 @@ import { queryIn, type Query } from '@postern/postgres';
 import type { Kysely, Transaction } from 'kysely';
 import type { Subjects } from '../subjects/subjects.ts';
 
+/** What one page takes: people, and events about them. */
+const PEOPLE = 100;
 const PAGE = 1_000;
 
 /**
- * A page of what can be read of a tenant that ended (R33), erased as a person's events are (R28): the keys of everybody its
- * events are about, the sealed events, what they are searched by; and its webhooks. The leaves stay and say nothing, so the
- * log's proofs are whole. The tenant's branch keys stay: what the services record of its end must still be sealed.
+ * A page of what can be read of a tenant that ended (R33), erased as a person's events are (R28): the sealed events, what they are
+ * searched by, and the keys of everybody they are about; and its webhooks. The leaves stay and say nothing, so the log's proofs
+ * are whole. The tenant's branch keys stay: what the services record of its end must still be sealed.
+ *
+ * A page finds its events by whom they are about: those that are erased already are about nobody, and not passed again.
  */
 export async function eraseTenant(
   tx: Transaction<unknown>,
@@ -16,28 +20,56 @@ export async function eraseTenant(
   tenant: string,
 ): Promise<Removed> {
   const query = queryIn(tx);
-  const gone = await query<{ id: string }>(
-    `delete from log_subjects where ctid = any(array(select ctid from log_subjects where tenant = $1 limit ${PAGE}))
-     returning id`,
+  await stopAtPages(query);
+  const rows = await query<{ id: string }>(
+    `select id from log_subjects where tenant = $1 order by id limit ${PEOPLE}`,
     [tenant],
   );
-  subjects.forget(gone.map(({ id }) => id));
-  const events = await eraseEvents(query, 'tenant = $1', tenant);
+  const people = rows.map(({ id }) => id);
+  let events = people.length > 0 ? await erasePage(query, people) : await eraseLeft(query, tenant);
+  const gone = events < PAGE ? people : [];
+  if (gone.length > 0) events += await erasePeople(query, subjects, gone);
   const hooks = await removeRows(query, tenant, [['webhook_subscriptions', BY_TENANT]]);
   return { log_subjects: gone.length, log_events: events, ...hooks };
 }
 
-/** Sealed events that match, at most a page. */
-async function eraseEvents(query: Query, where: string, value: unknown): Promise<number> {
+/** A bitmap reads all that matches before the first row: of somebody with millions of events, for each page anew. */
+const stopAtPages = (query: Query) => query('set local enable_bitmapscan = off');
+
+/** Deletes keys, and what was appended under them until then. */
+async function erasePeople(query: Query, subjects: Pick<Subjects, 'forget'>, people: string[]): Promise<number> {
+  await query('delete from log_subjects where id = any($1::uuid[])', [people]);
+  subjects.forget(people);
+  let events = 0;
+  for (let page = PAGE; page === PAGE; events += page) page = await erasePage(query, people);
+  return events;
+}
+
+const ERASE = `update log_every_event
+  set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null`;
+
+/** Events about these people, at most a page, in the order of the index by subject. */
+async function erasePage(query: Query, people: readonly string[]): Promise<number> {
   const rows = await query(
-    `update log_every_event
-      set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null
-      where event_id = any(array(
-        select event_id from log_every_event where ${where} and (subject is not null or sealed is not null) limit ${PAGE}))
+    `${ERASE} where index = any(array(
+       select e.index from unnest($1::uuid[]) as p(id) cross join lateral (
+         select index from log_every_event where subject = p.id order by index limit ${PAGE}) e
+       limit ${PAGE}))
      returning 1`,
-    [value],
+    [people],
   );
   return rows.length;
+}
+
+/** Events about people whose keys an earlier release deleted first, and was ended before their events. One look at all of the tenant's. */
+async function eraseLeft(query: Query, tenant: string): Promise<number> {
+  await query(`set local statement_timeout = '15min'`);
+  const [erased] = await query<{ count: number }>(
+    `with erased as (${ERASE} where tenant = $1 and (subject is not null or sealed is not null) returning 1)
+     select count(*)::int as count from erased`,
+    [tenant],
+  );
+  return erased?.count ?? 0;
 }
 
 /**
@@ -52,14 +84,13 @@ export async function eraseLateEvents(db: Kysely<unknown>, subjects: Subjects): 
     const own = await subjects.of(tenant, undefined);
     await db.transaction().execute(async (tx) => {
       const query = queryIn(tx);
-      const gone = await query<{ id: string }>('delete from log_subjects where tenant = $1 and id <> $2 returning id', [
+      await stopAtPages(query);
+      const late = await query<{ id: string }>('select id from log_subjects where tenant = $1 and id <> $2', [
         tenant,
         own.id,
       ]);
-      const ids = gone.map(({ id }) => id);
-      // All of them: who is gone here is not looked for again.
-      while (ids.length > 0 && (await eraseEvents(query, 'subject = any($1::uuid[])', ids)) === PAGE);
-      subjects.forget(ids);
+      const people = late.map(({ id }) => id);
+      if (people.length > 0) await erasePeople(query, subjects, people);
     });
   }
 }

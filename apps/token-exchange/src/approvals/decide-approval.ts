@@ -3,6 +3,7 @@ import { hasRole, type PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Transaction } from 'kysely';
 import type { ApprovalState, Schema } from '../db/schema.ts';
+import { namesOfWorkload } from '../workloads/names-of-workload.ts';
 
 export type Verdict = {
   decision: 'approved' | 'denied';
@@ -101,7 +102,8 @@ export function whyNotApprover(policy: PolicyDocument, approver: Principal, requ
   if (person.issuer === requested.person_issuer && person.sub === requested.person_sub) {
     return 'Nobody approves for themselves';
   }
-  // The workload through which the approver speaks stands in their own chain; it must not be one that would gain.
+  // The workload through which the approver speaks, by its own chain or by the client of their token, must not be one that would gain.
   const through = new Set([person.sub, clientId, ...actors]);
-  return requested.actors.some((actor) => through.has(actor)) ? 'Nobody who acts in the request approves it' : null;
+  const gaining = requested.actors.flatMap((actor) => namesOfWorkload(policy, actor));
+  return gaining.some((actor) => through.has(actor)) ? 'Nobody who acts in the request approves it' : null;
 }

@@ -9,11 +9,17 @@ export type ExpireApprovals = {
 };
 
 const AT_ONCE = 100;
+/** In one round; the next one goes on. */
+const MOST = 10_000;
 
 /** Ends the requests that nobody decided, or nobody used, in time; each end is an event in its transaction. */
-export async function expireApprovals({ db, recordWithin, now }: ExpireApprovals): Promise<void> {
+export async function expireApprovals(deps: ExpireApprovals): Promise<void> {
+  for (let ended = 0; ended < MOST; ended += AT_ONCE) if ((await expireSome(deps)) < AT_ONCE) return;
+}
+
+async function expireSome({ db, recordWithin, now }: ExpireApprovals): Promise<number> {
   const at = now();
-  await db.transaction().execute(async (tx) => {
+  return db.transaction().execute(async (tx) => {
     const ended = await tx
       .selectFrom('approvals')
       .select(['id', 'tenant', 'person_issuer', 'person_sub', 'workload', 'actors'])
@@ -32,6 +38,7 @@ export async function expireApprovals({ db, recordWithin, now }: ExpireApprovals
         .execute();
       await recordWithin(tx, expiredEvent(row, at));
     }
+    return ended.length;
   });
 }
 

@@ -144,6 +144,7 @@ export async function consumeApproval(
     .set({ state: 'consumed', ended_at: now })
     .where('id', '=', id)
     .where('state', '=', 'approved')
+    .where('expires_at', '>', now)
     .returning('id')
     .executeTakeFirst();
   if (used) return true;

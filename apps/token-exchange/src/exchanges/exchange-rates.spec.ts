@@ -27,10 +27,11 @@ test('a subject has its own rate: the same name at another issuer, in another te
   }
 });
 
-test('a client has twenty times as many, whoever its subjects are', async () => {
+test('a client has twenty times as many for one tenant, whoever its subjects are, and is not slowed down for another', async () => {
   const rates = openExchangeRates(1, createTenantRates());
   expect(await through(25, (n) => rates.consume('portal', person(`p-${n}`)))).toBe(20);
   expect(await through(1, () => rates.consume('job', person('another')))).toBe(1);
+  expect(await through(1, () => rates.consume('portal', person('another', 'kp_1')))).toBe(1);
 });
 
 test('a tenant has a hundred times as many, whoever asks', async () => {

@@ -209,7 +209,8 @@ async function viewOf(
     .orderBy('decided_at')
     .execute();
   const open = row.state === 'pending' && row.expires_at > now() && row.policy_version === policy.version;
-  const mine = decisions.some(({ person_sub }) => person_sub === session.principal.person?.sub);
+  const { person } = session.principal;
+  const mine = decisions.some((one) => one.person_sub === person?.sub && one.person_issuer === person.issuer);
   const why = mine ? 'You have decided about this already' : whyNotApprover(policy, session.principal, row);
   const main = html`<p><a href="${web.home}">All requests</a></p>
     ${described(row, decisions)}

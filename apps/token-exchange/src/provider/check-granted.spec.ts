@@ -21,6 +21,7 @@ const plan = { decision: { longestLifeSeconds: 300 } } as Plan;
 const granted = (claims: object = {}, over: Partial<Principal> = {}) =>
   ({
     ...subject,
+    kind: 'provider-access',
     binding: { kind: 'none' },
     claims: { aud: 'billing', scope: 'openid profile email billing:read', iat: 1_000, exp: 1_300, ...claims },
     ...over,
@@ -49,6 +50,12 @@ describe('what a provider granted is held to what was asked and to policy', () =
     ['roles of another client', granted({ resource_access: { account: { roles: ['x'] } } }), 'provider_wider'],
     ['a longer life than policy gives', granted({ exp: 1_900 }), 'provider_wider'],
     ['another person', granted({}, { person: { issuer: 'https://realm.example', sub: 'bob' } }), 'provider_wider'],
+    [
+      'a person of that name at another issuer',
+      granted({}, { person: { issuer: 'https://other.example', sub: 'alice' } }),
+      'provider_wider',
+    ],
+    ['what is no access token', granted({}, { kind: 'id-token' }), 'provider_wider'],
     ['no person', granted({}, { person: null }), 'provider_wider'],
     ['another tenant', granted({}, { tenant: 'other' }), 'provider_wider'],
     ['a binding that nobody asked for', granted({}, { binding: { kind: 'dpop', jkt: 'k' } }), 'provider_wider'],

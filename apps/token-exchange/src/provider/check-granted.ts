@@ -20,7 +20,7 @@ export function assertGrantedAsAsked(
   { decision }: Plan,
   { subject, boundTo }: { subject: Principal; boundTo: string | undefined },
 ): void {
-  const { claims, person, tenant, binding } = granted;
+  const { kind, claims, person, tenant, binding } = granted;
   const scopes = new Set((typeof claims['scope'] === 'string' ? claims['scope'] : '').split(' ').filter(Boolean));
   const missing = asked.scopes.filter((scope) => !scopes.has(scope));
   if (missing.length > 0) throw new ExchangeRefused('provider_narrower', missing);
@@ -37,7 +37,9 @@ export function assertGrantedAsAsked(
     audiences[0] === only &&
     roles.every((client) => client === only) &&
     life <= longestLifeOf(policy, asked, decision.longestLifeSeconds) + SKEW_SECONDS &&
+    kind === 'provider-access' &&
     person?.sub === subject.person?.sub &&
+    person?.issuer === subject.person?.issuer &&
     tenant === subject.tenant &&
     (boundTo === undefined ? binding.kind === 'none' : binding.kind === 'dpop' && binding.jkt === boundTo);
   if (!holds) throw new ExchangeRefused('provider_wider', others);

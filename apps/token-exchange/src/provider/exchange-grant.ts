@@ -1,4 +1,4 @@
-import type { Principal } from '@postern/oidc';
+import { boundedJson, type Principal } from '@postern/oidc';
 import { problem, Secret } from '@postern/runtime';
 import { request, type Dispatcher } from 'undici';
 import { z } from 'zod';
@@ -33,26 +33,32 @@ export const exchangeGrantAt =
       ...(refresh !== undefined && { dpop: refresh }),
       ...(exchange !== undefined && { exchange_dpop: exchange }),
     };
-    const answer = await request(`${url}/v1/grants/provider-exchange`, {
-      method: 'POST',
-      dispatcher,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    }).catch((cause: unknown) => {
-      throw problem('provider_unavailable', { retryAfterSeconds: 5, cause });
-    });
-    const text = await answer.body.text();
-    const parsed: unknown = text.length <= MAX_ANSWER_BYTES ? parsedJson(text) : undefined;
-    if (answer.statusCode === 200) {
-      const read = granted.safeParse(parsed);
+    const { status, said } = await answered(`${url}/v1/grants/provider-exchange`, dispatcher, body).catch(
+      (cause: unknown) => {
+        throw problem('provider_unavailable', { retryAfterSeconds: 5, cause });
+      },
+    );
+    if (status === 200) {
+      const read = granted.safeParse(said);
       if (read.success) return new Secret(read.data.access_token);
     }
-    const code = refused.safeParse(parsed).data?.code;
+    const code = refused.safeParse(said).data?.code;
     const reason = code === undefined ? undefined : reasons[code];
     if (reason) throw new ExchangeRefused(reason, scopes);
     throw problem('provider_unavailable', { retryAfterSeconds: 5 });
   };
+
+/** Rejects where no whole answer came in time. */
+async function answered(url: string, dispatcher: Dispatcher, sent: object): Promise<{ status: number; said: unknown }> {
+  const { statusCode, body } = await request(url, {
+    method: 'POST',
+    dispatcher,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(sent),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  return { status: statusCode, said: await boundedJson(body, MAX_ANSWER_BYTES) };
+}
 
 /** auth-manager's codes, as this endpoint says them. */
 const reasons: Readonly<Record<string, Reason>> = {
@@ -66,11 +72,3 @@ const reasons: Readonly<Record<string, Reason>> = {
   grant_ended: 'revoked',
   reauthorization_required: 'reauthorization',
 };
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

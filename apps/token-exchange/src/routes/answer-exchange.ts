@@ -11,17 +11,18 @@ import { approvalRequest } from '../approvals/approval-request.ts';
 import type { DecisionWatch } from '../approvals/await-decision.ts';
 import { inEmergency, withLentRole } from '../emergencies/in-emergency.ts';
 import { actingParty } from '../exchanges/acting-party.ts';
+import { clientOf } from '../exchanges/client-of.ts';
 import { refusedEvent, type Attempt } from '../exchanges/exchange-event.ts';
 import type { ExchangeRates } from '../exchanges/exchange-rates.ts';
 import { mintToken } from '../exchanges/exchange-token.ts';
 import { planExchange, type Asked, type Caller, type PlanExchange } from '../exchanges/plan-exchange.ts';
 import type { Subject } from '../exchanges/subject.ts';
-import { ExchangeRefused, refusalOf, type Said } from '../exchanges/refusal.ts';
+import { ExchangeRefused, refusalOf } from '../exchanges/refusal.ts';
 import type { PolicyStore, StoredPolicy } from '../policy/policy-store.ts';
 import { releaseFromProvider } from './release-from-provider.ts';
 import { releaseMinted, type Decided, type ReleaseMinted } from './release-minted.ts';
 import type { ProviderExchange } from '../provider/provider-exchange.ts';
-import type { ExchangeAudit } from './exchange-answers.ts';
+import { refusedAnswer, type ExchangeAudit } from './exchange-answers.ts';
 import { actorTokenOf, askedFor, ID_TOKEN, type ExchangeForm } from './exchange-form.ts';
 
 export type AnswerExchange = Omit<PlanExchange, 'policy'> &
@@ -51,7 +52,7 @@ export const preferred = ({ prefer = '' }: z.output<typeof preferHeader>): numbe
 /**
  * An authenticated request: who asks, and what the connection shows of the subject token's holder.
  */
-export type Authenticated = { caller: Caller; presented: Presented };
+export type Authenticated = { caller: Caller; presented: Omit<Presented, 'client'> };
 
 /**
  * Exchanges and answers. The exchange's row, its event and the answer are one transaction, in which the policy that decided
@@ -68,33 +69,25 @@ export async function answerExchange(
   waitSeconds: number,
 ): Promise<Released> {
   const attempt: Attempt = { caller };
+  const enter = entering(deps, caller, authenticate);
   let policy = await deps.policies.current();
   let waits = waitSeconds;
   try {
-    const asked = (attempt.asked = askedFor(form, policy.document));
-    const known = await authenticate();
-    let subject = (attempt.subject = await subjectOf(deps, policy, form, known.presented));
-    const own = quotasFor(policy.document, subject.principal.tenant, [HERE])?.[HERE];
-    await deps.rates.consume(caller.workload, subject.principal, own?.requestsPerMinute);
     for (let turn = 0; turn < TURNS; turn++) {
       const { revision } = policy;
-      const outcome = await once(deps, { policy, attempt, subject, asked, form, known }, audit);
+      const outcome = await once(deps, { policy, attempt, form }, enter, audit);
       if (outcome && !(outcome instanceof ExchangeRefused)) return outcome;
-      if (outcome?.approval && waits > 0 && (await deps.decisions.decided(outcome.approval.id, waits))) {
-        waits = 0;
-        policy = await deps.policies.refresh();
-        subject = attempt.subject = await subjectOf(deps, policy, form, known.presented);
-        continue;
-      }
-      // Neither a token nor a refusal is by a policy that is no longer in force.
+      const decided = outcome?.approval && waits > 0 && (await deps.decisions.decided(outcome.approval.id, waits));
+      if (outcome?.approval) waits = 0;
+      // Neither a token nor a refusal is by a policy that is no longer in force, or for a subject that is no longer good.
       policy = await deps.policies.refresh();
-      if (outcome && policy.revision === revision) throw outcome;
+      if (outcome && !decided && policy.revision === revision) throw outcome;
     }
     throw problem('audit_unavailable', { retryAfterSeconds: 1 });
   } catch (error) {
     const said = refusalOf(error);
     if (!said) throw error;
-    return audit.released(refusedEvent(policy.document, attempt, said), answerOf(said));
+    return audit.released(refusedEvent(policy.document, attempt, said), refusedAnswer(said));
   }
 }
 
@@ -104,40 +97,61 @@ const HERE = 'token-exchange';
 // A policy is not replaced twice while one token is minted.
 const TURNS = 4;
 
-type Once = {
-  policy: StoredPolicy;
-  attempt: Attempt;
-  subject: Subject;
-  asked: Asked;
-  form: ExchangeForm;
-  known: Authenticated;
+type Enter = {
+  authenticate: () => Promise<Authenticated>;
+  count: (policy: StoredPolicy, subject: Subject) => Promise<void>;
 };
 
+/** What is done once for a request, however often it is decided: whoever asks proves who they are, and is counted. */
+function entering(
+  { rates }: Pick<AnswerExchange, 'rates'>,
+  { workload }: Caller,
+  authenticate: () => Authenticated | Promise<Authenticated>,
+): Enter {
+  let known: Authenticated | undefined;
+  let counted = false;
+  return {
+    authenticate: async () => (known ??= await authenticate()),
+    async count({ document }, { principal }) {
+      if (counted) return;
+      counted = true;
+      const own = quotasFor(document, principal.tenant, [HERE])?.[HERE];
+      await rates.consume(workload, principal, own?.requestsPerMinute);
+    },
+  };
+}
+
+type Turn = { policy: StoredPolicy; attempt: Attempt; form: ExchangeForm };
+type Once = Turn & { subject: Subject; asked: Asked; known: Authenticated };
+
 /** @returns a refusal, or undefined where another policy is in force by now */
-async function once(deps: AnswerExchange, whole: Once, audit: ExchangeAudit) {
-  const emergency = whole.form.emergency !== undefined;
-  let given = whole;
+async function once(deps: AnswerExchange, turn: Turn, enter: Enter, audit: ExchangeAudit) {
   try {
-    if (emergency) given = { ...whole, policy: emergencyPolicy(whole) };
-    const { policy, subject, asked, form, known } = given;
-    return await give().catch(async (error: unknown) => {
-      const request =
-        awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller, emergency);
-      if (!request) throw error;
-      // What approvers read first.
-      const told = emergency ? `EMERGENCY: ${form.justification}`.slice(0, 1_024) : form.justification;
-      return give(await approvalOf(deps, policy, request, told));
-    });
+    const whole = await readBy(deps, turn, enter);
+    await enter.count(turn.policy, whole.subject);
+    return await decide(deps, whole, audit);
   } catch (error) {
     if (error instanceof ExchangeRefused) return error;
     throw error;
   }
+}
+
+async function decide(deps: AnswerExchange, whole: Once, audit: ExchangeAudit): Promise<Released | undefined> {
+  const emergency = whole.form.emergency !== undefined;
+  const policy = emergency ? emergencyPolicy(whole) : whole.policy;
+  const { subject, asked, form, known } = whole;
+  return give().catch(async (error: unknown) => {
+    const request = awaitsApproval(error) && approvalRequest(policy.document, subject, asked, known.caller, emergency);
+    if (!request) throw error;
+    // What approvers read first.
+    const told = emergency ? `EMERGENCY: ${form.justification}`.slice(0, 1_024) : form.justification;
+    return give(await approvalOf(deps, policy, request, told));
+  });
 
   async function give(approved?: Approved): Promise<Released | undefined> {
-    const { policy, subject, asked, known } = given;
     const allowed = approved ? narrowedTo(policy.document, asked, approved.scopes) : asked;
     const plan = planExchange({ ...deps, policy: policy.document }, subject, allowed, known.caller);
-    const decided: Decided = { ...given, caller: known.caller, asked: allowed, approved };
+    const decided: Decided = { ...whole, policy, caller: known.caller, asked: allowed, approved };
     if (plan.decision.minter === 'provider') return releaseFromProvider(deps, decided, plan, audit);
     const holder = emergency ? { ...subject, principal: withLentRole(subject.principal, policy.document) } : subject;
     const exchange = await mintToken(deps, holder, allowed, known.caller, plan);
@@ -161,40 +175,21 @@ function narrowedTo({ scopes: known }: PolicyDocument, asked: Asked, approved: r
   return { audiences: [first, ...more], scopes: approved, approved };
 }
 
-/** @throws TokenRefused `wrong_kind` where the token is not of the type that the form says */
-async function subjectOf(
-  deps: AnswerExchange,
-  policy: StoredPolicy,
-  form: ExchangeForm,
-  presented: Presented,
-): Promise<Subject> {
+/**
+ * What is asked, by whom, and for whom, as this turn's policy reads it.
+ * @throws TokenRefused `wrong_kind` where the token is not of the type that the form says; ExchangeRefused
+ */
+async function readBy(deps: AnswerExchange, turn: Turn, { authenticate }: Pick<Enter, 'authenticate'>): Promise<Once> {
+  const { attempt, form } = turn;
+  const { document } = turn.policy;
+  const asked = (attempt.asked = askedFor(form, document));
+  const known = await authenticate();
+  const presented = { ...known.presented, client: clientOf(document, known.caller.workload) };
   const actorToken = actorTokenOf(form);
-  const subject = await deps.subjects.verifySubject(form.subject_token, presented);
-  const isIdToken = subject.principal.kind === 'id-token';
+  const verified = await deps.subjects.verifySubject(form.subject_token, presented);
+  const isIdToken = verified.principal.kind === 'id-token';
   if (isIdToken !== (form.subject_token_type === ID_TOKEN)) throw new TokenRefused('wrong_kind');
-  if (actorToken === undefined) return subject;
-  return { ...subject, acting: await actingParty(deps.subjects, policy.document, actorToken, presented) };
-}
-
-function answerOf({ status, error, description, approval, loginNeeded }: Said) {
-  const acr = loginNeeded?.acrValues.join(' ') ?? '';
-  const login = {
-    ...(acr !== '' && { acr_values: acr }),
-    ...(loginNeeded?.maxAgeSeconds !== undefined && { max_age: loginNeeded.maxAgeSeconds }),
-  };
-  const listed = Object.entries({ error, ...login }).map(([name, value]) => `${name}="${value}"`);
-  return {
-    status,
-    ...(status === 401 && { headers: { 'www-authenticate': `Bearer realm="postern", ${listed.join(', ')}` } }),
-    body: {
-      error,
-      error_description: description,
-      ...(approval && {
-        approval_id: approval.id,
-        interval: approval.intervalSeconds,
-        expires_in: approval.expiresInSeconds,
-      }),
-      ...login,
-    },
-  };
+  const acting = actorToken && (await actingParty(deps.subjects, document, actorToken, presented));
+  const subject = (attempt.subject = acting ? { ...verified, acting } : verified);
+  return { ...turn, asked, known, subject };
 }

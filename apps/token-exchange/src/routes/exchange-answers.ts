@@ -1,5 +1,6 @@
 import type { RouteAudit } from '@postern/http';
 import { z } from 'zod';
+import type { Said } from '../exchanges/refusal.ts';
 import { ACCESS_TOKEN, JWT } from './exchange-form.ts';
 
 const minted = z.strictObject({
@@ -30,3 +31,27 @@ const refused = z.strictObject({
 export const exchangeAnswers = { 200: minted, 400: refused, 401: refused, 403: refused };
 
 export type ExchangeAudit = RouteAudit<'token.exchanged', typeof exchangeAnswers>;
+
+/** What a caller is told of a refusal, with what would help: an approval to wait for, a login to ask for (RFC 9470). */
+export function refusedAnswer({ status, error, description, approval, loginNeeded }: Said) {
+  const acr = loginNeeded?.acrValues.join(' ') ?? '';
+  const login = {
+    ...(acr !== '' && { acr_values: acr }),
+    ...(loginNeeded?.maxAgeSeconds !== undefined && { max_age: loginNeeded.maxAgeSeconds }),
+  };
+  const listed = Object.entries({ error, ...login }).map(([name, value]) => `${name}="${value}"`);
+  return {
+    status,
+    ...(status === 401 && { headers: { 'www-authenticate': `Bearer realm="postern", ${listed.join(', ')}` } }),
+    body: {
+      error,
+      error_description: description,
+      ...(approval && {
+        approval_id: approval.id,
+        interval: approval.intervalSeconds,
+        expires_in: approval.expiresInSeconds,
+      }),
+      ...login,
+    },
+  };
+}

@@ -3,7 +3,6 @@ import { checkDpopProof, type Binding, type UseOnce } from '@postern/oidc';
 import type { Profile } from '@postern/profile';
 import { problem } from '@postern/runtime';
 import { authenticateClient, clientCredentials, type AuthenticateClient } from '../clients/authenticate-client.ts';
-import { clientOf } from '../exchanges/client-of.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
 import { answerExchange, preferred, preferHeader, type AnswerExchange, type Authenticated } from './answer-exchange.ts';
 import { exchangeAnswers } from './exchange-answers.ts';
@@ -47,9 +46,8 @@ export const publicToken = (deps: PublicTokenDeps) =>
       const workload = await authenticateClient(deps, body, request);
       const authenticate = async (): Promise<Authenticated> => {
         const binding = await bindingOf(deps, request);
-        const client = clientOf(deps.policies.held().document, workload);
         const proven = binding.kind === 'dpop' ? { provenKey: binding.jkt, dpop: { ...here(request), proof: '' } } : {};
-        return { caller: { workload, binding }, presented: { workload, client, ...proven } };
+        return { caller: { workload, binding }, presented: { workload, ...proven } };
       };
       const caller = { workload, binding: { kind: 'none' as const } };
       return answerExchange(deps, body, caller, authenticate, audit, preferred(headers));

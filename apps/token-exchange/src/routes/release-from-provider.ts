@@ -4,13 +4,13 @@ import { TokenRefused } from '@postern/oidc';
 import { problem, uuidv7, type Secret } from '@postern/runtime';
 import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose';
 import { providerProofsOf } from './exchange-form.ts';
-import { exchangedEvent, intendedEvent } from '../exchanges/exchange-event.ts';
+import { exchangedEvent, intendedEvent, refusedEvent } from '../exchanges/exchange-event.ts';
 import type { Exchange } from '../exchanges/exchange-token.ts';
 import type { Plan } from '../exchanges/plan-exchange.ts';
-import { ExchangeRefused } from '../exchanges/refusal.ts';
+import { ExchangeRefused, refusalOf } from '../exchanges/refusal.ts';
 import { assertGrantedAsAsked } from '../provider/check-granted.ts';
 import type { ProviderExchange } from '../provider/provider-exchange.ts';
-import type { ExchangeAudit } from './exchange-answers.ts';
+import { refusedAnswer, type ExchangeAudit } from './exchange-answers.ts';
 import { answerOf, committed, type Decided, type ReleaseMinted } from './release-minted.ts';
 
 export type ReleaseFromProvider = ReleaseMinted & {
@@ -20,7 +20,7 @@ export type ReleaseFromProvider = ReleaseMinted & {
 
 /**
  * An exchange for an audience outside Postern. Its intent is committed before the provider is asked (R23); what the provider
- * gives is verified, held to what was asked and to the policy, recorded, and only then let go.
+ * gives is verified, held to what was asked and to the policy, recorded, and only then let go. A refusal is the outcome of that intent.
  * @returns undefined where another policy is in force by now
  */
 export async function releaseFromProvider(
@@ -31,25 +31,33 @@ export async function releaseFromProvider(
 ): Promise<Released | undefined> {
   const { policy, attempt, subject, asked, form } = decided;
   const proofs = providerProofsOf(form);
+  const boundTo = proofs[0] === undefined ? undefined : await keyOf(proofs[0]);
   const id = uuidv7(deps.now().getTime());
   let superseded = false;
   try {
-    return await audit.effect(intendedEvent(policy.document, attempt), async () => {
-      const token = await deps.exchangeAtProvider(subject.principal, { ...asked, id, proofs });
-      const granted = await verified(deps, token);
-      const boundTo = proofs[0] === undefined ? undefined : await keyOf(proofs[0]);
-      assertGrantedAsAsked(policy.document, granted, asked, plan, { subject: subject.principal, boundTo });
-      const exchange = exchangeOf(token, granted, { id, plan, now: deps.now() });
-      const done = await committed(deps, decided, exchange, () => Promise.resolve(true));
-      if (!done) {
-        superseded = true;
-        throw problem('audit_unavailable');
-      }
-      return { what: exchangedEvent(policy.document, attempt, exchange), answer: answerOf(decided, exchange) };
-    });
+    return await audit.effect(intendedEvent(policy.document, attempt), () =>
+      exchanged().catch((error: unknown) => {
+        const said = refusalOf(error);
+        if (!said) throw error;
+        return { what: refusedEvent(policy.document, attempt, said), answer: refusedAnswer(said) };
+      }),
+    );
   } catch (error) {
     if (superseded) return undefined;
     throw error;
+  }
+
+  async function exchanged() {
+    const token = await deps.exchangeAtProvider(subject.principal, { ...asked, id, proofs });
+    const granted = await verified(deps, token);
+    assertGrantedAsAsked(policy.document, granted, asked, plan, { subject: subject.principal, boundTo });
+    const exchange = exchangeOf(token, granted, { id, plan, now: deps.now() });
+    const done = await committed(deps, decided, exchange, () => Promise.resolve(true));
+    if (!done) {
+      superseded = true;
+      throw problem('audit_unavailable');
+    }
+    return { what: exchangedEvent(policy.document, attempt, exchange), answer: answerOf(decided, exchange) };
   }
 }
 

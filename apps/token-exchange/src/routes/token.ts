@@ -2,7 +2,6 @@ import { route } from '@postern/http';
 import type { PolicyDocument } from '@postern/policy';
 import { problem } from '@postern/runtime';
 import type { Caller } from '../exchanges/plan-exchange.ts';
-import { clientOf } from '../exchanges/client-of.ts';
 import { ExchangeRefused } from '../exchanges/refusal.ts';
 import { answerExchange, preferHeader, preferred, type AnswerExchange } from './answer-exchange.ts';
 import { exchangeAnswers } from './exchange-answers.ts';
@@ -37,8 +36,7 @@ export const token = (deps: AnswerExchange & { workloads: readonly string[] }) =
       const authenticate = () => {
         const { document } = deps.policies.held();
         assertKnown(document, body.client_id, workload);
-        const presented = { workload, client: clientOf(document, workload), certificateThumbprint: thumbprint };
-        return { caller, presented };
+        return { caller, presented: { workload, certificateThumbprint: thumbprint } };
       };
       return answerExchange(deps, body, caller, authenticate, audit, preferred(headers));
     },

@@ -44,6 +44,12 @@ export function ends(): void {
     wait(86_000);
     const young = await asks('secrets:read secrets:write');
     wait(401);
+    // More than one look takes, and than the rounds below have looks if each had one.
+    await world.query(
+      `insert into approvals select (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'binding', 'copy ' || n))).*
+       from approvals a, generate_series(1, 350) n where a.id = $1`,
+      [undecided.body['approval_id']],
+    );
     const ids = [undecided, unused, young].map(({ body }) => String(body['approval_id']));
     const { POSTERN_TLS_CERT_PATH: cert, POSTERN_TLS_KEY_PATH: key, POSTERN_TLS_CA_PATH: ca } = world.env;
     const tls = await watchTlsMaterial({ cert, key, ca });
@@ -63,6 +69,8 @@ export function ends(): void {
       await postgres.close();
       await tls.close();
     }
+    const copies = await world.query("select distinct state from approvals where binding like 'copy %'");
+    expect(copies).toEqual([{ state: 'expired' }]);
     const rows = await world.query<{ id: string; state: string; approved_scopes: unknown }>(
       'select id, state, approved_scopes from approvals where id = any($1::uuid[])',
       [ids],

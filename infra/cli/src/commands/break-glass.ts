@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createPostern, type Postern } from '@postern/client';
+import { type Answer, createPostern, type Postern } from '@postern/client';
 import { readDevelopmentState } from '../development-state.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { openPostern, subjectOf, subjectToken } from '../subject.ts';
@@ -13,6 +13,10 @@ const WAIT_SECONDS = 30;
 const TIMEOUT_MS = 45_000;
 /** Above what it asks for between two polls. */
 const MARGIN_MS = 250;
+/** Between two polls where it does not say: RFC 8628 section 3.5. */
+const INTERVAL_SECONDS = 5;
+/** So often in a row it may be overloaded or away behind its balancer: the approval waits on, and so does who asks. */
+const MOST_AWAY = 60;
 
 export const command = defineCommand({
   about: `An emergency: asks for a token of the role that the policy lends, waits until two other people have approved on the approvals
@@ -38,11 +42,19 @@ With --token-exchange: any deployment, by the person's own token of this minute 
     }
     const { postern, endpoint, login } =
       values['token-exchange'] === undefined ? ofDevelopment(values.as ?? '', terminal) : given(values, terminal);
+    const asked = (held: string) => ({ held, audience, scope, reason });
     try {
       // One login for all turns: the request dies with its session (R19), and ends with this token's life.
       const held = await login();
-      for (let told = ''; ;) {
-        const answer = await ask(postern, new URL('/token', endpoint), { held, audience, scope, reason });
+      for (let [told, away] = ['', 0]; ;) {
+        const { status, headers, body } = await ask(postern, new URL('/token', endpoint), asked(held));
+        if ((status === 503 || status === 429) && (away += 1) <= MOST_AWAY) {
+          if (away === 1) terminal.err(`token-exchange answers ${status}: it is asked again`);
+          await delay(secondsIn(headers['retry-after']) * 1_000 + MARGIN_MS);
+          continue;
+        }
+        away = 0;
+        const answer = JSON.parse(body) as Record<string, unknown>;
         if (typeof answer['access_token'] === 'string') {
           terminal.out(values.json ? JSON.stringify(answer) : answer['access_token']);
           return exitCodes.done;
@@ -54,7 +66,7 @@ With --token-exchange: any deployment, by the person's own token of this minute 
         if (told !== approval)
           terminal.err(`approval ${String(approval)} waits for two people at /approvals of token-exchange`);
         told = String(approval);
-        await delay(Number(interval ?? 5) * 1_000 + MARGIN_MS);
+        await delay(secondsIn(interval) * 1_000 + MARGIN_MS);
       }
     } finally {
       await postern.close();
@@ -95,11 +107,7 @@ function given(values: { [Name in keyof Named]: string | undefined }, terminal: 
 
 type Asked = { held: string; audience: string; scope: readonly string[]; reason: string };
 
-async function ask(
-  postern: Postern,
-  url: URL,
-  { held, audience, scope, reason }: Asked,
-): Promise<Record<string, unknown>> {
+async function ask(postern: Postern, url: URL, { held, audience, scope, reason }: Asked): Promise<Answer> {
   const form = new URLSearchParams({
     grant_type: TOKEN_EXCHANGE,
     subject_token: held,
@@ -110,6 +118,11 @@ async function ask(
     justification: reason,
   });
   const headers = { 'content-type': 'application/x-www-form-urlencoded', prefer: `wait=${WAIT_SECONDS}` };
-  const { body } = await postern.fetch(url, { method: 'POST', headers, body: form.toString(), timeoutMs: TIMEOUT_MS });
-  return JSON.parse(body) as Record<string, unknown>;
+  return postern.fetch(url, { method: 'POST', headers, body: form.toString(), timeoutMs: TIMEOUT_MS });
+}
+
+/** @param said of how long to wait, by a header or a field. A date (RFC 9110 section 10.2.3) is not counted out. */
+function secondsIn(said: unknown): number {
+  const seconds = Number(said ?? INTERVAL_SECONDS);
+  return seconds >= 0 && seconds <= 60 ? seconds : INTERVAL_SECONDS;
 }

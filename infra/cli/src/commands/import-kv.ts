@@ -1,6 +1,6 @@
 import { PosternError } from '@postern/client';
-import { importSecret, type NotTaken } from '../kv/import-secret.ts';
-import { openKvSource } from '../kv/kv-source.ts';
+import { importSecret, type Imported, type ImportTo, type NotTaken } from '../kv/import-secret.ts';
+import { openKvSource, PathRefused, type KvSource } from '../kv/kv-source.ts';
 import { counted } from '../counted.ts';
 import { CommandFailed, exitCodes, type Terminal } from '../outcome.ts';
 import { reachService } from '../reach-service.ts';
@@ -55,11 +55,7 @@ export const command = defineCommand({
     const report = { mount, dryRun, paths: 0, written: 0, already: 0, notTaken: [] as NotTaken[] };
     try {
       for await (const path of source.paths(values.folder.replace(/([^/])$/, '$1/'))) {
-        const imported = await importSecret(source, await source.secret(path), to).catch((error: unknown) => {
-          // One that is refused does not end the others; a destination that is away does.
-          if (!(error instanceof PosternError) || error.status === undefined || error.status >= 500) throw error;
-          return { written: 0, already: 0, notTaken: [{ path, reason: error.code, nothing: false }] };
-        });
+        const imported = await taken(source, path, to);
         report.paths += 1;
         report.written += imported.written;
         report.already += imported.already;
@@ -73,6 +69,18 @@ export const command = defineCommand({
     return report.notTaken.some(({ nothing }) => !nothing) ? exitCodes.refused : exitCodes.done;
   },
 });
+
+/** One that either side refuses does not end the others; a side that is away does. */
+async function taken(source: KvSource, path: string, to: ImportTo): Promise<Imported> {
+  const refused = (reason: string) => ({ written: 0, already: 0, notTaken: [{ path, reason, nothing: false }] });
+  try {
+    return await importSecret(source, await source.secret(path), to);
+  } catch (error) {
+    if (error instanceof PathRefused) return refused('source_refused');
+    if (error instanceof PosternError && error.status !== undefined && error.status < 500) return refused(error.code);
+    throw error;
+  }
+}
 
 type Report = { dryRun: boolean; paths: number; written: number; already: number; notTaken: NotTaken[] };
 

@@ -37,7 +37,7 @@ export const command = defineCommand({
         if (!known) {
           const users = realm.users.map((user) => ({
             ...user,
-            ...(user['serviceAccountClientId'] ? {} : { requiredActions: ['UPDATE_PASSWORD'] }),
+            ...(user['serviceAccountClientId'] ? {} : { requiredActions: withPassword(user['requiredActions']) }),
           }));
           await admin.post('', { ...realm, users });
           admin.renew();
@@ -50,3 +50,8 @@ export const command = defineCommand({
     });
   },
 });
+
+/** What a user had to do before stays to be done. */
+const withPassword = (actions: unknown): string[] => [
+  ...new Set([...((actions ?? []) as string[]), 'UPDATE_PASSWORD']),
+];

@@ -30,6 +30,11 @@ export type KvSource = {
   close(): Promise<void>;
 };
 
+/** The token may list a secret and not read it. */
+export class PathRefused extends CommandFailed {
+  override readonly name = 'PathRefused';
+}
+
 type Json = Record<string, unknown>;
 
 const LONGEST_ANSWER = 16 << 20;
@@ -68,8 +73,10 @@ export function openKvSource(at: {
     });
     const text = await bodyOf(answer.body as AsyncIterable<Buffer>);
     if (answer.statusCode === 404) return null;
-    if (answer.statusCode !== 200)
-      throw new CommandFailed(exitCodes.refused, `${base.origin} answered ${answer.statusCode} to a read of ${kind}`);
+    if (answer.statusCode !== 200) {
+      const Refusal = answer.statusCode === 403 ? PathRefused : CommandFailed;
+      throw new Refusal(exitCodes.refused, `${base.origin} answered ${answer.statusCode} to a read of ${kind}`);
+    }
     return dataIn(text);
   }
 

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeEntries, leafHash, tilePath } from '@postern/transparency';
+import { leafHash, tilePath } from '@postern/transparency';
 import { CommandFailed, exitCodes } from '../outcome.ts';
-import { type Log } from './verify-whole.ts';
+import { logKeysIn } from './log-keys.ts';
+import { entriesIn, type Log } from './verify-whole.ts';
 
 /**
  * A log as audit-sink publishes it into a folder: a checkpoint and its entry bundles. There are no tiles of hashes: an entry
@@ -12,12 +13,12 @@ export function folderLog(path: string): Log | null {
   if (!existsSync(path) || !statSync(path).isDirectory()) return null;
   const bundle = (index: number, width: number): Buffer[] => {
     const file = join(path, tilePath('entries', index, width));
-    return existsSync(file) ? decodeEntries(readFileSync(file)) : [];
+    return existsSync(file) ? entriesIn(readFileSync(file), index) : [];
   };
   const [keys, closings] = [join(path, 'keys.json'), join(path, 'closings')];
   return {
     checkpoint: checkpointIn(path),
-    keys: existsSync(keys) ? (JSON.parse(readFileSync(keys, 'utf8')) as Pick<Log, 'keys'>).keys : [],
+    keys: existsSync(keys) ? logKeysIn(readFileSync(keys, 'utf8')) : [],
     closings: existsSync(closings) ? readFileSync(closings, 'utf8') : null,
     source: {
       bundle: async (index, width) => bundle(index, width),

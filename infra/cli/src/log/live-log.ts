@@ -1,9 +1,10 @@
 import { type Postern } from '@postern/client';
-import { decodeEntries, HASH_BYTES, tilePath } from '@postern/transparency';
+import { HASH_BYTES, tilePath } from '@postern/transparency';
 import { readDevelopmentState } from '../development-state.ts';
 import { CommandFailed, exitCodes } from '../outcome.ts';
 import { openPostern, subjectOf, subjectToken } from '../subject.ts';
-import { type Log } from './verify-whole.ts';
+import { logKeysIn } from './log-keys.ts';
+import { entriesIn, type Log } from './verify-whole.ts';
 
 export type LiveLog = {
   log(): Promise<Log>;
@@ -55,9 +56,9 @@ export async function openLiveLog(folder: string, as: string): Promise<LiveLog> 
       if (!checkpoint || !keys) throw new CommandFailed(exitCodes.refused, 'the log is empty');
       return {
         checkpoint: checkpoint.toString('utf8'),
-        keys: (JSON.parse(keys.toString('utf8')) as { keys: Log['keys'] }).keys,
+        keys: logKeysIn(keys.toString('utf8')),
         source: {
-          bundle: async (index, width) => decodeEntries(await part('entries', index, width)),
+          bundle: async (index, width) => entriesIn(await part('entries', index, width), index),
           async tile(level, index, width) {
             const bytes = await part(level, index, width);
             return Array.from({ length: bytes.length / HASH_BYTES }, (_, i) =>

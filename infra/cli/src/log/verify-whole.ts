@@ -1,4 +1,5 @@
 import {
+  decodeEntries,
   LogAltered,
   openCheckpoint,
   openClosings,
@@ -46,7 +47,7 @@ export async function verifyWhole(
   let unnamed: number | null = null;
   const seen = (entry: Buffer, index: number) => {
     if (index < closingsUpTo && !look) return;
-    const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf;
+    const leaf = leafIn(entry, index);
     // After a restore a closing that is published no more holds no longer (R26): the operator has to close again.
     if (index >= closingsUpTo && leaf.action === 'producer.closed') unnamed ??= index;
     look?.(leaf, index);
@@ -87,8 +88,28 @@ export type EntryLeaf = {
 };
 
 /** An event's entry names the hash of its producer's entry before it (R22); the receipt of a batch names none. */
-function linkOf(entry: Buffer): Link | null {
-  const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf;
+function linkOf(entry: Buffer, index: number): Link | null {
+  const leaf = leafIn(entry, index);
   if (leaf.kind !== 'entry') return null;
   return { chain: leaf.producer, epoch: leaf.epoch, seq: leaf.seq, previous: leaf.previous };
+}
+
+/** The log takes nothing but JSON objects: an entry that is none was altered, wherever its hash may stand. */
+function leafIn(entry: Buffer, index: number): EntryLeaf {
+  try {
+    const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf | null;
+    if (typeof leaf === 'object' && leaf !== null) return leaf;
+  } catch {
+    // Said below.
+  }
+  throw new LogAltered('entry_unreadable', index);
+}
+
+/** The entries of a bundle. @throws LogAltered where it is torn */
+export function entriesIn(bundle: Buffer, index: number): Buffer[] {
+  try {
+    return decodeEntries(bundle);
+  } catch {
+    throw new LogAltered('bundle_torn', index * TILE_WIDTH);
+  }
 }

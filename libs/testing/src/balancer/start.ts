@@ -104,10 +104,14 @@ const configuration = (statistics: string, fronts: readonly BalancedFront[]): st
     ...fronts.flatMap(({ name, port, servers }) => [
       `listen ${name}`,
       `  bind 127.0.0.1:${port}`,
+      ...(servers.some(({ readyPort }) => readyPort === undefined) ? IN_TURN : []),
       ...servers.map(serverLine),
     ]),
     '',
   ].join('\n');
+
+/** Of servers that nothing looks at those that are away have the fewest connections: one that answers is found by turns. */
+const IN_TURN = ['  balance roundrobin'];
 
 const serverLine = ({ name, port, readyPort }: BalancedServer): string =>
   `  server ${name} 127.0.0.1:${port}${readyPort === undefined ? '' : ` check port ${readyPort}`}`;

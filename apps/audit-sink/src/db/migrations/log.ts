@@ -144,6 +144,26 @@ export const logMigrations: MigrationSet = {
       alter table log_events add column sealed_with bigint;
       create or replace view log_every_event as select * from log_events;
     `,
+    // The people of a tenant that ended. While it is built (some seconds at 10^7 rows) nobody new is written: batches about
+    // them wait, on the bus and with their producers. Reads, and batches about those who are known, go on.
+    '0008-subjects-by-tenant': `
+      create index log_subjects_tenant on log_subjects (tenant, id);
+    `,
+    // A subject whose key cannot be opened any more has a row with a new one; the old row is found by the MAC that it had.
+    '0009-replaced-subjects': `
+      alter table log_subjects alter column mac drop not null, add column replaced_mac bytea,
+        add check ((mac is null) = (replaced_mac is not null));
+      create index log_subjects_replaced on log_subjects (replaced_mac) where replaced_mac is not null;
+    `,
+    // Which entries a restore lost. It stays until it is recorded that they are back, or were given up.
+    '0010-restoring': `
+      create table log_restoring (
+        only_row boolean primary key default true check (only_row),
+        from_index bigint not null,
+        to_size bigint not null
+      );
+      insert into log_restoring (from_index, to_size) select min(index), max(index) + 1 from log_wanted having count(*) > 0;
+    `,
   },
   privileges: {
     // Leaves are deleted by retention, and never changed.
