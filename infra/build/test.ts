@@ -1,5 +1,7 @@
 // `npm test`: every check of the repository, from formatting to the suites on real servers. The last line counts.
 // `npm test -- mtls postgres` runs the suites of these projects alone.
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { allProjects, clearResults, collectResults, selectProjects } from './src/test-run/results.ts';
 import { startSharedServers } from './src/test-run/shared-servers.ts';
 import { runSteps, type Step } from './src/test-run/step.ts';
@@ -13,6 +15,8 @@ const SUITES_AT_ONCE = 3;
 const LONGEST = ['@postern/assurance', '@postern/dev'];
 
 const nx = { NX_DAEMON: 'false', NX_TUI: 'false' };
+/** Some hundred processes load the same modules: what one has compiled the next ones find (ADR-0088). */
+const NODE_COMPILE_CACHE = resolve('.cache/compiled');
 const named = process.argv.slice(2);
 const projects = selectProjects(allProjects(), named);
 
@@ -30,6 +34,8 @@ const failedSteps =
   named.length > 0 ? [] : [...(await runSteps([graph], 1)), ...(await runSteps(checks, CHECKS_AT_ONCE))];
 
 clearResults();
+// Of files that have changed since nobody would ask again.
+rmSync(NODE_COMPILE_CACHE, { recursive: true, force: true });
 const servers = await startSharedServers();
 console.log('✓ PostgreSQL and two Redis are up');
 try {
@@ -46,6 +52,6 @@ process.exitCode = summary.exitCode;
 /** The step that runs the suites of these projects, so many at once; none where there are none. */
 function suites(name: string, of: readonly string[] = [], atOnce: number): Step[] {
   const command = ['run-many', '-t', 'test', `--parallel=${atOnce}`, '--outputStyle=stream', `--projects=${of.join()}`];
-  const environment = { ...nx, ...servers.environment };
+  const environment = { ...nx, ...servers.environment, NODE_COMPILE_CACHE };
   return of.length === 0 ? [] : [{ name, command: ['nx', ...command], environment, live: true }];
 }

@@ -1,27 +1,5 @@
-import { trustTable, type TrustTable } from '@postern/oidc';
-import {
-  assertEnvironment,
-  baseConfig,
-  baseSettings,
-  busConfig,
-  busSettings,
-  ConfigurationError,
-  parseSettings,
-  path,
-  postgresConfig,
-  postgresSettings,
-  readDocument,
-  branchKeyConfig,
-  branchKeySettings,
-  rootKeyConfig,
-  rootKeySettings,
-  type BranchKeyConfig,
-  setting,
-  type BaseConfig,
-  type BusConfig,
-  type PostgresConfig,
-  type RootKeyConfig,
-} from '@postern/runtime';
+import { ConfigurationError, parseSettings, path, readDocument, setting, type BaseConfig } from '@postern/runtime';
+import { serviceConfig, serviceSettings, type ServiceConfig } from '@postern/service/config';
 import { z } from 'zod';
 import { forwardersDocument, type ForwardersConfig } from './forwarders/forwarders-config.ts';
 import type { PublishTo } from './publication/open-place.ts';
@@ -33,11 +11,7 @@ const producers = z.string().regex(/^[a-z][a-z0-9-]{0,62}(,[a-z][a-z0-9-]{0,62})
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
-  ...baseSettings,
-  ...postgresSettings,
-  ...busSettings,
-  ...rootKeySettings,
-  ...branchKeySettings,
+  ...serviceSettings,
   POSTERN_AUDIT_PRODUCERS: setting(producers, 'Services whose events the log takes, separated by commas.', {
     default: 'audit-sink,auth-manager,crypto-store,key-proxy,token-exchange',
   }),
@@ -85,13 +59,7 @@ export const settings = {
   ),
 };
 
-export type Config = {
-  readonly base: BaseConfig;
-  readonly trust: TrustTable;
-  readonly postgres: PostgresConfig;
-  readonly bus: BusConfig;
-  readonly rootKey: RootKeyConfig;
-  readonly branchKeys: BranchKeyConfig;
+export type Config = ServiceConfig & {
   readonly producers: readonly string[];
   readonly origin: string;
   readonly publishTo: PublishTo | null;
@@ -108,10 +76,6 @@ export type Config = {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
-  const base = baseConfig(read);
-  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
-  const rootKey = rootKeyConfig(read);
-  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
   const sourcesPath = read.POSTERN_SOURCES_PATH;
   const sources = sourcesPath === undefined ? null : readDocument('POSTERN_SOURCES_PATH', sourcesPath, sourcesDocument);
   const forwardersPath = read.POSTERN_FORWARDERS_PATH;
@@ -121,16 +85,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     ...(sources?.keycloak.realms ?? []).map(({ issuer }, at) => [`POSTERN_SOURCES_PATH realms.${at}.issuer`, issuer]),
     ...(forwarders?.targets ?? []).map(({ url }, at) => [`POSTERN_FORWARDERS_PATH targets.${at}.url`, url]),
   ]) as Record<string, string>;
-  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
+  const common = serviceConfig(read, { env, settings, urls });
+  const { base, trust } = common;
   return Object.freeze({
-    base,
-    trust,
-    postgres: postgresConfig(read),
-    bus: busConfig(read),
-    rootKey,
-    branchKeys: branchKeyConfig(read),
+    ...common,
     producers: read.POSTERN_AUDIT_PRODUCERS.split(','),
-    publishTo: publishTo(base, rootKey, read.POSTERN_AUDIT_PUBLISH_TO),
+    publishTo: publishTo(common, read.POSTERN_AUDIT_PUBLISH_TO),
     acceptLoss: read.POSTERN_AUDIT_ACCEPT_LOSS ?? null,
     retentionDays: retentionDays(base, read.POSTERN_AUDIT_RETENTION_DAYS),
     backupDays: read.POSTERN_AUDIT_BACKUP_DAYS,
@@ -141,7 +101,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 /** @throws ConfigurationError where the profile asks for a place and none is named, or a bucket and no role (R27) */
-function publishTo({ profile }: BaseConfig, rootKey: RootKeyConfig, url: string | undefined): PublishTo | null {
+function publishTo({ base: { profile }, rootKey }: ServiceConfig, url: string | undefined): PublishTo | null {
   if (url === undefined) {
     if (profile === 'fedramp-low') return null;
     throw new ConfigurationError([`POSTERN_AUDIT_PUBLISH_TO: ${profile} asks for a place outside the database (R27)`]);

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '@postern/testing';
+import { freePort, inherited } from '@postern/testing';
 import type { RelayProcess } from './relay-process.ts';
 import type { World } from './world.ts';
 
@@ -24,7 +24,7 @@ function killable(script: string, env: Record<string, string>): Killable {
     async start() {
       if (child && child.exitCode === null && child.signalCode === null) return;
       const started = fork(script, {
-        env: { PATH: process.env['PATH'] ?? '', ...env },
+        env: { ...inherited(), ...env },
         execArgv: [],
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       });

@@ -1,27 +1,5 @@
-import { trustTable, type TrustTable } from '@postern/oidc';
-import {
-  assertEnvironment,
-  baseConfig,
-  baseSettings,
-  busConfig,
-  busSettings,
-  ConfigurationError,
-  parseSettings,
-  path,
-  postgresConfig,
-  postgresSettings,
-  readDocument,
-  branchKeyConfig,
-  branchKeySettings,
-  rootKeyConfig,
-  rootKeySettings,
-  type BranchKeyConfig,
-  setting,
-  type BaseConfig,
-  type BusConfig,
-  type PostgresConfig,
-  type RootKeyConfig,
-} from '@postern/runtime';
+import { ConfigurationError, parseSettings, path, setting, type BaseConfig } from '@postern/runtime';
+import { serviceConfig, serviceSettings, type ServiceConfig } from '@postern/service/config';
 import { z } from 'zod';
 import { returnPages, type ReturnPages } from './consents/return-to.ts';
 
@@ -47,11 +25,7 @@ const json = <T extends z.ZodType>(schema: T) =>
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
-  ...baseSettings,
-  ...postgresSettings,
-  ...busSettings,
-  ...rootKeySettings,
-  ...branchKeySettings,
+  ...serviceSettings,
   POSTERN_AUDIT_SINK_URL: setting(https, 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
@@ -93,15 +67,9 @@ export const settings = {
   ),
 };
 
-export type Config = {
-  readonly base: BaseConfig;
+export type Config = ServiceConfig & {
   /** The origin of the public listener as browsers and the provider reach it. */
   readonly publicUrl: string;
-  readonly trust: TrustTable;
-  readonly postgres: PostgresConfig;
-  readonly bus: BusConfig;
-  readonly rootKey: RootKeyConfig;
-  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   readonly provider: {
     readonly issuer: string;
@@ -122,23 +90,14 @@ export type Config = {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
-  const base = baseConfig(read);
-  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const urls = {
     POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
     POSTERN_OIDC_ISSUER: read.POSTERN_OIDC_ISSUER,
   };
-  const rootKey = rootKeyConfig(read);
-  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
+  const common = serviceConfig(read, { env, settings, urls });
   return Object.freeze({
-    base,
-    publicUrl: publicOrigin(base),
-    trust,
-    postgres: postgresConfig(read),
-    bus: busConfig(read),
-    rootKey,
-    branchKeys: branchKeyConfig(read),
+    ...common,
+    publicUrl: publicOrigin(common.base),
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     provider: {
       issuer: read.POSTERN_OIDC_ISSUER,

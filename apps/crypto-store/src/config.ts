@@ -1,28 +1,5 @@
-import { trustTable, type TrustTable } from '@postern/oidc';
-import {
-  assertEnvironment,
-  ConfigurationError,
-  baseConfig,
-  baseSettings,
-  busConfig,
-  busSettings,
-  cacheSettings,
-  parseSettings,
-  postgresConfig,
-  postgresSettings,
-  readDocument,
-  branchKeyConfig,
-  branchKeySettings,
-  rootKeyConfig,
-  rootKeySettings,
-  type BranchKeyConfig,
-  setting,
-  type BaseConfig,
-  type BusConfig,
-  type PostgresConfig,
-  type RootKeyConfig,
-  type Secret,
-} from '@postern/runtime';
+import { cacheSettings, ConfigurationError, parseSettings, setting, type Secret } from '@postern/runtime';
+import { serviceConfig, serviceSettings, type ServiceConfig } from '@postern/service/config';
 import { z } from 'zod';
 
 /** What somebody needs to notice a destruction that nobody wanted. */
@@ -30,12 +7,8 @@ const LEAST_WAIT_HOURS = 24;
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
-  ...baseSettings,
-  ...postgresSettings,
+  ...serviceSettings,
   ...cacheSettings,
-  ...busSettings,
-  ...rootKeySettings,
-  ...branchKeySettings,
   POSTERN_AUDIT_SINK_URL: setting(z.url({ protocol: /^https$/ }), 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
@@ -66,14 +39,8 @@ export const settings = {
   ),
 };
 
-export type Config = {
-  readonly base: BaseConfig;
-  readonly trust: TrustTable;
-  readonly postgres: PostgresConfig;
+export type Config = ServiceConfig & {
   readonly cache: { readonly url: string; readonly password: Secret | undefined; readonly ttlSeconds: number };
-  readonly bus: BusConfig;
-  readonly rootKey: RootKeyConfig;
-  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   readonly keepVersions: number;
   readonly destructionWaitHours: number;
@@ -87,27 +54,18 @@ export type Config = {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
-  const base = baseConfig(read);
-  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const urls = { POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL };
-  const rootKey = rootKeyConfig(read);
-  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
-  if (base.environment === 'production' && read.POSTERN_DESTRUCTION_WAIT_HOURS < LEAST_WAIT_HOURS) {
+  const common = serviceConfig(read, { env, settings, urls });
+  if (common.base.environment === 'production' && read.POSTERN_DESTRUCTION_WAIT_HOURS < LEAST_WAIT_HOURS) {
     throw new ConfigurationError([`POSTERN_DESTRUCTION_WAIT_HOURS: production waits at least ${LEAST_WAIT_HOURS}`]);
   }
   return Object.freeze({
-    base,
-    trust,
-    postgres: postgresConfig(read),
+    ...common,
     cache: {
       url: read.POSTERN_CACHE_URL,
       password: read.POSTERN_CACHE_PASSWORD,
       ttlSeconds: read.POSTERN_CACHE_TTL_SECONDS,
     },
-    bus: busConfig(read),
-    rootKey,
-    branchKeys: branchKeyConfig(read),
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     keepVersions: read.POSTERN_RECORD_VERSIONS,
     destructionWaitHours: read.POSTERN_DESTRUCTION_WAIT_HOURS,

@@ -1,29 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { trustTable, type TrustTable } from '@postern/oidc';
-import {
-  assertEnvironment,
-  baseConfig,
-  baseSettings,
-  busConfig,
-  busSettings,
-  cacheSettings,
-  flag,
-  parseSettings,
-  postgresConfig,
-  postgresSettings,
-  readDocument,
-  branchKeyConfig,
-  branchKeySettings,
-  rootKeyConfig,
-  rootKeySettings,
-  type BranchKeyConfig,
-  setting,
-  type BaseConfig,
-  type BusConfig,
-  type PostgresConfig,
-  type RootKeyConfig,
-  type Secret,
-} from '@postern/runtime';
+import { cacheSettings, flag, parseSettings, setting, type Secret } from '@postern/runtime';
+import { serviceConfig, serviceSettings, type ServiceConfig } from '@postern/service/config';
 import { z } from 'zod';
 import { secondFactors, type SecondFactor } from './accounts/account-policy.ts';
 
@@ -37,11 +14,7 @@ const hostsIn = (list: string): string[] => list.split(',').filter((host) => hos
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
-  ...baseSettings,
-  ...postgresSettings,
-  ...busSettings,
-  ...rootKeySettings,
-  ...branchKeySettings,
+  ...serviceSettings,
   POSTERN_PUBLIC_URL: setting(
     httpsUrl,
     'Origin under which others reach this service; the issuer of the tokens of its own accounts (R2).',
@@ -120,13 +93,7 @@ export const settings = {
   ),
 };
 
-export type Config = {
-  readonly base: BaseConfig;
-  readonly trust: TrustTable;
-  readonly postgres: PostgresConfig;
-  readonly bus: BusConfig;
-  readonly rootKey: RootKeyConfig;
-  readonly branchKeys: BranchKeyConfig;
+export type Config = ServiceConfig & {
   readonly auditSinkUrl: string;
   readonly tokenExchangeUrl: string;
   readonly cryptoStoreUrl: string;
@@ -154,20 +121,11 @@ export type Config = {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
-  const base = baseConfig(read);
-  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const { POSTERN_AUDIT_SINK_URL, POSTERN_TOKEN_EXCHANGE_URL, POSTERN_CRYPTO_STORE_URL } = read;
   const urls = { POSTERN_AUDIT_SINK_URL, POSTERN_TOKEN_EXCHANGE_URL, POSTERN_CRYPTO_STORE_URL };
-  const rootKey = rootKeyConfig(read);
-  const waived = { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER };
-  assertEnvironment({ base, env, settings, trust, urls, rootKey: waived });
+  const common = serviceConfig(read, { env, settings, urls });
   return Object.freeze({
-    base,
-    trust,
-    postgres: postgresConfig(read),
-    bus: busConfig(read),
-    rootKey,
-    branchKeys: branchKeyConfig(read),
+    ...common,
     auditSinkUrl: POSTERN_AUDIT_SINK_URL,
     tokenExchangeUrl: POSTERN_TOKEN_EXCHANGE_URL,
     cryptoStoreUrl: POSTERN_CRYPTO_STORE_URL,
@@ -183,7 +141,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       authorities:
         read.POSTERN_PROVIDER_CA_PATH === undefined ? undefined : readFileSync(read.POSTERN_PROVIDER_CA_PATH, 'utf8'),
     },
-    signUpOpen: read.POSTERN_SIGN_UP ?? base.environment === 'development',
+    signUpOpen: read.POSTERN_SIGN_UP ?? common.base.environment === 'development',
     use: {
       publicAddresses: read.POSTERN_USE_PUBLIC_ADDRESSES,
       hosts: hostsIn(read.POSTERN_USE_HOSTS),

@@ -2,6 +2,7 @@ import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { inherited } from '@postern/testing';
 
 const apps = join(import.meta.dirname, '../..');
 
@@ -18,7 +19,7 @@ export type ServiceProcess = {
 
 /** Runs the service's migrations, then the service itself, until it says that it is ready. */
 export async function startService(service: string, env: Record<string, string>): Promise<ServiceProcess> {
-  const environment = { PATH: process.env['PATH'] ?? '', ...env };
+  const environment = { ...inherited(), ...env };
   await promisify(execFile)(process.execPath, [join(apps, service, 'src/db/migrate.ts')], { env: environment });
   const child = fork(join(apps, service, 'src/main.ts'), {
     env: environment,

@@ -1,5 +1,6 @@
 import { createRateLimits, createTenantRates, type App, type ComposedService } from '@postern/http';
 import type { Issuer } from '@postern/issuer';
+import { providerAtNeed } from '@postern/oidc';
 import { openClientSecrets } from '@postern/policy';
 import { Counter } from '@postern/runtime';
 import { httpOf, openService, type ServiceOptions } from '@postern/service';
@@ -12,7 +13,6 @@ import { openState, type Setting, type State } from './open-state.ts';
 import { openVerifiers } from './open-verifiers.ts';
 import { openApprovalPages } from './pages/open-approval-pages.ts';
 import { exchangeGrantAt } from './provider/exchange-grant.ts';
-import { openProviderOnce } from './provider/open-provider-once.ts';
 import { providerExchange } from './provider/provider-exchange.ts';
 import { startWorker } from './start-worker.ts';
 import { closeLog, type CloseLogs } from './workloads/close-logs.ts';
@@ -75,11 +75,16 @@ function openApp(setting: Setting, state: State, { web, logs, recordWithin, ...v
 type Verifiers = ReturnType<typeof openVerifiers>;
 
 /** For audiences outside Postern the provider mints: by an exchange of its own, or by auth-manager where a grant is the subject (R10). */
-const exchangeAtProvider = ({ config }: Setting, { peers: dispatcher }: Pick<Verifiers, 'peers'>) =>
-  providerExchange({
-    provider: openProviderOnce({ issuer: config.providerIssuer, clientId: SERVICE, dispatcher }),
-    exchangeGrant: config.authManagerUrl ? exchangeGrantAt({ url: config.authManagerUrl, dispatcher }) : undefined,
+function exchangeAtProvider(
+  { config: { providerIssuer: issuer, authManagerUrl: url } }: Setting,
+  { peers: dispatcher }: Pick<Verifiers, 'peers'>,
+) {
+  const authentication = { method: 'tls_client_auth' } as const;
+  return providerExchange({
+    provider: issuer ? providerAtNeed({ issuer, clientId: SERVICE, authentication, dispatcher }) : undefined,
+    exchangeGrant: url ? exchangeGrantAt({ url, dispatcher }) : undefined,
   });
+}
 
 function countEmergencies({ metrics }: Setting): () => void {
   const emergencies = new Counter({

@@ -1,43 +1,18 @@
-import { trustTable, type TrustTable } from '@postern/oidc';
+import { type TrustTable } from '@postern/oidc';
 import { policyDocument, type PolicyDocument } from '@postern/policy';
-import {
-  assertEnvironment,
-  baseConfig,
-  baseSettings,
-  busConfig,
-  busSettings,
-  ConfigurationError,
-  parseSettings,
-  path,
-  postgresConfig,
-  postgresSettings,
-  readDocument,
-  branchKeyConfig,
-  branchKeySettings,
-  rootKeyConfig,
-  rootKeySettings,
-  type BranchKeyConfig,
-  setting,
-  type BaseConfig,
-  type BusConfig,
-  type PostgresConfig,
-  type RootKeyConfig,
-} from '@postern/runtime';
+import { ConfigurationError, parseSettings, path, readDocument, setting } from '@postern/runtime';
+import { serviceConfig, serviceSettings, type ServiceConfig } from '@postern/service/config';
 import { z } from 'zod';
 import { mistakenWorkloads } from './policy/same-workloads.ts';
 
 /** What the environment must give: this service's reference, from which the README's table is generated. */
 export const settings = {
-  ...baseSettings,
+  ...serviceSettings,
   POSTERN_PUBLIC_URL: setting(
     z.url({ protocol: /^https$/ }),
     'Origin under which others reach this service; the issuer of its tokens.',
     { example: 'https://token-exchange.example.com' },
   ),
-  ...postgresSettings,
-  ...busSettings,
-  ...rootKeySettings,
-  ...branchKeySettings,
   POSTERN_AUDIT_SINK_URL: setting(z.url({ protocol: /^https$/ }), 'Where the audit log answers (its api listener).', {
     example: 'https://audit-sink.example.internal:8443',
   }),
@@ -72,18 +47,12 @@ export const settings = {
   ),
 };
 
-export type Config = {
-  readonly base: BaseConfig;
+export type Config = ServiceConfig & {
   /** `iss` of what is minted here: an origin, without a slash at the end. */
   readonly issuer: string;
   /** Origin of the api listener. */
   readonly apiUrl: string;
-  readonly trust: TrustTable;
   readonly policy: PolicyDocument;
-  readonly postgres: PostgresConfig;
-  readonly bus: BusConfig;
-  readonly rootKey: RootKeyConfig;
-  readonly branchKeys: BranchKeyConfig;
   readonly auditSinkUrl: string;
   /** Client of the pages' sign-in. */
   readonly approvalsClientId: string | undefined;
@@ -98,34 +67,20 @@ export type Config = {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const read = parseSettings(settings, env);
-  const base = baseConfig(read);
-  const trust = readDocument('POSTERN_TRUST_PATH', base.trustPath, trustTable);
   const policy = readDocument('POSTERN_POLICY_PATH', read.POSTERN_POLICY_PATH, policyDocument);
-  const rootKey = rootKeyConfig(read);
-  assertEnvironment({
-    base,
-    env,
-    settings,
-    trust,
-    urls: {
-      POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
-      POSTERN_TOKEN_EXCHANGE_URL: read.POSTERN_TOKEN_EXCHANGE_URL,
-      POSTERN_PROVIDER_ISSUER: read.POSTERN_PROVIDER_ISSUER,
-      POSTERN_AUTH_MANAGER_URL: read.POSTERN_AUTH_MANAGER_URL,
-    },
-    rootKey: { kind: rootKey.kind, waiver: read.POSTERN_ROOT_KEY_WAIVER },
-  });
-  assertSameWorkloads(trust, policy);
+  const urls = {
+    POSTERN_AUDIT_SINK_URL: read.POSTERN_AUDIT_SINK_URL,
+    POSTERN_TOKEN_EXCHANGE_URL: read.POSTERN_TOKEN_EXCHANGE_URL,
+    POSTERN_PROVIDER_ISSUER: read.POSTERN_PROVIDER_ISSUER,
+    POSTERN_AUTH_MANAGER_URL: read.POSTERN_AUTH_MANAGER_URL,
+  };
+  const common = serviceConfig(read, { env, settings, urls });
+  assertSameWorkloads(common.trust, policy);
   return Object.freeze({
-    base,
+    ...common,
     issuer: new URL(read.POSTERN_PUBLIC_URL).origin,
     apiUrl: new URL(read.POSTERN_TOKEN_EXCHANGE_URL).origin,
-    trust,
     policy,
-    postgres: postgresConfig(read),
-    bus: busConfig(read),
-    rootKey,
-    branchKeys: branchKeyConfig(read),
     auditSinkUrl: read.POSTERN_AUDIT_SINK_URL,
     approvalsClientId: read.POSTERN_APPROVALS_CLIENT_ID,
     providerIssuer: read.POSTERN_PROVIDER_ISSUER,

@@ -2,6 +2,7 @@ import { createLocalRootKeyFile } from '@postern/branch-keys';
 import type { Closing } from '@postern/runtime';
 import {
   DEVELOPMENT_TRUST_DOMAIN,
+  inherited,
   postgresForTests,
   redisForTests,
   spiffeIdOf,
@@ -58,7 +59,7 @@ export async function openServiceWorld(
   const trust = { trustDomain: DEVELOPMENT_TRUST_DOMAIN, workloads, issuers: issuers(issuer.entry) };
   await writeFile(trustPath, JSON.stringify(trust));
   const env = {
-    PATH: process.env['PATH'] ?? '',
+    ...inherited(),
     POSTERN_ENVIRONMENT: 'development',
     POSTERN_LOG_LEVEL: 'debug',
     POSTERN_TLS_CERT_PATH: leaf.paths.cert,

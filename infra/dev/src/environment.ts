@@ -1,3 +1,4 @@
+import { inherited } from '@postern/testing';
 import { pathToFileURL } from 'node:url';
 
 import { type Service } from './services.ts';
@@ -31,12 +32,12 @@ export type World = {
 /** Services that browsers, the identity provider and verifiers of tokens reach on the public listener. */
 export const issuers: ReadonlySet<Service> = new Set(['token-exchange', 'auth-manager', 'key-proxy']);
 
-/** The environment of one service: nothing of ours but PATH leaks in, and secrets come by file. */
+/** The environment of one service; secrets come by file. */
 export function environmentOf(service: Service, world: World): Record<string, string> {
   const tls = world.certificates[service];
   const busTls = world.busCertificates[service];
   return {
-    PATH: process.env['PATH'] ?? '',
+    ...inherited(),
     NODE_ENV: 'production',
     POSTERN_ENVIRONMENT: 'development',
     POSTERN_PROFILE: world.profile,

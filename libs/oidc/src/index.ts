@@ -43,5 +43,6 @@ export {
   type ProviderTokens,
   type TokenHint,
 } from './provider/open-provider.ts';
+export { providerAtNeed } from './provider/provider-at-need.ts';
 export { checkLogoutToken, type LogoutTokenCheck, type VerifiedLogout } from './logout-token.ts';
 export { checkClientAssertion, type ClientAssertionCheck } from './client-assertion.ts';

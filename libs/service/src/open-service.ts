@@ -1,7 +1,8 @@
 import { type ComposedService } from '@postern/http';
 import { profileNamed, underFips } from '@postern/profile';
 import { closeInReverse, createRegistry, systemNow, type Logger, type Now } from '@postern/runtime';
-import { type ServiceConfig, type Setting } from './setting.ts';
+import { type ServiceConfig } from './service-config.ts';
+import { type Setting } from './setting.ts';
 
 export type ServiceOptions = { logger: Logger; now?: Now };
 

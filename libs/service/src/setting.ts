@@ -1,26 +1,6 @@
-import { type TrustTable } from '@postern/oidc';
 import { type Profile } from '@postern/profile';
-import {
-  type BaseConfig,
-  type BranchKeyConfig,
-  type BusConfig,
-  type Closing,
-  type Logger,
-  type Now,
-  type PostgresConfig,
-  type Registry,
-  type RootKeyConfig,
-} from '@postern/runtime';
-
-/** What every service is configured with, beside what is its own. */
-export type ServiceConfig = {
-  readonly base: BaseConfig;
-  readonly trust: TrustTable;
-  readonly postgres: PostgresConfig;
-  readonly bus: BusConfig;
-  readonly rootKey: RootKeyConfig;
-  readonly branchKeys: BranchKeyConfig;
-};
+import { type Closing, type Logger, type Now, type Registry } from '@postern/runtime';
+import { type ServiceConfig } from './service-config.ts';
 
 /** What every part of a service is opened with. */
 export type Setting<Config extends ServiceConfig = ServiceConfig> = {

@@ -14,6 +14,7 @@ export { leaksOf, newCanary } from './run/canary.ts';
 export { installedProgram } from './debian/program.ts';
 export { freePort } from './run/free-port.ts';
 export { goProgram } from './run/go-program.ts';
+export { inherited } from './run/inherited.ts';
 export { tcpProxy, type TcpProxy } from './run/tcp-proxy.ts';
 export { startLeashed, type Leashed, type LeashedOptions } from './run/leash.ts';
 export { startBalancer, type BalancedFront, type BalancedServer, type Balancer } from './balancer/start.ts';

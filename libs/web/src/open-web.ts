@@ -1,5 +1,5 @@
 import type { Route } from '@postern/http';
-import type { Revocations, TokenVerifier } from '@postern/oidc';
+import { providerAtNeed, type Revocations, type TokenVerifier } from '@postern/oidc';
 import { queryIn, useOnce } from '@postern/postgres';
 import type { Profile } from '@postern/profile';
 import type { Now } from '@postern/runtime';
@@ -7,7 +7,6 @@ import type { Kysely } from 'kysely';
 import type { Dispatcher } from 'undici';
 import { logoutKeys } from './logout-keys.ts';
 import { assertOwnForm } from './own-forms.ts';
-import { providerAtNeed } from './provider.ts';
 import { openSessions, type Sessions, type WebSession } from './sessions.ts';
 import { finishSignIn, startSignIn } from './sign-in-routes.ts';
 import { backchannelLogout, signOut } from './sign-out-routes.ts';

@@ -42,6 +42,7 @@ button.second { background: transparent; color: var(--accent); }
 button.refuse { background: transparent; color: var(--bad); border-color: var(--bad); }
 button { white-space: nowrap; }
 button.small { min-height: 2rem; padding: .2rem .7rem; font-weight: 400; }
+@media (max-width: 39.99rem) { .actions > *, main p > .button { flex: 1 1 100%; min-width: 0; text-align: center; white-space: normal; } main p > .button { display: block; } }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 a.item blockquote { margin-bottom: 1rem; }
 a.item > :last-child { margin-bottom: 0; }

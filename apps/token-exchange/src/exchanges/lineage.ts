@@ -26,7 +26,9 @@ export async function lineageOf(
     with recursive ancestors as (
       select e.*, 0 as depth from exchanges e where e.id = ${id}
       union all
-      select e.*, a.depth + 1 from exchanges e join ancestors a on e.id::text = a.parent and a.parent_issuer = ${issuer}
+      select e.*, a.depth + 1 from ancestors a
+        -- The id, not its text: by the index. What others minted is named by whatever they like.
+        join exchanges e on e.id = case when a.parent_issuer = ${issuer} then a.parent::uuid end
     )
     select * from ancestors where depth > 0 order by depth desc`.execute(db);
   const descendants = await sql<Row>`

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import type { TokenName } from '../revocations/revoke-descendants.ts';
 
@@ -8,10 +9,12 @@ export async function tenantOf(
   own: { issuer: string },
   { issuer, tokenId }: TokenName,
 ): Promise<string | null> {
+  // By the index: what was minted here is named by a UUID.
+  const id = issuer === own.issuer && z.uuid().safeParse(tokenId).success ? tokenId : null;
   const { rows } = await sql<{ tenant: string }>`
     select tenant from exchanges where parent = ${tokenId} and parent_issuer = ${issuer}
     union all
-    select tenant from exchanges where id::text = ${tokenId} and ${issuer} = ${own.issuer}
+    select tenant from exchanges where id = ${id}::uuid
     limit 1`.execute(tx);
   return rows[0]?.tenant ?? null;
 }

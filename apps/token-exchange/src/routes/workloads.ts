@@ -1,5 +1,6 @@
 import { noContent, route } from '@postern/http';
 import type { RevocationSequence } from '@postern/issuer';
+import type { Profile } from '@postern/profile';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
@@ -12,6 +13,7 @@ export type WorkloadRoutes = {
   policies: PolicyStore;
   sequence: RevocationSequence;
   closeLog: (name: string) => Promise<LogState>;
+  profile: Pick<Profile, 'accessTokenMinutes'>;
   now: () => Date;
 };
 
@@ -54,7 +56,8 @@ const compromise = (deps: WorkloadRoutes) =>
       const by = { tenant: principal.tenant, name: principal.person?.sub ?? principal.clientId };
       const { client, revokedBefore, tokens } = await deps.db.transaction().execute((tx) =>
         deps.policies.change(tx, async (policy, within) => {
-          const done = await compromiseWorkload(within, deps, policy, { name, reason, by });
+          const longestLifeSeconds = deps.profile.accessTokenMinutes * 60;
+          const done = await compromiseWorkload(within, { ...deps, longestLifeSeconds }, policy, { name, reason, by });
           const before = done.revokedBefore.toISOString();
           const details = { workload: name, before, tokens: done.tokens };
           await audit.itemWithin(tx, { resource: { type: 'workload', id: name }, details });

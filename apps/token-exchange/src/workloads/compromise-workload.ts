@@ -8,6 +8,13 @@ import { namesOfWorkload } from './names-of-workload.ts';
 /** What may lie between the clocks of two replicas, one minting while the other revokes. */
 const SKEW_SECONDS = 2;
 
+export type CompromiseWorkload = {
+  sequence: Pick<RevocationSequence, 'revoke'>;
+  /** No token that is older lives: of all that were ever minted only the last minutes' are looked at, while nobody may mint. */
+  longestLifeSeconds: number;
+  now: () => Date;
+};
+
 export type Compromised = {
   client: string;
   /** Every token that it held or acts in, issued before this, is refused everywhere. */
@@ -23,7 +30,7 @@ export type Compromised = {
  */
 export async function compromiseWorkload(
   within: Query,
-  { sequence, now }: { sequence: Pick<RevocationSequence, 'revoke'>; now: () => Date },
+  { sequence, longestLifeSeconds, now }: CompromiseWorkload,
   { written }: StoredPolicy,
   { name, reason, by }: { name: string; reason: string | null; by: { tenant: string; name: string } },
 ): Promise<Compromised> {
@@ -40,8 +47,9 @@ export async function compromiseWorkload(
     namesOfWorkload(written, name).map((one) => ({ kind: 'client', client: one, before })),
   );
   const [counted] = await within<{ tokens: number }>(
-    'select count(*)::int as tokens from exchanges where (workload = $1 or $1 = any(actors)) and expires_at > $2',
-    [name, now()],
+    `select count(*)::int as tokens from exchanges
+     where id >= $3 and (workload = $1 or $1 = any(actors)) and expires_at > $2`,
+    [name, now(), firstIdAt(now().getTime() - longestLifeSeconds * 1000)],
   );
   return { client, revokedBefore: new Date(before * 1000), tokens: counted?.tokens ?? 0 };
 }
@@ -50,4 +58,10 @@ export async function compromiseWorkload(
 export async function trustWorkload(within: Query, name: string): Promise<void> {
   const gone = await within('delete from compromised_workloads where name = $1 returning 1', [name]);
   if (gone.length === 0) throw problem('workload_not_found');
+}
+
+/** The least id (UUID version 7) that is made at that time or later. */
+function firstIdAt(ms: number): string {
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

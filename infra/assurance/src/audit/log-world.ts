@@ -8,6 +8,7 @@ import {
   DEVELOPMENT_TRUST_DOMAIN,
   fixedTls,
   freePort,
+  inherited,
   postgresForTests,
   redisForTests,
   spiffeIdOf,
@@ -55,7 +56,7 @@ export async function openLogWorld() {
     const part = (name: string, script: string, env: Record<string, string>): Part => {
       const supervised = supervise([process.execPath, '--no-warnings', script], {
         logFile: join(folder, `${name.replaceAll(' ', '-')}.log`),
-        env: { PATH: process.env['PATH'] ?? '', ...env },
+        env: { ...inherited(), ...env },
       });
       closing.add(() => supervised.end());
       return { name, ...supervised };
@@ -91,7 +92,7 @@ export async function openLogWorld() {
     const sinkMigration = startLeashed([process.execPath, join(sinkSource, 'db/migrate.ts')], {
       logFile: join(folder, 'migrate.log'),
       stopSignal: 'TERM',
-      env: { PATH: process.env['PATH'] ?? '', ...sinkEnv },
+      env: { ...inherited(), ...sinkEnv },
     });
     sinkMigration.ended.catch(() => {});
     if ((await sinkMigration.exit) !== 0) throw new Error(`the migration of ${ownerUrl} failed for ${serviceRole}`);

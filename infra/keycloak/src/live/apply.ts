@@ -2,7 +2,7 @@ import { type KeycloakAdmin } from './admin.ts';
 import { type RealmRepresentation } from '../realm/representations.ts';
 import { SECRET_ATTRIBUTE } from '../realm/client-representation.ts';
 import { appliedText, APPLIED_ATTRIBUTE } from './applied.ts';
-import { replaceFlows } from './flows.ts';
+import { askAgain, flowsBelow, replaceFlows } from './flows.ts';
 import { make, remove } from './make.ts';
 import { nameOf, objectsOf, type RealmObject } from './objects.ts';
 import { planRealm, type Plan, type Step } from './plan.ts';
@@ -14,6 +14,9 @@ export type ApplyOptions = {
   /** Told before each step. */
   progress?(step: Step, at: number, of: number): void;
 };
+
+/** The flow that people log in by. */
+const LOGIN = 'postern browser';
 
 /** Keycloak's import takes a time that grows with the square, and is cut off after 300 s: more clients than these come after it. */
 const TOGETHER = 100;
@@ -56,15 +59,18 @@ async function applySteps(admin: KeycloakAdmin, plan: Plan, options: ApplyOption
   const wanted = objectsOf(plan.wanted);
   const byName = new Map(wanted.map((one) => [nameOf(one), one]));
   const at = `/${encodeURIComponent(plan.realm)}`;
-  const firstFlow = plan.steps.find(({ kind, action }) => kind === 'flow' && action !== 'delete');
+  const login = new Set(flowsBelow(byName, LOGIN));
+  const ofLogin = ({ kind, action, name }: Step) => kind === 'flow' && (action === 'delete' || login.has(name));
+  const firstOfLogin = plan.steps.find((step) => ofLogin(step) && step.action !== 'delete');
   let number = 0;
   const carryOut = async (step: Step): Promise<void> => {
     number += 1;
     const { action, kind, name } = step;
-    // The first of the flows stands for all: they are one tree.
-    if (kind === 'flow' && step !== firstFlow) return;
+    // The first of the login's flows stands for all: they are one tree.
+    if (ofLogin(step) && step !== firstOfLogin) return;
     options.progress?.(step, number, plan.steps.length);
-    if (kind === 'flow') return replaceFlows(admin, plan.realm, byName, 'postern browser');
+    if (step === firstOfLogin) return replaceFlows(admin, plan.realm, byName, LOGIN);
+    if (kind === 'flow') return askAgain(admin, plan.realm, byName.get(`flow ${name}`) as RealmObject);
     if (action === 'delete') return remove(admin, at, plan.live.get(`${kind} ${name}`) as RealmObject);
     const object = byName.get(`${kind} ${name}`) as RealmObject;
     const value = kind === 'client' && referenceChanged(step) ? await withSecret(object.value, options) : object.value;

@@ -34,7 +34,7 @@ export function differences(wanted: unknown, live: unknown, path = ''): Differen
   }
   if (!Array.isArray(wanted)) return String(wanted) === String(live) ? [] : differ();
   if (!Array.isArray(live)) return differ();
-  if (wanted.every((one) => keyOf(one) !== undefined)) {
+  if (wanted.length > 0 && wanted.every((one) => keyOf(one) !== undefined)) {
     const byName = new Map(live.map((one) => [keyOf(one), one as unknown]));
     return wanted.flatMap((one) => differences(one, byName.get(keyOf(one)), `${path}[${keyOf(one)}]`));
   }

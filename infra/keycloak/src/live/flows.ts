@@ -41,6 +41,25 @@ export async function replaceFlows(
   await admin.put(at, { browserFlow: top });
 }
 
+/** The flow of this name and all below it. */
+export function flowsBelow(wanted: ReadonlyMap<string, RealmObject>, top: string): string[] {
+  const inner = stepsOf(wanted.get(`flow ${top}`) ?? missing(top)).flatMap(({ flowAlias }) => flowAlias ?? []);
+  return [top, ...inner.flatMap((alias) => flowsBelow(wanted, alias))];
+}
+
+/**
+ * Asks again what a flow is to ask, where it has its steps still. A step that somebody took out or added stays so, and the next
+ * plan says it: the server's own flows are not ours to make anew.
+ */
+export async function askAgain(admin: KeycloakAdmin, realm: string, flow: RealmObject): Promise<void> {
+  const path = `/${encodeURIComponent(realm)}/authentication/flows/${encodeURIComponent(flow.name)}/executions`;
+  const held = (await admin.get<(Made & { requirement: string })[]>(path)).filter(({ level }) => level === 0);
+  const steps = stepsOf(flow);
+  if (held.length !== steps.length) return;
+  for (const [at, { requirement }] of steps.entries())
+    if (held[at]?.requirement !== requirement) await admin.put(path, { ...held[at], requirement });
+}
+
 async function fill(
   admin: KeycloakAdmin,
   at: string,

@@ -44,7 +44,7 @@ export async function make(
     case 'identity-provider':
       return create
         ? void (await admin.post(`${at}/identity-provider/instances`, value))
-        : admin.put(`${at}/identity-provider/instances/${name}`, { ...live?.value, ...value });
+        : admin.put(`${at}/identity-provider/instances/${encodeURIComponent(name)}`, { ...live?.value, ...value });
     case 'required-action':
       if (create)
         await admin.post(`${at}/authentication/register-required-action`, {
@@ -139,7 +139,10 @@ async function client(
       .filter((name) => !(name in wanted) && ownedAttribute.test(name))
       .map((name) => [name, '']),
   );
-  await admin.put(path, { ...live.value, ...rest, attributes: { ...held, ...gone, ...wanted } });
+  const { protocolMappers: mappers, ...before } = live.value;
+  await admin.put(path, { ...before, ...rest, attributes: { ...held, ...gone, ...wanted } });
+  // What the tokens of a client say is said by its scopes alone.
+  for (const { id } of (mappers ?? []) as { id: string }[]) await admin.delete(`${path}/protocol-mappers/models/${id}`);
   const ids = await scopeIds(admin, at);
   for (const [kind, names] of [
     ['default', defaults],
@@ -196,7 +199,7 @@ export async function remove(admin: KeycloakAdmin, at: string, { kind, name, id,
     case 'component':
       return admin.delete(`${at}/components/${id}`);
     case 'identity-provider':
-      return admin.delete(`${at}/identity-provider/instances/${name}`);
+      return admin.delete(`${at}/identity-provider/instances/${encodeURIComponent(name)}`);
     case 'client-profile':
       return listed(admin, `${at}/client-policies/profiles`, 'profiles', name, undefined);
     case 'client-policy':

@@ -51,23 +51,35 @@ function stepFor(wanted: RealmObject, live: RealmObject | undefined, applied: st
   return found.length > 0 ? { action: 'update', kind, name, because, differences: found } : undefined;
 }
 
+/** What stands in an object of ours and is not wanted: others may not add to what we vouch for. */
 function leftBehind(wanted: RealmObject, live: RealmObject): Difference[] {
-  if (wanted.kind === 'client') {
-    const [ours, theirs] = [wanted, live].map(({ value }) => (value['attributes'] ?? {}) as Record<string, string>);
-    return Object.keys(theirs ?? {})
-      .filter(
-        (name) =>
-          ownedAttribute.test(name) && !(name in (ours ?? {})) && theirs?.[name] !== '' && theirs?.[name] !== 'false',
-      )
-      .map((name) => ({ path: `attributes.${name}`, wanted: undefined, live: '(set)' }));
+  switch (wanted.kind) {
+    case 'client': {
+      const [ours, theirs] = [wanted, live].map(({ value }) => (value['attributes'] ?? {}) as Record<string, string>);
+      const attributes = Object.entries(theirs ?? {})
+        .filter(
+          ([name, value]) => ownedAttribute.test(name) && !(name in (ours ?? {})) && !['', 'false'].includes(value),
+        )
+        .map(([name]) => ({ path: `attributes.${name}`, wanted: undefined, live: '(set)' }));
+      return [...attributes, ...added('protocolMappers', 'name', wanted, live)];
+    }
+    case 'client-scope':
+      return added('protocolMappers', 'name', wanted, live);
+    case 'client-profile':
+      return added('executors', 'executor', wanted, live);
+    case 'client-policy':
+      return added('conditions', 'condition', wanted, live);
+    default:
+      return [];
   }
-  if (wanted.kind === 'client-scope') {
-    const [ours, theirs] = [wanted, live].map(({ value }) => (value['protocolMappers'] ?? []) as { name: string }[]);
-    return (theirs ?? [])
-      .filter(({ name }) => !ours?.some((one) => one.name === name))
-      .map(({ name }) => ({ path: `protocolMappers[${name}]`, wanted: undefined, live: '(set)' }));
-  }
-  return [];
+}
+
+/** Members of a list of named things that the live object has and the wanted one has not. */
+function added(list: string, key: string, wanted: RealmObject, live: RealmObject): Difference[] {
+  const [ours, theirs] = [wanted, live].map(({ value }) => (value[list] ?? []) as Record<string, string>[]);
+  return (theirs ?? [])
+    .filter((one) => !ours?.some((other) => other[key] === one[key]))
+    .map((one) => ({ path: `${list}[${one[key]}]`, wanted: undefined, live: '(set)' }));
 }
 
 /**

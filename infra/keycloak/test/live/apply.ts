@@ -2,6 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { applyPlan, planRealm } from '../../src/index.ts';
 import { callback, compiled, documentOf, type LiveWorld } from '../live-world.ts';
 
+type Policy = { name: string; conditions: object[] };
+
 export function applySuite(world: () => LiveWorld): void {
   describe('apply, three ways', () => {
     const first = documentOf('fedramp-moderate', 'planned');
@@ -51,16 +53,51 @@ session_idle_timeout = 5
       const foreign = { name: 'foreign', enabled: true, conditions: [], profiles: [] };
       await world().admin.put('/planned/client-policies/policies', { policies: [...policies.policies, foreign] });
 
-      expect(await world().steps(first + more)).toEqual([
-        'update realm planned (drift)',
-        'update client batch (drift)',
-      ]);
+      const drifted = ['update realm planned (drift)', 'update client batch (drift)'];
+      expect(await world().steps(first + more)).toEqual(drifted);
       await world().apply(first + more);
       expect(await world().steps(first + more)).toEqual([]);
       expect(await world().admin.get('/planned/clients?clientId=foreign')).toHaveLength(1);
       expect(await world().admin.get('/planned/client-policies/policies')).toMatchObject({
         policies: expect.arrayContaining([expect.objectContaining({ name: 'foreign' })]),
       });
+    });
+
+    test('what somebody added to an object of ours is drift too: an address to come back to, a claim, a condition; so is a step that is asked no more', async () => {
+      const { admin } = world();
+      const [batch] = await admin.get<{ id: string }[]>('/planned/clients?clientId=batch');
+      await admin.put(`/planned/clients/${batch?.id}`, {
+        clientId: 'batch',
+        redirectUris: ['https://elsewhere.example/callback'],
+      });
+      await admin.post(`/planned/clients/${batch?.id}/protocol-mappers/models`, {
+        name: 'everybody is ada',
+        protocol: 'openid-connect',
+        protocolMapper: 'oidc-hardcoded-claim-mapper',
+        config: { 'claim.name': 'sub', 'claim.value': 'ada', 'access.token.claim': 'true', 'jsonType.label': 'String' },
+      });
+      const { policies } = await admin.get<{ policies: Policy[] }>('/planned/client-policies/policies');
+      const narrowed = policies.map((one) =>
+        one.name === 'postern-fapi-2-dpop-signed'
+          ? {
+              ...one,
+              conditions: [...one.conditions, { condition: 'client-access-type', configuration: { type: ['public'] } }],
+            }
+          : one,
+      );
+      await admin.put('/planned/client-policies/policies', { policies: narrowed });
+      const linking = '/planned/authentication/flows/Handle%20Existing%20Account/executions';
+      const [confirm] = await admin.get<object[]>(linking);
+      await admin.put(linking, { ...confirm, requirement: 'DISABLED' });
+
+      expect(await world().steps(first + more)).toEqual([
+        'update client batch (drift)',
+        'update flow Handle Existing Account (drift)',
+        'update client-policy postern-fapi-2-dpop-signed (drift)',
+      ]);
+      await world().apply(first + more);
+      expect(await world().steps(first + more)).toEqual([]);
+      expect(await admin.get(`/planned/clients/${batch?.id}`)).toMatchObject({ redirectUris: [] });
     });
 
     test('what leaves the document leaves the realm', async () => {

@@ -1,4 +1,4 @@
-import { openProvider, type Provider, type ProviderSpec } from '@postern/oidc';
+import { openProvider, type Provider, type ProviderSpec } from './open-provider.ts';
 
 /**
  * The provider, opened at the first need and kept; where that fails, the next need tries again, so that a provider that is
