@@ -38,6 +38,12 @@ test('R15: a logout of a tenant’s provider reaches the tenants that registered
   const written = await startWrittenProvider(world);
   closes.push(written.close);
   const other = await world.replica({ POSTERN_PUBLIC_PORT: '0', POSTERN_PROVIDER_HOSTS: `127.0.0.1:${written.port}` });
+  // A tenant that has disabled its registration there, and was the first to have one.
+  await world.query(
+    `insert into providers (id, tenant, issuer, client_id, name, scopes, state, created_at, updated_at)
+     values (gen_random_uuid(), 'umbrella', $1, 'client-of-umbrella', 'x', '{}', 'disabled', now(), now())`,
+    [written.issuer],
+  );
   for (const tenant of ['globex', 'initech']) {
     const body = { issuer: written.issuer, client_id: `client-of-${tenant}`, name: tenant };
     const token = await admin(tenant);

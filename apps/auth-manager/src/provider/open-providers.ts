@@ -43,7 +43,7 @@ export type Providers = {
   of: ProviderOf;
   /** Where a person of that issuer consents: R18 holds only at the provider who names that person. Null for none. */
   find(at: { tenant: string; issuer: string }): Promise<Registration | null>;
-  /** Every registration at an issuer, with the tenant (null: the operator's, for every tenant). */
+  /** Every registration at an issuer, with the tenant (null: the operator's, for every tenant); those that are disabled come last. */
   at(issuer: string): Promise<(Omit<Registration, 'tenant'> & { tenant: string | null })[]>;
   /** The signing keys of a provider, fetched through its guarded way, at most once in 30 seconds. */
   keysOf(at: { tenant: string; provider: string }): JWTVerifyGetKey;
@@ -120,7 +120,13 @@ export function openProviders(deps: OpenProviders): Providers {
       return held ? registrationOf(held) : null;
     },
     async at(issuer) {
-      const rows = await db.selectFrom('providers').selectAll().where('issuer', '=', issuer).execute();
+      const rows = await db
+        .selectFrom('providers')
+        .selectAll()
+        .where('issuer', '=', issuer)
+        .orderBy('state')
+        .orderBy('id')
+        .execute();
       return [...(isOwn(issuer) ? [{ tenant: null, ...own }] : []), ...rows.map(registrationOf)];
     },
     keysOf,

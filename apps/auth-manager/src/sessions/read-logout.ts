@@ -35,6 +35,7 @@ export async function readLogout(
   if (!first) throw problem('logout_refused');
   const own = registered.some(({ tenant }) => tenant === null);
   const clients = registered.filter(({ tenant }) => tenant !== null).map(({ clientId }) => clientId);
+  // The keys are the issuer's, whoever registered it; one tenant that has disabled it silences it for no other.
   const keys = providers.keysOf({ tenant: first.tenant ?? '', provider: issuer });
   const taken = [...(own ? audiences : []), ...clients];
   const verified = await checkLogoutToken({ issuer, audiences: taken, algorithms, keys, now }, token);
