@@ -144,6 +144,19 @@ test('R20: a provider that hangs holds its part of the pool: others are refreshe
   expect(await confirm(three!)).toEqual({ refreshed: true });
 });
 
+test('an answer that cannot become the grant’s token in time tells its caller to come again, and is the token once it can', async () => {
+  const grant = await stale();
+  const rotates = at.scripted('rotates');
+  const { confirm } = at.replica(rotates.calls, { limits: { atOnce: 2, perProvider: 2, waitMs: 300 } });
+  await at.db.transaction().execute(async (tx) => {
+    await tx.selectFrom('grants').select('id').where('id', '=', grant).forNoKeyUpdate().execute();
+    await expect(confirm(grant)).rejects.toMatchObject({ code: 'grant_busy', retryAfterSeconds: 5 });
+  });
+  expect(await attempts()).toEqual(['replied']);
+  await confirm(grant);
+  expect([rotates.tried(), await attempts()]).toEqual([1, ['applied']]);
+});
+
 test('R10: a grant token that ends while its exchange waits its turn buys nothing: nothing is sent', async () => {
   const [id = ''] = await at.grants(1, { idleSeconds: null });
   const idle = at.scripted('keeps');

@@ -1,12 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 import { problem } from '@postern/runtime';
 import type { Schema } from '../db/schema.ts';
-import { providerTurns, type TurnLimits } from './provider-turns.ts';
+import { LONGEST_WAIT_MS, providerTurns, type TurnLimits } from './provider-turns.ts';
 
 /** One connection that holds a grant's lock. Whatever is done under the lock is done on it. */
 export type LockedConnection = Kysely<Schema>;
 
-const WAIT = '15s';
 // The first key of the two-key advisory locks of this service; the second is the grant's hash.
 const LOCK_SPACE = 20;
 
@@ -17,7 +16,8 @@ const isTimeout = (error: unknown): boolean => error instanceof Error && 'code' 
  * Runs `work` under the grant's Postgres session lock, which keeps replicas apart for the whole of a provider call (R20).
  * The lock belongs to the connection, not to a transaction, so that an intent can be committed while it is held; the
  * database frees it when the process or the connection dies. Two grants whose hashes meet only wait for each other.
- * @throws Problem `grant_busy` when the lock does not come within 15 s, or the provider has as many calls as it may have.
+ * @throws Problem `grant_busy` when the lock, or a row under it, does not come within 15 s, or the provider has as many calls as it
+ *   may have.
  */
 export type GrantLock = <Result>(
   grant: { id: string; provider: string },
@@ -30,25 +30,26 @@ export type GrantLock = <Result>(
  */
 export function openGrantLocks(db: Kysely<Schema>, limits: TurnLimits): GrantLock {
   const turns = providerTurns(limits);
+  const { waitMs = LONGEST_WAIT_MS } = limits;
   return ({ id, provider }, work) =>
-    turns(provider, () => db.connection().execute((connection) => underLock(connection, id, work)));
+    turns(provider, () => db.connection().execute((connection) => underLock(connection, { id, waitMs }, work))).catch(
+      (cause: unknown) => {
+        throw isTimeout(cause) ? problem('grant_busy', { retryAfterSeconds: 5, cause }) : cause;
+      },
+    );
 }
 
 async function underLock<Result>(
   connection: LockedConnection,
-  grantId: string,
+  { id, waitMs }: { id: string; waitMs: number },
   work: (connection: LockedConnection) => Promise<Result>,
 ): Promise<Result> {
-  await sql`select set_config('lock_timeout', ${WAIT}, false)`.execute(connection);
-  try {
-    await sql`select pg_advisory_lock(${LOCK_SPACE}, hashtext(${grantId}))`.execute(connection);
-  } catch (cause) {
-    throw isTimeout(cause) ? problem('grant_busy', { retryAfterSeconds: 5, cause }) : cause;
-  }
+  await sql`select set_config('lock_timeout', ${`${waitMs}ms`}, false)`.execute(connection);
+  await sql`select pg_advisory_lock(${LOCK_SPACE}, hashtext(${id}))`.execute(connection);
   try {
     return await work(connection);
   } finally {
-    await sql`select pg_advisory_unlock(${LOCK_SPACE}, hashtext(${grantId}))`.execute(connection);
+    await sql`select pg_advisory_unlock(${LOCK_SPACE}, hashtext(${id}))`.execute(connection);
     await sql`reset lock_timeout`.execute(connection);
   }
 }

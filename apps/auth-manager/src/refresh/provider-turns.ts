@@ -7,11 +7,13 @@ export type TurnLimits = {
   perProvider: number;
   /** How many may wait for a turn at one provider. Default 200. */
   waiting?: number;
-  /** How long one waits. Default 15 s. */
+  /** How long one waits. Default {@link LONGEST_WAIT_MS}. */
   waitMs?: number;
 };
 
 const RETRY_AFTER_SECONDS = 5;
+/** For a turn, and for the grant's lock. */
+export const LONGEST_WAIT_MS = 15_000;
 
 type Waiter = { provider: string; go: () => void };
 
@@ -20,7 +22,7 @@ type Waiter = { provider: string; go: () => void };
  * within bounds.
  * @throws Problem `grant_busy` where too many wait already, or the turn did not come in time.
  */
-export function providerTurns({ atOnce, perProvider, waiting = 200, waitMs = 15_000 }: TurnLimits) {
+export function providerTurns({ atOnce, perProvider, waiting = 200, waitMs = LONGEST_WAIT_MS }: TurnLimits) {
   const underWay = new Map<string, number>();
   let total = 0;
   let line: Waiter[] = [];
