@@ -31,6 +31,7 @@ export {
   type RevocationPage,
   type RevocationTarget,
 } from './revocations/revocation.ts';
+export { readClientKey } from './provider/client-key.ts';
 export { ProviderFailed, type ProviderFailure } from './provider/provider-failed.ts';
 export {
   openProvider,

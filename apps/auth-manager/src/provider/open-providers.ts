@@ -1,9 +1,9 @@
 import type { Profile } from '@postern/profile';
 import type { Egress } from '@postern/egress';
+import { readClientKey } from '@postern/oidc';
 import type { Logger } from '@postern/runtime';
 import { createRemoteJWKSet, customFetch, type JWK, type JWTVerifyGetKey } from 'jose';
 import type { ProvidersTable } from '../db/schema.ts';
-import { readClientKey } from './client-key.ts';
 import type { ClientIdentity } from './client-identity.ts';
 import { operatorsIdentity, registrationAt, tenantsIdentity } from './identity-at.ts';
 import { openProviderCalls } from './open-provider-calls.ts';
@@ -102,10 +102,12 @@ const registrationOf = ({
   registered: true,
 });
 
+const KEY_SETTING = 'POSTERN_PROVIDER_CLIENT_KEY_PATH';
+
 /** Opens the providers of this service. Nothing is fetched before the first call to one of them. */
 export function openProviders(deps: OpenProviders): Providers {
   const { config, db } = deps;
-  const fileKey = config.clientKeyPath === undefined ? undefined : readClientKey(config.clientKeyPath);
+  const fileKey = config.clientKeyPath === undefined ? undefined : readClientKey(KEY_SETTING, config.clientKeyPath);
   const operators = { tenant: '', provider: config.issuer };
   const own = { provider: config.issuer, clientId: config.clientId, scopes: config.scopes, registered: false };
   const isOwn = (issuer: string) => issuer === config.issuer;

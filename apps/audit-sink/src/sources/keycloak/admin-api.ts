@@ -1,8 +1,7 @@
 import type { Egress } from '@postern/egress';
-import { openProvider, type Provider } from '@postern/oidc';
-import { ConfigurationError, readDocument, type Now, type Secret } from '@postern/runtime';
+import { openProvider, readClientKey, type Provider } from '@postern/oidc';
+import { ConfigurationError, type Now, type Secret } from '@postern/runtime';
 import { importJWK, type CryptoKey } from 'jose';
-import { z } from 'zod';
 import type { KeycloakRealm } from '../sources-config.ts';
 import type { IdentityEvent } from './event.ts';
 
@@ -29,16 +28,6 @@ export const PAGE_MAX_BYTES = 8 * 1024 * 1024;
 /** A token is asked for anew so long before it ends. */
 const MARGIN_MS = 10_000;
 
-const coordinate = z.string().regex(/^[\w-]{43}$/);
-const privateP256 = z.looseObject({
-  kty: z.literal('EC'),
-  crv: z.literal('P-256'),
-  x: coordinate,
-  y: coordinate,
-  d: coordinate,
-  kid: z.string().min(1).max(256).optional(),
-});
-
 /**
  * The Admin API of one realm, as a client whose service account has `view-events` and nothing more. Everything goes by the
  * guarded way out (R35); a token is kept until shortly before it ends.
@@ -46,7 +35,7 @@ const privateP256 = z.looseObject({
  */
 export function openAdminApi({ issuer, poll }: KeycloakRealm, { egress, now }: { egress: Egress; now: Now }): ReadPage {
   if (!poll) throw new ConfigurationError(['POSTERN_SOURCES_PATH: the realm is not polled']);
-  const { kid, ...jwk } = readDocument('POSTERN_SOURCES_PATH keyPath', poll.keyPath, privateP256);
+  const { kid, ...jwk } = readClientKey('POSTERN_SOURCES_PATH keyPath', poll.keyPath);
   const api = issuer.replace(/\/realms\/([^/]+)$/, '/admin/realms/$1');
   let opening: Promise<Provider> | undefined;
   let token: { value: Secret; until: number } | undefined;

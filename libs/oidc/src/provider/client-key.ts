@@ -15,10 +15,10 @@ const privateP256 = z.looseObject({
 });
 
 /**
- * The key of `private_key_jwt` from the operator's file.
+ * The key of `private_key_jwt` from an operator's file. @param setting what names the file
  * @throws ConfigurationError naming the setting, never a value.
  */
-export function readClientKey(path: string): JWK {
-  const { kty, crv, x, y, d, kid } = readDocument('POSTERN_PROVIDER_CLIENT_KEY_PATH', path, privateP256);
+export function readClientKey(setting: string, path: string): JWK {
+  const { kty, crv, x, y, d, kid } = readDocument(setting, path, privateP256);
   return { kty, crv, x, y, d, ...(kid === undefined ? {} : { kid }) };
 }
