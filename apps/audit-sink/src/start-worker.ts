@@ -12,7 +12,7 @@ import { createAppender } from './log/appender.ts';
 import { signHead, signNewest } from './log/checkpoints.ts';
 import { createLogMetrics, type LogMetrics } from './log/log-metrics.ts';
 import { readWatermark } from './log/read-watermark.ts';
-import { assertConsistent } from './log/verify-log.ts';
+import { assertConsistent } from './log/assert-consistent.ts';
 import { type Setting, type State } from './open-state.ts';
 import { openPlace } from './publication/open-place.ts';
 import { startPublishing } from './publication/publish.ts';

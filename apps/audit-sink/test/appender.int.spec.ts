@@ -8,7 +8,7 @@ import { erasePerson } from '../src/erasure/erase-person.ts';
 import { verifyBatch } from '../src/intake/verify-batch.ts';
 import { createAppender } from '../src/log/appender.ts';
 import { signHead } from '../src/log/checkpoints.ts';
-import { verifyLog } from '../src/log/verify-log.ts';
+import { verifyLog } from './verify-log.ts';
 import { contentOf, createRowOpener, type SealedRow } from '../src/subjects/open-rows.ts';
 import { ContentRefused } from '../src/subjects/seal-content.ts';
 import { replaceUnreadable } from '../src/subjects/replace-unreadable.ts';

@@ -4,7 +4,7 @@ import { verifyExport, verifyReceipt, type EventReceipt } from '@postern/client'
 import { newestCheckpoint } from '../src/log/checkpoints.ts';
 import { queryIn } from '@postern/postgres';
 import { systemNow } from '@postern/runtime';
-import { verifyLog } from '../src/log/verify-log.ts';
+import { verifyLog } from './verify-log.ts';
 import { forgetUnused, giveUpBefore } from '../src/retention/retention.ts';
 import { createSubjects } from '../src/subjects/subjects.ts';
 import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { verifyLog } from '../src/log/verify-log.ts';
+import { verifyLog } from './verify-log.ts';
 import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
 
 let world: World;

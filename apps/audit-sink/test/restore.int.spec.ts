@@ -5,7 +5,7 @@ import { request } from 'undici';
 import { openAudit } from '@postern/outbox';
 import { createRegistry, silentLogger, systemNow } from '@postern/runtime';
 import { newestCheckpoint } from '../src/log/checkpoints.ts';
-import { verifyLog } from '../src/log/verify-log.ts';
+import { verifyLog } from './verify-log.ts';
 import { createLogMetrics } from '../src/log/log-metrics.ts';
 import { folderPlace } from '../src/publication/folder.ts';
 import { publishedSize } from '../src/publication/publish.ts';
@@ -142,6 +142,9 @@ test('what nobody can send again is named, and given up only by the word of an o
     async () => (await world.log.query(`select 1 from log_every_event where action = 'log.restored'`)).length === 1,
     'the loss is in the log',
   );
+  const keys = await openKeys(world);
+  expect(await verifyLog(world.log.query, keys)).toBeGreaterThan(size);
+  keys.close();
 });
 
 /** The operator closes a producer; the entry that says so is in the log. */

@@ -1,43 +1,20 @@
 import { commitmentOf } from '@postern/audit';
+import type { Query } from '@postern/postgres';
 import {
   LogAltered,
   openCheckpoint,
   parseVerifier,
-  rootOfEdge,
   TILE_WIDTH,
   verifyTree,
   type Checkpoint,
   type Link,
 } from '@postern/transparency';
-import type { Query } from '@postern/postgres';
-import { contentOf, createRowOpener, type SealedRow } from '../subjects/open-rows.ts';
-import { ContentRefused, type Content } from '../subjects/seal-content.ts';
-import type { Subjects } from '../subjects/subjects.ts';
-import type { CheckpointKey } from './checkpoint-key.ts';
-import { newestCheckpoint, rootAt } from './checkpoints.ts';
-import { edgeOf } from './edge.ts';
-import { logSource } from './log-source.ts';
-
-/**
- * Checked before anything is appended (R27): the newest signed checkpoint is ours and its root is what the tiles give; the
- * head is where the newest checkpoint is, and its edge is the tree's.
- *
- * @throws LogAltered
- */
-export async function assertConsistent(query: Query, key: CheckpointKey): Promise<void> {
-  const newest = await newestCheckpoint(query);
-  if (newest) {
-    const { size, root } = opened(newest.note, key);
-    const own = await rootAt(query, size).catch(() => null);
-    if (size !== newest.size || !own?.equals(root)) throw new LogAltered('tree_differs_from_checkpoint');
-  }
-  const [head] = await query<{ size: string; root: Buffer; edge: Buffer }>('select size, root, edge from log_head');
-  const actual = head && (await rootAt(query, Number(head.size)).catch(() => null));
-  if (!head || !actual?.equals(head.root) || !rootOfEdge(edgeOf(head)).equals(head.root)) {
-    throw new LogAltered('tree_differs_from_head');
-  }
-  if (newest && Number(head.size) < newest.size) throw new LogAltered('log_truncated');
-}
+import type { CheckpointKey } from '../src/log/checkpoint-key.ts';
+import { newestCheckpoint } from '../src/log/checkpoints.ts';
+import { logSource } from '../src/log/log-source.ts';
+import { contentOf, createRowOpener, type SealedRow } from '../src/subjects/open-rows.ts';
+import { ContentRefused, type Content } from '../src/subjects/seal-content.ts';
+import type { Subjects } from '../src/subjects/subjects.ts';
 
 const opened = (note: string, { origin, verifiers }: CheckpointKey): Checkpoint =>
   openCheckpoint(note, origin, verifiers.map(parseVerifier));
@@ -48,7 +25,7 @@ const PAGE = 8 * TILE_WIDTH;
 
 /**
  * Verifies every entry that the log still holds: each leaf, its chain, the tiles above, the signed roots, and each event that
- * was not erased against the commitment in its leaf.
+ * was neither erased nor given up after a restore against the commitment in its leaf.
  *
  * @returns how many entries were verified.
  * @throws LogAltered naming the first entry that does not fit
@@ -89,7 +66,7 @@ type EntryLeaf = {
 };
 
 /** The link of an event's entry in its producer's chain (R22); receipts of batches have none. */
-export function linkIn(entry: Buffer): Link | null {
+function linkIn(entry: Buffer): Link | null {
   const leaf = JSON.parse(entry.toString('utf8')) as EntryLeaf;
   if (leaf.kind !== 'entry') return null;
   return { chain: leaf.producer, epoch: leaf.epoch, seq: leaf.seq, previous: leaf.previous };
@@ -129,7 +106,7 @@ function createCommitments(query: Query, subjects: Pick<Subjects, 'keysOf'>) {
   };
 }
 
-/** An entry without a row is one that fits no event, or one whose event stands under another number too. */
+/** An entry without a row is one that fits no event, one whose event stands under another number too, or one that was given up. */
 async function assertNoneMissing(query: Query, leaves: readonly EntryLeaf[], found: Set<number>, begin: number) {
   const without = leaves.flatMap(({ kind, id }, i) =>
     kind === 'entry' && !found.has(i) ? [{ id, index: begin + i }] : [],
@@ -137,7 +114,8 @@ async function assertNoneMissing(query: Query, leaves: readonly EntryLeaf[], fou
   if (without.length === 0) return;
   const rows = await query<{ id: string }>(
     `select event_id as id from log_every_event where event_id = any($1::uuid[])
-     union select event_id from log_opaque where event_id = any($1::uuid[])`,
+     union select event_id from log_opaque where event_id = any($1::uuid[])
+     union select event_id from log_lost where event_id = any($1::uuid[])`,
     [without.map(({ id }) => id)],
   );
   const known = new Set(rows.map(({ id }) => id));
