@@ -18,6 +18,12 @@ const CONNECTION_MAX_AGE_MS = 600_000;
 const SESSION = `set lock_timeout = '2s'; set statement_timeout = '5s'; set synchronous_commit = on;
   set plan_cache_mode = force_generic_plan; set enable_seqscan = off`;
 
+/**
+ * An answer that has not come by then does not come any more: nobody is behind the connection. Everything waits for the lane, so
+ * it is left sooner than others are.
+ */
+const ANSWER_MS = 10_000;
+
 type Stale = { stale: number[] | null };
 
 /** Opens the lane. It connects at the first write, and again after a failure. */
@@ -38,7 +44,7 @@ export function openLane<Pending extends PendingEvent>(
     // A broken idle connection is noticed at the next write; without a listener it would end the process.
     client.on('error', () => {});
     open = { client, since: Date.now() };
-    await client.query(SESSION);
+    await client.query(inTime({ text: SESSION }));
     return client;
   };
   const using = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
@@ -50,7 +56,7 @@ export function openLane<Pending extends PendingEvent>(
     }
   };
   const once = async (group: EventGroup<Pending>): Promise<boolean[]> => {
-    const { rows } = await using((client) => client.query<Stale>(statementOf(group)));
+    const { rows } = await using((client) => client.query<Stale>(inTime(statementOf(group))));
     return rows[0] ? recordedOf(group, rows[0].stale) : group.events.map(() => false);
   };
 
@@ -78,30 +84,34 @@ async function writeAgain(
   group: EventGroup<PendingEvent>,
   statement: GroupStatement,
 ): Promise<boolean[]> {
-  await client.query('begin');
+  await client.query(inTime({ text: 'begin' }));
   try {
-    const { rows } = await client.query<Stale>(statement);
-    const numbered = await client.query<{ content: Buffer; bytes: number; count: number }>({
-      name: 'audit-group-numbered',
-      text: `select content, bytes, (last - first + 1)::int as count from audit_batches
-             where created_at > now() - interval '5 minutes' and $1::uuid = any(groups)`,
-      values: [group.id],
-    });
+    const { rows } = await client.query<Stale>(inTime(statement));
+    const numbered = await client.query<{ content: Buffer; bytes: number; count: number }>(
+      inTime({
+        name: 'audit-group-numbered',
+        text: `select content, bytes, (last - first + 1)::int as count from audit_batches
+               where created_at > now() - interval '5 minutes' and $1::uuid = any(groups)`,
+        values: [group.id],
+      }),
+    );
     if (numbered.rows[0]) {
-      await client.query('rollback');
+      await client.query(inTime({ text: 'rollback' }));
       return recordedIn(group, numbered.rows[0]);
     }
     const standing = rows.length > 0 ? rows : await standingOf(client, group.id);
-    await client.query(rows.length > 0 ? 'commit' : 'rollback');
+    await client.query(inTime({ text: rows.length > 0 ? 'commit' : 'rollback' }));
     return standing[0] ? recordedOf(group, standing[0].stale) : group.events.map(() => false);
   } catch (error) {
-    await client.query('rollback').catch(() => {});
+    if (isAnswer(error)) await client.query(inTime({ text: 'rollback' })).catch(() => {});
     throw error;
   }
 }
 
 const standingOf = async (client: pg.PoolClient, id: string): Promise<Stale[]> =>
-  (await client.query<Stale>('select stale from audit_groups where id = $1', [id])).rows;
+  (await client.query<Stale>(inTime({ text: 'select stale from audit_groups where id = $1', values: [id] }))).rows;
+
+const inTime = <Statement extends object>(statement: Statement) => ({ ...statement, query_timeout: ANSWER_MS });
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 

@@ -4,6 +4,7 @@ import { postgresTls, type TlsMaterial } from '@postern/mtls';
 import type { Registry } from '@postern/runtime';
 import { poolMetrics } from './pool-metrics.ts';
 import type { Query } from './query.ts';
+import { replaceSilent } from './replace-silent.ts';
 
 export type Postgres<Schema> = {
   db: Kysely<Schema>;
@@ -30,13 +31,22 @@ export type PostgresOptions = {
   failed?: (error: Error) => void;
   /** Where the pool says how much of it is in use. */
   metrics?: Registry;
+  limits?: Partial<StatementLimits>;
+};
+
+export type StatementLimits = {
+  /** Postgres ends a statement, or a transaction in which nothing is asked for so long. */
+  statementMs: number;
+  /** Longer than that: an answer that has not come by then does not come any more, and its connection is replaced. */
+  answerMs: number;
 };
 
 /** A connection older than this is replaced, so that a rotated certificate is in use everywhere within it (R12). */
 const CONNECTION_MAX_AGE_SECONDS = 600;
 const CONNECT_TIMEOUT_MS = 5_000;
-const STATEMENT_TIMEOUT_MS = 30_000;
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
+const LIMITS: StatementLimits = { statementMs: 30_000, answerMs: 40_000 };
+/** An idle connection whose other end is gone without a word is found out within seconds after this. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
 
 /**
  * Opens a pool over mTLS, with Kysely on top.
@@ -45,13 +55,15 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
  */
 export async function openPostgres<Schema = unknown>(options: PostgresOptions): Promise<Postgres<Schema>> {
   const { poolSize = 10, pipelined = false, failed = () => {} } = options;
+  const { statementMs, answerMs } = { ...LIMITS, ...options.limits };
   const pool = new pg.Pool({
     ...connectionOf(options),
     max: poolSize,
     pipeline: pipelined,
     maxLifetimeSeconds: CONNECTION_MAX_AGE_SECONDS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    statement_timeout: statementMs,
+    idle_in_transaction_session_timeout: statementMs,
+    query_timeout: answerMs,
   });
   if (options.metrics) poolMetrics(pool, poolSize, options.metrics);
   pool.on('error', failed);
@@ -61,7 +73,7 @@ export async function openPostgres<Schema = unknown>(options: PostgresOptions): 
   const query: Query = async <Row>(sql: string, values: readonly unknown[] = []) =>
     (await pool.query(sql, [...values])).rows as Row[];
   const check = async () => void (await query('select 1'));
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: replaceSilent(pool) }) });
   try {
     await check();
   } catch (error) {
@@ -91,5 +103,7 @@ export function connectionOf({ url, tls, applicationName, servername }: Postgres
     ssl: postgresTls(tls, servername ?? host),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
   };
 }

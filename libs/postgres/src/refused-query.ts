@@ -3,7 +3,7 @@ const SOCKET = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENO
 const SQLSTATE = /^(08|53|57)[0-9A-Z]{3}$/;
 /** pg's own errors carry no code. */
 const MESSAGE =
-  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/;
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout)/;
 
 /**
  * Whether a failed query means that Postgres is away, going down or overloaded, so that trying again later may help; as

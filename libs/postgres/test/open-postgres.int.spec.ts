@@ -4,17 +4,18 @@ import {
   fixedTls,
   openAuthority,
   postgresForTests,
+  tcpProxy,
   testRun,
   type TestDatabase,
   type TestPostgres,
 } from '@postern/testing';
 import { createRegistry, metricsText } from '@postern/runtime';
-import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   forgetExpired,
+  isPostgresAway,
   migrate,
   openPostgres,
   queryIn,
@@ -96,8 +97,37 @@ test('the pool replaces a connection that the server ended', async () => {
   await server.asAdmin((client) =>
     client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [database.name]),
   );
-  while (postgres.pool.totalCount > 0) await once(postgres.pool, 'remove');
+  // Not `once` of node:events, which rejects where the pool tells of the broken connection meanwhile.
+  while (postgres.pool.totalCount > 0)
+    await new Promise<void>((resolve) => postgres.pool.once('remove', () => resolve()));
   await postgres.check();
+});
+
+test('where Postgres falls silent what was asked fails in time, also in a transaction, and the next connections work', async () => {
+  const proxy = await tcpProxy(Number(new URL(database.url).port));
+  const url = database.url.replace(/:\d+\//, `:${proxy.port}/`);
+  // Far less than in production; far more than an answer takes.
+  const limits = { statementMs: 30_000, answerMs: 6_000 };
+  const far = await openPostgres({ url, tls: database.tls, applicationName: 'spec', poolSize: 3, limits });
+  const stalled = Promise.withResolvers<void>();
+  const asked = Promise.allSettled([
+    far.query('select pg_sleep(600)'),
+    queryIn(far.db)('select pg_sleep(600)'),
+    far.db.transaction().execute(async (tx) => {
+      await queryIn(tx)('select 1');
+      stalled.resolve();
+      await queryIn(tx)('select pg_sleep(600)');
+    }),
+  ]);
+  await stalled.promise;
+  proxy.stall();
+  const settled = await asked;
+  expect(settled.map((one) => one.status === 'rejected' && isPostgresAway(one.reason))).toEqual([true, true, true]);
+  proxy.flow();
+  // As many as the pool has: none of those that fell silent is among them.
+  await Promise.all(Array.from({ length: 3 }, () => queryIn(far.db)('select 1')));
+  await far.close();
+  await proxy.close();
 });
 
 describe('single use (R16)', () => {

@@ -1,4 +1,5 @@
 import type { Query } from '@postern/postgres';
+import { eraseAll, stopAtPages } from './erase-events.ts';
 
 /** A copy of what was erased, and until when it can still be read. */
 export type Copy = { copy: string; until: string | null };
@@ -23,29 +24,23 @@ export type CopyLives = {
  * @returns how many events.
  */
 export async function erasePerson(query: Query, subject: string): Promise<number> {
-  // Of somebody with millions of events they take longer than a statement may.
-  await query(`set local statement_timeout = '15min'`);
+  await stopAtPages(query);
   const rows = await query<{ id: string }>(
     `select s.id from log_subjects s, (select coalesce(mac, replaced_mac) as mac from log_subjects where id = $1) asked
      where s.mac = asked.mac or s.replaced_mac = asked.mac`,
     [subject],
   );
   const all = rows.map(({ id }) => id);
-  const before = await eraseEvents(query, all);
+  const before = await eraseOf(query, all);
   const gone = await query('delete from log_subjects where id = any($1::uuid[]) returning 1', [all]);
   if (gone.length === 0) return before;
-  return before + (await eraseEvents(query, all));
+  return before + (await eraseOf(query, all));
 }
 
-async function eraseEvents(query: Query, subjects: readonly string[]): Promise<number> {
-  const [erased] = await query<{ count: number }>(
-    `with erased as (
-       update log_every_event set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null
-       where subject = any($1::uuid[]) returning 1)
-     select count(*)::int as count from erased`,
-    [subjects],
-  );
-  return erased?.count ?? 0;
+async function eraseOf(query: Query, people: readonly string[]): Promise<number> {
+  let events = 0;
+  for (const person of people) events += await eraseAll(query, person);
+  return events;
 }
 
 /** Where copies of a tenant's events are, and when the last of each is gone. */

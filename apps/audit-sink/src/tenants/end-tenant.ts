@@ -1,11 +1,11 @@
 import { BY_TENANT, removeRows, type Removed } from '@postern/branch-keys/destruction';
 import { queryIn, type Query } from '@postern/postgres';
 import type { Kysely, Transaction } from 'kysely';
+import { eraseLeft, erasePage, PAGE, stopAtPages } from '../erasure/erase-events.ts';
 import type { Subjects } from '../subjects/subjects.ts';
 
-/** What one page takes: people, and events about them. */
+/** People whom one page takes. */
 const PEOPLE = 100;
-const PAGE = 1_000;
 
 /**
  * A page of what can be read of a tenant that ended (R33), erased as a person's events are (R28): the sealed events, what they are
@@ -26,15 +26,13 @@ export async function eraseTenant(
     [tenant],
   );
   const people = rows.map(({ id }) => id);
+  // What is left without any: events whose keys an earlier release deleted first, and was ended before it came to them.
   let events = people.length > 0 ? await erasePage(query, people) : await eraseLeft(query, tenant);
   const gone = events < PAGE ? people : [];
   if (gone.length > 0) events += await erasePeople(query, subjects, gone);
   const hooks = await removeRows(query, tenant, [['webhook_subscriptions', BY_TENANT]]);
   return { log_subjects: gone.length, log_events: events, ...hooks };
 }
-
-/** A bitmap reads all that matches before the first row: of somebody with millions of events, for each page anew. */
-const stopAtPages = (query: Query) => query('set local enable_bitmapscan = off');
 
 /** Deletes keys, and what was appended under them until then. */
 async function erasePeople(query: Query, subjects: Pick<Subjects, 'forget'>, people: string[]): Promise<number> {
@@ -43,33 +41,6 @@ async function erasePeople(query: Query, subjects: Pick<Subjects, 'forget'>, peo
   let events = 0;
   for (let page = PAGE; page === PAGE; events += page) page = await erasePage(query, people);
   return events;
-}
-
-const ERASE = `update log_every_event
-  set subject = null, sealed = null, sealed_with = null, resource = null, trace = null, workload = null`;
-
-/** Events about these people, at most a page, in the order of the index by subject. */
-async function erasePage(query: Query, people: readonly string[]): Promise<number> {
-  const rows = await query(
-    `${ERASE} where index = any(array(
-       select e.index from unnest($1::uuid[]) as p(id) cross join lateral (
-         select index from log_every_event where subject = p.id order by index limit ${PAGE}) e
-       limit ${PAGE}))
-     returning 1`,
-    [people],
-  );
-  return rows.length;
-}
-
-/** Events about people whose keys an earlier release deleted first, and was ended before their events. One look at all of the tenant's. */
-async function eraseLeft(query: Query, tenant: string): Promise<number> {
-  await query(`set local statement_timeout = '15min'`);
-  const [erased] = await query<{ count: number }>(
-    `with erased as (${ERASE} where tenant = $1 and (subject is not null or sealed is not null) returning 1)
-     select count(*)::int as count from erased`,
-    [tenant],
-  );
-  return erased?.count ?? 0;
 }
 
 /**

@@ -33,15 +33,17 @@ export async function reconcileIntents(options: ReconcileOptions): Promise<void>
   const { postgres, logger, now = systemNow } = options;
   const counted = intentMetrics(options.metrics);
   const client = await postgres.pool.connect();
+  let broken = true;
   try {
     for (let i = 0; i < PER_ROUND; i += 1) {
       const settled = await inTransaction(client, () => settleOne(client, options, now()));
-      if (settled === null) return;
+      if (settled === null) break;
       counted?.inc({ result: settled });
       logger.warn({ outcome: settled }, 'an effect was left without an outcome by a process that ended');
     }
+    broken = false;
   } finally {
-    client.release();
+    client.release(broken);
   }
 }
 
