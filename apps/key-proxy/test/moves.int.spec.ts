@@ -244,6 +244,24 @@ test('R38: a write at the source meanwhile fails the switch, and the newer value
   expect([await text(send, 'hot'), await kindOf(send, 'hot')]).toEqual([[2, 'two'], 'openbao']);
 });
 
+test('R38: a write that began before the switch, and is noted after it, is not made at the place that was left', async () => {
+  const send = await administrator();
+  await send('POST', '/v1/secrets/late', { value: { text: 'one' }, provider: 'aws', cache_seconds: 0 });
+  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
+  const write = () => send('POST', '/v1/secrets/late/versions', { value: { text: 'two' } });
+  let late: ReturnType<Send> | undefined;
+  await world.inTransaction(async (statement) => {
+    await statement('lock table provider_writes in share mode');
+    late = write();
+    await world.waitsForLocks(1);
+    expect(await run(send, id, 'start')).toMatchObject({ result: { states: { switched: 1 } } });
+  });
+  expect(await late).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
+  expect(await text(send, 'late')).toEqual([1, 'one']);
+  expect(await write()).toMatchObject({ status: 201, body: { kind: 'openbao', version: 2 } });
+  expect(await text(send, 'late')).toEqual([2, 'two']);
+});
+
 test('R38: what is read back as another value is not switched to', async () => {
   const send = await administrator();
   await send('POST', '/v1/secrets/bent', { value: { text: 'straight' }, provider: 'aws' });

@@ -25,6 +25,8 @@ export async function switchPlace(
   to: { place: Place; reference: string; providerVersion: string; fingerprint: Buffer; versions?: Versions },
   now: Date,
 ): Promise<Versions | null> {
+  // In a statement of its own: the next one then sees every write that was noted before.
+  await tx.selectFrom('secrets').select('id').where('id', '=', secret.id).forUpdate().execute();
   const switched = await tx
     .updateTable('secrets')
     .set({

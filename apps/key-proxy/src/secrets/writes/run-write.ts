@@ -25,7 +25,8 @@ type Made = { version: string } | void;
  *
  * @param make calls the provider; null where nothing is to be done there
  * @returns the secret as it is then; null once it is destroyed
- * @throws Problem `secret_busy` while another write of this secret is open; Problem of the provider port
+ * @throws Problem `secret_busy` while another write of this secret is open, or it was moved meanwhile; `secret_deleted`,
+ *   `secret_not_deleted`, `secret_not_found` where it is no longer in the state for it; Problem of the provider port
  */
 export async function runWrite(
   deps: RunWrites,
@@ -39,7 +40,7 @@ export async function runWrite(
   const sealedToken = make && secret.place.kind === 'crypto-store' ? await settlingToken(deps, secret) : null;
   const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null, settings: null };
   const begun: Write = { ...nothing, ...asked, secretId: secret.id, tenant, sealedToken, startedAt: now() };
-  const write = await openWrite(db, begun);
+  const write = await openWrite(db, begun, secret);
   try {
     const provider = make ? await providers.at(secret.place) : null;
     const made = provider && make ? await make(provider, providers.call(secret.by)) : undefined;
