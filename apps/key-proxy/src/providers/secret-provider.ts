@@ -22,7 +22,8 @@ export type Read = { value: SecretValue; version: ProviderVersion };
 export type Tags = Readonly<Record<string, string>>;
 
 export type Description = {
-  state: 'live' | 'deleted';
+  /** `half_deleted`: a deletion or a recovery of several calls that did not come to its end; done again it does. */
+  state: 'live' | 'half_deleted' | 'deleted';
   /** The version that a read without one gives. */
   current: ProviderVersion | null;
   versions: readonly { version: ProviderVersion; state: 'enabled' | 'disabled' | 'destroyed' }[];

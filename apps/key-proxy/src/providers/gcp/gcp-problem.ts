@@ -30,8 +30,8 @@ export function gcpProblem(cause: unknown): Problem | null {
       return problem('reference_taken', { cause });
     case code.FAILED_PRECONDITION:
       // "Secret Version [...] is in DISABLED state", "... DESTROYED state"
-      if (/DISABLED/.test(message)) return problem('secret_disabled', { cause });
-      if (/DESTROYED/.test(message)) return problem('version_missing', { cause });
+      if (/in DISABLED state/.test(message)) return problem('secret_disabled', { cause });
+      if (/in DESTROYED state/.test(message)) return problem('version_missing', { cause });
       return problem('version_conflict', { cause });
     case code.ABORTED:
       return problem('version_conflict', { cause });

@@ -2,7 +2,7 @@ import { SecretManagerServiceClient } from '@google-cloud/secret-manager';
 import { type Egress } from '@postern/egress';
 import { problem, Problem } from '@postern/runtime';
 import { bytesOf, guessedValue } from '../../secrets/secret-value.ts';
-import { answered, failed, problemOfStatus, retryAfter } from '../provider-answers.ts';
+import { answered, failed, halfDone, problemOfStatus, retryAfter } from '../provider-answers.ts';
 import { type Call, type SecretProvider } from '../secret-provider.ts';
 import { gcpProblem } from './gcp-problem.ts';
 
@@ -46,6 +46,10 @@ const ONCE = {
 /** Where a soft deletion of ours is written down: the versions that it disabled, so that a recovery enables those only. */
 const DELETED = 'postern-deleted';
 const PAGE = 250;
+/** After these a write may have been made. */
+const UNKNOWN = new Set(['provider_unreachable', 'provider_failed']);
+/** Of a change to what somebody else changes too. */
+const MOST_TRIES = 3;
 
 /** Google Secret Manager, by its own client over REST. */
 export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOptions): SecretProvider {
@@ -96,9 +100,32 @@ export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOpt
       enabled ? client.enableSecretVersion({ name }, options) : client.disableSecretVersion({ name }, options),
     );
   };
-  const annotate = async (reference: string, annotations: Record<string, string>, etag: string, call: Call) => {
-    const secret = { name: secretAt(reference), annotations, etag };
-    await ask(call, (options) => client.updateSecret({ secret, updateMask: { paths: ['annotations'] } }, options));
+  /** Over what was read alone: somebody who changes the secret meanwhile fails it, and it is read again. */
+  const annotate = async (
+    reference: string,
+    change: (annotations: Record<string, string>) => Promise<Record<string, string>>,
+    call: Call,
+  ) => {
+    for (let tries = 1; ; tries += 1) {
+      const { annotations, etag } = await annotated(reference, call);
+      const secret = { name: secretAt(reference), annotations: await change(annotations ?? {}), etag: etag ?? '' };
+      try {
+        await ask(call, (options) => client.updateSecret({ secret, updateMask: { paths: ['annotations'] } }, options));
+        return;
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== 'version_conflict' || tries === MOST_TRIES) throw error;
+      }
+    }
+  };
+  const enabledOf = async (reference: string, call: Call) =>
+    (await versionsOf(reference, call)).filter(({ state }) => state === 'enabled').map(({ version }) => version);
+
+  /** A first version that was refused leaves no secret without one behind. */
+  const emptied = async (reference: string, error: unknown, call: Call): Promise<never> => {
+    const isRefused = error instanceof Problem && !UNKNOWN.has(error.code);
+    if (isRefused)
+      await ask(call, (options) => client.deleteSecret({ name: secretAt(reference) }, options)).catch(() => {});
+    throw error;
   };
 
   return {
@@ -112,7 +139,7 @@ export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOpt
           if (!made || (await versionsOf(reference, call)).length > 0) throw error;
         },
       );
-      return { version: await add(reference, value, call) };
+      return { version: await add(reference, value, call).catch((error: unknown) => emptied(reference, error, call)) };
     },
     async put(reference, value, { ifVersion }, call) {
       if (ifVersion === undefined) return { version: await add(reference, value, call) };
@@ -153,8 +180,9 @@ export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOpt
       const secret = await annotated(reference, call);
       const versions = await versionsOf(reference, call);
       const current = newest(versions);
+      const isHalf = versions.some(({ state }) => state === 'enabled');
       return {
-        state: secret.annotations?.[DELETED] === undefined ? 'live' : 'deleted',
+        state: secret.annotations?.[DELETED] === undefined ? 'live' : isHalf ? 'half_deleted' : 'deleted',
         current: current === 0 ? null : String(current),
         versions,
         tags: { ...secret.labels },
@@ -167,18 +195,22 @@ export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOpt
     disable: (reference, version, call) => setEnabled(reference, version, false, call),
     enable: (reference, version, call) => setEnabled(reference, version, true, call),
     async delete(reference, call) {
-      const secret = await annotated(reference, call);
-      const enabled = (await versionsOf(reference, call)).filter(({ state }) => state === 'enabled');
-      const kept = secret.annotations?.[DELETED] ?? enabled.map(({ version }) => version).join(',');
-      await annotate(reference, { ...secret.annotations, [DELETED]: kept }, secret.etag ?? '', call);
-      for (const { version } of enabled) await setEnabled(reference, version, false, call);
+      const enabled = await enabledOf(reference, call);
+      const noted = async (annotations: Record<string, string>) => {
+        // With those that a deletion before this one has disabled, and came to no end.
+        const all = new Set([...listed(annotations[DELETED]), ...enabled]);
+        return { ...annotations, [DELETED]: [...all].join(',') };
+      };
+      await annotate(reference, noted, call);
+      for (const version of enabled) await setEnabled(reference, version, false, call).catch(halfDone);
     },
     async recover(reference, call) {
-      const { annotations, etag } = await annotated(reference, call);
-      const { [DELETED]: disabled, ...rest } = annotations ?? {};
-      if (disabled === undefined) return;
-      for (const version of disabled.split(',').filter(Boolean)) await setEnabled(reference, version, true, call);
-      await annotate(reference, rest, etag ?? '', call);
+      const disabled = listed((await annotated(reference, call)).annotations?.[DELETED]);
+      for (const [at, version] of disabled.entries()) {
+        const enabled = setEnabled(reference, version, true, call);
+        await (at === 0 ? enabled : enabled.catch(halfDone));
+      }
+      await annotate(reference, async ({ [DELETED]: _, ...rest }) => rest, call).catch(halfDone);
     },
     async destroy(reference, call) {
       await ask(call, (options) => client.deleteSecret({ name: secretAt(reference) }, options)).catch(
@@ -193,6 +225,9 @@ export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOpt
     close: () => client.close(),
   };
 }
+
+/** The versions of an annotation of ours. */
+const listed = (versions: string | undefined): string[] => versions?.split(',').filter(Boolean) ?? [];
 
 /** "Label keys must be between 1 and 63 characters long": lower case, which is all that tags here have as names. */
 const labelsOf = (tags: Readonly<Record<string, string>>): Record<string, string> =>

@@ -60,9 +60,11 @@ async function lookFor(deps: SettleWrites, secret: HeldSecret, write: Write, by:
     case 'destroy':
       return described === null ? { done: true, version: null } : { done: false };
     case 'delete':
-      return { done: described === null || described.state === 'deleted', version: null } as Found;
+      if (described?.state === 'half_deleted') await provider.delete(secret.reference, call);
+      return { done: described?.state !== 'live', version: null } as Found;
     case 'recover':
-      return { done: described?.state === 'live', version: null } as Found;
+      if (described?.state === 'half_deleted') await provider.recover(secret.reference, call);
+      return { done: described !== null && described.state !== 'deleted', version: null } as Found;
     default: {
       const wanted = operation.startsWith('disable') ? 'disabled' : 'enabled';
       const version = await providerVersionOf(deps.db, secret, write.version);
