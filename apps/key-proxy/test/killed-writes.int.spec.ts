@@ -218,6 +218,33 @@ test('a write that somebody else settled while the worker was asking what became
   expect(await outcomes(id)).toEqual(before);
 }, 90_000);
 
+test('many writes at a place that does not answer keep none at another from being settled', async () => {
+  const { settings, secrets } = bao.configuration;
+  const credentials = { ...settings, token: secrets['token']?.reveal() };
+  await send('PUT', '/v1/providers/down', { kind: 'openbao', credentials });
+  await world.rows(
+    `with made as (
+       insert into secrets (id, tenant, owner_issuer, owner_sub, name, provider, configuration, reference, created_at, updated_at)
+       select gen_random_uuid(), c.tenant, 'https://x.example', 'x', 'down-' || n, c.kind, c.id, 'postern/down/' || n, now(), now()
+         from provider_configurations c, generate_series(1, 120) n where c.name = 'down' returning id, tenant)
+     insert into provider_writes (id, secret_id, tenant, operation, version, fingerprint, type, started_at)
+       select gen_random_uuid(), id, tenant, 'create', 1, decode(repeat('00', 32), 'hex'), 'text', now() - interval '1 hour' from made`,
+  );
+  bao.front.fault({ cut: 'after' }, { only: isWrite });
+  await send('POST', '/v1/secrets/seven', { value: { text: 'kept' } });
+  await world.rows(LONG_AGO);
+  bao.front.fault({ answer: { status: 503, body: '{}' } }, { only: ({ url }) => url.pathname.includes('/down/') });
+  const next = await replica('all');
+  const state = async () =>
+    (await world.rows<{ state: string }>(`select state from secrets where name = 'seven'`))[0]?.state;
+  for (let n = 0; n < 300 && (await state()) !== 'live'; n += 1)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  await next.close();
+  bao.front.fault(null);
+  await world.rows(`delete from provider_writes where secret_id in (select id from secrets where name like 'down-%')`);
+  expect(await state()).toBe('live');
+}, 120_000);
+
 test('an expiry and a rotation within a week are told of once, by one of the replicas', async () => {
   const soon = new Date(Date.now() + 86_400_000).toISOString();
   await send('POST', '/v1/secrets/due', { value: { text: 'v' }, expires_at: soon });

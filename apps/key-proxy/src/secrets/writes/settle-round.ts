@@ -1,7 +1,7 @@
 import { newEvent, type Action, type AuditEvent } from '@postern/audit';
 import { type Audit, type Reconcilers } from '@postern/outbox';
 import { Counter, Problem, type Logger, type Registry } from '@postern/runtime';
-import { type Kysely, type Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import { type Schema, type WriteOperation } from '../../db/schema.ts';
 import { ABANDONED_AFTER_MS, findWrite, type Write } from './open-write.ts';
 import { settleWrite, type SettleWrites } from './settle-write.ts';
@@ -69,14 +69,17 @@ export function settleRound(deps: SettleRound) {
 
   return async (): Promise<void> => {
     const at = now().getTime();
+    // The eldest of each place, then the next of each: one that does not answer keeps nobody else's from their turn.
+    const turn = sql<string>`row_number() over (partition by s.tenant, s.provider, s.configuration order by w.started_at)`;
     const open = await db
       .selectFrom('provider_writes as w')
       .innerJoin('secrets as s', 's.id', 'w.secret_id')
-      .select(['w.id', 's.provider'])
+      .select(['w.id', 's.provider', turn.as('turn')])
       .where('w.outcome', 'is', null)
       .where('w.started_at', '<', new Date(at - ABANDONED_AFTER_MS))
       .where((at) => at.or([at('s.provider', '!=', 'crypto-store'), at('w.sealed_token', 'is not', null)]))
-      .orderBy('w.started_at')
+      .orderBy('turn')
+      .orderBy(sql`random()`)
       .limit(PER_ROUND)
       .execute();
     for (const { id, provider } of open) {
