@@ -166,6 +166,27 @@ describe.each([...kinds, 'crypto-store' as const])('secrets at %s', (kind) => {
   });
 });
 
+test('a change that finds its secret deleted meanwhile is refused, and leaves nothing open', async () => {
+  const send = await someoneAt('gcp');
+  await send('POST', '/v1/secrets/s', { value: { text: 'v' } });
+  await send('POST', '/v1/secrets/s/disable');
+  let late: ReturnType<Send> | undefined;
+  await world.inTransaction(async (statement) => {
+    await statement('lock table provider_writes in share mode');
+    late = send('POST', '/v1/secrets/s/enable');
+    await world.waitsForLocks(1);
+    await statement(`update secrets set state = 'deleted', deleted_at = now() where tenant = $1`, [send.tenant]);
+  });
+  expect(await late).toMatchObject({ status: 410, body: { code: 'secret_deleted' } });
+  expect(
+    await world.rows(`select 1 from provider_writes where tenant = $1 and outcome is null`, [send.tenant]),
+  ).toEqual([]);
+  expect(await send('PATCH', '/v1/secrets/s', { tags: { a: 'b' } })).toMatchObject({ status: 410 });
+  const label = { labels: { stable: Number.MAX_SAFE_INTEGER } };
+  const refused = { status: 400, body: { errors: [{ field: 'body.labels.stable' }] } };
+  expect(await send('PATCH', '/v1/secrets/s', label)).toMatchObject(refused);
+});
+
 test('lists: pages, prefixes, tags; metadata without the value', async () => {
   const send = await someoneAt('openbao');
   for (const [name, team] of [

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Caller } from './caller.ts';
 import { companiesIn, failed, password, refreshOf, revoked, tokenOf, type Companies } from './company.ts';
@@ -45,6 +46,12 @@ test('a refresh token is good once, for its own workload; one that comes again e
      where convert_from(canonical, 'utf8')::jsonb ->> 'action' = 'session.ended'`,
   );
   expect(new Set(ended.map(({ details }) => details))).toEqual(new Set(['refresh_reused', 'refresh_by_another']));
+});
+
+test('a token of no session of this service ends none', async () => {
+  const who = { subjectIssuer: world.issuerUrl, sub: randomUUID(), tenant: `kp_${randomUUID().replaceAll('-', '')}` };
+  const token = await world.token(portal.thumbprint, ['account:manage'], who);
+  expect(await companies.send('POST', '/v1/session/logout', token)).toMatchObject(failed(403, 'account_required'));
 });
 
 test('a session ends by logout, after idle time, and at its longest life', async () => {

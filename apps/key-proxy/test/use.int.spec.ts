@@ -199,6 +199,13 @@ test('R35: no address trick gets a use out: redirects, other names, private, met
   expect(upstream.seen.slice(before).map(({ url }) => url)).toEqual(['/v1/a', '/v1/a', '/v1/a']);
 });
 
+test('a value that no server takes in a field is not sent, nor looked for in an answer', async () => {
+  const before = upstream.seen.length;
+  const token = await secretOf(newTenant(), 'long', 'x'.repeat(8 * 1024 + 1));
+  expect(await send('POST', '/long/use', token, asks)).toMatchObject({ status: 422, body: { code: 'use_impossible' } });
+  expect(upstream.seen).toHaveLength(before);
+});
+
 test('what was used is in no log, and not in the tables', async () => {
   const tenant = newTenant();
   const token = await secretOf(tenant, 'quiet', 'canary-used-77c0-value');

@@ -1,8 +1,9 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { type Transaction } from 'kysely';
 import { type RevocationSequence } from '@postern/issuer';
-import { type Binding } from '@postern/oidc';
+import { type Binding, type Principal } from '@postern/oidc';
 import { queryIn } from '@postern/postgres';
+import { z } from 'zod';
 import { type Schema } from '../db/schema.ts';
 import { type Account } from './account.ts';
 import { type AccountPolicy } from './account-policy.ts';
@@ -14,6 +15,10 @@ type Deps = { policy: AccountPolicy; now: Date };
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 const newRefreshToken = (): string => randomBytes(32).toString('base64url');
+
+/** The session of this service that a token is of; undefined where it is of none. */
+export const sessionOf = ({ sessionId }: Pick<Principal, 'sessionId'>): string | undefined =>
+  z.uuid().safeParse(sessionId).data;
 
 /**
  * Who may refresh a session. A workload is known by its name, so that the session outlives its certificate (R12); the

@@ -7,6 +7,7 @@ export const faultyAnswers: [string, FrontAnswer, string][] = [
   ['503', { status: 503, body: 'busy' }, 'provider_unreachable'],
   ['malformed', { status: 200, headers: { 'content-type': 'application/json' }, body: '{"Name":' }, 'provider_failed'],
   ['empty', { status: 200, headers: { 'content-type': 'application/json' }, body: '{}' }, 'provider_failed'],
+  ['nothing', { status: 200, headers: { 'content-type': 'application/json' }, body: 'null' }, 'provider_failed'],
   ['a redirect', { status: 302, headers: { location: 'https://127.0.0.1:1/' }, body: '' }, 'provider_failed'],
   [
     'too long',

@@ -183,8 +183,12 @@ function missing(error: unknown): null {
 }
 
 /** What a server in front of it says in an error of its own is no JSON, and does not matter. */
-const bodyOf = (text: string, status: number): Body =>
-  text === '' || (status >= 300 && !text.startsWith('{')) ? {} : (JSON.parse(text) as Body);
+function bodyOf(text: string, status: number): Body {
+  if (text === '' || (status >= 300 && !text.startsWith('{'))) return {};
+  const body: unknown = JSON.parse(text);
+  if (typeof body !== 'object' || body === null) throw new TypeError('an answer that is no object');
+  return body as Body;
+}
 
 /** The body of an answer. @throws Problem for a refusal ("HTTP status codes", `errors`) */
 function answerOf({ status, body, retryAfterSeconds }: Answer): Body {

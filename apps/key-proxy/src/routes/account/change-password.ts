@@ -8,7 +8,7 @@ import { type BreachedPasswords } from '../../accounts/breached-passwords.ts';
 import { changePassword } from '../../accounts/change-password.ts';
 import { type Passwords } from '../../accounts/password.ts';
 import { OWN_ACCOUNT } from '../../accounts/role-scopes.ts';
-import { endSessionsOf } from '../../accounts/sessions.ts';
+import { endSessionsOf, sessionOf } from '../../accounts/sessions.ts';
 import { LONGEST_PASSWORD } from '../fields.ts';
 import { type Proving, proving } from './proving.ts';
 
@@ -45,7 +45,7 @@ export const changePasswordRoute = (deps: ChangePasswordDeps) =>
           const account = await lockedAccount(tx, principal, deps.issuerUrl);
           const passwords = { present: new Secret(body.present_password), next: new Secret(body.new_password) };
           await changePassword(tx, deps, account, { ...passwords, now: deps.now() });
-          await endSessionsOf(tx, deps, { account: account.id, except: principal.sessionId });
+          await endSessionsOf(tx, deps, { account: account.id, except: sessionOf(principal) });
           const what = { resource: { type: 'account', id: account.id }, details: { method: 'password' } };
           return audit.within(tx, what, { status: 204 });
         });

@@ -7,7 +7,14 @@ import { accountIdOf } from '../../accounts/account.ts';
 import { type LoginBinding, loginBinding } from '../../accounts/login-binding.ts';
 import { mintLoginToken, type MintLoginToken } from '../../accounts/login-token.ts';
 import { OWN_ACCOUNT } from '../../accounts/role-scopes.ts';
-import { endSessions, endSessionsOf, holderOf, refreshSession, rememberToken } from '../../accounts/sessions.ts';
+import {
+  endSessions,
+  endSessionsOf,
+  holderOf,
+  refreshSession,
+  rememberToken,
+  sessionOf,
+} from '../../accounts/sessions.ts';
 import { type Schema } from '../../db/schema.ts';
 import { refusal, refusalBody, tokenAnswer, tokenBody } from '../token-answer.ts';
 
@@ -81,7 +88,8 @@ export const logOut = (deps: SessionDeps) =>
     problems: ['account_required'],
     async handle({ principal }, audit) {
       const account = accountIdOf(principal, deps.issuerUrl);
-      const only = principal.sessionId ?? '';
+      const only = sessionOf(principal);
+      if (only === undefined) throw problem('account_required');
       return deps.db.transaction().execute(async (tx) => {
         await endSessionsOf(tx, deps, { account, only });
         const what = { resource: { type: 'session', id: only }, details: { cause: 'logout' } };

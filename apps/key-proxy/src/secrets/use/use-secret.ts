@@ -19,6 +19,8 @@ export type UseSecret = ReadSecret & {
 export type UseAnswer = { status: number; fields: Projected; body: string | null };
 
 const MOST_ANSWER_BYTES = 256 * 1024;
+/** Servers take no longer fields; and what an answer is searched for costs by its length. */
+const LONGEST_VALUE = 8 * 1024;
 
 /**
  * Sends one request with the secret in its place, and gives out of the answer what the definition says: the status, and
@@ -32,7 +34,7 @@ export async function useSecret(
 ): Promise<UseAnswer> {
   const { definition } = use;
   const { value } = await readSecret(deps, secret, {}, by);
-  if (value.type !== 'text') throw problem('use_impossible');
+  if (value.type !== 'text' || value.content.reveal().length > LONGEST_VALUE) throw problem('use_impossible');
   const { placement } = definition;
   const key = placement.kind === 'sigv4' ? accessKeyOf(value.content) : undefined;
   const prepared = prepareRequest(definition, asked, value.content);
