@@ -137,6 +137,8 @@ test('a replica that stops gives its job back, and another goes on from its last
   await reached.promise;
   await first.close();
   expect(await stateOf(id)).toBe('queued');
+  // Its step had set them back already.
+  expect(await at.query('select attempts from background_jobs where id = $1', [id])).toEqual([{ attempts: 0 }]);
   worker({ count: counting() });
   await until(async () => (await stateOf(id)) === 'done', 'the job is done');
   expect(await at.things()).toEqual(upTo(8));

@@ -146,9 +146,13 @@ test('a version that this release does not know is parked and has its effect und
   expect(await receiver.things()).toEqual([]);
   expect(await waiting()).toHaveLength(1);
   await closes.splice(0, 2).reduce((before, close) => before.then(close), Promise.resolve());
+  // The release that knows it took long to come; that it was taken is known as long as of any other.
+  await receiver.query(`update signals_in set received_at = now() - interval '30 days'`);
   await receiving(later);
   await until(async () => (await waiting()).length === 0, 'it was taken');
   expect(await receiver.things()).toEqual(['2 new']);
+  const fresh = `select 1 from signals_in where type = 'thing.changed' and received_at > now() - interval '1 day'`;
+  expect(await receiver.query(fresh)).toHaveLength(1);
   expect(await parked()).toEqual([]);
 });
 

@@ -69,12 +69,12 @@ export async function lockJob(query: Query, { id, fence }: Held): Promise<{ held
   return { held: row !== undefined, cancelled: row?.cancelled ?? false };
 }
 
-/** Gives a job back: at once, or after a pause that grows with its failed attempts. */
+/** Gives a job back: at once, and then this attempt does not count, or after a pause that grows with its failed attempts. */
 export async function giveBack(query: Query, { id }: Held, failed: { attempts: number; reason: string } | null) {
   const pause = failed === null ? 0 : FIRST_PAUSE_SECONDS * 2 ** Math.min(failed.attempts, 8);
   await query(
     `update background_jobs set state = 'queued', next_at = now() + make_interval(secs => $2),
-       attempts = attempts - $3 where id = $1`,
+       attempts = greatest(attempts - $3, 0) where id = $1`,
     [id, pause, failed === null ? 1 : 0],
   );
   if (failed) await writeEvent(query, id, 'retried', { reason: failed.reason });

@@ -24,7 +24,7 @@ export function takeSignal<Schema>(
   return db.transaction().execute(async (tx) => {
     const rows = await queryIn(tx)(
       `insert into signals_in as s (sender, id, type, version) values ($1, $2, $3, $4)
-       on conflict (sender, id) do update set parked = null where s.parked is not null returning 1`,
+       on conflict (sender, id) do update set parked = null, received_at = now() where s.parked is not null returning 1`,
       [from, id, type, version],
     );
     if (rows.length === 0) return false;
@@ -57,7 +57,7 @@ export async function parkedSignals<Schema>(
   return rows.map(({ sender, parked, ...rest }) => ({ v: 1, from: sender, to, body: parked, ...rest }));
 }
 
-/** Longer than any signature is accepted, so that a signal that is sent again is still known. */
+/** Longer than any signature is accepted, so that a signal that is sent again is still known; from when it had its effect on. */
 const KEPT_DAYS = 7;
 
 export async function forgetTaken<Schema>(db: Kysely<Schema>): Promise<void> {
