@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePort } from '@postern/testing';
 import { decodeJwt } from 'jose';
-import { openWorld, type Caller, type World } from './token-exchange.ts';
+import { isActive, openWorld, type Caller, type World, until } from './token-exchange.ts';
 
 let world: World;
 let portal: Caller;
@@ -64,19 +64,7 @@ async function operator() {
       ...(method === 'POST' && { body: JSON.stringify({ reason: 'its key was found elsewhere' }) }),
     });
 }
-const grant = () =>
-  world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
-    scopes: ['secrets:read'],
-    boundTo: job.thumbprint,
-  });
-const isActive = async (by: Caller, token: string) => (await by.post({ token }, '/introspect')).body['active'];
-async function until(condition: () => Promise<boolean>) {
-  while (!(await condition())) await new Promise((again) => setTimeout(again, 20));
-}
+const grant = () => world.jobGrant(job, { scopes: ['secrets:read'] });
 
 test('one command: its tokens die with all in which it acts, it gets nothing, its log is closed, and it says so', async () => {
   const t = String((await job.exchange(await grant(), 'key-proxy', 'secrets:read')).body['access_token']);
@@ -124,15 +112,7 @@ test('trusted again it gets tokens; what was revoked stays so', async () => {
   // Tokens of the second in which it was refused, and of the skew after, are still revoked.
   world.skew(5_000);
   const at = Math.floor(Date.now() / 1000) + 5;
-  const fresh = await world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
-    scopes: ['secrets:read'],
-    boundTo: job.thumbprint,
-    claims: { iat: at, exp: at + 300 },
-  });
+  const fresh = await world.jobGrant(job, { scopes: ['secrets:read'], claims: { iat: at, exp: at + 300 } });
   expect((await job.exchange(fresh, 'key-proxy', 'secrets:read')).status).toBe(200);
 });
 

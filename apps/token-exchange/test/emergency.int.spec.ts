@@ -141,13 +141,8 @@ describe('an emergency (ADR 63)', () => {
 
   test('is refused for a job that holds a grant: only people ask', async () => {
     const iat = Math.floor(Date.now() / 1000) + clock;
-    const grant = await world.grants.mint({
-      kind: 'grant',
-      audience: 'token-exchange',
-      clientId: 'job',
-      actors: ['job'],
+    const grant = await world.jobGrant(job, {
       scopes: ['tenants:write'],
-      boundTo: job.thumbprint,
       grantId: 'grant-1',
       claims: { iat, exp: iat + 300 },
     });

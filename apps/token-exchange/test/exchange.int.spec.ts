@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { request } from 'undici';
-import { openWorld, type Caller, type World } from './token-exchange.ts';
+import { openWorld, tokenOf, type Caller, type World } from './token-exchange.ts';
 
 let world: World;
 let portal: Caller;
@@ -30,21 +30,11 @@ const jobItself = (over = {}) =>
   world.realm.mint({ audience: 'token-exchange', sub: 'job', clientId: 'job', boundTo: job.thumbprint, ...over });
 /** G: alice's grant for the job. */
 const grant = (over = {}) =>
-  world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
+  world.jobGrant(job, {
     scopes: ['records:read', 'records:write', 'secrets:read', 'secrets:write'],
-    boundTo: job.thumbprint,
     grantId: 'grant-1',
     ...over,
   });
-
-const tokenOf = ({ status, body, text }: { status: number; body: Record<string, unknown>; text: string }): string => {
-  if (status !== 200) throw new Error(`${status} ${text}`);
-  return String(body['access_token']);
-};
 
 describe('the tour, row by row', () => {
   test('U -> M1: audience auth-manager, subject alice by three claims (R3), act portal, bound to the portal', async () => {

@@ -32,13 +32,8 @@ test('requested_token_type: what is given is both an access token and a JWT, and
 });
 
 test('a delegation chain user -> a -> b -> c, and the lineage route shows it from every token in it', async () => {
-  const g = await world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
+  const g = await world.jobGrant(job, {
     scopes: ['secrets:read'],
-    boundTo: job.thumbprint,
     subjectIssuer: world.realm.entry.issuer,
     claims: { acr: 'mfa', auth_time: Math.floor(Date.now() / 1000) },
   });

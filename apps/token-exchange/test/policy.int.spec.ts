@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import {
   ACCESS_TOKEN,
+  isActive,
   openWorld,
   policy,
   TOKEN_EXCHANGE,
+  tokenOf,
   type Caller,
   type Reply,
   type World,
@@ -47,21 +49,7 @@ async function signedIn(roles: string[], scopes: string) {
 }
 const operator = () => signedIn(['operator'], 'policy:read policy:write tenants:read tenants:write');
 const jobGrant = (over = {}) =>
-  world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
-    scopes: ['records:read', 'secrets:read'],
-    boundTo: job.thumbprint,
-    grantId: 'grant-1',
-    ...over,
-  });
-const isActive = async (by: Caller, token: string) => (await by.post({ token }, '/introspect')).body['active'];
-const tokenOf = ({ status, body, text }: Reply): string => {
-  if (status !== 200) throw new Error(`${status} ${text}`);
-  return String(body['access_token']);
-};
+  world.jobGrant(job, { scopes: ['records:read', 'secrets:read'], grantId: 'grant-1', ...over });
 
 describe('the policy', () => {
   test('is replaced by who has read it, decides from then on, and its version names it for ever', async () => {

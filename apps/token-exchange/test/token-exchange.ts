@@ -50,6 +50,18 @@ export type Caller = {
   exchange(subjectToken: string, audience: string, scope: string, more?: Record<string, string>): Promise<Reply>;
 };
 
+/** The token of an answer that has one; what it said otherwise is the error. */
+export const tokenOf = ({ status, body, text }: Reply): string => {
+  if (status !== 200) throw new Error(`${status} ${text}`);
+  return String(body['access_token']);
+};
+/** What that caller is told of the token (RFC 7662). */
+export const isActive = async (by: Caller, token: string) => (await by.post({ token }, '/introspect')).body['active'];
+/** Waits for what happens by itself; fails by the test's own time limit. */
+export async function until(condition: () => Promise<boolean>) {
+  while (!(await condition())) await new Promise((again) => setTimeout(again, 20));
+}
+
 export const policy: PolicyDocument = policyDocument.parse(
   JSON.parse(readFileSync(new URL('../../../infra/dev/policy.json', import.meta.url), 'utf8')),
 );
@@ -196,10 +208,25 @@ export async function openWorld({
     };
   }
 
+  /** A grant of the job: where nothing else is said, alice's. */
+  const jobGrant = (
+    { thumbprint }: Pick<Caller, 'thumbprint'>,
+    over: Partial<Parameters<typeof grants.mint>[0]> = {},
+  ) =>
+    grants.mint({
+      kind: 'grant',
+      audience: 'token-exchange',
+      clientId: 'job',
+      actors: ['job'],
+      boundTo: thumbprint,
+      ...over,
+    });
+
   return {
     postgres,
     database,
     realm,
+    jobGrant,
     grants,
     accounts,
     issuer,

@@ -91,13 +91,8 @@ export async function close(): Promise<void> {
 
 /** An exchange that has to wait, in the name of somebody, under a grant of its own. */
 export async function asked(scope: string, more: Record<string, string> = {}, person = 'alice'): Promise<Reply> {
-  const grant = await world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
+  const grant = await world.jobGrant(job, {
     scopes: SCOPES,
-    boundTo: job.thumbprint,
     grantId: crypto.randomUUID(),
     subjectIssuer: realm.issuer,
     sub: stableId(`postern/${person}`),

@@ -68,17 +68,7 @@ export const approver = (sub = 'carol', roles = ['admin'], over = {}) =>
 
 /** A fresh grant token of the same person and grant, as each poll brings it. */
 export const grantOf = (over: object = {}) =>
-  world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
-    scopes: SCOPES,
-    boundTo: job.thumbprint,
-    grantId: 'grant-1',
-    claims: claims(),
-    ...over,
-  });
+  world.jobGrant(job, { scopes: SCOPES, grantId: 'grant-1', claims: claims(), ...over });
 export const asks = async (scope = 'secrets:read', more: Record<string, string> = {}, over: object = {}) =>
   job.exchange(await grantOf(over), 'key-proxy', scope, more);
 export const decide = async (id: unknown, verdict: object, by = approver()) =>

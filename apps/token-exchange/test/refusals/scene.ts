@@ -28,16 +28,7 @@ export const alice = (over: Partial<Over> = {}) =>
     boundTo: portal.thumbprint,
     ...over,
   });
-export const grant = (over: Partial<Over> = {}) =>
-  world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
-    scopes: ['records:read'],
-    boundTo: job.thumbprint,
-    ...over,
-  });
+export const grant = (over: Partial<Over> = {}) => world.jobGrant(job, { scopes: ['records:read'], ...over });
 
 const counted = () => world.query<{ count: string }>('select count(*) from exchanges').then(([row]) => row?.count);
 

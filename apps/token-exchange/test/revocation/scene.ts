@@ -1,4 +1,4 @@
-import { openWorld, type Caller, type Reply, type World } from '../token-exchange.ts';
+import { isActive, openWorld, tokenOf, type Caller, type World, until } from '../token-exchange.ts';
 
 // A grant of the job, and who revokes what came of it: one world for all cases.
 
@@ -16,21 +16,12 @@ export async function open(): Promise<void> {
 }
 
 export const mintGrant = (over = {}) =>
-  world.grants.mint({
-    kind: 'grant',
-    audience: 'token-exchange',
-    clientId: 'job',
-    actors: ['job'],
+  world.jobGrant(job, {
     scopes: ['records:read', 'records:write', 'secrets:read', 'secrets:write'],
-    boundTo: job.thumbprint,
     grantId: 'grant-1',
     ...over,
   });
 
-export const tokenOf = ({ status, body, text }: Reply): string => {
-  if (status !== 200) throw new Error(`${status} ${text}`);
-  return String(body['access_token']);
-};
 export const exchangedFor = async (caller: Caller, subject: string, audience: string, scope: string) =>
   tokenOf(await caller.exchange(subject, audience, scope));
 
@@ -52,7 +43,4 @@ export async function administrator(roles: string[] = ['admin']) {
     });
 }
 
-export const isActive = async (by: Caller, token: string) => (await by.post({ token }, '/introspect')).body['active'];
-export async function until(condition: () => Promise<boolean>) {
-  while (!(await condition())) await new Promise((again) => setTimeout(again, 20));
-}
+export { isActive, tokenOf, until };
