@@ -68,7 +68,12 @@ export function randomGrants(tries: number, seed: number): Grants {
       ),
       // A realm counts seconds as its own clock does: five are let go.
       exp: part<unknown>(random, [iat + 1, iat + life, iat + life + 5], [iat + life + 6, iat + 86_400, undefined]),
-      person: part<Principal['person']>(random, [person], [{ ...person, sub: 'bob' }, null]),
+      person: part<Principal['person']>(
+        random,
+        [person],
+        [{ ...person, sub: 'bob' }, { ...person, issuer: 'https://other.example' }, null],
+      ),
+      kind: part<Principal['kind']>(random, ['provider-access'], ['id-token', 'grant', 'postern-access']),
       tenant: part(random, ['acme'], ['other', '']),
       binding: part<Principal['binding']>(
         random,
@@ -89,6 +94,7 @@ export function randomGrants(tries: number, seed: number): Grants {
       exp: parts.exp.value,
     };
     const granted = {
+      kind: parts.kind.value,
       claims,
       person: parts.person.value,
       tenant: parts.tenant.value,
