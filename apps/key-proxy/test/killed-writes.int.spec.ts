@@ -24,7 +24,7 @@ beforeAll(async () => {
   const credentials = { ...settings, token: secrets['token']?.reveal() };
   await send('PUT', '/v1/providers/main', { kind: 'openbao', credentials });
   await send('PUT', '/v1/provider-default', { name: 'main', of: 'tenant' });
-}, 120_000);
+}, 180_000);
 afterAll(async () => {
   await world?.close();
   await bao?.close();
@@ -113,7 +113,7 @@ test('killed after the write is noted, before the provider has it: nothing was w
   expect((await outcomes(id)).at(-1)).toBe('secret.created failed never_written');
   expect(await send('GET', '/v1/secrets/one')).toMatchObject({ status: 404 });
   expect(await send('POST', '/v1/secrets/one', { value: { text: 'v' } })).toMatchObject({ status: 201 });
-}, 90_000);
+}, 180_000);
 
 test('killed after the provider has it, before its answer is read: found by its fingerprint, and live', async () => {
   const expires_at = new Date(Date.now() + 30 * 86_400_000).toISOString();
@@ -130,7 +130,7 @@ test('killed after the provider has it, before its answer is read: found by its 
   // What its owner said is there from the first moment that it lives.
   const { body } = await send('GET', '/v1/secrets/two/metadata');
   expect(body).toMatchObject({ expires_at, cache_seconds: 0 });
-}, 90_000);
+}, 180_000);
 
 test('killed after the answer, before the rows are committed: the next version is found as well', async () => {
   // In run-write.ts, within `applyWrite`: it waits for a lock that this test holds.
@@ -159,7 +159,7 @@ test('killed after the answer, before the rows are committed: the next version i
   await restart();
   expect(await send('GET', '/v1/secrets/three')).toMatchObject({ body: { version: 2, value: { text: 'two' } } });
   expect(await send('GET', '/v1/secrets/three?version=1')).toMatchObject({ body: { value: { text: 'one' } } });
-}, 90_000);
+}, 180_000);
 
 test('a lost answer, nobody killed: 503, the write stays open, and the worker finds what became of it', async () => {
   bao.front.fault({ cut: 'after' }, { only: isWrite });
@@ -173,7 +173,7 @@ test('a lost answer, nobody killed: 503, the write stays open, and the worker fi
     status: 409,
     body: { code: 'secret_exists' },
   });
-}, 60_000);
+}, 180_000);
 
 test('tags: killed before the provider has them, or their answer lost: the worker sets them again, with all that was said beside them', async () => {
   const isTagging = ({ method, url }: { method: string; url: URL }) =>
@@ -196,7 +196,7 @@ test('tags: killed before the provider has them, or their answer lost: the worke
     expect((await bao.provider.describe(String(body['reference']), call)).tags).toEqual(said.tags);
     expect(await outcomes(String(body['id']))).toContain('secret.updated success settled');
   }
-}, 90_000);
+}, 180_000);
 
 test('a write that somebody else settled while the worker was asking what became of it is not told of again', async () => {
   bao.front.fault({ cut: 'after' }, { only: isWrite });
@@ -216,7 +216,7 @@ test('a write that somebody else settled while the worker was asking what became
   await settled;
   expect(await send('GET', '/v1/secrets/six')).toMatchObject({ status: 200 });
   expect(await outcomes(id)).toEqual(before);
-}, 90_000);
+}, 180_000);
 
 test('many writes at a place that does not answer keep none at another from being settled', async () => {
   const { settings, secrets } = bao.configuration;
@@ -243,7 +243,7 @@ test('many writes at a place that does not answer keep none at another from bein
   bao.front.fault(null);
   await world.rows(`delete from provider_writes where secret_id in (select id from secrets where name like 'down-%')`);
   expect(await state()).toBe('live');
-}, 120_000);
+}, 180_000);
 
 test('an expiry and a rotation within a week are told of once, by one of the replicas', async () => {
   const soon = new Date(Date.now() + 86_400_000).toISOString();
@@ -261,7 +261,7 @@ test('an expiry and a rotation within a week are told of once, by one of the rep
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   await again.close();
   expect(await told()).toEqual([due]);
-}, 60_000);
+}, 180_000);
 
 test('a cold secret that two replicas are asked for at the same time is one call to its provider', async () => {
   await send('POST', '/v1/secrets/cold', { value: { text: 'v' }, cache_seconds: 60 });
@@ -280,4 +280,4 @@ test('a cold secret that two replicas are asked for at the same time is one call
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   expect(reads()).toBe(1);
   await other.close();
-}, 60_000);
+}, 180_000);
