@@ -138,14 +138,15 @@ async function underEvents(
     }
   };
   // A part may be away just then: the tokens of before are good until the next time.
-  const renewing = setInterval(() => void renew().catch(() => {}), RENEW_EVERY_MS);
+  const renewNow = () => renew().catch(() => {});
+  const renewing = setInterval(() => void renewNow(), RENEW_EVERY_MS);
   const failed: string[] = [];
   try {
     await delay(CALM_MS);
     failed.push(...judged('nothing', true, load.count(), say));
     for (const event of happening) {
       failed.push(...(await happens(event, site, load, say)));
-      await renew();
+      await renewNow();
     }
   } finally {
     clearInterval(renewing);
