@@ -17,6 +17,8 @@ export type PendingApproval = {
 export type OnApprovalPending = (pending: PendingApproval) => void | Promise<void>;
 
 const INTERVAL_SECONDS = 5;
+/** Whatever a server says: a timer that is longer than 24 days fires at once. */
+const LONGEST_INTERVAL_SECONDS = 60;
 
 /**
  * Repeats an exchange that waits for a person, at the pace the server asks for, until it is decided. Each turn is a whole exchange, so whatever changed
@@ -39,7 +41,7 @@ export async function awaitApproval<T>(
       if (error.code === 'scope_denied' && waited && error.status === 403) throw as(error, 'approval_denied');
       if (error.code !== 'approval_pending') throw error;
       const { approvalId, requiredScopes: scopes = [], retryAfterSeconds, expiresInSeconds } = error;
-      const intervalSeconds = retryAfterSeconds ?? INTERVAL_SECONDS;
+      const intervalSeconds = Math.min(retryAfterSeconds ?? INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS);
       await onPending({ approvalId, scopes, audience: audiences[0], audiences, intervalSeconds, expiresInSeconds });
       await sleep(intervalSeconds * 1000, undefined, signal && { signal }).catch(() => {
         throw new PosternError(error.service, 'aborted');
