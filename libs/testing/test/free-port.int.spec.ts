@@ -8,7 +8,7 @@ import { freePort } from '../src/index.ts';
 const module = fileURLToPath(new URL('../src/run/free-port.ts', import.meta.url));
 const program = `
   import { freePort } from ${JSON.stringify(module)};
-  console.log(await freePort(Number(process.argv[1]) || undefined));
+  process.stdout.write(String(await freePort(Number(process.argv[1]) || undefined)));
   process.stdin.resume();
 `;
 const others = new Set<ReturnType<typeof another>>();
