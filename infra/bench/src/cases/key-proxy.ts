@@ -105,6 +105,7 @@ const coldRead: Case = {
   unit: 'ms, median of 100 reads one after the other',
   against: 'the provider called directly over TLS, with 10 ms of latency as ours has',
   goal: { atMost: 1.3 },
+  warmPairs: SERVICE_WARM_PAIRS,
   async prepare() {
     const world = await openKeyProxy();
     const { front, bao } = world;
