@@ -23,8 +23,8 @@ export type RunProcess = {
 
 /**
  * Runs a program with secrets: variables as they are, files of mode 0600 in a folder of mode 0700 of their own, gone when the
- * program has ended, or this process, however that ends. Signals are passed on to it that it has not had from its terminal; its exit code is the answer, 128 and the signal's number where one ended
- * it, 127 where there is no such program, 126 where it cannot be run.
+ * program has ended, or this process, however that ends. Signals are passed on to it that it has not had from its terminal.
+ * @returns its exit code; 128 and the signal's number where one ended it, 127 where there is no such program, 126 where it cannot be run
  */
 export async function runProcess({ command, arguments_, environment, folder, files }: RunProcess): Promise<number> {
   const place = files.size > 0 ? await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'postern-')) : null;
