@@ -2,9 +2,17 @@
 // `npm test -- mtls postgres` runs the suites of these projects alone.
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { allProjects, clearResults, collectResults, selectProjects } from './src/test-run/results.ts';
+import {
+  allProjects,
+  clearResults,
+  collectResults,
+  folderOf,
+  type Results,
+  selectProjects,
+} from './src/test-run/results.ts';
+import { lookAgain } from './src/test-run/look-again.ts';
 import { startSharedServers } from './src/test-run/shared-servers.ts';
-import { runSteps, type Step } from './src/test-run/step.ts';
+import { runStep, runSteps, type Step } from './src/test-run/step.ts';
 import { summaryOf } from './src/test-run/summary.ts';
 
 /** Each is one process that keeps one core busy. */
@@ -38,14 +46,16 @@ clearResults();
 rmSync(NODE_COMPILE_CACHE, { recursive: true, force: true });
 const servers = await startSharedServers();
 console.log('✓ PostgreSQL and two Redis are up');
+let results: Results[];
 try {
   const [longest, others] = [true, false].map((long) => projects.filter((name) => LONGEST.includes(name) === long));
   await runSteps([...suites('longest tests', longest, 1), ...suites('tests', others, SUITES_AT_ONCE - 1)], 2);
+  results = await lookAgain(collectResults(projects), runAgain);
 } finally {
   await servers.close();
 }
 
-const summary = summaryOf(collectResults(projects), failedSteps, process.env['CI'] === 'true');
+const summary = summaryOf(results, failedSteps, process.env['CI'] === 'true');
 console.log(summary.lines.join('\n'));
 process.exitCode = summary.exitCode;
 
@@ -54,4 +64,12 @@ function suites(name: string, of: readonly string[] = [], atOnce: number): Step[
   const command = ['run-many', '-t', 'test', `--parallel=${atOnce}`, '--outputStyle=stream', `--projects=${of.join()}`];
   const environment = { ...nx, ...servers.environment, NODE_COMPILE_CACHE };
   return of.length === 0 ? [] : [{ name, command: ['nx', ...command], environment, live: true }];
+}
+
+/** Runs these spec files of a project, with nothing beside them. */
+async function runAgain(project: string, files: readonly string[]): Promise<Results[]> {
+  const command = ['node', 'infra/build/jest.ts', folderOf(project), '--runTestsByPath', ...files] as const;
+  const environment = { ...servers.environment, NODE_COMPILE_CACHE };
+  await runStep({ name: `a second look at ${project}`, command, environment, live: true });
+  return collectResults([project]);
 }

@@ -9,6 +9,10 @@ export type Results = {
   failed: string[];
   /** The full names of the tests that were skipped. They say why. */
   skipped: string[];
+  /** Like `failed`, of those that passed when they were run again alone. */
+  unsteady?: string[];
+  /** What a second look runs again: the files with a failure, and how many tests of theirs passed. None where a failure is of no file. */
+  again?: { files: string[]; passed: number } | undefined;
 };
 
 const FOLDER = '.cache/results';
@@ -37,8 +41,17 @@ export function collectResults(projects: readonly string[]): Results[] {
 
 /** The npm names of all projects of the workspace. */
 export function allProjects(): string[] {
-  return globSync('{apps,libs,infra}/*/package.json').map(packageName).sort();
+  return packageFiles().map(packageName).sort();
 }
+
+/** The folder of the project of that npm name. */
+export function folderOf(project: string): string {
+  const file = packageFiles().find((candidate) => packageName(candidate) === project);
+  if (file === undefined) throw new Error(`there is no project ${project}`);
+  return dirname(file);
+}
+
+const packageFiles = (): string[] => globSync('{apps,libs,infra}/*/package.json');
 
 /** The `name` of a package.json. */
 export const packageName = (file: string): string => (JSON.parse(readFileSync(file, 'utf8')) as { name: string }).name;

@@ -52,7 +52,7 @@ export async function runJest(root: string, project: string, options: readonly s
       `all tests are done, but something they opened is still open ${GRACE_MS / 1000} s later. ` +
       `Find it: nx test ${project} -- --detectOpenHandles`;
     console.error(`${project}: ${leak}`);
-    return { ...results, failed: [...results.failed, leak] };
+    return { ...results, failed: [...results.failed, leak], again: undefined };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -86,11 +86,14 @@ function resultsOf(project: string, report: JestReport): Results {
     .filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0)
     .map(({ name, message }) => beginningOf(`${basename(name)}: ${message}`));
   const failed = tests.filter(({ status }) => status === 'failed');
+  const failing = report.testResults.filter(({ status }) => status === 'failed');
+  const passedBeside = failing.flatMap((file) => file.assertionResults).filter(({ status }) => status === 'passed');
   return {
     project,
     passed: report.numPassedTests,
     failed: [...broken, ...failed.map((test) => beginningOf(`${test.fullName}\n${test.failureMessages.join('\n')}`))],
     skipped: tests.filter(({ status }) => status === 'pending' || status === 'todo').map(({ fullName }) => fullName),
+    ...(failing.length > 0 && { again: { files: failing.map(({ name }) => name), passed: passedBeside.length } }),
   };
 }
 
