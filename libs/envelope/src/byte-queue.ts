@@ -34,12 +34,15 @@ export function byteQueue(source: AsyncIterable<Uint8Array>): ByteQueue {
   };
   const drop = (bytes: number): void => {
     there -= bytes;
-    for (let left = bytes; left > 0;) {
-      const first = pieces[0] as Buffer;
-      if (first.length > left) pieces[0] = first.subarray(left);
-      else pieces.shift();
-      left -= Math.min(left, first.length);
+    let whole = 0;
+    let left = bytes;
+    for (let first = pieces[0]; first !== undefined && first.length <= left; first = pieces[whole]) {
+      left -= first.length;
+      whole += 1;
     }
+    // At once: a frame may have come byte by byte, and taking the first of so many moves all the others each time.
+    pieces.splice(0, whole);
+    if (left > 0) pieces[0] = (pieces[0] as Buffer).subarray(left);
   };
 
   return {
