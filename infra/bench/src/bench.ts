@@ -22,9 +22,17 @@ if (chosen.length === 0) {
 
 const round = (value: number) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
 const rows: Row[] = [];
+const failed: string[] = [];
 for (const each of chosen) {
   if (!values.json) process.stdout.write(`measuring ${each.name} …\n`);
-  rows.push(await measure(each));
+  // What could not be measured keeps no other from its row.
+  await measure(each).then(
+    (row) => rows.push(row),
+    (error: Error) => {
+      failed.push(each.name);
+      process.stderr.write(`${each.name}: not measured: ${error.stack ?? error.message}\n`);
+    },
+  );
 }
 
 if (values.json) process.stdout.write(JSON.stringify(rows, null, 2) + '\n');
@@ -41,4 +49,5 @@ else {
     if (notes.length > 0) process.stdout.write(`\n${name}\n\n${notes.join('\n')}\n`);
   }
 }
-process.exit(rows.every(({ holds }) => holds) ? 0 : 1);
+if (failed.length > 0) process.stderr.write(`\nnot measured: ${failed.join(', ')}\n`);
+process.exit(failed.length === 0 && rows.every(({ holds }) => holds) ? 0 : 1);

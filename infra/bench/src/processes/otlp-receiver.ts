@@ -6,7 +6,8 @@ import { gunzipSync } from 'node:zlib';
 let spans = 0;
 
 const server = createServer((request, response) => {
-  if (request.url === '/spans') return void response.end(String(spans));
+  // Asked for seconds apart: a connection that is kept would be closed just when it is used again.
+  if (request.url === '/spans') return void response.writeHead(200, { connection: 'close' }).end(String(spans));
   if (request.url !== '/v1/traces') return void response.writeHead(404).end();
   void read(request).then(
     (body) => {
