@@ -224,6 +224,19 @@ test('an event that somebody altered is put aside, told and passed over; what is
   );
 });
 
+test('a webhook that takes only so many at a time is sent the rest, and none of them again', async () => {
+  const due = Array.from({ length: 7 }, () => event({ action: 'rotation.due', details: { provider: 'aws' } }));
+  await commit(due);
+  await inLog(due);
+  let asked = 0;
+  const hook = await receiver(() => ((asked += 1) % 4 === 0 ? { status: 429 } : { status: 204 }));
+  const secretPath = await world.file(`whsec_${'A'.repeat(43)}=`);
+  await forwarding([{ kind: 'webhook', name: 'limited', url: hook.url, secretPath, types: ['rotation.due'] }]);
+  const taken = () => hook.received.filter((_, i) => (i + 1) % 4 !== 0).map(({ headers }) => headers['webhook-id']);
+  await until(() => taken().length >= due.length, 'it took as many as there are');
+  expect(taken()).toEqual(due.map(({ id }) => `msg_${id}`));
+});
+
 test('a target that refuses us is stopped and told once, gives up nothing, and goes on when it takes us again', async () => {
   const loki = await receiver(() => ({ status: 401 }));
   const replica = await forwarding([{ kind: 'loki', name: 'locked', url: loki.url, from: 'now' }]);

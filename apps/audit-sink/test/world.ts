@@ -114,6 +114,12 @@ export async function openWorld({
       });
       return Object.fromEntries(await Promise.all(written));
     },
+    /** A file that an operator writes. @returns its path. */
+    async file(content: string): Promise<string> {
+      const path = join(folder, randomUUID());
+      await writeFile(path, content, { mode: 0o600 });
+      return path;
+    },
     /** The service, running in this process. */
     async sink(overrides: Record<string, string> = {}) {
       const config = readConfig({ ...env, ...overrides });

@@ -39,7 +39,8 @@ type Refused = { index: number; id: string; reason: string };
 
 /**
  * Sends the log's events to one target, in the log's order, at least once: the cursor moves when the target has taken them, so
- * that a crash in between sends the same again, under the same ids. No transaction is open and no row locked while it sends:
+ * that a crash in between sends the same again, under the same ids. Of a target that takes one at a time what it took before it failed
+ * is behind the cursor too: else one that takes so many a minute would be sent the first of them for ever. No transaction is open and no row locked while it sends:
  * a target that is slow or away holds up nobody but itself.
  */
 export async function forward(
@@ -63,15 +64,18 @@ export async function forward(
         continue;
       }
       const events = part.events.filter(({ event }) => wants(event));
-      const refused = await deliver(target, events, stop);
-      const altered = part.altered.map((one) => ({ ...one, reason: 'content_altered' }));
-      if (!(await settle(deps, name, { from: next, to: part.next, refused: [...altered, ...refused] }))) return;
-      next = part.next;
-      metrics.sent.inc({ forwarder: name }, events.length - refused.length);
+      const { refused, handled, failure } = await deliver(target, events, stop);
+      const to = events[handled]?.index ?? part.next;
+      const altered = part.altered.filter(({ index }) => index < to);
+      const passed = [...altered.map((one) => ({ ...one, reason: 'content_altered' })), ...refused];
+      if (!(await settle(deps, name, { from: next, to, refused: passed }))) return;
+      next = to;
+      metrics.sent.inc({ forwarder: name }, handled - refused.length);
       metrics.lag.set({ forwarder: name }, part.head - next);
       metrics.stopped.set({ forwarder: name }, 0);
       failures = 0;
       stopped = null;
+      if (failure !== undefined) throw failure;
     } catch (err) {
       if (ended()) return;
       failures += 1;
@@ -92,10 +96,15 @@ export async function forward(
 
 /**
  * Sends events; where the target finds fault with them they are halved until the fault is alone.
- * @returns those that it would not take.
- * @throws TargetAway also when it refuses many in a row and takes none.
+ *
+ * @returns those that it would not take; how many from the front are done with, and what ended it there, if anything.
+ * @throws TargetAway, also when it refuses many in a row; only where it took none.
  */
-async function deliver(target: Target, events: readonly LogEvent[], stop: AbortSignal): Promise<Refused[]> {
+async function deliver(
+  target: Target,
+  events: readonly LogEvent[],
+  stop: AbortSignal,
+): Promise<{ refused: Refused[]; handled: number; failure?: unknown }> {
   const refused: Refused[] = [];
   let taken = 0;
   const send = async (some: readonly LogEvent[]): Promise<void> => {
@@ -114,8 +123,18 @@ async function deliver(target: Target, events: readonly LogEvent[], stop: AbortS
       if (taken === 0 && refused.length >= REFUSED_IN_A_ROW) throw new TargetAway(error.reason, { lasting: true });
     }
   };
-  await send(events);
-  return refused;
+  let handled = 0;
+  try {
+    for (const some of target.oneByOne ? events.map((one) => [one]) : [events]) {
+      await send(some);
+      handled += some.length;
+    }
+  } catch (failure) {
+    // Nothing is given up for a target that took nothing: it is itself at fault.
+    if (handled === 0 || taken === 0) throw failure;
+    return { refused, handled, failure };
+  }
+  return { refused, handled };
 }
 
 /** Moves the cursor, and notes what was given up, together. */

@@ -23,6 +23,7 @@ export function lokiTarget(
   const url = `${config.url.replace(/\/$/, '')}/loki/api/v1/push`;
   const personal = config.erasure !== undefined;
   return {
+    oneByOne: false,
     async send(events, stop) {
       const headers = {
         ...(await authorizationOf(config.authorization)),

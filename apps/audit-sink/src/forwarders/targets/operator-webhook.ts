@@ -17,6 +17,7 @@ export function operatorWebhook(config: OperatorWebhook, tls: Pick<TlsMaterial, 
   const egress = egressTo(config, tls);
   const types = config.types ?? notificationTypes;
   return {
+    oneByOne: true,
     async send(events, stop) {
       const keys = await readKeys(config.secretPath);
       for (const logged of events) {

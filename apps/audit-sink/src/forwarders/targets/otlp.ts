@@ -14,6 +14,7 @@ export function otlpTarget(
   const url = `${config.url.replace(/\/$/, '')}/v1/logs`;
   const personal = config.erasure !== undefined;
   return {
+    oneByOne: false,
     async send(events, stop) {
       const headers = await authorizationOf(config.authorization);
       const body = JSON.stringify(otlpLogs(events, { personal }));

@@ -2,6 +2,8 @@ import type { LogEvent } from '../log-event.ts';
 
 /** Where events go. `send` resolves when the target has taken all of them. */
 export type Target = {
+  /** `send` is given one event at a time: those before one that fails were taken for good. */
+  oneByOne: boolean;
   /** Ends when `stop` does; nobody knows then what was taken. @throws LinesRefused, TargetAway. */
   send(events: readonly LogEvent[], stop: AbortSignal): Promise<void>;
   close(): Promise<void>;
