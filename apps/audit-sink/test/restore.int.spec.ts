@@ -1,16 +1,15 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { request } from 'undici';
 import { openAudit } from '@postern/outbox';
 import { createRegistry, silentLogger, systemNow } from '@postern/runtime';
 import { newestCheckpoint } from '../src/log/checkpoints.ts';
-import { verifyLog } from './verify-log.ts';
 import { createLogMetrics } from '../src/log/log-metrics.ts';
 import { folderPlace } from '../src/publication/folder.ts';
-import { publishedSize } from '../src/publication/publish.ts';
 import { assertExtendsPublished } from '../src/publication/restore.ts';
 import { watchRestore } from '../src/publication/watch-restore.ts';
+import { closeProducer, restoredLog as lostAndRestored } from './restored-log.ts';
+import { verifyLog } from './verify-log.ts';
 import { event, heldIds, openKeys, openWorld, until, type World } from './world.ts';
 
 let world: World;
@@ -24,58 +23,8 @@ afterEach(async () => {
   await world?.close();
 });
 
-const TABLES = [
-  'log_head',
-  'log_runs',
-  'log_tiles',
-  'log_events',
-  'log_subjects',
-  'log_counts',
-  'log_checkpoints',
-  'log_watermarks',
-  'log_publication',
-  'log_closings',
-];
-
-async function commit(count: number): Promise<string[]> {
-  const events = Array.from({ length: count }, () => event());
-  await Promise.all(events.map((one) => producer.audit.commit(one)));
-  return events.map(({ id }) => id);
-}
-
-/**
- * A log of 30 events, backed up after 10, published, ended and restored to the backup.
- *
- * @param meanwhile what happens between backup and restore, beside the events.
- */
-async function restoredLog(keepForSeconds: number, meanwhile: (url: string) => Promise<void> = async () => {}) {
-  const sink = await world.sink();
-  const relay = await producer.relay(sink.url, keepForSeconds);
-  const ids = await commit(10);
-  await until(async () => (await heldIds(world)).length === 10, 'the first events are in the log');
-  await world.asOwner(TABLES.map((table) => `create table backup_${table} as select * from ${table}`).join(';'));
-  for (const count of [5, 15]) {
-    ids.push(...(await commit(count)));
-    await until(async () => (await heldIds(world)).length === ids.length, 'more events are in the log');
-  }
-  await meanwhile(sink.url);
-  const published = async () => {
-    const newest = await newestCheckpoint(world.log.query);
-    return newest?.size === (await publishedSize(world.log.query));
-  };
-  await until(published, 'the log is published');
-  const left = () => producer.postgres.query('select 1 from audit_batches');
-  if (keepForSeconds === 0) await until(async () => (await left()).length === 0, 'the producer has forgotten them');
-  await relay.close();
-  await sink.close();
-  const size = (await newestCheckpoint(world.log.query))!.size;
-  const restore = () =>
-    world.asOwner(
-      TABLES.map((table) => `delete from ${table}; insert into ${table} select * from backup_${table}`).join(';'),
-    );
-  await restore();
-  return { size, ids, restore };
-}
+const restoredLog = (keepForSeconds: number, meanwhile?: (url: string) => Promise<unknown>) =>
+  lostAndRestored(world, producer, { keepForSeconds, meanwhile });
 
 test('a restored log is filled up to the tree that was published, takes nothing new before the events that it lost have come again, and then has them all (R27)', async () => {
   const { size, ids } = await restoredLog(3_600);
@@ -147,25 +96,9 @@ test('what nobody can send again is named, and given up only by the word of an o
   keys.close();
 });
 
-/** The operator closes a producer; the entry that says so is in the log. */
-async function close(url: string, name: string): Promise<void> {
-  const operator = await world.caller();
-  const token = await operator.token({ scopes: ['log:operate'], roles: ['operator'] });
-  const answer = await request(`${url}/v1/log/producers/${name}/close`, {
-    method: 'POST',
-    dispatcher: operator.dispatcher,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ reason: 'compromised' }),
-  });
-  expect(answer.statusCode).toBe(200);
-  await answer.body.dump();
-  const recorded = `select 1 from log_every_event where action = 'producer.closed'`;
-  await until(async () => (await world.log.query(recorded)).length === 1, 'the closing is in the log');
-}
-
 test('a closing that a restore lost is brought back from what is published, and holds; where it was taken away there too, that is an alarm (R26, R27)', async () => {
   const compromised = await world.producer('key-proxy');
-  const { restore } = await restoredLog(3_600, (url) => close(url, 'key-proxy'));
+  const { restore } = await restoredLog(3_600, (url) => closeProducer(world, url, 'key-proxy'));
   const closings = () => world.log.query<{ producer: string }>('select producer from log_closings');
   expect(await closings()).toEqual([]);
   const sink = await world.sink();

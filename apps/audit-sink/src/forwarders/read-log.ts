@@ -1,6 +1,7 @@
 import type { Action } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import { newestCheckpoint } from '../log/checkpoints.ts';
+import { readableSize } from '../log/wanted.ts';
 import { contentOf, createRowOpener, type SealedRow } from '../subjects/open-rows.ts';
 import { ContentRefused } from '../subjects/seal-content.ts';
 import type { Subjects } from '../subjects/subjects.ts';
@@ -27,14 +28,14 @@ type Row = SealedRow & { received_at: Date; size: string; root: Buffer };
 
 /**
  * Reads the next events of the log under a signed checkpoint, of every tenant, in its order, and says where to go on. What is
- * opaque or erased is passed over; what was altered is named, and holds up nothing behind it. The checkpoint of an event is the same whenever it is read: the first signed one that
- * holds it.
+ * opaque or erased is passed over; what was altered is named, and holds up nothing behind it; what a restore lost and is wanted again
+ * is waited for. The checkpoint of an event is the same whenever it is read: the first signed one that holds it.
  */
 export const createReadLog =
   (query: Query, subjects: Pick<Subjects, 'keysOf'>): ReadLog =>
   async ({ from, limit, tenant, actions }) => {
     const head = (await newestCheckpoint(query))?.size ?? 0;
-    const end = Math.min(head, from + SPAN);
+    const end = Math.min(await readableSize(query), from + SPAN);
     if (end <= from) return { events: [], altered: [], next: from, head };
     const rows = await query<Row>(
       `select ${contentOf('log_every_event')}, r.received_at, c.tree_size as size, c.root

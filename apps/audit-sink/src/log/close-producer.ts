@@ -61,8 +61,8 @@ export async function bringBackClosings(query: Query, closings: readonly Closing
 
 /** A certificate that signed batches of an epoch: what came under it, and when. */
 export type SigningCertificate = {
-  /** SHA-256 of its DER, base64url. */
-  thumbprint: string;
+  /** SHA-256 of its DER, base64url; null of what came back after a restore: of that the log keeps no certificate. */
+  thumbprint: string | null;
   entries: number;
   firstIndex: number;
   lastIndex: number;
@@ -82,7 +82,7 @@ export async function certificatesOfEpoch(query: Query, producer: string): Promi
     [producer, MOST_CERTIFICATES],
   );
   return rows.map(({ header, entries, low, high, since, until }) => ({
-    thumbprint: thumbprintIn(header),
+    thumbprint: header === '' ? null : thumbprintIn(header),
     entries: Number(entries),
     firstIndex: Number(low),
     lastIndex: Number(high),

@@ -19,6 +19,18 @@ export async function readWanted(query: Query): Promise<Wanted[]> {
   return rows.map((row) => ({ ...row, seq: Number(row.seq) }));
 }
 
+/**
+ * Up to which entry the log can be read on from where somebody stands: what is signed, and after a restore no further than the
+ * first event that is wanted again. Who went past it would never come back for it.
+ */
+export async function readableSize(query: Query): Promise<number> {
+  const [row] = await query<{ size: string }>(
+    `select least(tree_size, (select min(index) from log_wanted)) as size
+     from log_checkpoints where note is not null order by tree_size desc limit 1`,
+  );
+  return Number(row?.size ?? 0);
+}
+
 /** Puts back the events of a batch, sealed apart, that the log wants: each is the one that its leaf commits to, or the batch would be a fork. */
 export async function refill(client: pg.ClientBase, prepared: PreparedBatch, held: number): Promise<number> {
   const known = prepared.entries.slice(0, held);

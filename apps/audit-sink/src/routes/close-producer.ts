@@ -39,7 +39,10 @@ export const closeProducerRoute = ({ query, postgres }: ReadLog, producers: read
         closed_at: z.string().describe('RFC 3339'),
         certificates: z.array(
           z.strictObject({
-            thumbprint: z.string().describe('SHA-256 of the certificate, base64url (RFC 8705 section 3.1)'),
+            thumbprint: z
+              .string()
+              .nullable()
+              .describe('SHA-256 of the certificate, base64url (RFC 8705 section 3.1); null: not kept by a restore'),
             entries: position.describe('how many came under it'),
             first_index: position.describe('place of the first'),
             last_index: position.describe('place of the last'),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newestCheckpoint } from '../log/checkpoints.ts';
+import { readableSize } from '../log/wanted.ts';
 import type { ReadLog } from '../routes/deps.ts';
 import { asTenant } from './as-tenant.ts';
 import { cursorAt } from './cursor.ts';
@@ -24,7 +24,7 @@ export async function* followEvents(
   // At once, so that the caller knows that it is connected, and from where a next stream would go on: of an empty log, from nowhere.
   yield `retry: 1000\n${begin > 0 ? `id: ${cursorAt(begin - 1)}\n` : ''}: following\n\n`;
   while (!(await ended())) {
-    const size = (await newestCheckpoint(log.query))?.size ?? 0;
+    const size = await readableSize(log.query);
     if (size > begin) {
       const window = { begin, end: size, newestFirst: false, limit: PAGE };
       const filter = await filterNow();
