@@ -9,6 +9,9 @@ const codes: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
+/** Time to read the answer. Then the connection is cut: whoever keeps its own half open would hold it for ever, watched by no limit. */
+const LINGER_MS = 1_000;
+
 /** Answers what never became a request: headers too large (431), too slow (408), not HTTP (400). Returns the problem's code, or null where nobody listens. */
 export function answerClientError(error: Error, socket: Duplex, problems: ProblemTable): string | null {
   const { code = '' } = error as NodeJS.ErrnoException;
@@ -29,5 +32,7 @@ export function answerClientError(error: Error, socket: Duplex, problems: Proble
     connection: 'close',
   }).map(([name, value]) => `${name}: ${String(value)}\r\n`);
   socket.end(`HTTP/1.1 ${entry.status} ${entry.title}\r\n${lines.join('')}\r\n${String(body)}`);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
   return refusal.code;
 }

@@ -7,7 +7,7 @@ import { closeInReverse, type BaseConfig } from '@postern/runtime';
 import type { App } from './app.ts';
 import { answerClientError } from './client-error.ts';
 import type { ListenerName } from './declaration.ts';
-import { drain, type DrainOptions } from './drain.ts';
+import { connectionsTo, drain, type DrainOptions } from './drain.ts';
 import { expressRoutes } from './express-routes.ts';
 import { draftOf } from './route-audit.ts';
 import type { ListenerContext } from './serve-route.ts';
@@ -20,6 +20,7 @@ export type ListenOptions = {
 };
 
 export type ConnectionLimits = {
+  /** The same for the TLS handshake before them. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   /** The same on a listener with routes that stream: there a whole request may take long, though no other body may. */
@@ -59,7 +60,7 @@ export async function listen(
   };
   const closing = closeInReverse();
   const draining = { now: false };
-  const serving: Server[] = [];
+  const serving: { server: Server; end(options: DrainOptions): Promise<void> }[] = [];
   const origins: Record<ListenerName, string[]> = { api: [], public: [], management: [] };
 
   const start = async (name: ListenerName, host: string, port: number): Promise<string> => {
@@ -70,10 +71,12 @@ export async function listen(
       isLast: (connection) => draining.now || performance.now() - connection.openedAt > bounds.connectionAgeMs,
     };
     const server = serverOf(app, name, tls, context, bounds);
+    const connections = connectionsTo(server);
+    const end = (options: DrainOptions) => drain(server, connections, options);
     if (server instanceof HttpsServer) closing.add(followRotation(server, tls));
     const url = await listening(server, host, port, name === 'management' ? 'http' : 'https');
-    if (name === 'management') closing.add(() => drain(server, { graceMs: 0, deadlineMs: 1_000 }));
-    else serving.push(server);
+    if (name === 'management') closing.add(() => end({ graceMs: 0, deadlineMs: 1_000 }));
+    else serving.push({ server, end });
     origins[name].push(
       ...(app.publicUrl !== undefined && name !== 'management' ? [new URL(app.publicUrl).origin] : []),
       url,
@@ -91,12 +94,12 @@ export async function listen(
       async close() {
         draining.now = true;
         app.health.drain();
-        await Promise.all(serving.map((server) => drain(server, { ...DRAIN, ...drainOptions })));
+        await Promise.all(serving.map(({ end }) => end({ ...DRAIN, ...drainOptions })));
         await closing.close();
       },
     };
   } catch (error) {
-    for (const server of serving) server.close();
+    for (const { server } of serving) server.close();
     await closing.close();
     throw error;
   }
@@ -121,10 +124,14 @@ function serverOf(
     requireHostHeader: true,
     insecureHTTPParser: false,
   };
+  const handshake = { handshakeTimeout: bounds.headersTimeoutMs };
   const server =
     name === 'management'
       ? createHttpServer(options, handler)
-      : createHttpsServer({ ...serverTlsOptions(tls, name === 'api' ? 'required' : 'none'), ...options }, handler);
+      : createHttpsServer(
+          { ...serverTlsOptions(tls, name === 'api' ? 'required' : 'none'), ...handshake, ...options },
+          handler,
+        );
   server.on('timeout', closeUnlessAsked);
   server.on('clientError', (error, socket) => {
     const cause = answerClientError(error, socket, app.problems);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { Agent, request, type Dispatcher } from 'undici';
 import { createRateLimits } from '../src/index.ts';
@@ -18,13 +19,24 @@ afterAll(async () => {
   await service.close();
 });
 
-function openSocket(): Promise<TLSSocket> {
+function openSocket({ allowHalfOpen = false } = {}): Promise<TLSSocket> {
   const { cert, key, ca } = service.jobLeaf;
   const { hostname, port } = new URL(service.urls.api);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostname, port: Number(port), cert, key, ca }, () => resolve(socket));
+    const options = { host: hostname, port: Number(port), cert, key, ca, allowHalfOpen };
+    const socket = connect(options, () => resolve(socket));
     socket.once('error', reject);
   });
+}
+
+/** A connection that says nothing, not even the beginning of a TLS handshake. */
+async function silentPeer(origin: string): Promise<{ socket: Socket; ended: Promise<void> }> {
+  const { hostname, port } = new URL(origin);
+  const socket = connectPlain({ host: hostname, port: Number(port) });
+  await new Promise((resolve) => socket.once('connect', resolve));
+  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('error', () => {}).resume();
+  return { socket, ended };
 }
 
 async function sent(text: string): Promise<string> {
@@ -48,6 +60,26 @@ test('slow headers and a slow body are 408', async () => {
   const body =
     'POST /internal/ping HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{';
   expect(await sent(body)).toMatch(/^HTTP\/1\.1 4\d\d /);
+});
+
+test('who was told that it is too slow, and keeps its half of the connection open, is cut off', async () => {
+  const socket = await openSocket({ allowHalfOpen: true });
+  const gone = new Promise<string>((resolve) => {
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(String(code)));
+  });
+  socket.write('GET /health HTTP/1.1\r\nhost: x\r\n');
+  await new Promise<void>((resolve) => socket.once('end', () => resolve()).resume());
+  // Nobody is at the other end any more once a write fails.
+  const writing = setInterval(() => socket.write('x'), 100);
+  expect(await gone).toMatch(/^(ECONNRESET|EPIPE)$/);
+  clearInterval(writing);
+});
+
+test('a TLS handshake has as long as the headers have', async () => {
+  for (const origin of [service.urls.api, String(service.urls.public)]) {
+    const { ended } = await silentPeer(origin);
+    await ended;
+  }
 });
 
 test('what is not HTTP is 400', async () => {
@@ -144,6 +176,14 @@ test('a drain answers what is in flight and what was on the way, with 0 failures
   await Promise.all(answers.map(({ body }) => body.dump()));
   await stopped;
   await expect(ping()).rejects.toThrow();
+  await draining.close();
+});
+
+test('a drain ends by its deadline, also with a peer that never ends its TLS handshake', async () => {
+  const draining = await testService({ listen: { drain: { graceMs: 0, deadlineMs: 300 } } });
+  const { ended } = await silentPeer(draining.urls.api);
+  await draining.stopListening();
+  await ended;
   await draining.close();
 });
 
