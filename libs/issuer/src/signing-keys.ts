@@ -136,8 +136,9 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     if (now().getTime() - readAt < times.reloadAfterSeconds * 1000) return Promise.resolve();
     reading ??= ensure()
       .catch((error: unknown) => {
-        // What is held stays true while no key that others make could have begun to sign.
-        if (now().getTime() - readAt >= times.publishAheadSeconds * 1000) throw error;
+        // What is held stays true while no key that others make could have begun to sign; of a kind without a key nothing is held.
+        const isMissing = kinds.some((kind) => newestOf(kind) === undefined);
+        if (isMissing || now().getTime() - readAt >= times.publishAheadSeconds * 1000) throw error;
       })
       .finally(() => (reading = null));
     return reading;

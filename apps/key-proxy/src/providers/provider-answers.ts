@@ -49,12 +49,15 @@ function refusedIn(error: unknown, depth = 4): EgressRefused | null {
   return refusedIn(cause, depth - 1) ?? refusedIn(inner, depth - 1);
 }
 
+/** Of a later call: that it could not be made now says nothing of an earlier one. */
+const NOT_NOW = new Set(['provider_throttled', 'keys_unavailable']);
+
 /**
- * Where the first of several calls of one write was made: a throttle of a later one is no refusal of the whole, which stays open, and is
- * done again (R23).
+ * Where the first of several calls of one write was made: that a later one is not taken now is no refusal of the whole, which stays
+ * open, and is done again (R23).
  */
 export function halfDone(error: unknown): never {
-  if (!(error instanceof Problem) || error.code !== 'provider_throttled') throw error;
+  if (!(error instanceof Problem) || !NOT_NOW.has(error.code)) throw error;
   throw problem('provider_unreachable', {
     cause: error,
     retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS,

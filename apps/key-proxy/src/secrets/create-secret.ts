@@ -24,8 +24,8 @@ export type NewSecret = {
  * Writes a reserved secret's value at its provider, then makes it live: only the reference, the provider's version and the
  * fingerprint stay here. `attempt` is the id of its intent in the log.
  *
- * @throws Problem `secret_exists` where the attempt that was taken over had written another value; Problem of the provider
- *   port; KeysUnavailable
+ * @throws Problem `secret_exists` where the attempt that was taken over had written another value; `keys_unavailable`; Problem
+ *   of the provider port
  */
 export async function createSecret(
   deps: CreateSecret,

@@ -1,5 +1,4 @@
-import { type BranchKeys, KeysUnavailable, sealerFor } from '@postern/branch-keys';
-import { problem } from '@postern/runtime';
+import { type BranchKeys, sealerFor } from '@postern/branch-keys';
 import { bytesOf, type SecretValue } from './secret-value.ts';
 
 /**
@@ -17,8 +16,6 @@ export async function fingerprintOf(
   const bytes = Buffer.concat([Buffer.from(id, 'utf8'), content]);
   try {
     return await sealerFor(branchKeys, { tenant, purpose: 'secrets' }).mac('fingerprint', bytes);
-  } catch (cause) {
-    throw cause instanceof KeysUnavailable ? problem('keys_unavailable', { cause, retryAfterSeconds: 1 }) : cause;
   } finally {
     content.fill(0);
     bytes.fill(0);

@@ -1,19 +1,18 @@
-import { ClientAssertionCredential, ClientSecretCredential } from '@azure/identity';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { type Egress } from '@postern/egress';
-import { problem, Problem, type Secret } from '@postern/runtime';
+import { problem, Problem } from '@postern/runtime';
 import { textValue, valueOf, type SecretValue } from '../../secrets/secret-value.ts';
 import { answered, failed } from '../provider-answers.ts';
 import { type Call, type Read, type SecretProvider } from '../secret-provider.ts';
 import { azureProblem } from './azure-problem.ts';
 import { overEgress } from './http-client.ts';
+import { type AzureCredential, azureLogin } from './login.ts';
 
 export type AzureOptions = {
   vaultUrl: string;
   tenantId: string;
   clientId: string;
-  /** A client secret, or this tenant's federated assertion for `api://AzureADTokenExchange` (R36). */
-  credential: { clientSecret: Secret } | { assertion: () => Promise<string> };
+  credential: AzureCredential;
   egress: Pick<Egress, 'request'>;
   timeoutMs: number;
   /** Microsoft's own login, unless a stand-in serves (tests): then the vault's address is none of Azure's domains either. */
@@ -36,10 +35,7 @@ export function azureProvider(options: AzureOptions): SecretProvider {
     // Else the login of another cloud is looked up at Microsoft's.
     disableInstanceDiscovery: standIn !== undefined,
   };
-  const login =
-    'clientSecret' in credential
-      ? new ClientSecretCredential(tenantId, clientId, credential.clientSecret.reveal(), pipeline)
-      : new ClientAssertionCredential(tenantId, clientId, credential.assertion, pipeline);
+  const login = azureLogin({ tenantId, clientId, credential }, pipeline as never);
   const client = new SecretClient(vaultUrl, login, {
     httpClient: pipeline.httpClient,
     retryOptions: pipeline.retryOptions,

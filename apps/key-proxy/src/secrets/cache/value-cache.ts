@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BranchKeys, KeysUnavailable, sealersFor } from '@postern/branch-keys';
+import { type BranchKeys, sealersFor } from '@postern/branch-keys';
 import { type RedisClient, type RedisHandle } from '@postern/mtls';
-import { Counter, gather, type Logger, type Now, type Registry, Secret } from '@postern/runtime';
+import { Counter, gather, type Logger, type Now, Problem, type Registry, Secret } from '@postern/runtime';
 import { RESP_TYPES } from '@redis/client';
 import { type HeldSecret } from '../held-secret.ts';
 import { type SecretValue, valueTypes } from '../secret-value.ts';
@@ -115,8 +115,8 @@ export function createValueCache({ redis, branchKeys, logger, registry, now }: V
       opened.fill(0);
       return decoded(entry);
     } catch (error) {
-      // Forged, damaged, or sealed for another place.
-      if (!(error instanceof KeysUnavailable)) results.inc({ operation: 'get', result: 'refused' });
+      // Forged, damaged, or sealed for another place: not where its key cannot be had now.
+      if (!(error instanceof Problem)) results.inc({ operation: 'get', result: 'refused' });
       return null;
     }
   };

@@ -41,8 +41,10 @@ export async function runWrite(
   const nothing = { version: null, fingerprint: null, type: null, bytes: null, publicKey: null, settings: null };
   const begun: Write = { ...nothing, ...asked, secretId: secret.id, tenant, sealedToken, startedAt: now() };
   const write = await openWrite(db, begun, secret);
+  let isReached = false;
   try {
     const provider = make ? await providers.at(secret.place) : null;
+    isReached = true;
     const made = provider && make ? await make(provider, providers.call(secret.by)) : undefined;
     return await db.transaction().execute(async (tx) => {
       await applyWrite(tx, write, made?.version ?? null, now());
@@ -50,7 +52,7 @@ export async function runWrite(
       return row ? heldSecret(row) : null;
     });
   } catch (error) {
-    if (isRefusal(error)) await db.transaction().execute((tx) => refuseWrite(tx, write, now()));
+    if (!isReached || isRefusal(error)) await db.transaction().execute((tx) => refuseWrite(tx, write, now()));
     throw error;
   }
 }
@@ -71,7 +73,7 @@ export async function settleAbandoned(deps: SettleWrites, secretId: string, by: 
   if (open && deps.now().getTime() - open.startedAt.getTime() > ABANDONED_AFTER_MS) await settleWrite(deps, open, by);
 }
 
-/** The provider answered that it will not, or was never asked: nothing was written there. */
+/** The provider answered that it will not, or could not be asked: nothing was written there. */
 const refusals = new Set([
   'invalid_token',
   'provider_forbidden',
@@ -85,5 +87,6 @@ const refusals = new Set([
   'secret_missing',
   'version_missing',
   'secret_disabled',
+  'keys_unavailable',
 ]);
 const isRefusal = (error: unknown): boolean => error instanceof Problem && refusals.has(error.code);
