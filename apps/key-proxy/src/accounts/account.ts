@@ -83,22 +83,31 @@ export async function emailOf(
   return account;
 }
 
-/**
- * The living account of a token, its row held until the transaction ends.
- * @throws Problem `account_required` also for one that was disabled or deleted since
- */
+/** The living account of a token as it is now. @throws Problem `account_required` also for one that was disabled or deleted since */
+export async function livingAccount(
+  db: Kysely<Schema>,
+  principal: Pick<Principal, 'person'>,
+  issuerUrl: string,
+): Promise<Account & { password_hash: string }> {
+  const account = await livingRow(db, principal, issuerUrl).executeTakeFirst();
+  if (!account) throw problem('account_required');
+  return account;
+}
+
+/** The same, its row held until the transaction ends. @throws Problem `account_required` */
 export async function lockedAccount(
   tx: Transaction<Schema>,
   principal: Pick<Principal, 'person'>,
   issuerUrl: string,
 ): Promise<Account & { password_hash: string }> {
-  const account = await tx
-    .selectFrom('accounts')
-    .select(['id', 'tenant', 'email', 'role', 'password_hash'])
-    .where('id', '=', accountIdOf(principal, issuerUrl))
-    .where('state', '=', 'active')
-    .forUpdate()
-    .executeTakeFirst();
+  const account = await livingRow(tx, principal, issuerUrl).forUpdate().executeTakeFirst();
   if (!account) throw problem('account_required');
   return account;
 }
+
+const livingRow = (db: Kysely<Schema>, principal: Pick<Principal, 'person'>, issuerUrl: string) =>
+  db
+    .selectFrom('accounts')
+    .select(['id', 'tenant', 'email', 'role', 'password_hash'])
+    .where('id', '=', accountIdOf(principal, issuerUrl))
+    .where('state', '=', 'active');
