@@ -49,6 +49,8 @@ export const problems = {
   version_missing: { status: 502, title: 'The provider has no such version any more' },
   version_conflict: { status: 412, title: 'Another version is the newest' },
   reference_taken: { status: 502, title: 'Something else lies under the reference at the provider' },
+  deletion_under_way: { status: 409, title: 'The provider has not ended an earlier deletion of what lies there' },
+  recovery_under_way: { status: 409, title: 'The provider has not ended an earlier recovery of what lies there' },
   value_too_large: { status: 413, title: 'The provider does not take a value of this length' },
   rules_contradict: { status: 422, title: 'No password could meet these rules' },
   secret_not_deleted: { status: 409, title: 'The secret is not deleted' },

@@ -50,7 +50,7 @@ function refusedIn(error: unknown, depth = 4): EgressRefused | null {
 }
 
 /** Of a later call: that it could not be made now says nothing of an earlier one. */
-const NOT_NOW = new Set(['provider_throttled', 'keys_unavailable']);
+const NOT_NOW = new Set(['provider_throttled', 'deletion_under_way', 'keys_unavailable']);
 
 /**
  * Where the first of several calls of one write was made: that a later one is not taken now is no refusal of the whole, which stays

@@ -12,5 +12,7 @@ export const PROVIDER_PROBLEMS = [
   'secret_missing',
   'version_missing',
   'secret_disabled',
+  'deletion_under_way',
+  'recovery_under_way',
   'keys_unavailable',
 ] as const;

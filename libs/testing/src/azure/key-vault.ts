@@ -40,6 +40,9 @@ const MOST_TAGS = 15;
 export function createVault(now: () => Date = () => new Date()) {
   const secrets = new Map<string, VaultVersion[]>();
   const deleted = new Map<string, { versions: VaultVersion[]; at: number }>();
+  /** What was answered and has not ended: until then the object is neither there nor deleted. */
+  const underWay = new Map<string, { inner: 'ObjectIsBeingDeleted' | 'ObjectIsBeingRecovered'; end: () => void }>();
+  let isSlow = false;
   /** Seconds, as attributes have them: two versions may have the same. */
   const seconds = () => Math.floor(now().getTime() / 1000);
   const keyOf = (name: string) => name.toLowerCase();
@@ -61,6 +64,23 @@ export function createVault(now: () => Date = () => new Date()) {
       );
     return found;
   }
+  /** Whatever changes the object meanwhile is a conflict ("Secret is currently being deleted."). */
+  function checkEnded(name: string) {
+    const inner = underWay.get(keyOf(name))?.inner;
+    if (inner === undefined) return;
+    const what = inner === 'ObjectIsBeingDeleted' ? 'deleted' : 'recovered';
+    throw new VaultRefusal(409, 'Conflict', `Secret is currently being ${what}.`, inner);
+  }
+  function later(name: string, inner: 'ObjectIsBeingDeleted' | 'ObjectIsBeingRecovered', end: () => void) {
+    if (!isSlow) return end();
+    underWay.set(keyOf(name), {
+      inner,
+      end: () => {
+        underWay.delete(keyOf(name));
+        end();
+      },
+    });
+  }
   function checkTags(tags: Record<string, string> = {}) {
     if (Object.keys(tags).length > MOST_TAGS) throw new VaultRefusal(400, 'BadParameter', 'Too many tags.');
   }
@@ -77,6 +97,7 @@ export function createVault(now: () => Date = () => new Date()) {
           'The secret value exceeds the maximum size of 25k bytes: too large.',
         );
       checkTags(tags);
+      checkEnded(name);
       if (deleted.has(keyOf(name)))
         throw new VaultRefusal(
           409,
@@ -120,26 +141,36 @@ export function createVault(now: () => Date = () => new Date()) {
     versions: (name: string) => (secrets.get(keyOf(name)) ?? []).toSorted((a, b) => (a.version < b.version ? -1 : 1)),
     names: () => [...secrets.keys()].sort(),
     newest: (name: string) => versionOf(name, ''),
-    /** delete-secret: all versions, recoverable where soft delete is on, as it is for every vault. */
+    /** delete-secret: all versions, recoverable where soft delete is on, as it is for every vault; answered before it has ended. */
     remove(name: string) {
-      const versions = versionsOf(name);
+      const entry = { versions: versionsOf(name), at: seconds() };
       secrets.delete(keyOf(name));
-      deleted.set(keyOf(name), { versions, at: seconds() });
+      later(name, 'ObjectIsBeingDeleted', () => deleted.set(keyOf(name), entry));
+      return entry;
     },
     deleted(name: string) {
       const found = deleted.get(keyOf(name));
       if (!found) throw new VaultRefusal(404, 'SecretNotFound', `Deleted Secret not found: ${name}`);
       return found;
     },
-    recover(name: string) {
+    recover(name: string): VaultVersion {
+      checkEnded(name);
       const { versions } = this.deleted(name);
       deleted.delete(keyOf(name));
-      secrets.set(keyOf(name), versions);
+      later(name, 'ObjectIsBeingRecovered', () => secrets.set(keyOf(name), versions));
+      return versions.at(-1) as VaultVersion;
     },
-    /** purge-deleted-secret: for good. */
+    /** purge-deleted-secret: for good; answered before it has ended, too. */
     purge(name: string) {
+      checkEnded(name);
       this.deleted(name);
       deleted.delete(keyOf(name));
+      later(name, 'ObjectIsBeingDeleted', () => {});
+    },
+    /** While slow, deletions, recoveries and purges do not end; what is under way does where that is over. */
+    slow(now: boolean) {
+      isSlow = now;
+      if (!now) for (const { end } of [...underWay.values()]) end();
     },
   };
 }

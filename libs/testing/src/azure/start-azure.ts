@@ -142,8 +142,7 @@ function operation(vault: Vault, base: string, { method, url, body }: FrontReque
   });
   if (kind === 'deletedsecrets') {
     if (method === 'POST' && version === 'recover') {
-      vault.recover(name);
-      return json(200, shown(vault.newest(name), false));
+      return json(200, shown(vault.recover(name), false));
     }
     if (method === 'DELETE') {
       vault.purge(name);
@@ -170,8 +169,7 @@ function operation(vault: Vault, base: string, { method, url, body }: FrontReque
       return json(200, shown(vault.update(name, version, given), false));
     case 'DELETE': {
       const newest = vault.newest(name);
-      vault.remove(name);
-      return json(200, deletedBundle(base, name, vault.deleted(name).at, shown(newest, false)));
+      return json(200, deletedBundle(base, name, vault.remove(name).at, shown(newest, false)));
     }
     default:
       return json(200, shown(vault.get(name, version), true));

@@ -2,7 +2,7 @@ import { SecretClient } from '@azure/keyvault-secrets';
 import { type Egress } from '@postern/egress';
 import { problem, Problem } from '@postern/runtime';
 import { textValue, valueOf, type SecretValue } from '../../secrets/secret-value.ts';
-import { answered, failed } from '../provider-answers.ts';
+import { answered, failed, halfDone } from '../provider-answers.ts';
 import { type Call, type Read, type SecretProvider } from '../secret-provider.ts';
 import { azureProblem } from './azure-problem.ts';
 import { overEgress } from './http-client.ts';
@@ -99,9 +99,10 @@ export function azureProvider(options: AzureOptions): SecretProvider {
       if (properties.version !== ifVersion) throw problem('version_conflict');
       const written = await set(reference, value, newest.tags, call);
       const known = new Set([...before.map(({ version }) => version), written.version]);
-      if ((await versionsOf(reference, call)).every(({ version }) => known.has(version))) return written;
+      const after = await versionsOf(reference, call).catch(halfDone);
+      if (after.every(({ version }) => known.has(version))) return written;
       // Another one was written between the two calls: ours is taken back.
-      await setEnabled(reference, written.version, false, call);
+      await setEnabled(reference, written.version, false, call).catch(halfDone);
       throw problem('version_conflict');
     },
     async read(reference, version, call) {
@@ -145,23 +146,24 @@ export function azureProvider(options: AzureOptions): SecretProvider {
     disable: (reference, version, call) => setEnabled(reference, version, false, call),
     enable: (reference, version, call) => setEnabled(reference, version, true, call),
     async delete(reference, call) {
-      await ask(call, async (abort) =>
-        (await client.beginDeleteSecret(reference, { ...abort, intervalInMs: POLL_MS })).pollUntilDone(),
-      );
+      const begun = await ask(call, (abort) =>
+        client.beginDeleteSecret(reference, { ...abort, intervalInMs: POLL_MS }),
+      ).catch(ofLook);
+      await ask(call, () => begun.pollUntilDone()).catch(halfDone);
     },
     async recover(reference, call) {
-      if ((await deletedAt(reference, call)) === null) {
-        if (await exists(reference, call)) return;
-        throw problem('secret_missing');
-      }
-      await ask(call, async (abort) =>
-        (await client.beginRecoverDeletedSecret(reference, { ...abort, intervalInMs: POLL_MS })).pollUntilDone(),
-      );
+      if ((await deletedAt(reference, call)) === null && (await exists(reference, call))) return;
+      const begun = await ask(call, (abort) =>
+        client.beginRecoverDeletedSecret(reference, { ...abort, intervalInMs: POLL_MS }),
+      ).catch(ofLook);
+      await ask(call, () => begun.pollUntilDone()).catch(halfDone);
     },
     async destroy(reference, call) {
-      if (await exists(reference, call)) await this.delete(reference, call);
-      if ((await deletedAt(reference, call)) === null) return;
-      await ask(call, (abort) => client.purgeDeletedSecret(reference, abort)).catch(missing);
+      const isThere = await exists(reference, call);
+      if (isThere) await this.delete(reference, call);
+      // Asked for whatever is seen there: while it is being deleted there is nothing to be seen, and it can be recovered afterwards.
+      const purged = ask(call, (abort) => client.purgeDeletedSecret(reference, abort)).catch(missing);
+      await (isThere ? purged.catch(halfDone) : purged);
     },
     async check(call) {
       await ask(call, (abort) => client.listPropertiesOfSecrets(abort).next());
@@ -173,6 +175,13 @@ export function azureProvider(options: AzureOptions): SecretProvider {
 /** Of which version it is not told, but that it is disabled. */
 function ifDisabled(error: unknown): null {
   if (error instanceof Problem && error.code === 'secret_disabled') return null;
+  throw error;
+}
+
+/** The client begins with the call itself, and a first look at how far that is: what the look is answered refuses nothing. */
+function ofLook(error: unknown): never {
+  const { request } = ((error as Problem).cause ?? {}) as { request?: { method?: string } };
+  if (request?.method === 'GET') halfDone(error);
   throw error;
 }
 

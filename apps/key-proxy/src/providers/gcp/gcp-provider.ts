@@ -147,7 +147,8 @@ export function gcpProvider({ projectId, accessToken, egress, endpoint }: GcpOpt
       const version = await add(reference, value, call);
       // Numbers have no gaps ("Add a secret version"): another one between the two was not seen.
       if (Number(version) === Number(ifVersion) + 1) return { version };
-      await ask(call, (options) => client.destroySecretVersion({ name: versionAt(reference, version) }, options));
+      const name = versionAt(reference, version);
+      await ask(call, (options) => client.destroySecretVersion({ name }, options)).catch(halfDone);
       throw problem('version_conflict');
     },
     async read(reference, version, call) {

@@ -87,6 +87,8 @@ const refusals = new Set([
   'secret_missing',
   'version_missing',
   'secret_disabled',
+  'deletion_under_way',
+  'recovery_under_way',
   'keys_unavailable',
 ]);
 const isRefusal = (error: unknown): boolean => error instanceof Problem && refusals.has(error.code);

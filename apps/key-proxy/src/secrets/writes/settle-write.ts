@@ -57,8 +57,12 @@ async function lookFor(deps: SettleWrites, secret: HeldSecret, write: Write, by:
     );
   const described = await orMissing(provider.describe(secret.reference, call));
   switch (operation) {
-    case 'destroy':
-      return described === null ? { done: true, version: null } : { done: false };
+    case 'destroy': {
+      // Deleted there and not here: what was begun with the destruction is brought to its end.
+      const isHalf = described?.state === 'deleted' && secret.state !== 'deleted';
+      if (isHalf) await provider.destroy(secret.reference, call);
+      return described === null || isHalf ? { done: true, version: null } : { done: false };
+    }
     case 'delete':
       if (described?.state === 'half_deleted') await provider.delete(secret.reference, call);
       return { done: described?.state !== 'live', version: null } as Found;
