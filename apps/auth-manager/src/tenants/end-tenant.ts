@@ -1,4 +1,4 @@
-import { BY_TENANT, removeRows, type Removed } from '@postern/branch-keys/destruction';
+import { BY_TENANT, removeRows, ROWS_PER_PAGE, type Removed } from '@postern/branch-keys/destruction';
 import { queryIn } from '@postern/postgres';
 import { type Logger, Problem } from '@postern/runtime';
 import type { Transaction } from 'kysely';
@@ -7,8 +7,13 @@ import { finishRevocation, type RevokeGrant } from '../grants/revoke-grant.ts';
 
 export type EndTenant = RevokeGrant & { logger: Logger };
 
-/** Of a tenant whose destruction has begun (R33), nothing is minted or refreshed any more, and no consent goes on. */
+/**
+ * Of a tenant whose destruction has begun (R33), nothing is minted or refreshed any more, and no consent goes on. Its grants are taken
+ * first, in the order of their ids, as everybody takes them, and its consents after them.
+ */
 export async function denyGrants(tx: Transaction<Schema>, { now }: Pick<EndTenant, 'now'>, tenant: string) {
+  for (const table of ['grants', 'consents'] as const)
+    await tx.selectFrom(table).select('id').where('tenant', '=', tenant).orderBy('id').forUpdate().execute();
   await tx
     .updateTable('grants')
     .set({ state: 'revoking', updated_at: now() })
@@ -67,15 +72,26 @@ async function grantsAfter({ db }: EndTenant, tenant: string, after: string): Pr
   return Number(count);
 }
 
-/** A page of everything that this service holds of the tenant; handles, tokens and the journal go with their grants. */
-export const removeGrants = (tx: Transaction<Schema>, tenant: string): Promise<Removed> =>
-  removeRows(queryIn(tx), tenant, [
+/**
+ * A page of everything that this service holds of the tenant; handles, tokens and the journal go with their grants. These are taken
+ * before what hangs on them: whoever ends a consent holds its grant.
+ */
+export async function removeGrants(tx: Transaction<Schema>, tenant: string): Promise<Removed> {
+  await tx
+    .selectFrom('grants')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .orderBy('id')
+    .limit(ROWS_PER_PAGE)
+    .forUpdate()
+    .execute();
+  return removeRows(queryIn(tx), tenant, [
     [
       'handle_uses',
       't.handle_id in (select h.id from handles h join grants g on g.id = h.grant_id where g.tenant = $1)',
     ],
-    ['consents', BY_TENANT],
-    ['grants', BY_TENANT],
+    ['consents', BY_TENANT, 'id'],
+    ['grants', BY_TENANT, 'id'],
     ['grant_counts', BY_TENANT],
     ['tenant_pauses', BY_TENANT],
     ['providers', BY_TENANT],
@@ -83,3 +99,4 @@ export const removeGrants = (tx: Transaction<Schema>, tenant: string): Promise<R
     ['revocation_plans', BY_TENANT],
     ['background_jobs', BY_TENANT],
   ]);
+}
