@@ -72,6 +72,8 @@ const UUID_BYTES = 16;
 /** Kept of one branch key. */
 const MAC_KEYS = 1_000;
 const REST_MS = 1_000;
+/** Root keys are few; what a row names may be anything. */
+const MOST_RESTING = 100;
 const CHECK_KEPT_MS = 10_000;
 const WARMING_AT_ONCE = 8;
 
@@ -84,16 +86,22 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
   const ids = new Map<string, string>();
   const finding = new Map<string, Promise<string>>();
 
-  let restUntil = 0;
+  const restUntil = new Map<string, number>();
   let checked: { at: number; result: Promise<void> } | undefined;
 
-  /** A root key that just failed to answer is left alone for a moment: callers get their 503 at once. */
+  /**
+   * A root key that just failed to answer is left alone for a moment: callers get their 503 at once. Each by itself: one that a few
+   * branch keys are still under, and that is disabled, must not keep all others from theirs.
+   */
   const unwrapNow = async (record: BranchKeyRecord): Promise<Buffer> => {
-    if (now().getTime() < restUntil) throw new KeysUnavailable();
+    if (now().getTime() < (restUntil.get(record.kmsArn) ?? 0)) throw new KeysUnavailable();
     try {
       return await unwrap(rootKey, record);
     } catch (error) {
-      if (error instanceof KeysUnavailable) restUntil = now().getTime() + REST_MS;
+      if (error instanceof KeysUnavailable) {
+        if (restUntil.size >= MOST_RESTING) restUntil.clear();
+        restUntil.set(record.kmsArn, now().getTime() + REST_MS);
+      }
       throw error;
     }
   };
