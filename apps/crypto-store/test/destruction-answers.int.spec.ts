@@ -73,10 +73,11 @@ test("this service's own keys are not destroyed before all have answered (R33)",
   const time = now.toISOString();
   const done = { destruction, tenant, deniedAt: time, destroyedAt: time, removed: {}, keys: 0, listed: true };
   for (const service of [COORDINATOR, ...PARTICIPANTS]) {
-    expect(await allAnswered(postgres.query)).toEqual([]);
+    expect(await allAnswered(postgres.query, at.now)).toEqual([]);
     await noteAnswer(postgres.query, service, done, now);
   }
-  expect(await allAnswered(postgres.query)).toEqual([{ tenant }]);
+  expect(await allAnswered(postgres.query, at.now)).toEqual([{ tenant }]);
+  expect(await allAnswered(postgres.query, minutesLater(4))).toEqual([]);
   // Its keys are still there.
   expect(await completeDue(postgres.query, at)).toBeNull();
 });

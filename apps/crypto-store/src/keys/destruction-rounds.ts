@@ -8,7 +8,7 @@ import {
 import { type OwnDeed } from '@postern/outbox';
 import { type Now, type Round } from '@postern/runtime';
 import { readParts, tellAgain, type ServicePart } from './destruction-services.ts';
-import { allAnswered, beginDue, completeDue } from './destruction.ts';
+import { allAnswered, beginDue, completeDue, denyLate } from './destruction.ts';
 
 type Transaction = <T>(work: (query: Query, record: (deed: OwnDeed) => Promise<void>) => Promise<T>) => Promise<T>;
 
@@ -43,8 +43,9 @@ export function destructionRounds({
         const at = now();
         const deniedUntil = new Date(at.getTime() + cacheTtlMs);
         while (await transaction((within, record) => begin(within, record, { now: at, deniedUntil })));
+        await transaction((within) => denyLate(within, { now: at, deniedUntil }));
         await transaction((within) => tellAgain(within, at));
-        for (const { tenant } of await allAnswered(query)) await destroyTenantAfter(query, { tenant, after: at });
+        for (const { tenant } of await allAnswered(query, at)) await destroyTenantAfter(query, { tenant, after: at });
         await destroyDue({ query, transaction: transaction satisfies RecordedTransaction, list }, at);
       },
     },

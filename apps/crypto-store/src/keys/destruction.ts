@@ -112,11 +112,32 @@ export async function beginDue(
   return { tenant, destruction, keys: await denyTenant(query, { tenant, after: null, now }) };
 }
 
-/** Destructions that wait for nobody: every service has answered, and only this one's keys are left. */
-export const allAnswered = (query: Query): Promise<{ tenant: string }[]> =>
+/**
+ * Denies the keys that a request made while its tenant was being denied: a purpose's first use may have been under way then, and
+ * what nobody denies is never destroyed. They wait as the others did.
+ * @returns the tenants that had such keys.
+ */
+export async function denyLate(
+  query: Query,
+  { now, deniedUntil }: { now: Date; deniedUntil: Date },
+): Promise<{ tenant: string }[]> {
+  const late = await query<{ tenant: string }>(
+    `update key_destructions d set denied_until = $1
+      where state = 'denied'
+        and exists (select from branch_key_owners o where o.tenant = d.tenant and o.state in ('enabled', 'disabled'))
+     returning tenant`,
+    [deniedUntil],
+  );
+  for (const { tenant } of late) await denyTenant(query, { tenant, after: null, now });
+  return late;
+}
+
+/** Destructions that wait for nobody: every service has answered, no memory holds a key, and only this service's keys are left. */
+export const allAnswered = (query: Query, now: Date): Promise<{ tenant: string }[]> =>
   query(
-    `select tenant from key_destructions d where state = 'denied' and ${ANSWERED}
+    `select tenant from key_destructions d where state = 'denied' and denied_until <= $1 and ${ANSWERED}
       and exists (select from branch_key_owners o where o.tenant = d.tenant and o.state <> 'destroyed')`,
+    [now],
   );
 
 const ANSWERED = `exists (select from destruction_services s where s.destruction = d.id)

@@ -9,7 +9,8 @@ export async function readEnded(query: Query): Promise<Set<string>> {
 
 /**
  * Denies a tenant from the commit on; what the service holds of it is removed at `removeAfter`, when no replica can be
- * serving it any more. A tenant that a list had denied after a restore learns here which destruction that was.
+ * serving it any more. A tenant that a list had denied after a restore learns here which destruction that was, and what was removed
+ * without anybody to tell is told to those who wait: it is looked through again.
  * @returns false where it was denied under that destruction before.
  */
 export async function denyEnded(
@@ -18,7 +19,8 @@ export async function denyEnded(
 ): Promise<boolean> {
   const denied = await query(
     `insert into ended_tenants as e (tenant, destruction, denied_at, remove_after) values ($1, $2, $3, $4)
-     on conflict (tenant) do update set destruction = excluded.destruction where e.destruction is null returning 1`,
+     on conflict (tenant) do update set destruction = excluded.destruction, destroyed_at = null
+       where e.destruction is null returning 1`,
     [tenant, destruction, now, removeAfter],
   );
   return denied.length > 0;
