@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describeKeys, type DescribedKey, type Sealer } from '@postern/branch-keys';
+import { describeKeys, keySeals, type DescribedKey, type Sealer } from '@postern/branch-keys';
 import { type Audit } from '@postern/outbox';
 import { newEvent } from '@postern/audit';
 import { jobKind, type JobWork } from '@postern/bus';
@@ -46,7 +46,8 @@ const BEGINNING: Reached = { part: 'key', after: START, rewrapped: 0, unreadable
 /**
  * Seals every record of the tenant anew that stands under an older version of its key (R31): body and key of the record,
  * each with a fresh data key and message id. Nothing of a message is carried over but its plaintext, its place and its
- * version; a row changes only where version, key version and ciphertext are what was read. Goes on from its last page after
+ * version; a row changes only where version, key version and ciphertext are what was read, and the new key version is the one to
+ * seal under: where the key was rotated meanwhile, the page is done again. Goes on from its last page after
  * a crash. Ends in a certificate of what each older version still protects.
  */
 export const rewrapRecords = (deps: RewrapRecords) =>
@@ -137,6 +138,7 @@ async function rewrapPage(
   await work.step(async (tx) => {
     const query = queryIn(tx);
     const last = page.at(-1);
+    if (!(await allSeal(query, resealed))) return { done: doneOf(reached), total, checkpoint: reached };
     next = { ...reached, after: last ? [last.id, last.version] : reached.after };
     for (const [at, message] of page.entries()) {
       const sealed = resealed[at] ?? null;
@@ -155,13 +157,21 @@ async function rewrapPage(
         await audit.within(tx, newEvent(draft, now()));
       }
     }
-    return {
-      done: next.rewrapped + next.unreadable,
-      total: Math.max(total, next.rewrapped + next.unreadable),
-      checkpoint: next,
-    };
+    return { done: doneOf(next), total: Math.max(total, doneOf(next)), checkpoint: next };
   });
   return next;
+}
+
+const doneOf = ({ rewrapped, unreadable }: Reached): number => rewrapped + unreadable;
+
+/** Whether all these messages are under versions that nothing has replaced. */
+async function allSeal(query: Query, messages: readonly (Buffer | null)[]): Promise<boolean> {
+  const versions = new Set(messages.flatMap((message) => (message === null ? [] : [namedKey(message).version])));
+  const replaced = await query(
+    `select 1 from unnest($1::uuid[]) as named (version) where not ${keySeals('named.version')}`,
+    [[...versions]],
+  );
+  return replaced.length === 0;
 }
 
 const contextFor = ({ id, version, address }: Message) =>
@@ -185,17 +195,19 @@ async function reseal(sealer: Sealer, message: Message): Promise<Buffer | null> 
 
 async function replace(query: Query, { id, version, sealed: was }: Message, sealed: Buffer): Promise<boolean> {
   const { version: keyVersion } = namedKey(was);
+  const { version: newVersion } = namedKey(sealed);
   const rows =
     version === 0
       ? await query(
           `update records set sealed_key = $2
-            where id = $1 and key_version = $3 and sha256(sealed_key) = $4 returning 1`,
-          [id, sealed, keyVersion, sha256(was)],
+            where id = $1 and key_version = $3 and sha256(sealed_key) = $4 and ${keySeals('$5::uuid')} returning 1`,
+          [id, sealed, keyVersion, sha256(was), newVersion],
         )
       : await query(
           `update record_versions set sealed = $3
-            where record_id = $1 and version = $2 and key_version = $4 and sha256(sealed) = $5 returning 1`,
-          [id, version, sealed, keyVersion, sha256(was)],
+            where record_id = $1 and version = $2 and key_version = $4 and sha256(sealed) = $5 and ${keySeals('$6::uuid')}
+           returning 1`,
+          [id, version, sealed, keyVersion, sha256(was), newVersion],
         );
   return rows.length === 1;
 }
