@@ -12,6 +12,8 @@ import { problems } from '../problems.ts';
 const MOST_OPERATIONS = 100;
 /** Of a request, and of the payloads in an answer. */
 const MOST_BYTES = 8 << 20;
+/** Of up to 1 MiB each: memory holds those that are under way, and what the answer has room for. */
+const READS_AT_ONCE = 16;
 const WRITES = 'records:write';
 
 export type RecordBatch = GetRecord & PutRecord & ChangeVersions;
@@ -27,7 +29,7 @@ export const recordBatch = (deps: RecordBatch) =>
     listener: 'api',
     summary: 'Read, write and delete many records',
     description:
-      'At most 100 operations, 8 MiB in all; done in their order, reads that stand side by side together. Each succeeds or fails by itself with the status of its single route, and is an event of its own. Writes need `records:write` as well. With an `Idempotency-Key` each write is done once.',
+      'At most 100 operations, 8 MiB in all; done in their order, reads that stand side by side together. Reads for which the answer has no room are not done (413); writes are. Each succeeds or fails by itself with the status of its single route, and is an event of its own. Writes need `records:write` as well. With an `Idempotency-Key` each write is done once.',
     scope: 'records:read',
     audit: 'records.batched',
     bodyLimit: MOST_BYTES,
@@ -62,13 +64,21 @@ async function runInOrder(
   { audit, idempotency, mostRecords }: OperationOf,
 ): Promise<BatchResult[]> {
   let room = MOST_BYTES;
+  let full = false;
   const run = async (operation: BatchOperation, at: number): Promise<BatchResult> => {
     try {
+      // Nothing is read that has no room: a small request would fill the memory.
+      if (full && operation.op === 'get') throw problem('payload_too_large');
       const repeatable = idempotency && { ...idempotency, key: `${idempotency.key} ${at}` };
       const result = await runOperation(deps, place, operation, { audit, idempotency: repeatable, mostRecords });
-      room -= result.payload ? JSON.stringify(result.payload).length : 0;
+      const bytes = result.payload ? Buffer.byteLength(JSON.stringify(result.payload)) : 0;
       // What no longer fits was read and recorded all the same; it is asked for again in another request.
-      return room >= 0 ? result : { key: operation.key, status: 413, code: 'payload_too_large' };
+      if (bytes > room) {
+        full = true;
+        return { key: operation.key, status: 413, code: 'payload_too_large' };
+      }
+      room -= bytes;
+      return result;
     } catch (error) {
       return refusedItem(operation, error, audit);
     }
@@ -79,8 +89,22 @@ async function runInOrder(
     const rest = operations.slice(from);
     const reads = rest.findIndex(({ op }) => op !== 'get');
     const together = rest.slice(0, reads === -1 ? rest.length : Math.max(reads, 1));
-    results.push(...(await Promise.all(together.map((operation, at) => run(operation, from + at)))));
+    results.push(...(await eachOf(together, (operation, at) => run(operation, from + at))));
   }
+  return results;
+}
+
+/** What `act` makes of each, in their order; so many at once. */
+async function eachOf<Item, Result>(
+  items: Item[],
+  act: (item: Item, at: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const left = items.entries();
+  const next = async () => {
+    for (const [at, item] of left) results[at] = await act(item, at);
+  };
+  await Promise.all(Array.from({ length: READS_AT_ONCE }, next));
   return results;
 }
 

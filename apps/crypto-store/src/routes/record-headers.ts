@@ -5,8 +5,16 @@ import { type OpenedRecord } from '../records/get-record.ts';
 
 const MOST_PAIRS = 16;
 const MOST_BYTES = 4_096;
+const MOST_HEADER_BYTES = 8_192;
 
-/** Names and values that a caller adds to a record: at most 16, 4 KiB as JSON. */
+/** JSON in ASCII, as a header holds it. */
+const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/**
+ * Names and values that a caller adds to a record: at most 16, 4 KiB as JSON, 8 KiB where that is ASCII: they come back in a header,
+ * and readers take no headers of any length.
+ */
 export const metadata = z
   .record(
     z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
@@ -15,7 +23,12 @@ export const metadata = z
       .max(512)
       .refine((value) => value.isWellFormed()),
   )
-  .refine((pairs) => Object.keys(pairs).length <= MOST_PAIRS && JSON.stringify(pairs).length <= MOST_BYTES)
+  .refine(
+    (pairs) =>
+      Object.keys(pairs).length <= MOST_PAIRS &&
+      JSON.stringify(pairs).length <= MOST_BYTES &&
+      asciiJson(pairs).length <= MOST_HEADER_BYTES,
+  )
   .describe('names and values that are sealed with the record');
 
 /** When a version ends by itself: RFC 3339, not in the past. */
@@ -31,7 +44,7 @@ export const keepVersions = z.int().min(1).max(64).describe('versions that are k
 /** `Postern-Metadata`: one JSON object, in ASCII. */
 const metadataHeader = z
   .string()
-  .max(2 * MOST_BYTES)
+  .max(MOST_HEADER_BYTES)
   .transform((text, context) => {
     try {
       return JSON.parse(text) as unknown;
@@ -57,10 +70,6 @@ export const writeHeaders = (now: () => Date) => ({
     .describe('versions that are kept from now on, 1 to 64; the oldest ones go'),
   'postern-require-match': flag.optional().describe('whether writes of this record need `If-Match` from now on'),
 });
-
-/** JSON in ASCII, as a header holds it. */
-const asciiJson = (value: unknown): string =>
-  JSON.stringify(value).replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** What an answer says of the version it is about (RFC 9110 sections 8.8.2 and 8.8.3, and our own). */
 export const recordHeaders = (record: OpenedRecord): Record<string, string> => {
