@@ -45,6 +45,23 @@ test('what is deleted is gone for every reader, also from the cache, until it is
   expect((await version(key, 2)).bytes.toString()).toBe('two');
 });
 
+test('what a replica deletes whose clock is ahead is gone at once all the same', async () => {
+  const ahead = await world.replica({}, { now: () => new Date(Date.now() + 20_000) });
+  const [deleted, destroyed] = [newKey(), newKey()];
+  for (const key of [deleted, destroyed]) {
+    await job.put(one.url, key, 'x');
+    await fromCache(() => get(key));
+  }
+  expect((await job.record(ahead.url, deleted, { method: 'DELETE' })).status).toBe(204);
+  const asked = { method: 'POST', path: '/destroy', body: { versions: [1] } };
+  expect((await job.record(ahead.url, destroyed, asked)).status).toBe(200);
+  for (const key of [deleted, destroyed]) expect((await get(key)).status).toBe(404);
+  const { body } = await job.send(`${one.url}/v1/records?limit=200`);
+  const listed = (body['records'] as { key: string }[]).map(({ key }) => key);
+  expect(listed).not.toEqual(expect.arrayContaining([deleted]));
+  expect(listed).not.toEqual(expect.arrayContaining([destroyed]));
+});
+
 test('a cache that keeps what was deleted, because Redis heard nothing of it, gives it to nobody (R32)', async () => {
   const key = newKey();
   await job.put(one.url, key, 'x');

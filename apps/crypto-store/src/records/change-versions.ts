@@ -57,15 +57,18 @@ export async function changeVersions<Result>(
 
 const numbers = (rows: { version: string }[]): number[] => rows.map(({ version }) => Number(version));
 
+// Whether a version may be read is asked of the database's clock, so its end is put down by that too: by ours, where it is ahead, what
+// was deleted would be read for as long.
+
 /** Deletes softly: what was deleted is kept, and can be restored. One version, or all that are there. */
 export const deleting =
-  (now: Now, version?: number): Act =>
+  (version?: number): Act =>
   async (query, id) =>
     numbers(
       await query(
-        `update record_versions set deleted_at = $2
-          where record_id = $1 and live_until > now() and ($3::bigint is null or version = $3) returning version`,
-        [id, now(), version ?? null],
+        `update record_versions set deleted_at = now()
+          where record_id = $1 and live_until > now() and ($2::bigint is null or version = $2) returning version`,
+        [id, version ?? null],
       ),
     );
 
@@ -87,13 +90,13 @@ export const restoring =
 
 /** Destroys for good: the sealed bytes are gone, the version's number stays taken. */
 export const destroying =
-  (now: Now, versions: readonly number[]): Act =>
+  (versions: readonly number[]): Act =>
   async (query, id) =>
     numbers(
       await query(
-        `update record_versions set sealed = null, destroyed_at = $2
-          where record_id = $1 and version = any($3::bigint[]) and sealed is not null returning version`,
-        [id, now(), versions],
+        `update record_versions set sealed = null, destroyed_at = now()
+          where record_id = $1 and version = any($2::bigint[]) and sealed is not null returning version`,
+        [id, versions],
       ),
     );
 

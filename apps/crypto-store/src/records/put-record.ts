@@ -73,7 +73,7 @@ export async function putRecord<Result>(
   const address = await reaching(addressOf(sealer, at));
   const name = address.toString('base64url');
   for (let turn = 0; turn < MAX_TURNS; turn += 1) {
-    const before = write.idempotency ? await writtenBefore(deps.db, write.idempotency) : null;
+    const before = write.idempotency ? await writtenBefore(deps.db, address, write.idempotency) : null;
     // It changes nothing: its event is all there is to commit, and no guard can refuse that.
     if (before !== null) return (await record((event) => deps.commit(event), before))!;
     const saw = seen.before(name);

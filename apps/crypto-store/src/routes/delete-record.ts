@@ -32,7 +32,7 @@ export const deleteRecord = (deps: ChangeVersions) =>
     problems: ['record_not_found', 'precondition_failed', 'precondition_required', 'keys_unavailable'],
     handle({ principal, workload, params: { key }, query: { version }, headers }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      const change = { at, conditions: conditionsIn(headers), act: deleting(deps.now, version) };
+      const change = { at, conditions: conditionsIn(headers), act: deleting(version) };
       return changeVersions(deps, change, (tx, record) => audit.within(tx, changed(record), { status: 204 }));
     },
   });

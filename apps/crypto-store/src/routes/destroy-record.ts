@@ -24,7 +24,7 @@ export const destroyRecord = (deps: ChangeVersions) =>
     handle({ principal, workload, params: { key }, body, headers }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const whole = 'all' in body;
-      const act = whole ? destroyingAll() : destroying(deps.now, body.versions);
+      const act = whole ? destroyingAll() : destroying(body.versions);
       return changeVersions(deps, { at, conditions: conditionsIn(headers), act }, (tx, record) => {
         const { resource, details } = changed(record);
         return audit.within(

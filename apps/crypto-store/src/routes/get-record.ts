@@ -1,7 +1,8 @@
 import { noContent, route } from '@postern/http';
 import { z } from 'zod';
 import { conditionHeaders, conditionsIn, isNotModified } from '../records/entity-tag.ts';
-import { getRecord, type GetRecord, type OpenedRecord } from '../records/get-record.ts';
+import { type GetRecord, type OpenedRecord } from '../records/get-record.ts';
+import { judgeRecord } from '../records/judge-record.ts';
 import { recordKey } from '../records/record-address.ts';
 import { guardOf } from '../records/record-guard.ts';
 import { namespaceOf } from './namespace.ts';
@@ -27,6 +28,9 @@ const read = (record: OpenedRecord, unchanged: boolean) => ({
   guard: guardOf(record),
 });
 
+const notModified = (headers: Parameters<typeof conditionsIn>[0]) => (record: OpenedRecord) =>
+  isNotModified(conditionsIn(headers), record);
+
 /** One version of a record, as its bytes; 304 where the caller has it (RFC 9110 section 13.1.2). */
 export const getRecordRoute = (deps: GetRecord) =>
   route({
@@ -38,8 +42,8 @@ export const getRecordRoute = (deps: GetRecord) =>
     answers: { 200: 'bytes', 304: noContent },
     async handle({ principal, workload, params: { key }, query: { version }, headers, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      const record = await getRecord(deps, at, { version, fromPostgres: attempt > 0 });
-      const unchanged = isNotModified(conditionsIn(headers), record);
+      const options = { version, fromPostgres: attempt > 0 };
+      const { record, verdict: unchanged } = await judgeRecord(deps, at, options, notModified(headers));
       const said = recordHeaders(record);
       if (unchanged) return audit.released(read(record, true), { status: 304, headers: said });
       const { type: contentType, bytes } = record.content;
@@ -57,8 +61,8 @@ export const headRecordRoute = (deps: GetRecord) =>
     answers: { 200: noContent, 304: noContent },
     async handle({ principal, workload, params: { key }, query: { version }, headers, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      const record = await getRecord(deps, at, { version, fromPostgres: attempt > 0 });
-      const unchanged = isNotModified(conditionsIn(headers), record);
+      const options = { version, fromPostgres: attempt > 0 };
+      const { record, verdict: unchanged } = await judgeRecord(deps, at, options, notModified(headers));
       const said = recordHeaders(record);
       if (unchanged) return audit.released(read(record, true), { status: 304, headers: said });
       const { type, bytes } = record.content;

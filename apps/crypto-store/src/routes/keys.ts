@@ -25,6 +25,8 @@ export type KeyRoutes = {
   profile: Pick<Profile, 'keyRotationDays'>;
   /** Longest time that a key stays in a replica's memory. */
   keyCacheTtlMs: number;
+  /** Null where no list of destroyed keys is kept: then nothing is destroyed. */
+  destructionWaitHours: number | null;
   now: Now;
 };
 
@@ -202,7 +204,7 @@ const changeVersion = ({ db, keys, profile, now }: KeyRoutes) =>
   });
 
 /** Only what a certificate says protects nothing, and still protects nothing, is destroyed (R31); and after the wait of R33. */
-const destroyVersion = ({ db, keys, profile, keyCacheTtlMs, now }: KeyRoutes) =>
+const destroyVersion = ({ db, keys, profile, keyCacheTtlMs, destructionWaitHours, now }: KeyRoutes) =>
   route({
     method: 'DELETE',
     path: '/v1/keys/:purpose/versions/:number',
@@ -215,8 +217,9 @@ const destroyVersion = ({ db, keys, profile, keyCacheTtlMs, now }: KeyRoutes) =>
     audit: 'key.changed',
     params: z.strictObject({ purpose, number: versionNumber }),
     answers: { 202: keyAnswer },
-    problems: ['key_not_found', 'key_state_conflict', 'key_certificate_missing'],
+    problems: ['key_not_found', 'key_state_conflict', 'key_certificate_missing', 'destruction_unavailable'],
     async handle({ principal, params: { purpose: of, number } }, audit) {
+      if (destructionWaitHours === null) throw problem('destruction_unavailable');
       const { branchKeyId } = await findKey(queryIn(db), principal.tenant, of);
       const released = await db.transaction().execute(async (tx) => {
         const query = queryIn(tx);

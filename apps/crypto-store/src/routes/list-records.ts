@@ -2,6 +2,7 @@ import { flag, route } from '@postern/http';
 import { z } from 'zod';
 import { listRecords, type ListRecords } from '../records/list-records.ts';
 import { recordKey } from '../records/record-address.ts';
+import { keyVersionsGuard } from '../transit/key-guard.ts';
 import { cursor, cursorOf } from './cursor.ts';
 import { namespaceOf } from './namespace.ts';
 
@@ -40,17 +41,22 @@ export const listRecordsRoute = (deps: ListRecords) =>
       deleted: flag.default(false).describe('also what is deleted or expired'),
     }),
     answers: { 200: page },
-    problems: ['keys_unavailable'],
-    async handle({ principal, workload, query: { prefix, cursor: after = null, limit, deleted } }, audit) {
+    problems: ['record_unreadable', 'keys_unavailable'],
+    async handle({ principal, workload, query, attempt }, audit) {
       const place = { tenant: principal.tenant, namespace: namespaceOf(workload) };
-      const { records, unreadable, next } = await listRecords(deps, place, { prefix, after, limit, deleted });
+      const { cursor: after = null, ...wanted } = query;
+      const options = { ...wanted, after, again: attempt > 0 };
+      const { records, unreadable, next, keyVersions } = await listRecords(deps, place, options);
       const shown = records.map(({ createdAt, updatedAt, ...record }) => ({
         ...record,
         created_at: createdAt.toISOString(),
         updated_at: updatedAt.toISOString(),
       }));
       return audit.released(
-        { details: { count: records.length } },
+        {
+          details: { count: records.length },
+          guard: keyVersionsGuard(keyVersions.map((version) => ({ opened: { version } }))),
+        },
         { status: 200, body: { records: shown, unreadable, next: cursor(next) } },
       );
     },

@@ -1,7 +1,8 @@
 import { route } from '@postern/http';
 import { problem } from '@postern/runtime';
 import { z } from 'zod';
-import { getRecord, type GetRecord } from '../records/get-record.ts';
+import { type GetRecord, type OpenedRecord } from '../records/get-record.ts';
+import { judgeRecord } from '../records/judge-record.ts';
 import { recordKey } from '../records/record-address.ts';
 import { guardOf } from '../records/record-guard.ts';
 import { namespaceOf } from './namespace.ts';
@@ -28,12 +29,15 @@ export const retrieve = (deps: GetRecord) =>
     problems: ['record_not_found', 'record_not_text', 'record_unreadable', 'keys_unavailable'],
     async handle({ principal, workload, params: { key }, attempt }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
-      const record = await getRecord(deps, at, { fromPostgres: attempt > 0 });
+      const { record } = await judgeRecord(deps, at, { fromPostgres: attempt > 0 }, holdText);
       const { id, version, content, source } = record;
-      if (content.type === 'application/octet-stream') throw problem('record_not_text');
       return audit.released(
         { resource: { type: 'record', id, version }, details: { source }, guard: guardOf(record) },
         { status: 200, body: { key, payload: content.bytes.toString(), source } },
       );
     },
   });
+
+function holdText({ content }: OpenedRecord): void {
+  if (content.type === 'application/octet-stream') throw problem('record_not_text');
+}

@@ -111,7 +111,7 @@ function remove(
   { key, version, if_match: ifMatch }: Operation<'delete'>,
   audit: BatchAudit,
 ): Promise<BatchResult> {
-  const change = { at: { ...place, key }, conditions: { ifMatch }, act: deleting(deps.now, version) };
+  const change = { at: { ...place, key }, conditions: { ifMatch }, act: deleting(version) };
   return changeVersions(deps, change, async (tx, record) => {
     await audit.itemWithin(tx, { action: 'record.deleted', ...changed(record) });
     return { key, status: 204, id: record.id, version: record.newest };
