@@ -61,6 +61,27 @@ test('an administrator finds grants by person, state, provider and workload, pag
   expect((await ask('/v1/admin/grants?cursor=zzz')).status).toBe(400);
 });
 
+test('of the providers of a tenant that has more than a page of them each is listed once, page by page', async () => {
+  await world.query(
+    `insert into providers (id, tenant, issuer, client_id, name, scopes, created_at, updated_at)
+     select gen_random_uuid(), 'initech', 'https://p' || n || '.example', 'c', 'p' || n, '{}', now(), now() from generate_series(1, 201) n`,
+    [],
+  );
+  const token = await portal.tokenFor('admin-ada', ['grants:read'], { roles: ['admin'], tenant: 'initech' });
+  const page = async (query: string) => {
+    const { status, body } = await ask(`/v1/providers${query}`, undefined, token);
+    const issuers = ((body['providers'] ?? []) as { issuer: string }[]).map(({ issuer }) => issuer);
+    return { status, issuers, next: body['next'] };
+  };
+  const first = await page('');
+  const last = await page(`?cursor=${String(first.next)}`);
+  expect([first.issuers.length, last.issuers.length, last.next]).toEqual([200, 1, null]);
+  expect(new Set([...first.issuers, ...last.issuers]).size).toBe(201);
+  const whole = await page(`?limit=1&cursor=${String(first.next)}`);
+  expect(whole).toEqual(last);
+  for (const wrong of ['?cursor=zzz', '?limit=0', '?limit=201']) expect((await page(wrong)).status).toBe(400);
+});
+
 test('a bulk revocation needs the plan of a dry run, ends what it counted here and at the provider, and no plan runs twice', async () => {
   const grants = [
     await consented(world, portal, replica, { username: 'audrey' }),

@@ -143,7 +143,7 @@ test('R1: a tenant registers a provider by discovery, and nothing trusts its tok
   const operators = { ...body, issuer: world.provider().issuer };
   expect((await ask('', { method: 'POST', body: operators })).body['code']).toBe('provider_exists');
   expect((await ask(`/${id}`, { tenant: 'acme' })).status).toBe(404);
-  expect((await ask('', { tenant: 'acme' })).body).toEqual({ providers: [] });
+  expect((await ask('', { tenant: 'acme' })).body).toEqual({ providers: [], next: null });
 
   // Another tenant's person of that issuer finds no provider; and a token of the realm opens nothing here.
   const foreign = await portal.tokenFor('alice', ['grants:write'], { sub: alice(), subjectIssuer: issuer });

@@ -1,5 +1,4 @@
 import type { Kysely } from 'kysely';
-import { z } from 'zod';
 import type { Schema } from '../db/schema.ts';
 import { handlesOf } from '../grants/find-grants.ts';
 import { type GrantView, grantView } from '../grants/grant.ts';
@@ -41,14 +40,3 @@ export async function searchGrants(
   }));
   return { grants, next: rows.length > limit ? (ids.at(-1) ?? null) : null };
 }
-
-const position = z.uuid();
-
-/** A page's cursor as it goes out and comes back: opaque to the caller. */
-export const cursorOf = (id: string | null): string | null =>
-  id === null ? null : Buffer.from(id).toString('base64url');
-export const cursor = z
-  .string()
-  .max(64)
-  .transform((text) => Buffer.from(text, 'base64url').toString())
-  .pipe(position);

@@ -7,9 +7,10 @@ import type { Kysely } from 'kysely';
 import { type Now, problem } from '@postern/runtime';
 import { z } from 'zod';
 import { grantFilter } from '../administration/grant-filter.ts';
+import { cursorOf, nextPage, pageQuery } from '../administration/page-query.ts';
 import { type Planner, planRevocation, runPlan } from '../administration/revocation-plan.ts';
 import { GRANTS_PURPOSE, REWRAP_GRANTS, rewrapGrantsInput } from '../administration/rewrap-grants.ts';
-import { cursor, cursorOf, searchGrants } from '../administration/search-grants.ts';
+import { searchGrants } from '../administration/search-grants.ts';
 import type { Schema } from '../db/schema.ts';
 import { grantAnswer } from '../grants/grant-answer.ts';
 import { ownerOf } from '../grants/owner-of.ts';
@@ -46,19 +47,12 @@ const search = (deps: AdminGrants) =>
     audit: 'grants.searched',
     query: z.strictObject({
       ...grantFilter.shape,
-      cursor: cursor.optional().describe('`next` of the page before'),
-      limit: z
-        .string()
-        .regex(/^\d{1,3}$/)
-        .transform(Number)
-        .pipe(z.int().min(1).max(MOST_AT_ONCE))
-        .optional()
-        .describe(`grants a page, at most ${MOST_AT_ONCE}`),
+      ...pageQuery('grants', MOST_AT_ONCE),
     }),
     answers: {
       200: z.strictObject({
         grants: z.array(found),
-        next: z.string().nullable().describe('`cursor` of the next page; null at the end'),
+        next: nextPage,
       }),
     },
     async handle({ principal, query: { cursor: after = null, limit = 50, ...filter } }, audit) {
