@@ -72,7 +72,7 @@ async function follow(
       if (ended()) break;
       const source = sourceOf(realm, kind);
       try {
-        await pollEvents(deps, realm, kind, read);
+        await pollEvents(deps, realm, kind, read, ended);
         metrics.polls.inc({ source, result: 'read' });
         metrics.polled.set({ source }, now().getTime() / 1_000);
       } catch (err) {

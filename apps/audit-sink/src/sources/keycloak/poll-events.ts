@@ -21,12 +21,15 @@ const PAGE = 100;
  *
  * The cursor is a time of the provider's. Each round begins `lookBackSeconds` before it: an event is stored with its time
  * a moment before its transaction ends.
+ *
+ * @param ended asked after each page: whoever has to stop need not wait for all that a provider has to tell.
  */
 export async function pollEvents(
   deps: PollEvents,
   realm: KeycloakRealm,
   kind: IdentityEvent['kind'],
   read: ReadPage,
+  ended: () => boolean,
 ): Promise<void> {
   const { postgres, now } = deps;
   const source = sourceOf(realm, kind);
@@ -40,7 +43,7 @@ export async function pollEvents(
     // A clock that runs ahead there must not make us pass over what comes next.
     reached = Math.max(reached, Math.min(last, now().getTime()));
     await takePage(deps, realm, { kind, page, reached });
-    if (page.length < PAGE) return;
+    if (page.length < PAGE || ended()) return;
     // On by time, not by offset: events that expire there meanwhile would shift the rest.
     first = last === from ? first + PAGE : 0;
     from = last;

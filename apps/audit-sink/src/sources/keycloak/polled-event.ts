@@ -7,9 +7,11 @@ import {
   eventId,
   eventType,
   name,
+  realmName,
   resourcePath,
   scope,
   sessionId,
+  tokenId,
   userId,
   username,
 } from './fields.ts';
@@ -36,7 +38,7 @@ const userRepresentation = z.object({
       grant_type: maybe(name),
       credential_type: maybe(name),
       identity_provider: maybe(name),
-      token_id: maybe(z.string().max(128)),
+      token_id: maybe(tokenId),
       scope: maybe(scope),
     }),
   ),
@@ -52,8 +54,8 @@ const adminRepresentation = z.object({
   error: maybe(errorCode),
   authDetails: maybe(
     z.object({
-      realmId: maybe(z.string().min(1).max(255)),
-      realmName: maybe(z.string().min(1).max(255)),
+      realmId: maybe(realmName),
+      realmName: maybe(realmName),
       clientId: maybe(clientId),
       userId: maybe(userId),
       ipAddress: maybe(address),

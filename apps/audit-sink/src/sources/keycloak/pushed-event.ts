@@ -7,9 +7,11 @@ import {
   eventId,
   eventType,
   name,
+  realmName,
   resourcePath,
   scope,
   sessionId,
+  tokenId,
   userId,
   username,
 } from './fields.ts';
@@ -18,7 +20,7 @@ import {
 export const PUSH_MAX_EVENTS = 200;
 
 const timestamp = z.iso.datetime();
-const realm = z.string().min(1).max(128).describe('one that is configured here');
+const realm = realmName.max(128).describe('one that is configured here');
 
 /** A user's event in the seed's format (8.1), with Keycloak's own id of it. Details beyond these are not taken. */
 const userEvent = z
@@ -41,7 +43,7 @@ const userEvent = z
         grant_type: name.optional(),
         credential_type: name.optional(),
         identity_provider: name.optional(),
-        token_id: z.string().max(128).optional().describe('`jti` of the token'),
+        token_id: tokenId.optional(),
         scope: scope.optional(),
       })
       .default({}),

@@ -57,20 +57,23 @@ function ofUser(realm: KeycloakRealm, event: UserEvent, session?: { seconds: num
 function ofAdmin(realm: KeycloakRealm, event: AdminEvent) {
   const { by, resourcePath } = event;
   // An administrator of the master realm acts in every other one.
-  const issuer = `${realm.issuer.slice(0, -realm.name.length)}${by.realm ?? realm.name}`.slice(0, NAME_CHARACTERS);
+  const issuer = `${realm.issuer.slice(0, -realm.name.length)}${by.realm ?? realm.name}`;
   return {
     action: 'identity.admin_event',
     actor: known({
-      person: by.userId === undefined ? undefined : { issuer, sub: by.userId },
+      person: by.userId === undefined ? undefined : { issuer: cut(issuer, NAME_CHARACTERS), sub: by.userId },
       client: by.clientId,
     }),
     ...(resourcePath === undefined
       ? {}
-      : { resource: { type: event.resourceType.toLowerCase(), id: resourcePath.slice(0, ID_CHARACTERS) } }),
+      : { resource: { type: event.resourceType.toLowerCase(), id: cut(resourcePath, ID_CHARACTERS) } }),
     address: by.address,
     details: { realm: realm.name, operation: event.operation, resourceType: event.resourceType, eventId: event.id },
   };
 }
+
+/** At most so many characters; of one that is cut in two a replacement is left. */
+const cut = (text: string, characters: number): string => text.slice(0, characters).toWellFormed();
 
 const reasonOf = (error: string | undefined): string =>
   error !== undefined && REASON.test(error) ? error : 'unspecified';
