@@ -3,6 +3,7 @@ import { flag, route } from '@postern/http';
 import { z } from 'zod';
 import { searchEvents } from '../search/search-events.ts';
 import { type ReadLog, type Reader } from './deps.ts';
+import { instant } from './instant.ts';
 
 const event = z.looseObject({
   id: z.string().describe('UUID of the event'),
@@ -30,8 +31,8 @@ const evidence = z.strictObject({
 
 /** What events may be asked for by: time, who, what, on what, how it ended. */
 export const eventFilter = {
-  from: z.iso.datetime({ offset: true }).optional(),
-  to: z.iso.datetime({ offset: true }).optional(),
+  from: instant.optional(),
+  to: instant.optional(),
   action: z.enum(actionNames as [string, ...string[]]).optional(),
   outcome: z.enum(outcomes).optional(),
   actor: z.string().min(1).max(256).optional().describe('who did it: `sub` of a person, with `issuer`'),
