@@ -11,7 +11,7 @@ export async function openReceiver(
   world: World,
   answer: (received: Received) => Answer | 'hang' | Promise<Answer | 'hang'> = () => ({ status: 200 }),
 ) {
-  const { cert, key, paths } = await world.server.authority.issue('identity-provider');
+  const { cert, key, ca, paths } = await world.server.authority.issue('identity-provider');
   const received: Received[] = [];
   const behaviour = { answer };
   const server = createServer({ cert, key }, async (request, response) => {
@@ -28,6 +28,7 @@ export async function openReceiver(
   return {
     url: `https://127.0.0.1:${port}`,
     host: `127.0.0.1:${port}`,
+    ca,
     caPath: paths.ca,
     received,
     /** Answers otherwise from now on. */

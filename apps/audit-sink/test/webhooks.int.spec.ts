@@ -1,52 +1,29 @@
 import { createPublicKey, randomUUID, verify } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuditEvent } from '@postern/audit';
-import type { MintOptions } from '@postern/testing';
 import { Webhook } from 'standardwebhooks';
-import { request } from 'undici';
 import { openReceiver, type Received, type Receiver } from './receiver.ts';
+import { webhookCalls, type WebhookCall } from './webhook-calls.ts';
 import { event, openWorld, until, type World } from './world.ts';
 
 let world: World;
-let url: string;
+let call: WebhookCall;
 let producer: Awaited<ReturnType<World['producer']>>;
-let admin: Awaited<ReturnType<World['caller']>>;
 let receiver: Receiver;
 
 beforeAll(async () => {
   world = await openWorld();
   receiver = await openReceiver(world);
   const webhooks = { allow: [receiver.host] };
-  ({ url } = await world.sink(await world.documents({ forwarders: { webhooks } })));
+  const { url } = await world.sink(await world.documents({ forwarders: { webhooks } }));
   producer = await world.producer('auth-manager');
   await producer.relay(url, 0);
-  admin = await world.caller();
+  call = webhookCalls(url, await world.caller());
 });
 afterAll(async () => {
   await world?.close();
   await receiver?.close();
 });
-
-type Reply = { status: number; body: Record<string, unknown> };
-async function call(
-  method: 'GET' | 'POST' | 'DELETE',
-  path: string,
-  { body, tenant = 'acme', headers = {} }: { body?: object; tenant?: string; headers?: Record<string, string> } = {},
-): Promise<Reply> {
-  const rights: Partial<MintOptions> = { scopes: ['webhooks:configure'], roles: ['admin'], tenant };
-  const answer = await request(`${url}${path}`, {
-    dispatcher: admin.dispatcher,
-    method,
-    headers: {
-      authorization: `Bearer ${await admin.token(rights)}`,
-      ...(body ? { 'content-type': 'application/json' } : {}),
-      ...headers,
-    },
-    ...(body ? { body: JSON.stringify(body) } : {}),
-  });
-  const text = await answer.body.text();
-  return { status: answer.statusCode, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) };
-}
 
 /** A webhook at a path of its own. */
 async function subscribe(types: string[], more: object = {}) {

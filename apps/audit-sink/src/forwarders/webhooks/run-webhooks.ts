@@ -47,20 +47,19 @@ async function start(deps: RunWebhooks, underWay: UnderWay, stop: AbortSignal): 
   const room = AT_ONCE - underWay.size;
   if (room <= 0) return;
   const rows = await postgres.query<DueDelivery>(
-    // Of each tenant as many as it may have at once, so that one with many keeps no other out of sight.
-    `select * from (select *, row_number() over (partition by tenant order by next_attempt_at) as place from (
+    // Of each tenant as many as it may have at once, and first of those that have fewest: so neither one with many nor many whose
+    // receivers hang hold up another.
+    `select * from (select *, row_number() over (partition by tenant order by next_attempt_at)
+         + (select count(*) from unnest($5::text[]) as busy (tenant) where busy.tenant = first_of_each.tenant) as place from (
        select distinct on (s.id) d.id, d.body, d.attempts, d.next_attempt_at, s.id as subscription, s.tenant, s.url,
          s.signature, s.sealed_secret as sealed, case when s.previous_until > $1 then s.sealed_previous end as previous
        from webhook_deliveries d join webhook_subscriptions s on s.id = d.subscription
        where d.state = 'pending' and d.next_attempt_at <= $1 and s.stopped is null and not s.id = any($2::uuid[])
        order by s.id, d.next_attempt_at, d.index
-     ) as first_of_each) as placed where place <= $4 order by next_attempt_at limit $3`,
-    [now(), [...underWay.keys()], AT_ONCE * 4, AT_ONCE_OF_TENANT],
+     ) as first_of_each) as placed where place <= $4 order by place, next_attempt_at limit $3`,
+    [now(), [...underWay.keys()], room, AT_ONCE_OF_TENANT, [...underWay.values()].map(({ tenant }) => tenant)],
   );
   for (const due of rows) {
-    const own = [...underWay.values()].filter(({ tenant }) => tenant === due.tenant).length;
-    if (underWay.size >= AT_ONCE) break;
-    if (own >= AT_ONCE_OF_TENANT) continue;
     const done = attempt(deps, due, stop)
       // One that was broken off may have arrived: it is made again, under the same id.
       .then((result) => (stop.aborted && result.outcome !== 'delivered' ? undefined : settleAttempt(deps, due, result)))

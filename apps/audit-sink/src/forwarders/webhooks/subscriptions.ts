@@ -49,6 +49,8 @@ export async function createSubscription(
 ): Promise<{ subscription: Subscription; secret: Secret | null }> {
   const { tenant, url, types, signature, now, idempotency } = asked;
   assertReachable(egressRules, url);
+  // One at a time of a tenant, so that none slips past the count, nor past a first try that is under way.
+  await query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`webhooks of ${tenant}`]);
   if (idempotency) {
     const [before] = await query<Subscription & { request: string }>(
       `select ${COLUMNS}, idempotency_request as request from webhook_subscriptions where idempotency_key = $1`,
@@ -57,8 +59,6 @@ export async function createSubscription(
     if (before && before.request !== idempotency.request) throw problem('idempotency_key_reused');
     if (before) return { subscription: before, secret: null };
   }
-  // One at a time of a tenant, so that none slips past the count.
-  await query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`webhooks of ${tenant}`]);
   const [held] = await query<{ count: string }>('select count(*) from webhook_subscriptions where tenant = $1', [
     tenant,
   ]);

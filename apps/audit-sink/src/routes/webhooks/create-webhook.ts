@@ -7,6 +7,9 @@ import { signatureKinds } from '../../forwarders/webhooks/signature.ts';
 import { createSubscription } from '../../forwarders/webhooks/subscriptions.ts';
 import { CONFIGURE, resourceOf, webhookBody, webhookOf, type Webhooks } from './deps.ts';
 
+/** Of a name in the DNS (RFC 1035 section 2.3.4). */
+const HOST_CHARACTERS = 253;
+
 /**
  * Subscribes an address to notifications of the tenant, from now on. The secret (Standard Webhooks, `whsec_...`) is in this
  * answer and in no other: the same Idempotency-Key again shows the subscription without it.
@@ -25,6 +28,7 @@ export const createWebhook = (deps: Webhooks) =>
       url: z
         .url({ protocol: /^https$/ })
         .max(2_048)
+        .refine((url) => (URL.parse(url)?.hostname.length ?? 0) <= HOST_CHARACTERS, 'a host that is longer than any')
         .describe('https, at a public address or one that the operator allows (R35)'),
       types: z
         .array(z.enum(notificationTypes))

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openEgress } from '@postern/egress';
+import { openAudit } from '@postern/outbox';
+import { queryIn } from '@postern/postgres';
+import { createRegistry, silentLogger, systemNow } from '@postern/runtime';
+import { forwarderMetrics } from '../src/forwarders/forwarder-metrics.ts';
+import { createReadLog } from '../src/forwarders/read-log.ts';
+import { runWebhooks } from '../src/forwarders/webhooks/run-webhooks.ts';
+import { createSubscription } from '../src/forwarders/webhooks/subscriptions.ts';
+import { openReceiver, type Receiver } from './receiver.ts';
+import { webhookCalls, type WebhookCall } from './webhook-calls.ts';
+import { openKeys, openWorld, until, type World } from './world.ts';
+
+let world: World;
+let call: WebhookCall;
+let receiver: Receiver;
+
+/** The routes alone: what is sent is sent by a test. */
+beforeAll(async () => {
+  world = await openWorld();
+  receiver = await openReceiver(world);
+  const webhooks = { allow: [receiver.host], publicAddresses: true };
+  const documents = await world.documents({ forwarders: { webhooks } });
+  const { url } = await world.sink({ ...documents, POSTERN_ROLE: 'api' });
+  call = webhookCalls(url, await world.caller());
+});
+afterAll(async () => {
+  await world?.close();
+  await receiver?.close();
+});
+
+test('the same create that comes twice at once makes one webhook, and each is told of it', async () => {
+  const headers = { 'idempotency-key': randomUUID() };
+  const body = { url: `${receiver.url}/twice`, types: ['alert'] };
+  const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`;
+  const both = await world.log.db.transaction().execute(async (tx) => {
+    // As long as this lasts no webhook of the tenant is made: both come to where one is made at a time.
+    await queryIn(tx)('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['webhooks of acme']);
+    const asked = [1, 2].map(() => call('POST', '/v1/webhooks', { body, headers }));
+    await until(async () => (await world.asOwner(waiting)).rowCount === 2, 'both wait');
+    return { asked };
+  });
+  const [one, other] = await Promise.all(both.asked);
+  expect([one?.status, other?.status]).toEqual([201, 201]);
+  expect(one?.body['id']).toBe(other?.body['id']);
+  expect([one, other].filter((answer) => answer?.body['secret'] !== undefined)).toHaveLength(1);
+});
+
+test('a host longer than a name may be is refused by name', async () => {
+  const body = { url: `https://${'a.'.repeat(300)}example/`, types: ['alert'] };
+  const { status, body: answer } = await call('POST', '/v1/webhooks', { body });
+  expect(status).toBe(400);
+  expect(answer['errors']).toMatchObject([{ field: 'body.url' }]);
+});
+
+const HANGING = { tenants: 16, webhooks: 4, deliveries: 2 };
+/** What is under way at a time, of all (`run-webhooks.ts`). */
+const AT_ONCE = 32;
+
+test("receivers of other tenants that hang, with much that waits for them, do not hold up a tenant's own", async () => {
+  const { keys, subjects, close } = await openKeys(world);
+  const attempts = `select coalesce(sum(attempts), 0)::int as made from webhook_deliveries`;
+  let made: number | undefined;
+  const quick = await openReceiver(world, async () => {
+    made ??= (await world.log.query<{ made: number }>(attempts))[0]!.made;
+    return { status: 204 };
+  });
+  const egressRules = { allow: [receiver.host, quick.host], publicAddresses: false };
+  const subscribe = async (tenant: string, at: Receiver, deliveries: number, due: string) => {
+    const asked = { tenant, url: at.url, types: ['alert'] as const, signature: 'hmac-sha256' as const };
+    const deps = { query: world.log.query, keys, egressRules };
+    const { subscription } = await createSubscription(deps, { ...asked, now: systemNow(), idempotency: null });
+    await world.log.query(
+      `insert into webhook_deliveries (id, subscription, type, body, state, next_attempt_at, created_at)
+       select 'msg_' || gen_random_uuid(), $1, 'webhook.test', '{}', 'pending', now() - $3::interval, now()
+       from generate_series(1, $2)`,
+      [subscription.id, deliveries, due],
+    );
+  };
+  for (let tenant = 0; tenant < HANGING.tenants; tenant += 1) {
+    for (let i = 0; i < HANGING.webhooks; i += 1)
+      await subscribe(`slow-${tenant}`, receiver, HANGING.deliveries, '1 hour');
+  }
+  await subscribe('quick', quick, 1, '1 minute');
+  receiver.answers(() => 'hang');
+  const logger = silentLogger();
+  const audit = await openAudit({ postgres: world.log, producer: 'audit-sink', logger });
+  const egress = openEgress({ ...egressRules, listedAuthorities: () => receiver.ca, timeoutMs: 1_000 });
+  const stop = new AbortController();
+  const metrics = forwarderMetrics(createRegistry('audit-sink'));
+  const readLog = createReadLog(world.log.query, subjects);
+  const running = runWebhooks(
+    { postgres: world.log, readLog, keys, audit, metrics, egress, logger, now: systemNow },
+    { stop: stop.signal, ended: () => stop.signal.aborted },
+  );
+  await until(() => made !== undefined, 'the quick one was told');
+  // All places were taken, and it had one of the first that became free.
+  expect(made).toBeLessThan(2 * AT_ONCE);
+  stop.abort();
+  await running;
+  await egress.close();
+  await audit.close();
+  await quick.close();
+  close();
+});
