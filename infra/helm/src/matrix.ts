@@ -12,6 +12,8 @@ export const policyUnder = (trustDomain: string): object =>
 
 const policy = policyUnder('postern.example.com');
 const off = { enabled: false };
+const local = (audit: object): object => ({ audit, rootKey: { kind: 'local', secret: 'k', waiver: '2999-01-31' } });
+const publicUrl = (url: string): object => ({ services: { 'token-exchange': { publicUrl: url } } });
 
 /** Values that the chart is rendered with: files of examples/, then further values. */
 export const matrix: [name: string, files: string[], values: object][] = [
@@ -59,12 +61,14 @@ export const matrix: [name: string, files: string[], values: object][] = [
     {
       policy,
       rootKey: { kind: 'local', secret: 'root-key', waiver: '2999-01-31' },
+      audit: { publishTo: 'file:///data/log' },
       priorityClassName: 'system-cluster-critical',
       nodeSelector: { pool: 'postern' },
       tolerations: [{ key: 'postern', operator: 'Exists' }],
       services: {
         'crypto-store': { data: { claimName: 'crypto-store' } },
         'audit-sink': {
+          data: { claimName: 'audit-log' },
           documents: { 'forwarders.json': { forwarders: [] } },
           settings: { POSTERN_LOG_LEVEL: 'debug' },
           settingsFromSecret: { OTEL_EXPORTER_OTLP_HEADERS: { secret: 'collector', key: 'headers' } },
@@ -84,6 +88,22 @@ export const refused: [what: string, values: object, names: RegExp][] = [
   ['a trust domain that is none', { trustDomain: 'Example Com' }, /trustDomain/],
   ['a port that is none', { postgres: { port: 70_000 } }, /postgres[/.]port/],
   ['a setting that is none', { services: { 'key-proxy': { settings: { PATH: '/tmp' } } } }, /PATH/],
+  [
+    'a setting that its service does not have',
+    setting('POSTERN_RECORD_VERSION', '3'),
+    /POSTERN_RECORD_VERSION:[^]*POSTERN_RECORD_VERSIONS/,
+  ],
+  [
+    'the setting of another service',
+    { services: { 'key-proxy': { settings: { POSTERN_RECORD_VERSIONS: 3 } } } },
+    /services\.key-proxy\.settings\.POSTERN_RECORD_VERSIONS/,
+  ],
+  ['a role that halves have by themselves', setting('POSTERN_ROLE', 'worker'), /settings\.POSTERN_ROLE/],
+  [
+    'a secret for no setting',
+    { services: { 'key-proxy': { settingsFromSecret: { POSTERN_PASSWORD: { secret: 's', key: 'k' } } } } },
+    /services\.key-proxy\.settingsFromSecret\.POSTERN_PASSWORD/,
+  ],
   ['a secret among the settings', setting('POSTERN_BUS_PASSWORD', 'x'), /settingsFromSecret/],
   ['a service without its log', { services: { 'audit-sink': off } }, /services\.audit-sink\.enabled/],
   ['nobody who mints', { services: { 'token-exchange': off } }, /services\.token-exchange\.enabled/],
@@ -114,6 +134,33 @@ export const refused: [what: string, values: object, names: RegExp][] = [
     'a query without a share',
     { services: { 'key-proxy': { worker: { autoscaling: { query: 'sum(up)' } } } } },
     /services\.key-proxy\.worker\.autoscaling\.threshold/,
+  ],
+  ['no root key', { rootKey: { arn: '' } }, /rootKey\.arn/],
+  ['a role in place of the root key', { rootKey: { arn: 'arn:aws:iam::123456789012:role/postern' } }, /rootKey[/.]arn/],
+  ['a bucket without a role', local({ publishTo: 's3://log/postern?region=eu-west-1' }), /audit\.publishTo/],
+  ['a leaf that is renewed after its end', { certificates: { renewBefore: '72h' } }, /certificates\.renewBefore/],
+  ['leaves that overlap for less than a connection lives', { certificates: { renewBefore: '10m' } }, /R12/],
+  ['an issuer with a slash at its end', publicUrl('https://tokens.example.com/'), /publicUrl/],
+  ['an issuer that says the usual port', publicUrl('https://tokens.example.com:443'), /publicUrl/],
+  ['egress of no service', { networkPolicy: { egress: { keyproxy: [] } } }, /egress[^]*keyproxy/],
+  ['callers of no service', { networkPolicy: { apiFrom: { keyproxy: [{ podSelector: {} }] } } }, /apiFrom[^]*keyproxy/],
+  ['an api that is open to nobody, and so to all', { networkPolicy: { apiFrom: { 'audit-sink': [] } } }, /apiFrom/],
+  ['a digest of no service', { image: { digests: { keyproxy: `sha256:${'a'.repeat(64)}` } } }, /digests[^]*keyproxy/],
+  ['the place of no workload', { workloads: { potral: { namespace: 'portal' } } }, /workloads\.potral[^]*portal/],
+  [
+    'a document in place of the trust table',
+    { services: { 'key-proxy': { documents: { 'trust.json': {} } } } },
+    /services\.key-proxy\.documents/,
+  ],
+  [
+    'a label that pods are selected by',
+    { services: { 'key-proxy': { podLabels: { 'postern.dev/workload': 'job' } } } },
+    /services\.key-proxy\.podLabels/,
+  ],
+  [
+    'pods to scrape, and nobody who may',
+    { podMonitor: { enabled: true }, networkPolicy: { monitoringFrom: [] } },
+    /networkPolicy\.monitoringFrom/,
   ],
   ['Postgres at nobody', { networkPolicy: { postgres: [] } }, /networkPolicy[/.]postgres/],
   ['a digest that is none', { image: { digests: { 'key-proxy': 'latest' } } }, /digests/],

@@ -1,6 +1,7 @@
 import { policyJsonSchema } from '@postern/policy';
 import { trustTable } from '@postern/oidc';
 import { z } from 'zod';
+import { SERVICES } from './setting-names.ts';
 
 /** The chart's values: one schema, from which `values.schema.json` and the README's table are written. */
 
@@ -9,11 +10,19 @@ const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'a host 
 const secretName = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/);
 const maybe = <T extends z.ZodType>(schema: T) => z.union([schema, z.literal('')]);
 const httpsUrl = z.string().regex(/^https:\/\/[^\s#]+$/, 'an https URL');
+/** As an issuer is compared, character by character: no path, no slash at its end, no capitals. */
+const origin = z
+  .string()
+  .regex(/^https:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/, 'https://HOST or https://HOST:PORT');
+const keyArn = z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)\/.+$/, 'the ARN of a KMS key');
+const roleArn = z.string().regex(/^arn:aws[a-z-]*:iam::[0-9]{12}:role\/.+$/, 'the ARN of a role');
 const duration = z.string().regex(/^[1-9][0-9]*(h|m)$/, 'hours or minutes: 72h');
 const settingName = z.string().regex(/^(POSTERN|OTEL)_[A-Z0-9_]{1,60}$/, 'the name of a setting');
 const labels = z.record(z.string().max(317), z.string().max(253));
 /** Objects of Kubernetes that are passed on as they are: the API itself says what they may hold. */
 const passedOn = z.looseObject({});
+const each = <T extends z.ZodType>(schema: T) =>
+  Object.fromEntries(SERVICES.map((name) => [name, schema])) as Record<(typeof SERVICES)[number], T>;
 const peers = z.array(passedOn);
 const quantities = z.strictObject({
   cpu: z.string().regex(/^[0-9]+(\.[0-9]+)?m?$/),
@@ -43,9 +52,9 @@ const half = z.strictObject({ replicas: z.int().min(1).max(100), autoscaling, re
 const service = z.strictObject({
   enabled: z.boolean(),
   together: z.boolean().describe('one Deployment for both halves (`POSTERN_ROLE=all`), scaled as `api` says'),
-  publicUrl: maybe(httpsUrl).describe('the origin that browsers and verifiers use; the issuer of its tokens'),
-  awsRoleArn: maybe(z.string().regex(/^arn:aws/)).describe('the role that reaches its root key'),
-  rootKeyArn: maybe(z.string().regex(/^arn:aws/)).describe('a root key of its own'),
+  publicUrl: maybe(origin).describe('the origin that browsers and verifiers use; the issuer of its tokens'),
+  awsRoleArn: maybe(roleArn).describe('the role that reaches its root key'),
+  rootKeyArn: maybe(keyArn).describe('a root key of its own'),
   trust: z
     .union([z.strictObject({}), trustTable])
     .describe('its trust table (R1), in place of the one made from the values above'),
@@ -75,6 +84,7 @@ const redis = z.strictObject({
     .regex(/^[A-Za-z0-9._-]{0,64}$/)
     .describe('the name that sentinels know it by; absent: no sentinels'),
   sentinels: z.array(z.string().regex(/^[a-z0-9.-]+:[0-9]{1,5}$/, 'HOST:PORT')).describe('the other sentinels'),
+  masterPort: port.describe('where sentinels are asked: the port that they name the master by'),
 });
 
 const issuerRef = z.strictObject({ name: secretName, kind: z.enum(['Issuer', 'ClusterIssuer']), group: z.string() });
@@ -97,7 +107,8 @@ export const chartValues = z.strictObject({
     repository: z.string().min(1).describe('images are `<repository>/<service>`'),
     tag: z.string().describe("absent: the chart's appVersion"),
     digests: z
-      .record(z.string(), z.string().regex(/^sha256:[0-9a-f]{64}$/))
+      .strictObject(each(z.string().regex(/^sha256:[0-9a-f]{64}$/)))
+      .partial()
       .describe('service -> digest, in place of the tag'),
     pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']),
     pullSecrets: z.array(z.strictObject({ name: secretName })),
@@ -134,7 +145,7 @@ export const chartValues = z.strictObject({
   }),
   rootKey: z.strictObject({
     kind: z.enum(['aws-kms', 'local']),
-    arn: maybe(z.string().regex(/^arn:aws/)),
+    arn: maybe(keyArn).describe('of the KMS key of every service that has no `rootKeyArn`'),
     tokenAudience: z
       .string()
       .min(1)
@@ -162,8 +173,15 @@ export const chartValues = z.strictObject({
     // A rule to nobody is one to everybody.
     postgres: peers.min(1),
     redis: peers.min(1),
+    dns: peers.min(1).describe('who resolves names: pods, or with a cache on each node an `ipBlock`'),
+    apiFrom: z
+      .strictObject(each(peers.min(1)))
+      .partial()
+      .describe(
+        'service -> who may reach its api besides what the policy says: an identity provider that pushes its events',
+      ),
     egress: z
-      .record(z.string(), z.array(passedOn))
+      .strictObject({ all: z.array(passedOn), ...each(z.array(passedOn).optional()) })
       .describe('`all` or a service -> further rules: identity provider, KMS and STS, secret managers, buckets'),
   }),
   podMonitor: z.strictObject({ enabled: z.boolean(), labels }),
@@ -184,13 +202,7 @@ export const chartValues = z.strictObject({
       ),
     namespace: maybe(secretName).describe("where the adapter runs; absent: the release's"),
   }),
-  services: z.strictObject({
-    'token-exchange': service,
-    'auth-manager': service,
-    'crypto-store': service,
-    'key-proxy': service,
-    'audit-sink': service,
-  }),
+  services: z.strictObject(each(service)),
 });
 
 export type ChartValues = z.input<typeof chartValues>;

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
 import { readmeWithValues } from '../src/values-table.ts';
 import { place } from '../src/place.ts';
+import { settingNames } from '../src/setting-names.ts';
 import { valuesJsonSchema } from '../src/values.ts';
 import { faultsOf } from './faults-of.ts';
 import { helm, helmProgram, KUBERNETES, render, type KubernetesObject } from '../src/helm.ts';
@@ -17,6 +18,10 @@ test('the schema of the values and their table are those of src/values.ts', () =
   const written = JSON.parse(readFileSync(place('postern/values.schema.json'), 'utf8')) as object;
   expect(written).toEqual(JSON.parse(JSON.stringify(valuesJsonSchema())));
   expect(readFileSync(place('README.md'), 'utf8')).toBe(readmeWithValues());
+});
+
+test('the settings that values may give are those of the services', async () => {
+  expect(JSON.parse(readFileSync(place('postern/settings.json'), 'utf8'))).toEqual(await settingNames());
 });
 
 test('the chart has the version of the repository', () => {

@@ -73,10 +73,11 @@ spec:
             - { name: api, containerPort: 8443 }
             - { name: public, containerPort: 9443 }
             - { name: management, containerPort: 8081 }
-          # Liveness touches no dependency. A start may have to wait for KMS, and says so: it is not killed for that.
+          # Liveness touches no dependency. A start listens once it has its root key, and waits as long as KMS, STS or the identity provider
+          # are away, which its log says: it is not killed for that, nor kept from its next attempt by ever longer pauses.
           livenessProbe: { httpGet: { path: /health/live, port: management }, periodSeconds: 10, timeoutSeconds: 3 }
           readinessProbe: { httpGet: { path: /health/ready, port: management }, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 }
-          startupProbe: { httpGet: { path: /health/live, port: management }, periodSeconds: 2, failureThreshold: 30 }
+          startupProbe: { httpGet: { path: /health/live, port: management }, periodSeconds: 2, failureThreshold: 1800 }
           lifecycle:
             # The image has no shell and needs none: `node` is its entry point.
             preStop: { exec: { command: [node, -e, 'setTimeout(() => {}, 5000)'] } }

@@ -32,15 +32,21 @@ its watermark (R21), or makes a grant's provider exchange (R10).
 
 {{- define "postern.egressToPostgres" -}}
 - ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }]
-  to: [{ namespaceSelector: {}, podSelector: { matchLabels: { k8s-app: kube-dns } } }]
+  to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
 - ports: [{ port: {{ .Values.postgres.port }}, protocol: TCP }]
   to: {{- toYaml .Values.networkPolicy.postgres | nindent 4 }}
 {{- end -}}
 
-{{/* Both Redis, and where sentinels name a master, the master's own port. */}}
+{{/* Both Redis, or where sentinels name a master: each sentinel's port, and the one they name it by. */}}
 {{- define "postern.redisPorts" -}}
-{{- $ports := list (int .Values.redis.bus.port) (int .Values.redis.cache.port) -}}
-{{- if or .Values.redis.bus.master .Values.redis.cache.master -}}{{- $ports = append $ports 6379 -}}{{- end -}}
+{{- $ports := list -}}
+{{- range $redis := list .Values.redis.bus .Values.redis.cache -}}
+{{- $ports = append $ports (int $redis.port) -}}
+{{- if $redis.master -}}
+{{- $ports = append $ports (int $redis.masterPort) -}}
+{{- range $redis.sentinels -}}{{- $ports = append $ports (splitList ":" . | last | int) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $ports | uniq }}
 - { port: {{ . }}, protocol: TCP }
 {{- end }}

@@ -81,7 +81,7 @@ POSTERN_DESTROYED_KEYS_PATH: /data/destroyed-keys.jsonl
 {{- end }}
 POSTERN_ROOT_KEY: {{ $values.rootKey.kind | quote }}
 {{- if eq $values.rootKey.kind "aws-kms" }}
-POSTERN_ROOT_KEY_ARN: {{ $own.rootKeyArn | default $values.rootKey.arn | quote }}
+POSTERN_ROOT_KEY_ARN: {{ required "rootKey.arn: the KMS key that wraps branch keys (or services.<name>.rootKeyArn, one a service)" ($own.rootKeyArn | default $values.rootKey.arn) | quote }}
 POSTERN_AWS_ROLE_ARN: {{ required (printf "services.%s.awsRoleArn: the role that this service takes on to reach its root key" .service) $own.awsRoleArn | quote }}
 POSTERN_AWS_TOKEN_PATH: /run/postern/aws/token
 {{- else }}
@@ -94,8 +94,24 @@ POSTERN_ROOT_KEY_WAIVER: {{ . | quote }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ $values.telemetry.otlpEndpoint | quote }}
 OTEL_TRACES_SAMPLER: parentbased_traceidratio
 OTEL_TRACES_SAMPLER_ARG: {{ $values.telemetry.sampling | quote }}
-NODE_OPTIONS: --import=/service/otel.js
 {{- end }}
+{{- with include "postern.nodeOptions" .root }}
+NODE_OPTIONS: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What Node itself is told. A Node without a FIPS provider says so and ends: a service under FIPS would refuse to start on it anyway. */}}
+{{- define "postern.nodeOptions" -}}
+{{- $options := list -}}
+{{- if include "postern.fips" . -}}{{- $options = append $options "--force-fips" -}}{{- end -}}
+{{- if .Values.telemetry.otlpEndpoint -}}{{- $options = append $options "--import=/service/otel.js" -}}{{- end -}}
+{{ join " " $options }}
+{{- end -}}
+
+{{/* As the services see it: where nothing is said, on in fedramp-high. */}}
+{{- define "postern.fips" -}}
+{{- $said := .Values.fips -}}
+{{- if kindIs "bool" $said -}}{{ if $said }}true{{ end }}{{- else if eq .Values.profile "fedramp-high" -}}true{{- end -}}
 {{- end -}}
 
 {{/* Every enabled service writes events, the log's own included. */}}

@@ -106,3 +106,9 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "postern.metricOf" -}}
 postern_{{ replace "-" "_" . }}_scaled_by
 {{- end -}}
+
+{{/* `72h` or `90m` -> minutes. */}}
+{{- define "postern.minutes" -}}
+{{- $number := regexFind "^[0-9]+" . | int -}}
+{{ if hasSuffix "h" . }}{{ mul 60 $number }}{{ else }}{{ $number }}{{ end }}
+{{- end -}}
