@@ -48,7 +48,7 @@ export function grafanaJson({ uid, title, graphs }: Dashboard) {
         expr,
         ...(legend === undefined ? {} : { legendFormat: legend }),
         // A point of a duration leads to the trace of a request that took so long.
-        ...(expr.includes('_bucket[') ? { exemplar: true } : {}),
+        ...(/_bucket[[{]/.test(expr) ? { exemplar: true } : {}),
       })),
     })),
   };

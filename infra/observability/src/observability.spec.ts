@@ -46,3 +46,10 @@ describe('each alert', () => {
 test.each(Object.keys(dashboards))('grafana/%s.json is what its source says', (name) => {
   expect(JSON.parse(readFileSync(place(`grafana/${name}.json`), 'utf8'))).toEqual(grafanaJson(dashboards[name]!));
 });
+
+test('what an alert on faults sends a reader to is there: the routes that fail, by name', () => {
+  const runbook = readFileSync(place('runbook.md'), 'utf8');
+  const named = /`([^`]+)` on the dashboard `postern-(\w+)` names the routes/.exec(runbook);
+  const graph = dashboards[named?.[2] ?? '']?.graphs.find(({ title }) => title === named?.[1]);
+  expect(graph?.queries[0]?.expr).toMatch(/sum by \([^)]*\broute\b[^)]*\).*status=~"5\.\."/);
+});
