@@ -16,6 +16,7 @@ const documents = (file: string): KubernetesObject[] =>
 
 type Cluster = {
   instances: number;
+  certificates: Record<string, string>;
   postgresql: {
     synchronous: { method: string; number: number; dataDurability: string };
     parameters: Record<string, string>;
@@ -25,7 +26,7 @@ type Cluster = {
 };
 
 describe('the example of Postgres', () => {
-  const { instances, postgresql } = documents('postgres.yaml')[0]!['spec'] as Cluster;
+  const { instances, postgresql, certificates } = documents('postgres.yaml')[0]!['spec'] as Cluster;
 
   test('R22: a commit stands on a standby too, one may be away, and none is acknowledged without', () => {
     const { method, number, dataDurability } = postgresql.synchronous;
@@ -35,9 +36,33 @@ describe('the example of Postgres', () => {
     expect(postgresql.parameters['synchronous_commit']).toBe('on');
   });
 
-  test('logins are by certificate alone', () => {
-    expect(postgresql.pg_hba).toEqual(['hostssl all all all cert map=services']);
+  test('what it is served over is TLS 1.3 (who may log in: postgres-example.int.spec.ts)', () => {
     expect(postgresql.parameters['ssl_min_protocol_version']).toBe('TLSv1.3');
+  });
+
+  test("its certificates come from the authority of the services, the standbys' too, and no key of an authority is asked for", async () => {
+    const leaves = documents('postgres.yaml').filter(({ kind }) => kind === 'Certificate');
+    for (const object of leaves) {
+      const models = (await import(modelModule(object))) as Record<string, new (of: object) => { validate(): void }>;
+      new models[object.kind]!(object).validate();
+    }
+    expect(unknownFields(leaves)).toEqual([]);
+    // The operator makes the standbys' certificate by the authority's key where none is named.
+    const made = leaves.map(({ spec }) => (spec as { secretName: string }).secretName);
+    expect(Object.keys(certificates).sort()).toEqual([
+      'clientCASecret',
+      'replicationTLSSecret',
+      'serverCASecret',
+      'serverTLSSecret',
+    ]);
+    expect(made).toEqual(expect.arrayContaining(Object.values(certificates)));
+    const standby = leaves.find(({ metadata }) => metadata.name === certificates['replicationTLSSecret'])!;
+    expect(standby['spec']).toMatchObject({
+      commonName: 'streaming_replica',
+      usages: ['digital signature', 'client auth'],
+    });
+    const serving = leaves.find(({ metadata }) => metadata.name === certificates['serverTLSSecret'])!;
+    expect((serving['spec'] as { dnsNames: string[] }).dnsNames).toContain('postern-postgres-rw');
   });
 });
 
@@ -71,6 +96,30 @@ describeWith(program, 'the examples beside the chart', (helmPath) => {
       return [`services ${service} ${role}`, `services ${service} ${role}_owner`];
     });
     expect([...postgresql.pg_ident].sort()).toEqual(wanted.sort());
+  });
+
+  test('Postgres takes the pools of all replicas that the values may come to, and of those that replace them', async () => {
+    const { postgresql } = documents('postgres.yaml')[0]!['spec'] as Cluster;
+    const [, files, values] = matrix[0]!;
+    const all = await render(helmPath, files, values);
+    const poolOf = (name: string) =>
+      Number(
+        (all.find(({ metadata }) => metadata.name === `${name}-settings`)!['data'] as Record<string, string>)[
+          'POSTERN_POSTGRES_POOL_SIZE'
+        ],
+      );
+    const most = all
+      .filter(({ kind }) => kind === 'Deployment')
+      .map(({ metadata: { name, labels }, spec }) => {
+        const scaler = all.find((object) => object.kind === 'HorizontalPodAutoscaler' && object.metadata.name === name);
+        const { replicas } = spec as { replicas?: number };
+        const replicasMost = replicas ?? (scaler!['spec'] as { maxReplicas: number }).maxReplicas;
+        return (replicasMost + 1) * poolOf(labels!['app.kubernetes.io/name']!);
+      })
+      .reduce((sum, each) => sum + each, 0);
+    expect(most).toBeGreaterThan(100);
+    // Migrations, the operator and its backups have some beside them.
+    expect(Number(postgresql.parameters['max_connections'])).toBeGreaterThanOrEqual(most + 20);
   });
 
   test('where sentinels are named, services ask all three for the master', () => {
