@@ -55,7 +55,7 @@ test('the end of a tenant and the logout of the same grants wait for each other,
   const sequence = openRevocations({
     query: postgres.query,
     issuer: { signHead: () => Promise.reject(new Error('no head is asked for')) },
-    longestLifeSeconds: 600,
+    profile: { accessTokenMinutes: 10, sessionIdleMinutes: 15 },
     now: systemNow,
   });
   let work: Promise<unknown>[] = [];

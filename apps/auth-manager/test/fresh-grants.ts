@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createLocalRootKeyFile, openBranchKeys, openLocalRootKey } from '@postern/branch-keys';
 import { openRevocations } from '@postern/issuer';
 import { migrate, openPostgres } from '@postern/postgres';
+import { profileNamed } from '@postern/profile';
 import { closeInReverse, Secret, uuidv7 } from '@postern/runtime';
 import { postgresForTests } from '@postern/testing';
 import { migrationSets } from '../src/db/migration-sets.ts';
@@ -45,7 +46,7 @@ export async function freshGrants() {
   const now = () => clock;
   // The head is for those who follow; nobody does here.
   const signHead = () => Promise.reject(new Error('nobody follows'));
-  const sequence = openRevocations({ query, issuer: { signHead }, longestLifeSeconds: 600, now });
+  const sequence = openRevocations({ query, issuer: { signHead }, profile: profileNamed('fedramp-moderate'), now });
   await noteRestore(db, now);
   const tokenOf = (id: string) => `token of ${id}`;
 

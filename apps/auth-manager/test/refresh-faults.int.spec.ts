@@ -90,7 +90,7 @@ const sequence = {
     openRevocations({
       query: postgres.query,
       issuer: { signHead: () => Promise.reject(new Error('nobody follows')) },
-      longestLifeSeconds: 600,
+      profile: { accessTokenMinutes: 10, sessionIdleMinutes: 15 },
       now: () => now,
     }).revoke(...written),
 };

@@ -71,9 +71,8 @@ test('a tenant whose destruction has begun is offboarded, also one that no polic
     const inTransaction = <T>(work: (tx: Transaction<Schema>) => Promise<T>) => db.transaction().execute(work);
     const policies = await openPolicyStore({ query, inTransaction, file: policy, now });
     const issuer = { signHead: async () => 'unsigned: no page is asked for' };
-    const sequence = openRevocations({ query, issuer, longestLifeSeconds: 600, now } as Parameters<
-      typeof openRevocations
-    >[0]);
+    const profile = { accessTokenMinutes: 10, sessionIdleMinutes: 15 };
+    const sequence = openRevocations({ query, issuer, profile, now } as Parameters<typeof openRevocations>[0]);
     const before = policies.held().revision;
     for (const _again of [1, 2])
       await inTransaction((tx) => offboardEnded(tx, { policies, sequence, now }, 'unheard-of'));

@@ -22,7 +22,7 @@ export function openOwnTrust(setting: Setting, state: ServiceState, issuer: Issu
   const { query } = state.postgres;
   const peers = closing.after(openAgent(state.tls));
   const fetchJwks = ownKeysFirst(issuer, config.trust, fetchJwksOver(peers));
-  const sequence = openRevocations({ query, issuer, longestLifeSeconds: profile.accessTokenMinutes * 60, now });
+  const sequence = openRevocations({ query, issuer, profile, now });
   const own = { issuer: issuer.issuer, page: sequence.page };
   return { peers, sequence, ...takeTokens(setting, state, { peers, fetchJwks, own }) };
 }

@@ -8,14 +8,15 @@ import {
   type RevocationPage,
   type RevocationTarget,
 } from '@postern/oidc';
+import type { Profile } from '@postern/profile';
 import type { Issuer } from '../open-issuer.ts';
 import type { Query } from '../ports.ts';
 
 export type OpenRevocations = {
   query: Query;
   issuer: Pick<Issuer, 'signHead'>;
-  /** An entry is kept this long: no token outlives it. */
-  longestLifeSeconds: number;
+  /** Decides how long an entry is kept. */
+  profile: Pick<Profile, 'accessTokenMinutes' | 'sessionIdleMinutes'>;
   now: () => Date;
 };
 
@@ -33,7 +34,7 @@ export type RevocationSequence = {
   revokes(principal: RevocableBy, within?: Query): Promise<boolean>;
   /** The entries after that number, at most {@link REVOCATIONS_PER_PAGE}, under a head that is at most a second old. */
   page(after: number): Promise<RevocationPage>;
-  /** Deletes what no living token can meet any more. */
+  /** Deletes what no living token and no session can meet any more. */
   forget(): Promise<void>;
 };
 
@@ -42,7 +43,9 @@ const HEAD_LIFE_MS = 1_000;
 const AHEAD_SECONDS = 60;
 
 export function openRevocations(spec: OpenRevocations): RevocationSequence {
-  const { query, issuer, longestLifeSeconds, now } = spec;
+  const { query, issuer, profile, now } = spec;
+  // What is judged by it is a token, dead by itself then, or a session of pages: unused for as long it is dead, used it was judged.
+  const keptSeconds = Math.max(profile.accessTokenMinutes, profile.sessionIdleMinutes) * 60;
   let signed: { seq: number; at: number; head: Promise<string> } | null = null;
 
   /** Signed again once a second, and at once when there is news; asked for by every follower, every second. */
@@ -60,7 +63,7 @@ export function openRevocations(spec: OpenRevocations): RevocationSequence {
     async revoke(within, targets) {
       if (targets.length === 0) return;
       const known = targets.map((target) => revocationTarget.parse(target));
-      const until = Math.floor(now().getTime() / 1000) + AHEAD_SECONDS + longestLifeSeconds + 1;
+      const until = Math.floor(now().getTime() / 1000) + AHEAD_SECONDS + keptSeconds + 1;
       await within(
         `with head as (update revocation_head set seq = seq + $1 returning seq - $1 as before)
          insert into revocations (seq, target_key, target, until)

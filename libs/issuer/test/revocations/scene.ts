@@ -65,7 +65,7 @@ export async function close(): Promise<void> {
 export async function renew() {
   await query('delete from revocations');
   await query('update revocation_head set seq = 0');
-  sequence = openRevocations({ query, issuer, longestLifeSeconds: 300, now });
+  sequence = openRevocations({ query, issuer, profile: { accessTokenMinutes: 5, sessionIdleMinutes: 5 }, now });
 }
 export function restore() {
   return Promise.all(closing.splice(0).map((followed) => followed.close()));

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Query } from '../../src/index.ts';
-import { at, database, pass, query, realm, revoke, sequence, server, token } from './scene.ts';
+import { profileNamed } from '@postern/profile';
+import { openRevocations, type Query } from '../../src/index.ts';
+import { at, database, issuer, now, pass, query, realm, revoke, sequence, server, token } from './scene.ts';
 
 /** The sequence of an issuer (R14). */
 export function theSequence(): void {
@@ -38,6 +39,17 @@ export function theSequence(): void {
       expect(await query('select seq from revocations')).toEqual([{ seq: '2' }]);
       const page = await sequence.page(0);
       expect(page).toMatchObject({ through: 2, revocations: [{ seq: 2 }] });
+    });
+
+    test('an entry stays while a session of pages that was last used before it may live, which is longer than a token', async () => {
+      const profile = profileNamed('fedramp-high');
+      expect(profile.sessionIdleMinutes).toBeGreaterThan(profile.accessTokenMinutes);
+      const kept = openRevocations({ query, issuer, profile, now });
+      const session = { kind: 'session', issuer: realm, sessionId: 'session-1' } as const;
+      await kept.revoke(query, [session]);
+      pass(profile.sessionIdleMinutes * 60_000 - 1);
+      await kept.forget();
+      expect((await kept.page(0)).revocations).toMatchObject([{ target: session }]);
     });
 
     test('a target that is none is not written', async () => {
