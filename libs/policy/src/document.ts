@@ -259,7 +259,13 @@ export const policyDocument = shape.superRefine((policy, context) => {
       refuse('a scope that nobody mints here', 'emergency', 'scopes');
     }
   }
-  policy.workloads.forEach((one, at) =>
+  policy.workloads.forEach((one, at) => {
+    // A client, without one its name, is how a workload is found: of two that share it the first would be taken for both.
+    const others = policy.workloads.filter((other) => other !== one);
+    if (others.some(({ spiffeId }) => spiffeId === one.spiffeId))
+      refuse('another one’s too', 'workloads', at, 'spiffeId');
+    if (one.client !== undefined && others.some(({ name: called, client }) => [called, client].includes(one.client)))
+      refuse('another one’s too', 'workloads', at, 'client');
     one.asks.forEach((asked, index) => {
       const path = ['workloads', at, 'asks', index] as const;
       if (!targets.has(asked.audience)) refuse('no such target', ...path, 'audience');
@@ -267,8 +273,8 @@ export const policyDocument = shape.superRefine((policy, context) => {
         (wanted) => audienceOf.get(wanted) !== asked.audience,
       );
       if (foreign) refuse('a scope that this target does not have', ...path, 'scopes');
-    }),
-  );
+    });
+  });
 });
 
 export type PolicyDocument = z.output<typeof policyDocument>;

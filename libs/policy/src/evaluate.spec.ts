@@ -271,6 +271,21 @@ describe('the document', () => {
     expect(broken((p) => Object.assign(p, { extra: true }))).toBe(false);
   });
 
+  test('a workload that shares its client or its SPIFFE id with another: which of the two is meant would hang on their order', () => {
+    const [first, second] = development.workloads;
+    const change = (over: object) => broken((p) => p.workloads[1] && Object.assign(p.workloads[1], over));
+    expect(change({ client: 'of-its-own' })).toBe(true);
+    expect(change({ spiffeId: first?.spiffeId })).toBe(false);
+    expect(change({ client: first?.name })).toBe(false);
+    expect(
+      broken((p) =>
+        p.workloads
+          .filter(({ name }) => name === first?.name || name === second?.name)
+          .forEach((one) => (one.client = 'shared')),
+      ),
+    ).toBe(false);
+  });
+
   test('the JSON Schema in the repository is the one of this code', () => {
     expect(read('../policy.schema.json')).toEqual(JSON.parse(JSON.stringify(policyJsonSchema())));
   });
