@@ -89,11 +89,9 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
     if (at < verified.notBefore - CLOCK_SKEW_MS) throw new TokenRefused('not_yet_valid');
   }
 
-  /** Whether the entry lets this issuer's tokens be used at `name`. */
-  function listed(verified: Verified, name: string): boolean {
-    const audiences = trusted.get(verified.issuer)?.entry.audiences;
-    return verified.audiences.includes(name) && (audiences === undefined || audiences.includes(name));
-  }
+  /** Whether the entry lets this issuer's tokens be used here. */
+  const usable = ({ issuer }: Verified): boolean => trusted.get(issuer)?.entry.audiences?.includes(audience) ?? true;
+  const listed = (verified: Verified): boolean => verified.audiences.includes(audience) && usable(verified);
 
   /** Whether the caller proves the key of `cnf`; `ath` only where the token is the credential. */
   function proves(verified: Verified, token: string, presented: Presented, ath: boolean): boolean | Promise<boolean> {
@@ -126,7 +124,7 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
   return {
     async verify(token, presented) {
       const { verified, digest } = await known(token);
-      if (!listed(verified, audience)) throw new TokenRefused('wrong_audience');
+      if (!listed(verified)) throw new TokenRefused('wrong_audience');
       if (verified.binding.kind === 'none') {
         if (profile.senderBinding === 'required') throw new TokenRefused('unbound');
       } else {
@@ -154,6 +152,7 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
   };
 
   async function holderRule(verified: Verified, token: string, presented: Presented): Promise<HeldBy> {
+    if (!usable(verified)) throw new TokenRefused('wrong_audience');
     // An ID token is for the client that logged the person in, and for nobody else (OpenID Connect Core, section 2).
     if (verified.kind === 'id-token') {
       const { client } = presented;
@@ -162,7 +161,7 @@ export function createTokenVerifier(spec: TokenVerifierSpec): TokenVerifier {
       return 'audience';
     }
     // A minted token names the one service it is for; every other subject names this one.
-    if (verified.kind !== 'postern-access' && !listed(verified, audience)) throw new TokenRefused('wrong_audience');
+    if (verified.kind !== 'postern-access' && !listed(verified)) throw new TokenRefused('wrong_audience');
     const { workload } = presented;
     if (workload !== undefined && workload !== audience && verified.audiences.includes(workload)) return 'audience';
     if (verified.binding.kind !== 'none') {

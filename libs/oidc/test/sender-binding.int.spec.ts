@@ -142,6 +142,22 @@ describe('R8: a subject token', () => {
     expect(await subject({ aud: 'portal' }, mine)).toBe('wrong_audience');
   });
 
+  test('that Postern minted: only of an issuer whose entry lets its tokens be used here (R1)', async () => {
+    const minted = {
+      ...{ aud: 'crypto-store', client_id: 'portal', tenant: 'acme', subject_issuer: 'https://realm.example' },
+      scope: 'records:read',
+    };
+    const entry = entryOf(keySet.uri, { kinds: ['postern-access'], tenant: { claim: 'tenant' } });
+    const from = (audiences?: string[]) =>
+      subject(minted, mine, {
+        issuers: [{ ...entry, ...(audiences && { audiences }) }],
+        kinds: ['postern-access'],
+      });
+    expect(await from()).toBe('holder');
+    expect(await from(['crypto-store', 'token-exchange'])).toBe('holder');
+    expect(await from(['crypto-store'])).toBe('wrong_audience');
+  });
+
   test('from a workload that its aud names; this service’s own name authorises nobody', async () => {
     expect(await subject({ aud: ['token-exchange', 'job'] }, others)).toBe('audience');
     expect(await subject({ aud: ['token-exchange', 'job'] }, { ...others, workload: 'token-exchange' })).toBe(
