@@ -6,13 +6,15 @@ import { tenantId } from './tenant-id.ts';
 import type { IssuerEntry } from './trust-table.ts';
 
 const text = z.string().min(1).max(512);
+/** What events name an actor by: no longer than they take it. A `sub` has at most 255 characters (OpenID Connect Core, section 2). */
+const name = z.string().min(1).max(256);
 const seconds = z.number().int().positive().max(253_402_300_799);
 
 const cnf = z.looseObject({ 'x5t#S256': z.string().length(43).optional(), jkt: z.string().length(43).optional() });
 
 const common = z.looseObject({
-  iss: text,
-  sub: text,
+  iss: name,
+  sub: name,
   aud: z.union([text, z.array(text).min(1).max(32)]),
   exp: seconds,
   iat: seconds,
@@ -26,8 +28,8 @@ const common = z.looseObject({
 const rolesOf = z.array(z.string().max(128)).max(256);
 
 const providerClaims = common.extend({
-  azp: text.optional(),
-  client_id: text.optional(),
+  azp: name.optional(),
+  client_id: name.optional(),
   preferred_username: z.string().max(512).optional(),
   resource_access: z.record(z.string(), z.looseObject({ roles: rolesOf.optional() })).optional(),
 });
@@ -35,9 +37,9 @@ const providerClaims = common.extend({
 /** What every Postern token carries beside the common claims: the tenant and, for a person, who first named them (R3). */
 const posternClaims = common.extend({
   jti: text.max(256),
-  client_id: text,
+  client_id: name,
   tenant: tenantId,
-  subject_issuer: text.optional(),
+  subject_issuer: name.optional(),
   roles: rolesOf.optional(),
   scope: z.string().max(4_096),
   act: z.unknown().optional(),
@@ -132,7 +134,7 @@ function tenantOf({ tenant }: IssuerEntry, claims: unknown): string {
 }
 
 export const MAX_ACTORS = 8;
-const actor = z.strictObject({ sub: text, iss: text.optional(), act: z.unknown().optional() });
+const actor = z.strictObject({ sub: name, iss: text.optional(), act: z.unknown().optional() });
 
 /** The `act` claim as a list, newest actor first (RFC 8693 section 4.1). @throws TokenRefused `bad_claims` */
 export function actorChain(act: unknown): readonly string[] {

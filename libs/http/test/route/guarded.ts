@@ -28,6 +28,17 @@ export function guarded(): void {
       expect([answer.status, answer.json()['code']]).toEqual([401, 'invalid_token']);
     });
 
+    test('a token whose names no event of the log could hold is refused, and not left without an answer', async () => {
+      const long = 'x'.repeat(257);
+      for (const over of [{ sub: long }, { clientId: long }, { subjectIssuer: long }, { actors: [long] }]) {
+        const token = await service.mint({ scopes: ['records:read'], ...over });
+        const answer = await call(`/things/${crypto.randomUUID()}`, { token });
+        expect([answer.status, answer.json()['code']]).toEqual([401, 'invalid_token']);
+      }
+      const token = await service.mint({ scopes: ['records:read'], sub: 'x'.repeat(256) });
+      expect((await call(`/things/${crypto.randomUUID()}`, { token })).status).toBe(404);
+    });
+
     test('R4: a certificate of our CA whose SPIFFE id the table does not know is nobody', async () => {
       const unknown = await service.agentOf('redis-bus');
       const answer = await call('/internal/ping', { method: 'POST', dispatcher: unknown, token: null });
