@@ -4,6 +4,7 @@ import { isPostgresAway, isRolledBack, isUnstorableText } from '@postern/postgre
 import { Problem, problem } from '@postern/runtime';
 import type { App } from './app.ts';
 import { authenticate, Refused } from './authenticate.ts';
+import { callerOf } from './caller-of.ts';
 import { connectionOf, type Connection } from './connection.ts';
 import type { ListenerName, RequestFacts, Route } from './declaration.ts';
 import { idempotencyOf } from './idempotency.ts';
@@ -211,13 +212,3 @@ function namedHeaders(schema: Route['params'], { headers }: IncomingMessage): ob
   const names = 'shape' in schema ? Object.keys(schema.shape as object) : [];
   return Object.fromEntries(names.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]));
 }
-
-const callerOf = (facts: RequestFacts, principal: Principal | null): string =>
-  principal
-    ? JSON.stringify([
-        principal.tenant,
-        principal.person?.issuer ?? principal.issuer,
-        principal.person?.sub ?? null,
-        principal.clientId,
-      ])
-    : (facts.workload ?? facts.address);

@@ -1,5 +1,5 @@
 import { isMutation, newEvent, type AuditEvent } from '@postern/audit';
-import type { Now } from '@postern/runtime';
+import { networkOf, type Now } from '@postern/runtime';
 
 const MINUTE_MS = 60_000;
 const FLUSH_EVERY_MS = 5_000;
@@ -128,19 +128,5 @@ function principalOf({ tenant, actor }: AuditEvent): string {
 }
 
 /** The workload where the certificate told one, else the network: /24 of IPv4, /48 of IPv6. */
-export function sourceClass({ actor, source }: AuditEvent): string {
-  if (actor.workload !== undefined) return actor.workload;
-  const address = (source?.address ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '');
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(address)) return `${address.split('.').slice(0, 3).join('.')}.0/24`;
-  if (address.includes(':')) return `${expandedPrefix(address)}::/48`;
-  return address;
-}
-
-/** The first three groups of an IPv6 address. */
-function expandedPrefix(address: string): string {
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return [...left, ...zeros, ...right].slice(0, 3).join(':');
-}
+const sourceClass = ({ actor, source }: AuditEvent): string =>
+  actor.workload ?? networkOf(source?.address ?? 'unknown', { v4: 24, v6: 48 });

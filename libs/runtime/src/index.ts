@@ -2,6 +2,7 @@ export { Secret } from './secret.ts';
 export { Problem, problem, type ProblemField, type ProblemOptions } from './problem.ts';
 export { systemNow, type Now } from './now.ts';
 export { uuidv7 } from './uuid.ts';
+export { networkOf } from './network-of.ts';
 export { closeInReverse, type Closing } from './closing.ts';
 export { gather } from './gather.ts';
 export {
