@@ -30,6 +30,9 @@ const quantities = z.strictObject({
 });
 const resources = z.strictObject({ requests: quantities, limits: quantities });
 
+const issuerRef = z.strictObject({ name: secretName, kind: z.enum(['Issuer', 'ClusterIssuer']), group: z.string() });
+const ownIssuerRef = z.union([z.strictObject({}), issuerRef]);
+
 const autoscaling = z.strictObject({
   enabled: z.boolean(),
   minReplicas: z.int().min(1).max(100),
@@ -55,6 +58,8 @@ const service = z.strictObject({
   publicUrl: maybe(origin).describe('the origin that browsers and verifiers use; the issuer of its tokens'),
   awsRoleArn: maybe(roleArn).describe('the role that reaches its root key'),
   rootKeyArn: maybe(keyArn).describe('a root key of its own'),
+  issuerRef: ownIssuerRef.describe('who signs its certificate, in place of `certificates.issuerRef`'),
+  busIssuerRef: ownIssuerRef.describe('the same for the bus'),
   trust: z
     .union([z.strictObject({}), trustTable])
     .describe('its trust table (R1), in place of the one made from the values above'),
@@ -86,8 +91,6 @@ const redis = z.strictObject({
   sentinels: z.array(z.string().regex(/^[a-z0-9.-]+:[0-9]{1,5}$/, 'HOST:PORT')).describe('the other sentinels'),
   masterPort: port.describe('where sentinels are asked: the port that they name the master by'),
 });
-
-const issuerRef = z.strictObject({ name: secretName, kind: z.enum(['Issuer', 'ClusterIssuer']), group: z.string() });
 
 export const chartValues = z.strictObject({
   global: passedOn.optional(),

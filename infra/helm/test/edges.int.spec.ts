@@ -139,6 +139,23 @@ describeWith(program, 'the chart and what it is made from', (helmPath) => {
     }
   });
 
+  test('a service whose role at the authority is its own names the issuers that use it, for its migrations too', async () => {
+    const [, files, values] = matrix[0]!;
+    const named = (name: string) => ({ name, kind: 'Issuer', group: 'cert-manager.io' });
+    const own = { issuerRef: named('key-proxy'), busIssuerRef: named('key-proxy-bus') };
+    const all = await render(helmPath, files, { ...values, services: { 'key-proxy': own } });
+    const issuers = all
+      .filter(({ kind }) => kind === 'Certificate')
+      .map(({ metadata: { name }, spec }) => [name, (spec as { issuerRef: { name: string } }).issuerRef.name]);
+    expect(Object.fromEntries(issuers)).toMatchObject({
+      'postern-key-proxy-tls': 'key-proxy',
+      'postern-key-proxy-bus-tls': 'key-proxy-bus',
+      'postern-key-proxy-migration-tls': 'key-proxy',
+      'postern-crypto-store-tls': 'postern',
+      'postern-crypto-store-bus-tls': 'postern-bus',
+    });
+  });
+
   test('a service with a volume lists there what was destroyed (R33), in both halves; one without has no list', async () => {
     const [, files, values] = matrix[0]!;
     const all = await render(helmPath, files, {

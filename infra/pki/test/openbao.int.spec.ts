@@ -21,7 +21,7 @@ describeWith(binary, 'the authorities in OpenBao', (bao) => {
   let server: OpenBao;
   let folder: string;
   const authorities = () =>
-    run(script, [DOMAIN, 'postern', 'crypto-store', 'key-proxy'], {
+    run(script, [DOMAIN, 'postern', 'crypto-store', 'key-proxy=secrets.example.com,secrets.example.org'], {
       env: {
         PATH: `${dirname(bao)}${delimiter}${process.env['PATH']}`,
         BAO_ADDR: server.address,
@@ -80,11 +80,19 @@ describeWith(binary, 'the authorities in OpenBao', (bao) => {
     expect(hours).toBeLessThan(72.1);
   });
 
+  test("an issuer's role signs for the name that its peers ask and for the public ones that it was given", async () => {
+    const dns = ['key-proxy-peers.postern.svc', 'secrets.example.com', 'secrets.example.org'];
+    const { certificate } = await sign('key-proxy', { cn: 'key-proxy', uri: spiffe('key-proxy'), dns });
+    const names = new X509Certificate(certificate).subjectAltName?.split(', ');
+    expect(names).toEqual(expect.arrayContaining(dns.map((name) => `DNS:${name}`)));
+  });
+
   test.each<[string, Names]>([
     ["another's name", { ...own, cn: 'key-proxy' }],
     ["another's SPIFFE id", { ...own, uri: spiffe('key-proxy') }],
     ['another trust domain', { ...own, uri: 'spiffe://elsewhere.example/crypto-store' }],
     ['two SPIFFE ids', { ...own, also: [`URI:${spiffe('key-proxy')}`] }],
+    ["another's public name", { ...own, dns: ['secrets.example.com'] }],
     ["another's host name", { ...own, dns: ['key-proxy.postern.svc'] }],
     ['a host below its own', { ...own, dns: ['x.crypto-store.postern.svc'] }],
     ['an address', { ...own, also: ['IP:127.0.0.1'] }],
