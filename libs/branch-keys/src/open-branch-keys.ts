@@ -93,14 +93,14 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
    * A root key that just failed to answer is left alone for a moment: callers get their 503 at once. Each by itself: one that a few
    * branch keys are still under, and that is disabled, must not keep all others from theirs.
    */
-  const unwrapNow = async (record: BranchKeyRecord): Promise<Buffer> => {
-    if (now().getTime() < (restUntil.get(record.kmsArn) ?? 0)) throw new KeysUnavailable();
+  const unlessResting = async <T>(arn: string, ask: () => Promise<T>): Promise<T> => {
+    if (now().getTime() < (restUntil.get(arn) ?? 0)) throw new KeysUnavailable();
     try {
-      return await unwrap(rootKey, record);
+      return await ask();
     } catch (error) {
       if (error instanceof KeysUnavailable) {
         if (restUntil.size >= MOST_RESTING) restUntil.clear();
-        restUntil.set(record.kmsArn, now().getTime() + REST_MS);
+        restUntil.set(arn, now().getTime() + REST_MS);
       }
       throw error;
     }
@@ -111,7 +111,7 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
     if (record === null) throw new BranchKeyUnknown();
     const { owner } = record;
     if (owner.service !== service || owner.environment !== environment) throw new BranchKeyUnknown();
-    const key = await unwrapNow(record);
+    const key = await unlessResting(record.kmsArn, () => unwrap(rootKey, record));
     const held = { id: branchKeyId, key, owner, macKeys: new Map<string, KeyObject>() };
     if (type === BEACON) return { ...held, version: Buffer.alloc(0), names: [nameOf(branchKeyId, BEACON)] };
     const version = versionOf(record);
@@ -138,7 +138,8 @@ export async function openBranchKeys(options: BranchKeysOptions): Promise<Branch
   const create = async (tenant: string, purpose: string): Promise<string> => {
     const branchKeyId = randomUUID();
     const owner = { tenant, service, purpose, environment };
-    const records = await reaching(createKeyRecords({ rootKey, branchKeyId, owner, now: now() }));
+    const made = { rootKey, branchKeyId, owner, now: now() };
+    const records = await unlessResting(rootKey.arn, () => reaching(createKeyRecords(made)));
     if (await reaching(insertKey(query, records))) return branchKeyId;
     const first = await find(tenant, purpose);
     if (first === null) throw new BranchKeyUnknown();

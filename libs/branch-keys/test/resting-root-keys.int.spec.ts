@@ -59,3 +59,25 @@ test('a tenant whose keys are under a root key that is disabled keeps no other f
   expect(await keys.withActive(moved, () => 'lent')).toBe('lent');
   keys.close();
 });
+
+test('while the root key makes no keys, it is not asked for each new tenant', async () => {
+  const { rootKey } = await localRootKey();
+  let [asked, time] = [0, 0];
+  const throttled: RootKey = {
+    ...rootKey,
+    generate: () => {
+      asked += 1;
+      return Promise.reject(new KeysUnavailable());
+    },
+  };
+  const options = { query: postgres.query, environment: 'development', service: 'crypto-store' };
+  const keys = await openBranchKeys({ ...options, rootKey: throttled, now: () => new Date(time) });
+  await expect(keys.idFor('new', 'records')).rejects.toThrow(KeysUnavailable);
+  const first = asked;
+  await expect(keys.idFor('newer', 'records')).rejects.toThrow(KeysUnavailable);
+  expect(asked).toBe(first);
+  time = 1_000;
+  await expect(keys.idFor('newer', 'records')).rejects.toThrow(KeysUnavailable);
+  expect(asked).toBe(2 * first);
+  keys.close();
+});
