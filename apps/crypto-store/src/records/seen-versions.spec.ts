@@ -14,6 +14,19 @@ test('R34: a version below one that was seen before the look is an alarm; one th
   expect(alarms).toEqual([]);
   seen.before('a')({ id, version: 4 });
   expect(alarms).toEqual([{ id, version: 4, seen: 6 }]);
+  // However often it is read after.
+  seen.before('a')({ id, version: 4 });
+  expect(alarms).toHaveLength(1);
+  // What was written meanwhile stays the mark.
+  seen.note('a', { id, version: 6 });
+  const fallen = seen.before('a');
+  seen.note('a', { id, version: 7 });
+  fallen({ id, version: 3 });
+  seen.before('a')({ id, version: 6 });
+  expect(alarms.slice(1)).toEqual([
+    { id, version: 3, seen: 6 },
+    { id, version: 6, seen: 7 },
+  ]);
 });
 
 test('a record that was destroyed and made anew begins again without an alarm', () => {

@@ -13,7 +13,7 @@ export type SeenVersions = {
 
 const MOST_RECORDS = 50_000;
 
-/** Holds at most 50,000 records, and forgets first what was not seen for longest. `alarm` is told of each fall. */
+/** Holds at most 50,000 records, and forgets first what was not seen for longest. `alarm` is told of each fall once. */
 export function createSeenVersions(alarm: (fallen: Seen & { seen: number }) => void): SeenVersions {
   const newest = new Map<string, Seen>();
   const note = (address: string, { id, version }: Seen): void => {
@@ -28,7 +28,11 @@ export function createSeenVersions(alarm: (fallen: Seen & { seen: number }) => v
       const floor = newest.get(address);
       return (found) => {
         if (found === null) return;
-        if (floor?.id === found.id && found.version < floor.version) alarm({ ...found, seen: floor.version });
+        if (floor?.id === found.id && found.version < floor.version) {
+          alarm({ ...found, seen: floor.version });
+          // Told once: whoever reads such a record again and again must not fill the log with it.
+          if (newest.get(address) === floor) newest.delete(address);
+        }
         note(address, found);
       };
     },
