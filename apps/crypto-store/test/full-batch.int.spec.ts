@@ -47,4 +47,6 @@ test('metadata is no longer than a reader’s header may be, in whatever script'
   expect((await put({ a: value, b: value })).body['results']).toMatchObject([{ status: 201 }]);
   const { headers } = await job.record(one.url, key);
   expect(JSON.parse(headers['postern-metadata'] ?? '')).toEqual({ a: value, b: value });
+  const unkept = await job.put(one.url, key, 'x', { 'postern-metadata': '{"__proto__":"left out"}' });
+  expect(unkept).toMatchObject({ status: 400, body: { code: 'invalid_input' } });
 });

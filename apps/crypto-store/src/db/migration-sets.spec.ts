@@ -20,6 +20,7 @@ test('the migrations are these, in this order: a step is never renamed, moved or
     'keys/0003-destruction-services',
     'record-versions/0001-record-versions',
     'record-versions/0002-record-counts',
+    'record-versions/0003-refused-writes',
     'background-jobs/0001-background-jobs',
     'background-jobs/0002-ended-jobs',
     'signals/0001-signals',

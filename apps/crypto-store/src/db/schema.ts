@@ -42,5 +42,7 @@ export type Schema = {
     version: string;
     created: boolean;
     written_at: Date;
+    /** The code of the problem, where nothing was written. */
+    refused: string | null;
   };
 };

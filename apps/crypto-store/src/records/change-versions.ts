@@ -1,4 +1,5 @@
 import { type Sealer } from '@postern/branch-keys';
+import { type Idempotency } from '@postern/http';
 import { queryIn, type Query } from '@postern/postgres';
 import { problem, type Now } from '@postern/runtime';
 import { type Kysely, type Transaction } from 'kysely';
@@ -8,6 +9,7 @@ import { reaching } from './reaching.ts';
 import { type RecordAddress } from './record-address.ts';
 import { type RecordCache } from './record-cache.ts';
 import { addressOf } from './record-context.ts';
+import { rememberDeletion, writtenBefore } from './repeated-write.ts';
 
 export type ChangeVersions = {
   db: Kysely<Schema>;
@@ -16,19 +18,22 @@ export type ChangeVersions = {
   now: Now;
 };
 
-/** A record, and which of its versions were changed. */
+/** A record, and which of its versions were changed: none where this was done before under the same `Idempotency-Key`. */
 export type ChangedVersions = { id: string; newest: number; versions: number[] };
+
+export type Change = { at: RecordAddress; conditions: Conditions; act: Act; idempotency?: Idempotency | null };
 
 /** Changes rows of `record_versions` of the record `id`; answers those it changed. */
 type Act = (query: Query, id: string) => Promise<number[]>;
 
 /**
  * Changes versions of a record under its row's lock. `record` runs in the transaction; the cache lets go of the record after.
- * @throws Problem `record_not_found` where nothing was to change; `precondition_failed`, `precondition_required`.
+ * @throws Problem `record_not_found` where nothing was to change; `precondition_failed`, `precondition_required`;
+ *   `idempotency_key_reused`.
  */
 export async function changeVersions<Result>(
   { db, cache, sealerOf, now }: ChangeVersions,
-  { at, conditions, act }: { at: RecordAddress; conditions: Conditions; act: Act },
+  { at, conditions, act, idempotency = null }: Change,
   record: (tx: Transaction<Schema>, changed: ChangedVersions) => Promise<Result>,
 ): Promise<Result> {
   const address = await reaching(addressOf(sealerOf(at.tenant), at));
@@ -39,6 +44,9 @@ export async function changeVersions<Result>(
          from records where tenant = $1 and address = $2 for update`,
       [at.tenant, address],
     );
+    // Under the lock: of two that are the same the second waits, and finds the first.
+    const before = idempotency && (await writtenBefore(query, address, idempotency));
+    if (before) return record(tx, { id: before.id, newest: before.version, versions: [] });
     if (row === undefined) throw problem('record_not_found');
     const current = { id: row.id, version: Number(row.version) };
     holdConditions(conditions, row.live ? current : null, row.matchRequired);
@@ -49,6 +57,7 @@ export async function changeVersions<Result>(
          from record_versions v where r.id = $1 and v.record_id = r.id and v.version = r.version`,
       [row.id, now()],
     );
+    if (idempotency) await rememberDeletion(query, idempotency, { ...current, at: now() });
     return record(tx, { id: row.id, newest: current.version, versions });
   });
   await cache.drop(address);

@@ -4,6 +4,7 @@ import { type Sealer } from '@postern/branch-keys';
 import { namedKey } from '@postern/envelope';
 import { type Content, type Idempotency, type MakeChange } from '@postern/http';
 import { type Audit, type Changes } from '@postern/outbox';
+import { queryIn } from '@postern/postgres';
 import { problem, type Now } from '@postern/runtime';
 import { holdConditions, type Conditions } from './entity-tag.ts';
 import { reaching } from './reaching.ts';
@@ -73,7 +74,7 @@ export async function putRecord<Result>(
   const address = await reaching(addressOf(sealer, at));
   const name = address.toString('base64url');
   for (let turn = 0; turn < MAX_TURNS; turn += 1) {
-    const before = write.idempotency ? await writtenBefore(deps.db, address, write.idempotency) : null;
+    const before = write.idempotency ? await writtenBefore(queryIn(deps.db), address, write.idempotency) : null;
     // It changes nothing: its event is all there is to commit, and no guard can refuse that.
     if (before !== null) return (await record((event) => deps.commit(event), before))!;
     const saw = seen.before(name);

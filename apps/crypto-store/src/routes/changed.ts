@@ -5,6 +5,7 @@ import { recordKey } from '../records/record-address.ts';
 /** What the event of a change of versions says. */
 export const changed = ({ id, newest, versions }: ChangedVersions) => ({
   resource: { type: 'record', id, version: newest },
+  ...(versions.length === 0 ? { reason: 'repeated' } : {}),
   details: { versions: versions.map(String) },
 });
 

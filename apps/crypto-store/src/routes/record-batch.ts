@@ -1,9 +1,11 @@
 import { ownProblems, quotaOf, route } from '@postern/http';
+import { queryIn } from '@postern/postgres';
 import { problem, Problem } from '@postern/runtime';
 import { z } from 'zod';
 import { type ChangeVersions } from '../records/change-versions.ts';
 import { type GetRecord } from '../records/get-record.ts';
 import { type PutRecord } from '../records/put-record.ts';
+import { rememberRefusal } from '../records/repeated-write.ts';
 import { batchOperation, batchResult, type BatchOperation, type BatchResult } from './batch-operation.ts';
 import { runOperation, type BatchAudit, type BatchPlace, type OperationOf } from './run-operation.ts';
 import { namespaceOf } from './namespace.ts';
@@ -66,10 +68,10 @@ async function runInOrder(
   let room = MOST_BYTES;
   let full = false;
   const run = async (operation: BatchOperation, at: number): Promise<BatchResult> => {
+    const repeatable = idempotency && { ...idempotency, key: `${idempotency.key} ${at}` };
     try {
       // Nothing is read that has no room: a small request would fill the memory.
       if (full && operation.op === 'get') throw problem('payload_too_large');
-      const repeatable = idempotency && { ...idempotency, key: `${idempotency.key} ${at}` };
       const result = await runOperation(deps, place, operation, { audit, idempotency: repeatable, mostRecords });
       const bytes = result.payload ? Buffer.byteLength(JSON.stringify(result.payload)) : 0;
       // What no longer fits was read and recorded all the same; it is asked for again in another request.
@@ -80,7 +82,10 @@ async function runInOrder(
       room -= bytes;
       return result;
     } catch (error) {
-      return refusedItem(operation, error, audit);
+      const refused = await refusedItem(operation, error, audit);
+      if (repeatable && operation.op !== 'get' && refused.status < 500)
+        await rememberRefusal(queryIn(deps.db), repeatable, { code: refused.code, at: deps.now() });
+      return refused;
     }
   };
   const results: BatchResult[] = [];
@@ -112,12 +117,12 @@ const table: Readonly<Record<string, { status: number }>> = { ...ownProblems, ..
 const actions = { get: 'record.read', put: 'record.written', delete: 'record.deleted' } as const;
 
 /** A refusal that belongs to one item is its result, and an event; anything else ends the batch. */
-async function refusedItem({ op, key }: BatchOperation, error: unknown, audit: BatchAudit): Promise<BatchResult> {
+async function refusedItem({ op, key }: BatchOperation, error: unknown, audit: BatchAudit) {
   const status = error instanceof Problem ? table[error.code]?.status : undefined;
   if (!(error instanceof Problem) || status === undefined || error.code === 'audit_unavailable') throw error;
   const outcome = status >= 500 ? 'failed' : 'refused';
   await audit.item({ action: actions[op], outcome, reason: error.code, details: {} } as Parameters<
     BatchAudit['item']
   >[0]);
-  return { key, status, code: error.code };
+  return { key, status, code: error.code } satisfies BatchResult;
 }

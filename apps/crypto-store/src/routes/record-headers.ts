@@ -47,11 +47,14 @@ const metadataHeader = z
   .max(MOST_HEADER_BYTES)
   .transform((text, context) => {
     try {
-      return JSON.parse(text) as unknown;
+      const pairs = JSON.parse(text) as unknown;
+      // Parsing would leave this name out without a word.
+      if (!Object.hasOwn(Object(pairs) as object, '__proto__')) return pairs;
     } catch {
-      context.addIssue({ code: 'custom' });
-      return z.NEVER;
+      // Refused below, as any other text that holds no pairs.
     }
+    context.addIssue({ code: 'custom' });
+    return z.NEVER;
   })
   .pipe(metadata);
 

@@ -42,7 +42,7 @@ export function runOperation(
     case 'put':
       return put(deps, place, operation, { audit, idempotency, mostRecords });
     case 'delete':
-      return remove(deps, place, operation, audit);
+      return remove(deps, place, operation, { audit, idempotency });
   }
 }
 
@@ -109,9 +109,9 @@ function remove(
   deps: ChangeVersions,
   place: BatchPlace,
   { key, version, if_match: ifMatch }: Operation<'delete'>,
-  audit: BatchAudit,
+  { audit, idempotency }: Pick<OperationOf, 'audit' | 'idempotency'>,
 ): Promise<BatchResult> {
-  const change = { at: { ...place, key }, conditions: { ifMatch }, act: deleting(version) };
+  const change = { at: { ...place, key }, conditions: { ifMatch }, act: deleting(version), idempotency };
   return changeVersions(deps, change, async (tx, record) => {
     await audit.itemWithin(tx, { action: 'record.deleted', ...changed(record) });
     return { key, status: 204, id: record.id, version: record.newest };

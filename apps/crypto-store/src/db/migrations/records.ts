@@ -1,5 +1,6 @@
 import { type MigrationSet } from '@postern/postgres';
 import { recordCounts0002 } from './0002-record-counts.ts';
+import { refusedWrites0003 } from './0003-refused-writes.ts';
 import { recordVersions0001 } from './0001-record-versions.ts';
 import { records0001 } from './0001-records.ts';
 
@@ -9,5 +10,9 @@ export const recordMigrations: MigrationSet = { set: 'records', steps: { '0001-r
 /** What follows them, after the keys' columns on the first table. */
 export const recordVersionMigrations: MigrationSet = {
   set: 'record-versions',
-  steps: { '0001-record-versions': recordVersions0001, '0002-record-counts': recordCounts0002 },
+  steps: {
+    '0001-record-versions': recordVersions0001,
+    '0002-record-counts': recordCounts0002,
+    '0003-refused-writes': refusedWrites0003,
+  },
 };
