@@ -1,118 +1,28 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import {
-  developmentPassword,
-  developmentRealm,
-  freePort,
-  openHeadlessBrowser,
-  startIdentityProvider,
-} from '@postern/testing';
-import type { JWK } from 'jose';
-import { Secret, uuidv7 } from '@postern/runtime';
-import type { Transaction } from 'kysely';
-import { Agent, request } from 'undici';
-import type { Schema } from '../src/db/schema.ts';
-import { storeGrant } from '../src/grants/store-grant.ts';
-import { keepRegistered } from '../src/provider/keep-registered.ts';
-import { heldKeys, makeNextKey } from '../src/provider/service-keys.ts';
-import type { Caller } from './caller.ts';
 import { HANDLE, SCOPES } from './consents.ts';
-import { openProviderSide } from './provider-side.ts';
-import { waitsForLock } from './waits-for-lock.ts';
-import { openWorld, type Replica, type World } from './world.ts';
+import { openSecondRealm, type SecondRealm } from './second-realm.ts';
 
-// A second realm, at another address: the provider that the tenant's administrator registers.
-let world: World;
-let replica: Replica;
-let portal: Caller;
-let job: Caller;
-let anonymous: Agent;
-let port: number;
-let issuer: string;
-const closes: (() => unknown)[] = [];
+let realm: SecondRealm;
+let world: SecondRealm['world'];
+let replica: SecondRealm['replica'];
+let portal: SecondRealm['portal'];
+let port: SecondRealm['port'];
+let issuer: SecondRealm['issuer'];
+let alice: SecondRealm['alice'];
+let startRealm: SecondRealm['startRealm'];
+let person: SecondRealm['person'];
+let ask: SecondRealm['ask'];
+let keysAt: SecondRealm['keysAt'];
+let consentAt: SecondRealm['consentAt'];
+let use: SecondRealm['use'];
+let age: SecondRealm['age'];
 
 beforeAll(async () => {
-  world = await openWorld({ rotation: 'off' });
-  port = await freePort();
-  issuer = `https://127.0.0.1:${port}/realms/globex`;
-  anonymous = new Agent({ connect: { ca: world.ca } });
-  [replica, portal, job] = await Promise.all([
-    world.replica({ POSTERN_PROVIDER_HOSTS: `127.0.0.1:${port}` }),
-    world.caller('portal'),
-    world.caller('job'),
-  ]);
+  realm = await openSecondRealm();
+  ({ world, replica, portal, port, issuer, alice, startRealm, person, ask, keysAt, consentAt, use, age } = realm);
   await startRealm({ keys: [] });
 });
-afterAll(async () => {
-  for (const close of closes.toReversed()) await close();
-  await anonymous.close();
-  await world.close();
-});
-
-const realmOf = (authManagerJwks: { keys: Record<string, unknown>[] }) =>
-  developmentRealm({
-    name: 'globex',
-    portalRedirectUris: ['https://127.0.0.1/callback'],
-    authManagerRedirectUris: [world.callbackUrl],
-    authManagerJwks,
-  });
-const alice = () => realmOf({ keys: [] }).users.find(({ username }) => username === 'alice')?.id ?? '';
-let running: Awaited<ReturnType<typeof startIdentityProvider>> | undefined;
-let dataDir: string | undefined;
-
-/** The second realm, knowing these keys of ours: as its administrator entered them. */
-async function startRealm(jwks: { keys: Record<string, unknown>[] }): Promise<void> {
-  await running?.close();
-  if (dataDir === undefined) {
-    dataDir = await mkdtemp(join(tmpdir(), 'globex-'));
-    const made = dataDir;
-    closes.push(
-      () => rm(made, { recursive: true, force: true }),
-      () => running?.close(),
-    );
-  }
-  const tls = await world.authority.issue('identity-provider');
-  running = await startIdentityProvider({ tls, realm: realmOf(jwks), port, dataDir });
-}
-
-const admin = (tenant = 'globex') =>
-  portal.tokenFor('admin-ada', ['grants:read', 'grants:write'], { roles: ['admin'], tenant });
-const ask = async (
-  path: string,
-  { method = 'GET', body, tenant }: { method?: string; body?: unknown; tenant?: string } = {},
-) => portal.send(`${replica.api}/v1/providers${path}`, { method, body, token: await admin(tenant) });
-const keysAt = async (uri: string) => {
-  const { statusCode, body } = await request(uri, { dispatcher: anonymous });
-  return [statusCode, ((await body.json()) as { keys: JWK[] }).keys] as const;
-};
-const person = (scopes: string[]) =>
-  portal.tokenFor('alice', scopes, { sub: alice(), subjectIssuer: issuer, tenant: 'globex' });
-
-async function consentAt(): Promise<{ grant: unknown; state: unknown; reason: unknown }> {
-  const token = await person(['grants:write']);
-  const started = await portal.send(`${replica.api}/v1/consents`, {
-    method: 'POST',
-    token,
-    body: { scopes: SCOPES, handle: HANDLE },
-  });
-  const browser = openHeadlessBrowser({ ca: world.ca });
-  const login = { username: 'alice', password: developmentPassword('alice'), redirectUri: world.callbackUrl };
-  const callback = await browser.login(String(started.body['consent_url']), login);
-  await browser.open(callback.href);
-  await browser.close();
-  const { body } = await portal.send(`${replica.api}/v1/consents/${String(started.body['id'])}`, { token });
-  return { grant: body['grant'], state: body['state'], reason: body['reason'] };
-}
-const use = async (grant: unknown) =>
-  job.send(`${replica.api}/v1/grants/${String(grant)}/access-token`, {
-    method: 'POST',
-    token: await job.ownToken(['grants:use'], { tenant: 'globex' }),
-    body: { audience: 'token-exchange' },
-  });
-const age = (grant: unknown) =>
-  world.query("update grants set confirmed_at = now() - interval '1 hour' where id = $1", [grant]);
+afterAll(() => realm?.close());
 
 let id: string;
 let jwksUri: string;
@@ -234,84 +144,4 @@ test('the key of the operator’s provider is a file here, and belongs to the op
   const token = await portal.tokenFor('admin-ada', ['grants:write'], { roles: ['admin'], subjectIssuer: issuer });
   const foreign = await portal.send(`${replica.api}/v1/providers/own/keys`, { method: 'POST', body: {}, token });
   expect(foreign.status).toBe(404);
-});
-
-/** A provider of globex that no grant is of yet. */
-async function registered(): Promise<{ id: string; provider: string }> {
-  const one = { id: uuidv7(), provider: `https://${uuidv7()}.example` };
-  await world.query(
-    `insert into providers (id, tenant, issuer, client_id, name, scopes, created_at, updated_at)
-     values ($1, 'globex', $2, 'auth-manager', 'x', '{}', now(), now())`,
-    [one.id, one.provider],
-  );
-  return one;
-}
-
-test('a provider whose consent is being finished is not removed under it: the grant is kept, and so is the provider', async () => {
-  const side = await openProviderSide(world);
-  closes.push(side.close);
-  const grantAt = (tx: Transaction<Schema>, provider: string) =>
-    storeGrant({ vault: side.vault, keepRegistered: keepRegistered('https://operators.example') }, tx, {
-      owner: { tenant: 'globex', issuer: provider, sub: 'alice' },
-      provider,
-      client: 'auth-manager',
-      session: uuidv7(),
-      kind: 'offline',
-      scopes: SCOPES,
-      acr: null,
-      authTime: null,
-      token: new Secret('a token'),
-      now: new Date(),
-    });
-
-  // The consent was first: who removes waits for it, and finds the grant.
-  const first = await registered();
-  const removed = await world.db.transaction().execute(async (tx) => {
-    await grantAt(tx, first.provider);
-    const removing = ask(`/${first.id}`, { method: 'DELETE' });
-    await waitsForLock(world.query, removing);
-    return { removing };
-  });
-  expect((await removed.removing).body['code']).toBe('provider_in_use');
-
-  // The removal was first: the consent waits for it, and stores nothing.
-  const second = await registered();
-  const stored = await world.db.transaction().execute(async (tx) => {
-    await tx.deleteFrom('providers').where('id', '=', second.id).execute();
-    const storing = world.db.transaction().execute((other) => grantAt(other, second.provider));
-    await waitsForLock(world.query, storing);
-    return { storing };
-  });
-  await expect(stored.storing).rejects.toMatchObject({ code: 'provider_not_found' });
-  expect(await world.query('select 1 from grants where provider = $1', [second.provider])).toEqual([]);
-});
-
-test('a provider at which a code is being redeemed is not removed, until that consent has expired', async () => {
-  const { id: at, provider } = await registered();
-  await world.query(
-    `insert into consents (id, tenant, person_issuer, person_sub, started_by, provider, scopes, handle_workload, handle_audiences,
-       handle_scopes, state, created_at, expires_at)
-     values ($1, 'globex', $2, 'alice', 'portal', $2, '{a}', 'job', '{b}', '{a}', 'redeeming', now(), now() + interval '10 minutes')`,
-    [uuidv7(), provider],
-  );
-  expect((await ask(`/${at}`, { method: 'DELETE' })).body['code']).toBe('provider_in_use');
-  await world.query('update consents set expires_at = now() where provider = $1', [provider]);
-  expect((await ask(`/${at}`, { method: 'DELETE' })).status).toBe(204);
-});
-
-test('two who rotate a key at once make two keys, and each is told of its own', async () => {
-  const side = await openProviderSide(world);
-  closes.push(side.close);
-  const at = { tenant: 'globex', provider: (await registered()).provider };
-  const deps = { db: world.db, vault: side.vault, now: () => new Date() };
-  await heldKeys(deps, at, 'client');
-  const next = (tx: Transaction<Schema>) => makeNextKey(tx, deps, at, { use: 'client', activeFrom: new Date() });
-  const { first, second } = await world.db.transaction().execute(async (tx) => {
-    const made = await next(tx);
-    const other = world.db.transaction().execute(next);
-    await waitsForLock(world.query, other);
-    return { first: made, second: other };
-  });
-  expect([first, await second]).toEqual([2, 3]);
-  expect(await world.query('select 1 from provider_keys where provider = $1', [at.provider])).toHaveLength(3);
 });

@@ -1,72 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { developmentCa } from '@postern/testing';
-import { type ConfiguredKind } from '../src/providers/configuration.ts';
-import { type Caller } from './caller.ts';
-import { openSubject, type ConfiguredSubject } from './contract/subjects.ts';
+import { ended, kindOf, openMovedSecrets, run, text, type MovedSecrets, type Send } from './moved-secrets.ts';
 import { recordedEvents } from './recorded-events.ts';
-import { openWorld, type World } from './world.ts';
 
-const subjects = new Map<ConfiguredKind, ConfiguredSubject>();
-let world: World;
-let job: Caller;
-type Send = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object) => ReturnType<Caller['send']>;
+let moved: MovedSecrets;
+let world: MovedSecrets['world'];
+let subjects: MovedSecrets['subjects'];
+let administrator: MovedSecrets['administrator'];
 
 beforeAll(async () => {
-  for (const kind of ['aws', 'openbao', 'azure'] as const) subjects.set(kind, await openSubject(kind));
-  const { paths } = await developmentCa().issue('front');
-  world = await openWorld({
-    others: true,
-    env: {
-      POSTERN_ROLE: 'all',
-      POSTERN_PROVIDER_HOSTS: [...subjects.values()].map(({ front }) => `127.0.0.1:${front.port}`).join(','),
-      POSTERN_PROVIDER_CA_PATH: paths.ca,
-    },
-    endpoints: Object.assign({}, ...[...subjects.values()].map(({ endpoints }) => endpoints)),
-  });
-  job = await world.caller('job');
+  moved = await openMovedSecrets();
+  ({ world, subjects, administrator } = moved);
 }, 180_000);
-afterAll(async () => {
-  await world?.close();
-  await Promise.all([...subjects.values()].map((subject) => subject.close()));
-});
+afterAll(() => moved?.close());
 afterEach(() => subjects.forEach(({ front }) => front.fault(null)));
-
-/** The administrator of a new tenant with all of these providers. */
-async function administrator(): Promise<Send> {
-  const tenant = `kp_${randomUUID().replaceAll('-', '')}`;
-  const scopes = ['secrets:read', 'secrets:write', 'secrets:delete', 'secrets:configure'];
-  const token = await world.token(job.thumbprint, scopes, { tenant, roles: ['admin'] });
-  const send: Send = (method, path, body) => job.send(method, `${world.url}${path}`, { token, body });
-  for (const [kind, { configuration }] of subjects) {
-    const secrets = Object.entries(configuration.secrets).map(([name, secret]) => [name, secret.reveal()]);
-    const credentials = { ...configuration.settings, ...Object.fromEntries(secrets) };
-    expect(await send('PUT', `/v1/providers/${kind}`, { kind, credentials })).toMatchObject({ status: 200 });
-  }
-  return send;
-}
-
-/** Starts a job of a move and waits for its end. */
-async function run(send: Send, id: string, path: 'start' | 'rollback' | 'finish') {
-  const started = await send('POST', `/v1/secret-moves/${id}/${path}`);
-  expect(started).toMatchObject({ status: 202 });
-  return ended(send, started);
-}
-
-async function ended(send: Send, started: { body: Record<string, unknown> }) {
-  for (let n = 0; n < 600; n += 1) {
-    const { body } = await send('GET', `/v1/jobs/${started.body['job']}`);
-    if (['done', 'failed'].includes(String(body['state']))) return body;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error('the job did not end');
-}
-
-const text = async (send: Send, name: string) => {
-  const { body } = await send('GET', `/v1/secrets/${name}`);
-  return [body['version'], (body['value'] as { text?: string } | undefined)?.text];
-};
-const kindOf = async (send: Send, name: string) => (await send('GET', `/v1/secrets/${name}/metadata`)).body['kind'];
 
 test('a tenant’s secrets move, are verified, can be taken back, and the rest is destroyed at the end', async () => {
   const send = await administrator();
@@ -222,71 +168,4 @@ test('what the destination would not take stays, and is named by the plan', asyn
     result: { states: { switched: 1, failed: 2 } },
   });
   expect([await kindOf(send, 'small'), await kindOf(send, 'large')]).toEqual(['azure', 'aws']);
-});
-
-test('R38: a write at the source meanwhile fails the switch, and the newer value moves', async () => {
-  const send = await administrator();
-  await send('POST', '/v1/secrets/hot', { value: { text: 'one' }, provider: 'aws' });
-  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
-  const bao = subjects.get('openbao');
-  // While the destination is written somebody writes the next version, through this service.
-  bao?.front.fault(
-    {
-      instead: async (handle) => {
-        const written = await handle();
-        await send('POST', '/v1/secrets/hot/versions', { value: { text: 'two' } });
-        return written;
-      },
-    },
-    { times: 1, only: ({ method, url }) => method === 'POST' && url.pathname.includes('/data/') },
-  );
-  expect(await run(send, id, 'start')).toMatchObject({ result: { states: { switched: 1 } } });
-  expect([await text(send, 'hot'), await kindOf(send, 'hot')]).toEqual([[2, 'two'], 'openbao']);
-});
-
-test('R38: a write that began before the switch, and is noted after it, is not made at the place that was left', async () => {
-  const send = await administrator();
-  await send('POST', '/v1/secrets/late', { value: { text: 'one' }, provider: 'aws', cache_seconds: 0 });
-  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
-  const write = () => send('POST', '/v1/secrets/late/versions', { value: { text: 'two' } });
-  let late: ReturnType<Send> | undefined;
-  await world.inTransaction(async (statement) => {
-    await statement('lock table provider_writes in share mode');
-    late = write();
-    await world.waitsForLocks(1);
-    expect(await run(send, id, 'start')).toMatchObject({ result: { states: { switched: 1 } } });
-  });
-  expect(await late).toMatchObject({ status: 409, body: { code: 'secret_busy' } });
-  expect(await text(send, 'late')).toEqual([1, 'one']);
-  expect(await write()).toMatchObject({ status: 201, body: { kind: 'openbao', version: 2 } });
-  expect(await text(send, 'late')).toEqual([2, 'two']);
-});
-
-test('R38: what is read back as another value is not switched to', async () => {
-  const send = await administrator();
-  await send('POST', '/v1/secrets/bent', { value: { text: 'straight' }, provider: 'aws' });
-  const id = String((await send('POST', '/v1/secret-moves', { from: 'aws', to: 'openbao' })).body['id']);
-  subjects.get('openbao')?.front.fault(
-    {
-      instead: async (handle) => {
-        const { body, ...answer } = await handle();
-        return { ...answer, body: String(body).replace('straight', 'bent    ') };
-      },
-    },
-    { only: ({ method, url }) => method === 'GET' && url.pathname.includes('/data/') },
-  );
-  expect(await run(send, id, 'start')).toMatchObject({ result: { states: { failed: 1 } } });
-  subjects.get('openbao')?.front.fault(null);
-  expect([await text(send, 'bent'), await kindOf(send, 'bent')]).toEqual([[1, 'straight'], 'aws']);
-  expect(await send('GET', `/v1/secret-moves/${id}`)).toMatchObject({
-    body: { failed: [{ name: 'bent', reason: 'move_unverified' }] },
-  });
-});
-
-test('R5: from crypto-store under a token of whoever started it', async () => {
-  const send = await administrator();
-  await send('POST', '/v1/secrets/mine', { value: { text: 'v' }, provider: 'crypto-store' });
-  const id = String((await send('POST', '/v1/secret-moves', { from: 'crypto-store', to: 'openbao' })).body['id']);
-  expect(await run(send, id, 'start')).toMatchObject({ state: 'done', result: { states: { switched: 1 } } });
-  expect([await text(send, 'mine'), await kindOf(send, 'mine')]).toEqual([[1, 'v'], 'openbao']);
 });
