@@ -96,18 +96,20 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
     return { kind, number, kid, alg: row.alg, publicJwk, privateKey, signsFrom: row.signs_from };
   }
 
-  async function create(kind: SignedType, number: number, signsFrom: Date, within: Query = query) {
+  /** @returns false where that number was made already, here or by another replica: then that one stands. */
+  async function create(kind: SignedType, number: number, signsFrom: Date, within: Query = query): Promise<boolean> {
     const pair = await generateKeyPair(alg, { extractable: true, modulusLength: RSA_BITS });
     const publicJwk = await exportJWK(pair.publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
     const pem = Buffer.from(await exportPKCS8(pair.privateKey));
     const sealed = Buffer.from(await seal.seal(pem, contextOfKey(kind, kid)));
     pem.fill(0);
-    await within(
+    const made = await within(
       `insert into issuer_keys (kind, number, kid, alg, public_jwk, sealed_private, signs_from, created_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+       values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning 1`,
       [kind, number, kid, alg, JSON.stringify(publicJwk), sealed, signsFrom, now()],
     );
+    return made.length > 0;
   }
 
   const ofKind = (kind: SignedType) => keys.filter((key) => key.kind === kind);
@@ -173,8 +175,9 @@ export async function openSigningKeys(spec: SigningKeysSpec): Promise<SigningKey
         'select coalesce(max(number), 0) as number from issuer_keys where kind = $1',
         [gone.kind],
       );
-      const number = Math.max(newest?.number ?? 0, ...ofKind(gone.kind).map((key) => key.number)) + 1;
-      await create(gone.kind, number, now(), within);
+      let number = Math.max(newest?.number ?? 0, ...ofKind(gone.kind).map((key) => key.number)) + 1;
+      // What another replica makes meanwhile is a rotation, and signs only in a while: nothing would sign until then.
+      while (!(await create(gone.kind, number, now(), within))) number += 1;
       return true;
     },
     async reload() {

@@ -144,6 +144,23 @@ test('R13: a key that was taken away signs nothing more, also where the table ca
   expect(await kidOf()).not.toBe(taken);
 });
 
+test('R13: what is put in place of a key signs at once, also where another replica made the next number meanwhile', async () => {
+  const [issued, other] = [await replica(), await replica()];
+  const taken = decodeProtectedHeader((await issued.mint('at+jwt', claims, bound)).token).kid;
+  await server.asAdmin(async (client) => {
+    const within: IssuerSpec['query'] = async <Row>(sql: string, values: readonly unknown[] = []) => {
+      if (sql.trim().startsWith('insert')) await other.rotate();
+      return (await client.query(sql, [...values])).rows as Row[];
+    };
+    await client.query('begin');
+    expect(await issued.replaceKey(within, String(taken))).toBe(true);
+    await client.query('commit');
+  }, database.name);
+  await issued.reload();
+  const { token } = await issued.mint('at+jwt', claims, bound);
+  expect(decodeProtectedHeader(token).kid).not.toBe(taken);
+});
+
 test('R13: rotation happens by itself, in time for the overlap', async () => {
   const issued = await replica();
   minutes(30 * 24 * 60 - 21);
