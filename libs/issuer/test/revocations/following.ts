@@ -107,6 +107,13 @@ export function following(): void {
       expect(pages.slice(0, 3).map(({ revocations }) => revocations.length)).toEqual([1_000, 1_000, 100]);
     });
 
+    test('asks again in a second, and not at once for ever, where a page leads nowhere', async () => {
+      await revoke(token('a'));
+      const page = async (after: number) => ({ ...(await sequence.page(after)), through: after, revocations: [] });
+      const { followed } = follow(source({ read: page }));
+      await expect(followed.loaded()).rejects.toThrow(origin);
+    });
+
     test('is stale without a head: it asks the issuer about the token, and says 503 where nobody answers', async () => {
       let failing = false;
       let answer: boolean | null = null;

@@ -95,8 +95,13 @@ export function followRevocations(spec: FollowRevocations): FollowedRevocations 
         continue;
       }
       for (const entry of page.revocations.filter(isIts(at.source))) known.add(entry);
-      at.through = Math.max(at.through, page.through);
-      if (at.through < head.seq) continue;
+      const before = at.through;
+      at.through = Math.max(before, page.through);
+      if (at.through < head.seq) {
+        // Of an issuer that is out of order; it would be asked again and again without a pause.
+        if (at.through === before) throw new Error('a page that leads nowhere');
+        continue;
+      }
       at.headAt = head.iat;
       return;
     }
