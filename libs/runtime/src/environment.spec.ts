@@ -68,6 +68,35 @@ test.each<[string, Partial<EnvironmentFacts>, string]>([
     },
     'POSTERN_TRUST_PATH issuers.0.jwksUri',
   ],
+  [
+    'revocations from loopback',
+    {
+      trust: {
+        trustDomain: 'prod.example',
+        issuers: [{ issuer: 'https://i.example' }],
+        revocations: [{ uri: 'https://127.0.0.1/v1/revocations' }],
+      },
+    },
+    'POSTERN_TRUST_PATH revocations.0.uri',
+  ],
+  [
+    'introspection at loopback',
+    {
+      trust: {
+        trustDomain: 'prod.example',
+        issuers: [{ issuer: 'https://i.example', introspectionUri: 'https://localhost/introspect' }],
+        revocations: [{}],
+      },
+    },
+    'POSTERN_TRUST_PATH issuers.0.introspectionUri',
+  ],
+  ...['localhost.', 'api.localhost', '127.1', '0x7f000001', '[::1]', '[::]', '[::ffff:127.0.0.1]'].map(
+    (host): [string, Partial<EnvironmentFacts>, string] => [
+      `a peer at ${host}`,
+      { urls: { POSTERN_AUDIT_SINK_URL: `https://${host}:1` } },
+      'POSTERN_AUDIT_SINK_URL',
+    ],
+  ),
   ['a loopback peer', { urls: { POSTERN_AUDIT_SINK_URL: 'https://localhost:1' } }, 'POSTERN_AUDIT_SINK_URL'],
   ['an endpoint override', { env: env({ AWS_ENDPOINT_URL_KMS: 'https://kms.example' }) }, 'AWS_ENDPOINT_URL_KMS'],
   ['unverified TLS', { env: env({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }) }, 'NODE_TLS_REJECT_UNAUTHORIZED'],

@@ -6,6 +6,10 @@ import { ConfigurationError, type Settings } from './setting.ts';
 /** The trust domain of `npm start` and of tests; its CA is name-constrained to it (R6). */
 export const DEVELOPMENT_TRUST_DOMAIN = 'dev.postern.internal';
 
+/** What of a line of the trust table is an address. */
+const addresses = ['issuer', 'jwksUri', 'introspectionUri', 'uri'] as const;
+type Addressed = { readonly [Place in (typeof addresses)[number]]?: string | undefined };
+
 export type EnvironmentFacts = {
   readonly base: BaseConfig;
   readonly env: NodeJS.ProcessEnv;
@@ -13,9 +17,9 @@ export type EnvironmentFacts = {
   readonly settings?: Settings;
   readonly trust?: {
     readonly trustDomain: string;
-    readonly issuers: readonly { issuer: string; jwksUri?: string | undefined }[];
+    readonly issuers: readonly Addressed[];
     /** Whose revocations are followed (R14). */
-    readonly revocations?: readonly object[] | undefined;
+    readonly revocations?: readonly Addressed[] | undefined;
   };
   /** Other addresses that the service calls or that others call it by, under the name of their setting. */
   readonly urls?: Readonly<Record<string, string | undefined>>;
@@ -23,7 +27,10 @@ export type EnvironmentFacts = {
   readonly now?: () => Date;
 };
 
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\]|::1|0\.0\.0\.0)$/i;
+const LOOPBACK = /^(localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$/i;
+/** The same in the spelling that URLs bring a host into, with the names of RFC 6761, 6.3, and with IPv4 in IPv6. */
+const LOOPBACK_HOST =
+  /^((.+\.)?localhost\.?|127(\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:(7f[0-9a-f]{2}:[0-9a-f]{1,4}|0:0)\])$/;
 
 /**
  * R6, the checks that all services share. Production refuses the development trust domain or CA, plain-http or loopback issuers and
@@ -64,15 +71,15 @@ function productionRefusals({
 
   if (trust && trust.issuers.length > 0 && !trust.revocations?.length)
     refuse('POSTERN_TRUST_PATH', 'a table that follows no revocations');
-  trust?.issuers.forEach(({ issuer, jwksUri }, at) => {
-    for (const [place, url] of [
-      ['issuer', issuer],
-      ['jwksUri', jwksUri],
-    ] as const) {
-      const fault = url === undefined ? undefined : faultOf(url);
-      if (fault) refuse(`POSTERN_TRUST_PATH issuers.${at}.${place}`, fault);
-    }
-  });
+  for (const list of ['issuers', 'revocations'] as const) {
+    trust?.[list]?.forEach((line, at) => {
+      for (const place of addresses) {
+        const url = line[place];
+        const fault = url === undefined ? undefined : faultOf(url);
+        if (fault) refuse(`POSTERN_TRUST_PATH ${list}.${at}.${place}`, fault);
+      }
+    });
+  }
   for (const [name, url] of Object.entries({ POSTERN_PUBLIC_URL: base.publicUrl, ...urls })) {
     const fault = url === undefined ? undefined : faultOf(url);
     if (fault) refuse(name, fault);
@@ -104,7 +111,7 @@ function productionRefusals({
 function faultOf(url: string): string | undefined {
   const { protocol, hostname } = new URL(url);
   if (protocol === 'http:') return 'plain-http addresses';
-  return LOOPBACK.test(hostname) ? 'loopback addresses' : undefined;
+  return LOOPBACK_HOST.test(hostname) ? 'loopback addresses' : undefined;
 }
 
 /** The development CA carries its name constraint, and its leaves their names, as plain text inside the DER. */
