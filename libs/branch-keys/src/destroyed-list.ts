@@ -26,29 +26,47 @@ export async function openDestroyedList({ path }: { path: string }): Promise<Des
   await (await open(path, 'a', 0o640)).close();
   const all = async (): Promise<DestroyedKey[]> => {
     const text = await readFile(path, 'utf8');
-    // A last line without its end was cut while it was written: its key was not destroyed yet.
+    // The last line has no end while it is written.
     const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return lines.filter((line) => line !== '').map((line, at) => parsed(line, `${path} line ${at + 1}`));
+    return lines.flatMap((line, at) => (line === '' || isCut(line) ? [] : [parsed(line, `${path} line ${at + 1}`)]));
   };
   await all();
   return {
     all,
     async add(entries) {
-      const file = await open(path, 'a+');
-      try {
-        const { size } = await file.stat();
-        const { buffer } =
-          size === 0 ? { buffer: Buffer.from('\n') } : await file.read(Buffer.alloc(1), 0, 1, size - 1);
-        // A line that was cut is ended, so that it spoils no other; it reads as no entry only if it is whole.
-        if (buffer.toString() !== '\n') await file.truncate((await readFile(path)).lastIndexOf(0x0a) + 1);
-        await file.appendFile(entries.map((one) => `${JSON.stringify(one)}\n`).join(''));
-        await file.sync();
-      } finally {
-        await file.close();
+      const lines = entries.map((one) => JSON.stringify(one));
+      for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+        await append(path, lines);
+        const held = new Set((await readFile(path, 'utf8')).split('\n'));
+        if (lines.every((line) => held.has(line))) return;
       }
+      throw new Error(`${path} does not keep what is written to it`);
     },
   };
 }
+
+/** Not every volume appends for two replicas at once as a local one does. */
+const MOST_ATTEMPTS = 5;
+
+/**
+ * Adds lines in one write, durably. Nothing that stands there is touched: a line without an end may be one that another replica is
+ * writing. It gets an end, so that it spoils no other.
+ */
+async function append(path: string, lines: readonly string[]): Promise<void> {
+  const file = await open(path, 'a+');
+  try {
+    const { size } = await file.stat();
+    const { buffer } = size === 0 ? { buffer: Buffer.from('\n') } : await file.read(Buffer.alloc(1), 0, 1, size - 1);
+    const end = buffer.toString() === '\n' ? '' : '\n';
+    await file.appendFile(`${end}${lines.map((line) => `${line}\n`).join('')}`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A line that a crash cut while it was written: its key was not destroyed yet. Entries end with a brace. */
+const isCut = (line: string): boolean => !line.endsWith('}');
 
 function parsed(line: string, where: string): DestroyedKey {
   try {
