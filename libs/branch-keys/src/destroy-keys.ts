@@ -90,7 +90,7 @@ async function destroyOne({ transaction, list }: DestroyDue, due: Due, now: Date
   await list.add(whole ? [...entries, { branchKeyId, version: null, destroyedAt }] : entries);
   return transaction(async (within, record) => {
     const gone = await remove(within, entries, now);
-    if (whole) await removeWhole(within, branchKeyId, now);
+    if (whole) await removeWhole(within, [branchKeyId], now);
     if (gone > 0) {
       await record({ action: 'key.destroyed', tenant, details: { purpose, keyId: branchKeyId, versions, whole } });
     }
@@ -107,10 +107,8 @@ export async function applyDestroyed(
   now: Date,
 ): Promise<number> {
   const entries = await list.all();
-  let found = await remove(query, entries, now);
-  for (const { branchKeyId, version } of entries)
-    if (version === null) found += await removeWhole(query, branchKeyId, now);
-  return found;
+  const whole = entries.flatMap(({ branchKeyId, version }) => (version === null ? [branchKeyId] : []));
+  return (await remove(query, entries, now)) + (await removeWhole(query, whole, now));
 }
 
 async function remove(query: Query, entries: readonly DestroyedKey[], now: Date): Promise<number> {
@@ -119,9 +117,11 @@ async function remove(query: Query, entries: readonly DestroyedKey[], now: Date)
     `with state as (
        update branch_key_versions set state = 'destroyed', changed_at = $2
         where version = any($1::uuid[]) and state <> 'destroyed' returning version
+     ), named as (
+       select 'branch:version:' || version as type from unnest($1::text[]) as given (version)
      ), gone as (
-       delete from branch_keys k using unnest($1::text[]) as named (version)
-        where k.type = 'branch:version:' || named.version or k.version = 'branch:version:' || named.version
+       -- Looked up, not joined: a list only grows, and a start must not take the product of its length and the table's.
+       delete from branch_keys k where k.type in (select type from named) or k.version in (select type from named)
      )
      select count(*)::int as count from state`,
     [versions, now],
@@ -129,16 +129,16 @@ async function remove(query: Query, entries: readonly DestroyedKey[], now: Date)
   return row?.count ?? 0;
 }
 
-async function removeWhole(query: Query, branchKeyId: string, now: Date): Promise<number> {
+async function removeWhole(query: Query, branchKeyIds: readonly string[], now: Date): Promise<number> {
   const [row] = await query<{ count: number }>(
     `with owner as (
-       update branch_key_owners set state = 'destroyed' where branch_key_id = $1 and state <> 'destroyed' returning 1
+       update branch_key_owners set state = 'destroyed' where branch_key_id = any($1::text[]) and state <> 'destroyed' returning 1
      ), version as (
        update branch_key_versions set state = 'destroyed', changed_at = $2
-        where branch_key_id = $1 and state <> 'destroyed'
-     ), gone as (delete from branch_keys where branch_key_id = $1)
+        where branch_key_id = any($1::text[]) and state <> 'destroyed'
+     ), gone as (delete from branch_keys where branch_key_id = any($1::text[]))
      select count(*)::int as count from owner`,
-    [branchKeyId, now],
+    [branchKeyIds, now],
   );
   return row?.count ?? 0;
 }
