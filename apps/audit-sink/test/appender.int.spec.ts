@@ -1,10 +1,13 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { unpackEntries } from '@postern/audit';
+import type { TlsMaterial } from '@postern/mtls';
 import { openAudit } from '@postern/outbox';
 import { openPostgres, queryIn } from '@postern/postgres';
-import { closeInReverse, silentLogger, systemNow } from '@postern/runtime';
+import { closeInReverse, createRegistry, silentLogger, systemNow } from '@postern/runtime';
 import { readConfig } from '../src/config.ts';
 import { erasePerson } from '../src/erasure/erase-person.ts';
+import { createConsumer } from '../src/intake/consume.ts';
 import { verifyBatch } from '../src/intake/verify-batch.ts';
 import { createAppender } from '../src/log/appender.ts';
 import { signHead } from '../src/log/checkpoints.ts';
@@ -137,4 +140,29 @@ test('where a long append is cut off each time, shorter ones are made, and every
   expect(longest).toBeGreaterThan(2);
   expect(left).toEqual([]);
   expect(await heldIds(world)).toHaveLength(10 * EACH);
+});
+
+test('an entry that fits no event is an alarm also where the process ended between its append and the alarm (R25)', async () => {
+  const { batches, expected } = await openProducer('auth-manager');
+  const odd = { id: randomUUID(), action: 'record.read', salt: randomBytes(32), event: Buffer.from('no event') };
+  const { job } = batches.next(3, [odd]);
+  const told: unknown[] = [];
+  /** A process that takes jobs; `commit`: what becomes of what it records. */
+  const consumer = async (commit: () => Promise<boolean>) =>
+    createConsumer({
+      query: world.log.query,
+      append: await openAppender(),
+      tls: { current: () => ({ ca: expected.anchors }) as ReturnType<TlsMaterial['current']> },
+      workloads: expected.workloads,
+      audit: { commit: ({ details }) => (told.push(details), commit()) },
+      logger: silentLogger(),
+      metrics: createRegistry('audit-sink'),
+      now: systemNow,
+    });
+  const first = await consumer(() => Promise.reject(new Error('ended before the alarm')));
+  await expect(first(job, 'auth-manager')).rejects.toThrow('ended before the alarm');
+  const second = await consumer(async () => true);
+  await second(job, 'auth-manager');
+  await second(job, 'auth-manager');
+  expect(told).toEqual([1, 2].map(() => ({ kind: 'opaque_entry', about: 'auth-manager/1/1' })));
 });

@@ -26,7 +26,7 @@ const toldAlready = (error: unknown): void => {
   if (!(error instanceof JobRefused)) throw error;
 };
 
-/** Alarms of one kind about one thing are raised once by a process. */
+/** Alarms of one kind about one thing are raised once by a process: by one that was flooded with others, again. */
 const ALARMS_REMEMBERED = 1_000;
 
 /**
@@ -48,8 +48,11 @@ export function createConsumer(deps: ConsumeDeps) {
 
   const alarm = async (kind: string, about: string) => {
     metrics.alarms.inc({ kind });
-    if (raised.has(`${kind} ${about}`) || raised.size >= ALARMS_REMEMBERED) return;
-    raised.add(`${kind} ${about}`);
+    const name = `${kind} ${about}`;
+    if (raised.has(name)) return;
+    raised.add(name);
+    const [oldest] = raised;
+    if (raised.size > ALARMS_REMEMBERED && oldest !== undefined) raised.delete(oldest);
     logger.error({ kind, id: about }, 'alarm: the log was offered what cannot be');
     const actor = { workload: 'audit-sink' };
     const draft = {
@@ -61,7 +64,7 @@ export function createConsumer(deps: ConsumeDeps) {
     } as const;
     await audit.commit(newEvent(draft, now())).catch((error: unknown) => {
       // It was not recorded: the job comes again, and it with it.
-      raised.delete(`${kind} ${about}`);
+      raised.delete(name);
       throw error;
     });
   };
@@ -78,6 +81,9 @@ export function createConsumer(deps: ConsumeDeps) {
       await alarm('sequence_fork', `${producer}/${epoch}/${appended.at}`);
       throw new JobRefused('sequence_fork');
     }
+    // Also of what stands: whoever appended it may have ended before the alarm.
+    if (appended.result === 'known' && appended.opaque > 0)
+      await alarm('opaque_entry', `${producer}/${epoch}/${first}`);
     if (appended.result === 'refilled') metrics.refilled.inc({ producer }, appended.entries);
     if (appended.result !== 'appended') return;
     metrics.entries.inc({ producer }, appended.entries);

@@ -19,7 +19,8 @@ import { writeRun, type NewRun } from './write-run.ts';
 /** What became of a batch. `gap`: entries before it are missing. `refilled`: events that a restore had lost are back. `fork`: another entry stands at one of its numbers. The last two: an operator closed the producer (R26). */
 export type Appended =
   | { result: 'appended'; entries: number; opaque: number; size: number }
-  | { result: 'known' | 'gap' | 'epoch_closed' | 'certificate_withdrawn' }
+  | { result: 'known'; opaque: number }
+  | { result: 'gap' | 'epoch_closed' | 'certificate_withdrawn' }
   | { result: 'refilled'; entries: number }
   | { result: 'fork'; at: number };
 
@@ -137,7 +138,8 @@ async function freshOf(
     if (refilled > 0 || placed === entries.length) return { result: 'refilled', entries: refilled };
     throw new NotYetRestored('the log waits for what a restore lost');
   }
-  return placed === entries.length ? { result: 'known' } : entries.slice(placed);
+  if (placed < entries.length) return entries.slice(placed);
+  return { result: 'known', opaque: entries.filter(({ opaque }) => opaque !== null).length };
 }
 
 type AddedRun = { run: NewRun; events: EventRow[]; opaque: OpaqueRow[] };
@@ -230,7 +232,7 @@ async function place(client: pg.ClientBase, prepared: PreparedBatch, at: Place):
   const shared = batch.epoch === at.epoch ? Math.min(last, at.seq) : last;
   const stands = await leafAt(client, { producer: batch.producer, epoch: batch.epoch, seq: shared });
   // Its leaf was given up by retention: that there was one is in the tree, and more cannot be said.
-  if (stands === null) return { result: 'known' };
+  if (stands === null) return { result: 'known', opaque: 0 };
   const same = stands?.equals(prepared.entries[shared - batch.first]!.leaf) ?? false;
   return same ? shared - batch.first + 1 : { result: 'fork', at: shared };
 }
