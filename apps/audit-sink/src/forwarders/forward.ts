@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newEvent } from '@postern/audit';
+import { newEvent, type AuditEvent } from '@postern/audit';
 import type { Audit } from '@postern/outbox';
-import { queryIn, type Postgres, type Query } from '@postern/postgres';
+import { queryIn, type Postgres } from '@postern/postgres';
 import type { Logger, Now } from '@postern/runtime';
 import { newestCheckpoint } from '../log/checkpoints.ts';
 import { backoffMs } from './backoff.ts';
@@ -21,7 +21,7 @@ export type Forwarder = {
 export type Forward = {
   postgres: Pick<Postgres<unknown>, 'db' | 'query'>;
   readLog: ReadLog;
-  audit: Pick<Audit, 'commit'>;
+  audit: Pick<Audit, 'within'>;
   metrics: ForwarderMetrics;
   logger: Logger;
   now: Now;
@@ -85,8 +85,7 @@ export async function forward(
       if (away?.lasting && stopped === null) {
         stopped = away.reason;
         metrics.stopped.set({ forwarder: name }, 1);
-        await markStopped(query, name, stopped);
-        await alarm(deps, 'forwarder_stopped', name);
+        await markStopped(deps, name, stopped);
       }
       const wait = backoffMs(failures, away?.lasting ? LASTING_BACKOFF : BACKOFF);
       await pause(Math.max(wait, away?.retryAfterMs ?? 0), stop);
@@ -137,7 +136,7 @@ async function deliver(
   return { refused, handled };
 }
 
-/** Moves the cursor, and notes what was given up, together. */
+/** Moves the cursor, notes what was given up, and says so: together. */
 async function settle(
   deps: Forward,
   name: string,
@@ -160,6 +159,7 @@ async function settle(
         now(),
       ],
     );
+    await deps.audit.within(tx, alarm('forwarder_dead_letter', name, now(), refused.length));
     return true;
   });
   if (!moved) return false;
@@ -168,20 +168,22 @@ async function settle(
     { target: name, count: refused.length },
     'events could not be read, or a target would not take them: they were passed over',
   );
-  await alarm(deps, 'forwarder_dead_letter', name, refused.length);
   return true;
 }
 
-const markStopped = (query: Query, name: string, reason: string) =>
-  query('update forwarder_cursors set stopped = $2 where forwarder = $1', [name, reason]);
+/** With the alarm, or not at all: whoever starts again finds it stopped, and says nothing more. */
+const markStopped = ({ postgres, audit, now }: Forward, name: string, reason: string): Promise<void> =>
+  postgres.db.transaction().execute(async (tx) => {
+    await queryIn(tx)('update forwarder_cursors set stopped = $2 where forwarder = $1', [name, reason]);
+    await audit.within(tx, alarm('forwarder_stopped', name, now()));
+  });
 
-async function alarm({ audit, logger, now }: Forward, kind: string, about: string, count?: number): Promise<void> {
+function alarm(kind: string, about: string, at: Date, count?: number): AuditEvent {
   const details = { kind, about, ...(count === undefined ? {} : { count }) };
-  const actor = { workload: 'audit-sink' };
-  const draft = { action: 'alarm.raised', outcome: 'success', tenant: null, actor, details } as const;
-  await audit
-    .commit(newEvent(draft, now()))
-    .catch((err: unknown) => logger.error({ err, kind }, 'an alarm was not recorded'));
+  return newEvent(
+    { action: 'alarm.raised', outcome: 'success', tenant: null, actor: { workload: 'audit-sink' }, details },
+    at,
+  );
 }
 
 const pause = (ms: number, stop: AbortSignal): Promise<void> =>

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BranchKeys } from '@postern/branch-keys';
 import { openEgress, type EgressRules } from '@postern/egress';
 import type { TlsMaterial } from '@postern/mtls';
-import type { Audit } from '@postern/outbox';
 import { withLease, type Postgres } from '@postern/postgres';
 import { closeInReverse } from '@postern/runtime';
 import type { ForwardedCopy } from '../erasure/erase-person.ts';
@@ -17,11 +16,10 @@ import type { Target } from './targets/target.ts';
 import { actionsOf, notificationTypes, typeOf } from './webhooks/notification-types.ts';
 import { runWebhooks } from './webhooks/run-webhooks.ts';
 
-export type StartForwarders = Omit<Forward, 'postgres' | 'audit'> & {
+export type StartForwarders = Omit<Forward, 'postgres'> & {
   config: ForwardersConfig;
   /** Connections of their own, so that forwarding never waits for, nor takes, one of the log's. */
   postgres: Postgres<unknown>;
-  audit: Pick<Audit, 'commit' | 'within'>;
   keys: BranchKeys;
   tls: Pick<TlsMaterial, 'current'>;
 };
