@@ -31,6 +31,12 @@ const guarded = {
 type Service = keyof typeof guarded;
 const services = Object.keys(guarded) as Service[];
 
+/** crypto-store's management is published on a container's address, as a kubelet asks for it (the health check below asks inside). */
+async function environmentOf(service: Service): Promise<Record<string, string>> {
+  const published = { POSTERN_INTERNAL_NETWORK: 'true', POSTERN_MANAGEMENT_HOST: '0.0.0.0' };
+  return { ...(await world.environmentOf(service)), ...(service === 'crypto-store' ? published : {}) };
+}
+
 const SCRAPED_WITHIN_MS = 90_000;
 
 type Running = { tree: Tree; env: Record<string, string>; started: Started };
@@ -56,17 +62,19 @@ beforeAll(async () => {
   chmodSync(files, 0o755);
   const trees = await placeTrees(services, outside);
   world = await openWorld(files);
-  const open = async (service: Service) => {
-    const tree = trees[service] as Tree;
-    // Published on a container's address, as a kubelet asks for it (the health check below asks inside).
-    const management = { POSTERN_INTERNAL_NETWORK: 'true', POSTERN_MANAGEMENT_HOST: '0.0.0.0' };
-    const env = { ...(await world.environmentOf(service)), ...(service === 'crypto-store' ? management : {}) };
+  const prepared = await Promise.all(
+    services.map(async (service) => ({ service, tree: trees[service] as Tree, env: await environmentOf(service) })),
+  );
+  // A migration is waited for without the event loop: what others connect to meanwhile would seem not to answer.
+  for (const { service, tree, env } of prepared) {
     const migration = runInTree(tree, env, ['migrate.js']);
     if (migration.code !== 0) throw new Error(`migrations of ${service}: ${migration.stderr}`);
+  }
+  const open = async ({ service, tree, env }: (typeof prepared)[number]) => {
     running[service] = { tree, env, started: await startTree(tree, env) };
   };
   // All are waited for: one that fails must not leave the others to start after the clean-up.
-  const failed = (await Promise.allSettled(services.map(open))).find(({ status }) => status === 'rejected');
+  const failed = (await Promise.allSettled(prepared.map(open))).find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
 }, 600_000);
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { Leaf } from '../authority/authority.ts';
+import { ADMIN_CONNECT_TIMEOUT_MS } from '../run/admin-timeout.ts';
 
 /** How the superuser reaches a server. */
 export type PostgresAdmin = { port: number; admin: Pick<Leaf, 'cert' | 'key' | 'ca'> };
@@ -17,7 +18,7 @@ export async function asAdmin<T>(
     user: 'postgres',
     database,
     ssl: { cert, key, ca, servername: 'localhost', minVersion: 'TLSv1.3' },
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: ADMIN_CONNECT_TIMEOUT_MS,
   });
   client.on('error', () => {});
   await client.connect();

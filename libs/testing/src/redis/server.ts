@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
 import type { Authority, Leaf } from '../authority/authority.ts';
+import { ADMIN_CONNECT_TIMEOUT_MS } from '../run/admin-timeout.ts';
 import { onFreePort } from '../run/free-port.ts';
 import { startLeashed } from '../run/leash.ts';
 
@@ -164,6 +165,7 @@ function adminClient({ port, admin: { cert, key, ca }, adminPassword }: RedisAdm
       servername: 'localhost',
       minVersion: 'TLSv1.3',
       reconnectStrategy: false,
+      connectTimeout: ADMIN_CONNECT_TIMEOUT_MS,
     },
   });
   client.on('error', () => {});
