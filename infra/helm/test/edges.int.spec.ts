@@ -189,27 +189,4 @@ describeWith(program, 'the chart and what it is made from', (helmPath) => {
       POSTERN_POSTGRES_POOL_SIZE: '0.5',
     });
   });
-
-  test('a Deployment selects the same pods whether its halves run together or apart: that may never change', async () => {
-    const [, files, values] = matrix[0]!;
-    const selector = (all: KubernetesObject[]) =>
-      all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'key-proxy')!['spec'] as object;
-    const together = await render(helmPath, files, { ...values, services: { 'key-proxy': { together: true } } });
-    const [before, after] = [selector(objects), selector(together)] as { selector: object }[];
-    expect(after!.selector).toEqual(before!.selector);
-  });
-
-  test('a changed policy is a new rollout of token-exchange', async () => {
-    const rollout = (all: KubernetesObject[]) => {
-      const found = all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'token-exchange')!;
-      return (found['spec'] as { template: { metadata: { annotations: Record<string, string> } } }).template.metadata
-        .annotations;
-    };
-    const [, files, values] = matrix[0]!;
-    const changed = await render(helmPath, files, {
-      ...values,
-      policy: { ...policyUnder('postern.example.com'), version: 'next' },
-    });
-    expect(rollout(changed)['postern.dev/configuration']).not.toBe(rollout(objects)['postern.dev/configuration']);
-  });
 });

@@ -16,9 +16,14 @@ spec:
   {{- end }}
   revisionHistoryLimit: 3
   strategy:
+    {{- if and $own.data (eq .half "all") (not $scaled) (eq (int .settings.replicas) 1) }}
+    # Its claim may be one that a single node mounts (ReadWriteOnce): a pod on another node would wait for it until this one is gone.
+    type: Recreate
+    {{- else }}
     type: RollingUpdate
     # One more before one less: what a service can answer never falls while it is replaced.
     rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
+    {{- end }}
   selector:
     matchLabels:
       {{- include "postern.halfSelector" . | nindent 6 }}
