@@ -2,6 +2,7 @@ import { join } from 'node:path';
 
 import { parseArguments, type Arguments } from './arguments.ts';
 import { bold, dim, green, red, say, seconds, step, StepFailed, table, type Step } from './progress.ts';
+import { refuseSecond } from './refuse-second.ts';
 import { services } from './services.ts';
 import { startStack, type Stack } from './stack.ts';
 import { openHome, type Home } from './state.ts';
@@ -42,6 +43,7 @@ async function run(wanted: Arguments, interrupted: AbortSignal): Promise<number>
   let complete = false;
   try {
     say(bold('\nPostern') + dim(`  data, certificates and logs in ${home.dir}\n`));
+    await refuseSecond(home);
     const watched = wanted.watch ? { watch: wanted.watch } : {};
     stack = await startStack({ home, idp: wanted.idp, step: uninterrupted, ...watched });
     say(dim(`\n  everything is up after ${seconds(performance.now() - started)}; the tour:\n`));

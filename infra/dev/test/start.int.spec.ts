@@ -61,7 +61,7 @@ describe('the second start, where ports of the first are taken', () => {
   afterAll(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
 
   test(
-    'goes on with the log, the accounts and the other ports of the first; it stays up with addresses to look at, its log and its records verify as they run (R34), and an interrupt stops it, leaving no process',
+    'goes on with the log, the accounts and the other ports of the first; it stays up with addresses to look at, its log and its records verify as they run (R34), another is refused its home meanwhile, and an interrupt stops it, leaving no process',
     async () => {
       const command = startCommand('--home', home);
       await command.saying('Ctrl-C stops everything');
@@ -98,6 +98,11 @@ describe('the second start, where ports of the first are taken', () => {
       expect(secrets.length).toBeGreaterThan(2 * services.length);
       // A count: what failed here is not to be printed.
       expect(secrets.filter((secret) => handed.includes(secret)).length).toBe(0);
+
+      const other = startCommand('--once', '--home', home);
+      expect(await other.exit).toBe(1);
+      expect(other.said().err).toContain(`a stack runs in ${home} already, as process ${after.pid}`);
+      expect(state()).toEqual(after);
 
       command.signal('SIGINT');
       expect(await command.exit).toBe(0);
