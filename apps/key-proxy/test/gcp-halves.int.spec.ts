@@ -76,3 +76,23 @@ test('a first version that is refused leaves nothing behind', async () => {
   );
   await expect(provider.describe(reference, call())).rejects.toEqual(fails('secret_missing'));
 });
+
+test('a version that another one came before, and that is not taken back at once, is no refusal', async () => {
+  const { provider, front } = google;
+  const reference = newReference();
+  const { version: ifVersion } = await provider.create(reference, textValue('one'), write(), call());
+  front.fault(
+    {
+      instead: async (handle) => {
+        front.fault({ answer: busy }, { only: ({ url }) => url.pathname.endsWith(':destroy') });
+        await provider.put(reference, textValue('of another'), write(), call());
+        return handle();
+      },
+    },
+    { only: ({ url }) => url.pathname.endsWith(':addVersion') },
+  );
+  const put = provider.put(reference, textValue('ours'), { ...write(), ifVersion }, call());
+  await expect(put).rejects.toEqual(fails('provider_unreachable'));
+  front.fault(null);
+  expect((await provider.read(reference, null, call())).value.content.reveal()).toBe('ours');
+});
