@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { newEvent } from '@postern/audit';
 import { problem, type Problem } from '@postern/runtime';
@@ -53,8 +53,19 @@ export function expressRoutes(app: App, listener: ListenerContext): RequestListe
     refuse(request, response, problem('malformed_request')),
   );
   // The handlers above take every request and every error.
-  return (request, response) => router(request as Request, response as Response, () => response.destroy());
+  return (request, response) =>
+    hasOneHost(request)
+      ? router(request as Request, response as Response, () => response.destroy())
+      : refuse(
+          request as Request,
+          response as Response,
+          problem('malformed_request', { headers: { connection: 'close' } }),
+        );
 }
+
+/** RFC 9112 section 3.2: no `Host`, two of them (joined by a comma) or one that is no host are 400. HTTP/1.0 has none. */
+const hasOneHost = ({ headers: { host }, httpVersionMinor }: IncomingMessage): boolean =>
+  host === undefined ? httpVersionMinor === 0 : /^[\w.~%:[\]-]*$/.test(host);
 
 function refuseUnrouted(
   app: App,

@@ -120,8 +120,10 @@ function serverOf(
     keepAliveTimeout: bounds.keepAliveMs,
     maxHeaderSize: bounds.headerBytes,
     connectionsCheckingInterval: Math.min(1_000, bounds.headersTimeoutMs),
-    // Two different lengths or hosts are refused by the parser; nothing is normalised.
-    requireHostHeader: true,
+    // Two different lengths are refused by the parser; nothing is normalised. Of two `Host`, `Authorization` or `Content-Type` the
+    // first is not taken for the only one: they are joined, which none of them may be. Hosts are looked at by the routes.
+    joinDuplicateHeaders: true,
+    requireHostHeader: false,
     insecureHTTPParser: false,
   };
   const handshake = { handshakeTimeout: bounds.headersTimeoutMs };

@@ -86,6 +86,32 @@ test('what is not HTTP is 400', async () => {
   expect(await sent('HELLO\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
 });
 
+test('what the next reader of a request could read in another way is refused', async () => {
+  const token = await service.mint({ scopes: ['records:read', 'records:write'] });
+  const bearer = `authorization: Bearer ${token}`;
+  const json = 'content-type: application/json';
+  const ask = (...lines: string[]) => sent(`${lines.join('\r\n')}\r\nconnection: close\r\n\r\n`);
+  for (const hosts of [['host: x', 'host: y'], [], ['host: x y'], ['host: x/y']]) {
+    const answer = await ask('GET /health HTTP/1.1', ...hosts);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"code":"malformed_request"');
+  }
+  for (const host of ['host: x', 'host: 127.0.0.1:8443', 'host: [::1]:8443'])
+    expect(await ask('GET /health HTTP/1.1', host)).toMatch(/^HTTP\/1\.1 200 /);
+
+  const path = `/things/${crypto.randomUUID()}`;
+  expect(await ask(`GET ${path} HTTP/1.1`, 'host: x', bearer)).toContain('"code":"thing_not_found"');
+  expect(await ask(`GET ${path} HTTP/1.1`, 'host: x', bearer, bearer)).toContain('"code":"token_missing"');
+
+  const write = (...lines: string[]) => {
+    const head = ['POST /things HTTP/1.1', 'host: x', bearer, 'connection: close', ...lines];
+    return sent(`${head.join('\r\n')}\r\n\r\ne\r\n{"body":"one"}\r\n0\r\n\r\n`);
+  };
+  expect(await write(json, 'transfer-encoding: chunked')).toMatch(/^HTTP\/1\.1 201 /);
+  expect(await write(json, 'transfer-encoding: gzip, chunked')).toMatch(/^HTTP\/1\.1 400 /);
+  expect(await write(json, 'content-type: text/plain', 'transfer-encoding: chunked')).toMatch(/^HTTP\/1\.1 415 /);
+});
+
 test('a body of 100 MB is 413 before it is read', async () => {
   const token = await service.mint({ scopes: ['records:write'] });
   const head = `POST /things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n`;
