@@ -15,11 +15,15 @@ const EMPTY = Buffer.alloc(0);
 export async function readBody(request: IncomingMessage, route: Route, pauseMs: number): Promise<unknown> {
   const { headers } = request;
   const length = headers['content-length'];
-  const carriesBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  const coding = headers['transfer-encoding'];
+  const carriesBody = coding !== undefined || (length !== undefined && length !== '0');
   if (route.body === undefined) {
     if (carriesBody) throw problem('invalid_input', { fields: [{ field: 'body', rule: 'not_taken' }] });
     return undefined;
   }
+  // RFC 9112 section 6.1: what else the body is wrapped in is not taken off here, and would be kept as if it were the body.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    throw problem('malformed_request', { headers: { connection: 'close' } });
   if (route.consumes === 'stream') {
     if ((headers['content-type'] ?? '').toLowerCase() !== 'application/octet-stream') throw unsupported();
     expectPlain(headers['content-encoding']);
@@ -34,8 +38,11 @@ export async function readBody(request: IncomingMessage, route: Route, pauseMs: 
   if (bytesType !== undefined) return contentOf(bytesType, bytes, (text) => jsonOf(text, route.depthLimit));
   if (route.consumes === 'form') return formOf(bytes);
   const value = jsonOf(bytes, route.depthLimit);
+  const escapes = bytes.includes('\\u');
+  if (escapes && !isUnicode(value))
+    throw problem('malformed_json', { fields: [{ field: 'body', rule: 'not_unicode' }] });
   // Written so, or with an escape.
-  if ((bytes.includes(PROTOTYPE) || bytes.includes('\\u')) && namesPrototype(value))
+  if ((bytes.includes(PROTOTYPE) || escapes) && namesPrototype(value))
     throw problem('invalid_input', { fields: [{ field: `body.${PROTOTYPE}`, rule: 'unknown_field' }] });
   return value;
 }
@@ -46,6 +53,13 @@ const namesPrototype = (value: unknown): boolean =>
   typeof value === 'object' &&
   value !== null &&
   (Object.hasOwn(value, PROTOTYPE) || Object.values(value).some(namesPrototype));
+
+/** RFC 7493 section 2.1: half of a surrogate pair has no UTF-8; where text is kept in that, it would become another. */
+function isUnicode(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([name, part]) => name.isWellFormed() && isUnicode(part));
+}
 
 const tooLarge = () => problem('payload_too_large', { headers: { connection: 'close' } });
 const tooLate = () => problem('request_timeout', { headers: { connection: 'close' } });

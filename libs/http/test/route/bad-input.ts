@@ -93,6 +93,25 @@ export function badInput(): void {
       expect((await call('/broken/%00')).status).toBe(400);
     });
 
+    test('half of a surrogate pair is 400: it would be kept as another text', async () => {
+      const post = async (text: string) => {
+        const answer = await request(`${service.urls.api}/things`, {
+          dispatcher: job,
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${await service.mint({ scopes: ['records:write'] })}`,
+            'content-type': 'application/json',
+          },
+          body: text,
+        });
+        return [answer.statusCode, await answer.body.json()];
+      };
+      const refused = [400, { code: 'malformed_json', errors: [{ field: 'body', rule: 'not_unicode' }] }];
+      expect(await post('{"body":"a\\ud800b"}')).toMatchObject(refused);
+      expect(await post('{"body":"a","nested":[{"\\udc00":1}]}')).toMatchObject(refused);
+      expect(await post('{"body":"a\\ud83d\\ude00b"}')).toMatchObject([201, { body: 'a😀b' }]);
+    });
+
     test('NUL in a text that Postgres is to keep is 400, and nothing is kept', async () => {
       const count = async () => (await service.postgres.query('select 1 from things')).length;
       const before = await count();
