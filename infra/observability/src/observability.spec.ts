@@ -4,6 +4,7 @@ import { grafanaJson } from './dashboard.ts';
 import { dashboards } from './dashboards/index.ts';
 import { firedInTests, place, readRules } from './files.ts';
 import { knownMetrics, metricsIn } from './metrics.ts';
+import { streamingRoutes } from './streaming-routes.ts';
 
 const rules = readRules();
 const alerts = rules.filter(({ alert }) => alert !== undefined);
@@ -52,4 +53,20 @@ test('what an alert on faults sends a reader to is there: the routes that fail, 
   const named = /`([^`]+)` on the dashboard `postern-(\w+)` names the routes/.exec(runbook);
   const graph = dashboards[named?.[2] ?? '']?.graphs.find(({ title }) => title === named?.[1]);
   expect(graph?.queries[0]?.expr).toMatch(/sum by \([^)]*\broute\b[^)]*\).*status=~"5\.\."/);
+});
+
+test('what streams, which its caller ends, is in no rule on slowness, and everything else is', () => {
+  const slow = rules.filter(({ record }) => record?.startsWith('service:http_slow:'));
+  const left = slow.flatMap(({ expr }) => [...expr.matchAll(/route!~"([^"]+)"/g)].map(([, routes]) => routes!));
+  expect(new Set(left).size).toBe(1);
+  expect(left).toHaveLength(2 * slow.length);
+  // Prometheus holds a whole label against it.
+  const leftOut = new RegExp(`^(?:${left[0]})$`);
+  expect(streamingRoutes().filter((path) => !leftOut.test(path))).toEqual([]);
+  for (const path of ['/token', '/retrieve/:key', '/v1/events', '/v1/tenant/events', '/v1/encrypt', '/v1/grants/:id'])
+    expect(path).not.toMatch(leftOut);
+});
+
+test('the reader of sources finds the routes that stream', () => {
+  expect(streamingRoutes()).toEqual(expect.arrayContaining(['/v1/events/stream', '/v1/jobs/:id/events', '/v1/export']));
 });
