@@ -13,6 +13,7 @@ export const policyUnder = (trustDomain: string): object =>
 const policy = policyUnder('postern.example.com');
 const off = { enabled: false };
 const local = (audit: object): object => ({ audit, rootKey: { kind: 'local', secret: 'k', waiver: '2999-01-31' } });
+const egress = (rule: object): object => ({ networkPolicy: { egress: { 'key-proxy': [rule] } } });
 const publicUrl = (url: string): object => ({ services: { 'token-exchange': { publicUrl: url } } });
 
 /** Values that the chart is rendered with: files of examples/, then further values. */
@@ -143,6 +144,18 @@ export const refused: [what: string, values: object, names: RegExp][] = [
   ['an issuer with a slash at its end', publicUrl('https://tokens.example.com/'), /publicUrl/],
   ['an issuer that says the usual port', publicUrl('https://tokens.example.com:443'), /publicUrl/],
   ['egress of no service', { networkPolicy: { egress: { keyproxy: [] } } }, /egress[^]*keyproxy/],
+  [
+    'a way out whose mistyped end would leave it open to everywhere',
+    egress({ too: [{ ipBlock: { cidr: '10.0.0.0/8' } }], ports: [{ port: 443 }] }),
+    /networkPolicy[/.]egress/,
+  ],
+  ['a way out to nobody, and so to everybody', egress({ to: [], ports: [{ port: 443 }] }), /networkPolicy[/.]egress/],
+  ['a peer that is nobody', { networkPolicy: { publicFrom: [{}] } }, /networkPolicy[/.]publicFrom/],
+  [
+    'a peer by a field that is none',
+    { networkPolicy: { monitoringFrom: [{ podSelecter: {} }] } },
+    /networkPolicy[/.]monitoringFrom/,
+  ],
   ['callers of no service', { networkPolicy: { apiFrom: { keyproxy: [{ podSelector: {} }] } } }, /apiFrom[^]*keyproxy/],
   ['an api that is open to nobody, and so to all', { networkPolicy: { apiFrom: { 'audit-sink': [] } } }, /apiFrom/],
   ['a digest of no service', { image: { digests: { keyproxy: `sha256:${'a'.repeat(64)}` } } }, /digests[^]*keyproxy/],

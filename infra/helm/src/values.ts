@@ -1,11 +1,10 @@
 import { policyJsonSchema } from '@postern/policy';
 import { trustTable } from '@postern/oidc';
 import { z } from 'zod';
-import { SERVICES } from './setting-names.ts';
+import { each, networkPolicy, port } from './network-values.ts';
 
 /** The chart's values: one schema, from which `values.schema.json` and the README's table are written. */
 
-const port = z.int().min(1).max(65_535);
 const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'a host name');
 const secretName = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/);
 const maybe = <T extends z.ZodType>(schema: T) => z.union([schema, z.literal('')]);
@@ -21,9 +20,6 @@ const settingName = z.string().regex(/^(POSTERN|OTEL)_[A-Z0-9_]{1,60}$/, 'the na
 const labels = z.record(z.string().max(317), z.string().max(253));
 /** Objects of Kubernetes that are passed on as they are: the API itself says what they may hold. */
 const passedOn = z.looseObject({});
-const each = <T extends z.ZodType>(schema: T) =>
-  Object.fromEntries(SERVICES.map((name) => [name, schema])) as Record<(typeof SERVICES)[number], T>;
-const peers = z.array(passedOn);
 const quantities = z.strictObject({
   cpu: z.string().regex(/^[0-9]+(\.[0-9]+)?m?$/),
   memory: z.string().regex(/^[0-9]+(Ki|Mi|Gi)$/),
@@ -169,24 +165,7 @@ export const chartValues = z.strictObject({
     sampling: z.number().min(0).max(1),
   }),
   migrations: z.strictObject({ deadlineSeconds: z.int().min(30).max(86_400), resources }),
-  networkPolicy: z.strictObject({
-    enabled: z.boolean(),
-    publicFrom: peers.describe('who may reach the public listeners: your ingress'),
-    monitoringFrom: peers.describe('who may scrape'),
-    // A rule to nobody is one to everybody.
-    postgres: peers.min(1),
-    redis: peers.min(1),
-    dns: peers.min(1).describe('who resolves names: pods, or with a cache on each node an `ipBlock`'),
-    apiFrom: z
-      .strictObject(each(peers.min(1)))
-      .partial()
-      .describe(
-        'service -> who may reach its api besides what the policy says: an identity provider that pushes its events',
-      ),
-    egress: z
-      .strictObject({ all: z.array(passedOn), ...each(z.array(passedOn).optional()) })
-      .describe('`all` or a service -> further rules: identity provider, KMS and STS, secret managers, buckets'),
-  }),
+  networkPolicy,
   podMonitor: z.strictObject({ enabled: z.boolean(), labels }),
   keda: z.strictObject({
     enabled: z.boolean(),
@@ -207,8 +186,6 @@ export const chartValues = z.strictObject({
   }),
   services: z.strictObject(each(service)),
 });
-
-export type ChartValues = z.input<typeof chartValues>;
 
 /** The document that Helm checks values against. The policy is checked by the schema that everything else checks it by. */
 export function valuesJsonSchema(): object {
