@@ -17,9 +17,9 @@ export function parsed(schema: z.ZodType, value: unknown, place: Place): unknown
 }
 
 function fieldsOf(issue: z.core.$ZodIssue, place: Place, value: unknown): ProblemField[] {
-  const at = [place, ...issue.path.map(plain)].join('.');
+  const at = [place, ...issue.path.map(plainName)].join('.');
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ field: `${at}.${plain(key)}`, rule: 'unknown_field' }));
+    return issue.keys.map((key) => ({ field: `${at}.${plainName(key)}`, rule: 'unknown_field' }));
   return [{ field: at, rule: isMissing(value, issue.path) ? 'required' : ruleOf(issue) }];
 }
 
@@ -32,7 +32,8 @@ function isMissing(value: unknown, path: readonly PropertyKey[]): boolean {
   return at === undefined;
 }
 
-const plain = (part: PropertyKey): string =>
+/** The name of a field as an answer may say it. */
+export const plainName = (part: PropertyKey): string =>
   typeof part === 'number' || PLAIN_NAME.test(String(part)) ? String(part) : '*';
 
 function ruleOf(issue: z.core.$ZodIssue): string {

@@ -4,6 +4,7 @@ import { problem, type Problem } from '@postern/runtime';
 import { incomingBytes } from './byte-stream.ts';
 import { contentOf, contentTypeOf } from './content.ts';
 import type { Route } from './declaration.ts';
+import { illFormedText } from './ill-formed-text.ts';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -39,8 +40,8 @@ export async function readBody(request: IncomingMessage, route: Route, pauseMs: 
   if (route.consumes === 'form') return formOf(bytes);
   const value = jsonOf(bytes, route.depthLimit);
   const escapes = bytes.includes('\\u');
-  if (escapes && !isUnicode(value))
-    throw problem('malformed_json', { fields: [{ field: 'body', rule: 'not_unicode' }] });
+  const illFormed = escapes ? illFormedText(value, 'body') : undefined;
+  if (illFormed !== undefined) throw problem('invalid_input', { fields: [{ field: illFormed, rule: 'not_unicode' }] });
   // Written so, or with an escape.
   if ((bytes.includes(PROTOTYPE) || escapes) && namesPrototype(value))
     throw problem('invalid_input', { fields: [{ field: `body.${PROTOTYPE}`, rule: 'unknown_field' }] });
@@ -53,13 +54,6 @@ const namesPrototype = (value: unknown): boolean =>
   typeof value === 'object' &&
   value !== null &&
   (Object.hasOwn(value, PROTOTYPE) || Object.values(value).some(namesPrototype));
-
-/** RFC 7493 section 2.1: half of a surrogate pair has no UTF-8; where text is kept in that, it would become another. */
-function isUnicode(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed();
-  if (typeof value !== 'object' || value === null) return true;
-  return Object.entries(value).every(([name, part]) => name.isWellFormed() && isUnicode(part));
-}
 
 const tooLarge = () => problem('payload_too_large', { headers: { connection: 'close' } });
 const tooLate = () => problem('request_timeout', { headers: { connection: 'close' } });
