@@ -3,6 +3,7 @@ import type { Query } from '@postern/postgres';
 import { problem } from '@postern/runtime';
 import { signerOf, type LogKeys } from './checkpoint-key.ts';
 import { newestCheckpoint, signNewest, type SignedCheckpoint } from './checkpoints.ts';
+import { NodeMissing } from './nodes.ts';
 import { consistencyProof, inclusionProof } from './proofs.ts';
 
 /** A watermark that a process ahead of the signer would see; it is asked for again. */
@@ -13,7 +14,8 @@ const RETRY_AFTER_SECONDS = 1;
  *
  * @param from size of the tree that the caller saw last; beyond the newest checkpoint no proof can be given, and the caller
  *   will see that the tree is smaller.
- * @throws Problem `unavailable` where an append is not signed yet.
+ * @throws Problem `unavailable` where an append is not signed yet; `tile_given_up` where the leaves at `from` are past their
+ *   retention.
  */
 export async function readWatermark(
   query: Query,
@@ -32,8 +34,8 @@ export async function readWatermark(
   const { size, note } = newest ?? { size: 0, note: null };
   if (index !== null && Number(index) >= size) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
   const [inclusion, consistency] = await Promise.all([
-    index === null ? [] : inclusionProof(query, Number(index), size),
-    from <= size ? consistencyProof(query, from, size) : [],
+    index === null ? [] : inclusionWhileKept(query, Number(index), size),
+    from <= size ? consistencyProof(query, from, size).catch(givenUp) : [],
   ]);
   return {
     producer,
@@ -91,6 +93,17 @@ async function signed(query: Query, key: LogKeys): Promise<SignedCheckpoint | nu
   const newest = await newestCheckpoint(query);
   await key.refresh();
   return newest;
+}
+
+/** Without a proof where the leaf was given up by retention: whoever saw it proven before needs none. */
+const inclusionWhileKept = (query: Query, index: number, size: number): Promise<Buffer[]> =>
+  inclusionProof(query, index, size).catch((error: unknown) => {
+    if (error instanceof NodeMissing) return [];
+    throw error;
+  });
+
+function givenUp(error: unknown): never {
+  throw error instanceof NodeMissing ? problem('tile_given_up', { cause: error }) : error;
 }
 
 const text = (hashes: Buffer[]): string[] => hashes.map((hash) => hash.toString('base64url'));

@@ -39,7 +39,8 @@ export type Restore = {
  * first filled up from the published entries, until its root is the published one again: to the last bit the same tree, so
  * no witness sees a contradiction. What those entries speak of is then missing (`log_wanted`): their producers are asked to
  * send it again, and nothing new is appended before. Closings of producers that the database lost are put back (R26); one that
- * could not be is an alarm, recorded with the leaves or not at all: once they stand, nothing says any more that they were gone.
+ * could not be is an alarm, recorded with the leaves or not at all: once they stand, nothing says any more that they were gone. So are
+ * erasures that the restore undid (R28): the leaf says that there was one, not whose.
  *
  * @throws LogAltered when the log is another than the published one, or the published entries are not there.
  */
@@ -57,25 +58,34 @@ export async function assertExtendsPublished({ postgres, audit, key, place, logg
       await noteRestoring(query, { from: own.size, to: published.size });
       const lost = leaves.findIndex(({ bytes }, i) => own.size + i >= closingsUpTo && recordsClosing(bytes));
       const closingLost = lost < 0 ? null : own.size + lost;
-      if (closingLost !== null) await audit.within(tx, closingLostAt(closingLost, now()));
-      return { entries: leaves.length, closingLost };
+      if (closingLost !== null) await audit.within(tx, lostAt('closing_lost', closingLost, now()));
+      const erasures = leaves.flatMap(({ bytes }, i) => (recordsErasure(bytes) ? [own.size + i] : []));
+      if (erasures[0] !== undefined)
+        await audit.within(tx, lostAt('erasure_lost', erasures[0], now(), erasures.length));
+      return { entries: leaves.length, closingLost, erasures };
     }
     const root = await rootAt(query, published.size).catch(() => null);
     if (!root?.equals(published.root)) throw new LogAltered('log_differs_from_external_checkpoint');
     return null;
   });
   if (!filled) return;
-  const { entries, closingLost } = filled;
+  const { entries, closingLost, erasures } = filled;
   logger.error({ count: entries }, 'the log was restored: its leaves are back, its events are not');
+  if (erasures.length > 0) {
+    logger.error({ index: erasures[0], count: erasures.length }, 'the restore undid erasures: ask for them again');
+  }
   if (closingLost === null) return;
   logger.error({ index: closingLost }, "the restore lost a producer's closing: close it again");
 }
 
-/** How many leaves; and the first of them that records the closing of a producer that is published no more. */
-type Filled = { entries: number; closingLost: number | null };
+/** How many leaves; the first of them that records the closing of a producer that is published no more; those that record erasures. */
+type Filled = { entries: number; closingLost: number | null; erasures: number[] };
 
-function closingLostAt(index: number, now: Date): AuditEvent {
-  const details = { kind: 'closing_lost', about: String(index) };
+/** Whether an entry records an erasure, or an attempt at one. */
+const recordsErasure = (entry: Buffer): boolean => entry.includes('"action":"subject.erased"');
+
+function lostAt(kind: string, index: number, now: Date, count?: number): AuditEvent {
+  const details = { kind, about: String(index), ...(count === undefined ? {} : { count }) };
   const actor = { workload: 'audit-sink' };
   return newEvent({ action: 'alarm.raised', outcome: 'success', tenant: null, actor, details }, now);
 }

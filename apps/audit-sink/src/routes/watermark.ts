@@ -29,7 +29,7 @@ export const watermark = ({ query, key }: ReadLog, producers: readonly string[])
         .describe('entries of the checkpoint that the caller holds'),
     }),
     answers: { 200: shape },
-    problems: ['workload_refused'],
+    problems: ['workload_refused', 'tile_given_up'],
     async handle({ workload, params: { producer }, query: { from } }) {
       if (workload !== producer) throw problem('workload_refused');
       return open({ status: 200, body: await readWatermark(query, key, { producer, from }) });
