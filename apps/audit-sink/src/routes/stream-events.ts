@@ -10,6 +10,8 @@ import { AUDITOR, type ReadLog } from './deps.ts';
 
 /** Streams of one replica at a time: each looks at the database every second. */
 const STREAMS = 50;
+/** Of one tenant, so that none keeps the others from theirs. */
+const STREAMS_OF_TENANT = 10;
 const RETRY_AFTER_SECONDS = 5;
 const { from: _from, to: _to, ...filter } = eventFilter;
 
@@ -18,14 +20,20 @@ const { from: _from, to: _to, ...filter } = eventFilter;
  * ends with its token, and when the replica goes; whoever follows comes back with the last id.
  */
 export const streamEvents = (log: ReadLog, isDraining: () => Promise<boolean>) => {
-  let open = 0;
+  const open = new Map<string, number>();
+  const openOf = (tenant: string) => open.get(tenant) ?? 0;
+  const count = (tenant: string, more: 1 | -1) => {
+    const now = openOf(tenant) + more;
+    if (now > 0) open.set(tenant, now);
+    else open.delete(tenant);
+  };
   return route({
     method: 'GET',
     path: '/v1/events/stream',
     listener: 'api',
     summary: "The tenant's events as they come, resumable by Last-Event-ID",
     description:
-      'Server-sent events (WHATWG HTML, section 9.2), from now on or after the one named. A stream ends with its token, and when the replica goes: come back with the last id.',
+      'Server-sent events (WHATWG HTML, section 9.2), from now on or after the one named. A stream ends with its token, and when the replica goes: come back with the last id. A tenant may hold 10 of them at a replica.',
     ...AUDITOR,
     audit: 'audit.followed',
     query: z
@@ -36,21 +44,24 @@ export const streamEvents = (log: ReadLog, isDraining: () => Promise<boolean>) =
     }),
     answers: { 200: 'stream' },
     produces: 'text/event-stream',
-    problems: ['invalid_input', 'unavailable'],
+    problems: ['invalid_input', 'too_many_requests', 'unavailable'],
     async handle({ principal, query, headers }, audit) {
-      if (open >= STREAMS) throw problem('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+      const { tenant } = principal;
+      const retry = { retryAfterSeconds: RETRY_AFTER_SECONDS };
+      if (openOf(tenant) >= STREAMS_OF_TENANT) throw problem('too_many_requests', retry);
+      if ([...open.values()].reduce((sum, own) => sum + own, 0) >= STREAMS) throw problem('unavailable', retry);
       const { person, after, ...asked } = filterOf(query);
       const cursor = headers['last-event-id'] ?? after;
       const begin = cursor === undefined ? ((await newestCheckpoint(log.query))?.size ?? 0) : indexOf(cursor) + 1;
-      const filterNow = async () => ({ ...asked, subject: await subjectOf(log, principal.tenant, person) });
+      const filterNow = async () => ({ ...asked, subject: await subjectOf(log, tenant, person) });
       const ended = async () => Date.now() >= principal.expiresAt.getTime() || (await isDraining());
-      const following = { tenant: principal.tenant, filterNow, begin, ended };
+      const following = { tenant, filterNow, begin, ended };
       const counted = async function* () {
-        open += 1;
+        count(tenant, 1);
         try {
           yield* followEvents(log, following);
         } finally {
-          open -= 1;
+          count(tenant, -1);
         }
       };
       return audit.stream(
