@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { grafanaJson } from './dashboard.ts';
 import { dashboards } from './dashboards/index.ts';
@@ -69,4 +69,18 @@ test('what streams, which its caller ends, is in no rule on slowness, and everyt
 
 test('the reader of sources finds the routes that stream', () => {
   expect(streamingRoutes()).toEqual(expect.arrayContaining(['/v1/events/stream', '/v1/jobs/:id/events', '/v1/export']));
+});
+
+test('every command and every action of the log that the runbook names is there', () => {
+  const runbook = readFileSync(place('runbook.md'), 'utf8');
+  const commands = readdirSync(place('../cli/src/commands')).map((file) => file.replace(/\.ts$/, ''));
+  const named = [...runbook.matchAll(/`postern ([a-z-]+)(?: ([a-z]+))?/g)].map(([, one = '', two]) =>
+    commands.includes(one) ? one : `${one}-${two}`,
+  );
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((command) => !commands.includes(command))).toEqual([]);
+  const known = readFileSync(place('../../libs/audit/src/actions.ts'), 'utf8');
+  const actions = [...runbook.matchAll(/(?:action=|`)([a-z]+\.[a-z_]+)`/g)].map(([, action = '']) => action);
+  expect(actions.length).toBeGreaterThan(2);
+  expect(actions.filter((action) => !known.includes(`'${action}'`))).toEqual([]);
 });
