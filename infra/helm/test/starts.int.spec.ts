@@ -60,6 +60,21 @@ describeWith(program, 'what the chart starts', (helmPath) => {
       }
     });
 
+    test('a service believes no issuer of ours that is not there, or whose revocations it does not follow (R1, R14)', () => {
+      for (const service of services.filter((name) => settingsOf(name) !== undefined)) {
+        const { 'trust.json': text = '' } = found('ConfigMap', `${service}-documents`)!['data'] as Record<
+          string,
+          string
+        >;
+        const { issuers, revocations } = JSON.parse(text) as Record<'issuers' | 'revocations', { issuer: string }[]>;
+        const provider = settingsOf('token-exchange')!['POSTERN_PROVIDER_ISSUER'];
+        const ours = services.map((name) => settingsOf(name)?.['POSTERN_PUBLIC_URL']);
+        const believed = issuers.map(({ issuer }) => issuer).filter((issuer) => issuer !== provider);
+        expect(believed.filter((issuer) => !ours.includes(issuer))).toEqual([]);
+        expect(revocations.map(({ issuer }) => issuer)).toEqual(expect.arrayContaining(believed));
+      }
+    });
+
     test('Node is in FIPS mode in fedramp-high, its migrations too, and nowhere that did not ask for it', () => {
       const high = 'profile' in values && values.profile === 'fedramp-high';
       const jobs = objects

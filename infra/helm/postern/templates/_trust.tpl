@@ -15,7 +15,11 @@ for its tokens. `services.<name>.trust` replaces the whole of it.
 {{- $accounts := include "postern.minted" (dict "root" $root "service" "key-proxy" "kind" "postern-access" "tenant" (dict "claim" "tenant" "prefix" "kp_")) | fromJson -}}
 {{- $revocations := list (include "postern.revoking" (dict "root" $root "service" "token-exchange" "kinds" (list "token" "client" "subject" "tenant" "key")) | fromJson) -}}
 {{- $issuers := list $exchanged -}}
-{{- if eq .service "token-exchange" -}}{{- $issuers = list $realm $grants $exchanged $accounts -}}{{- end -}}
+{{- if eq .service "token-exchange" -}}
+{{- $issuers = list $realm $exchanged -}}
+{{- if (index $root.Values.services "auth-manager").enabled -}}{{- $issuers = append $issuers $grants -}}{{- end -}}
+{{- if (index $root.Values.services "key-proxy").enabled -}}{{- $issuers = append $issuers $accounts -}}{{- end -}}
+{{- end -}}
 {{- if eq .service "key-proxy" -}}{{- $issuers = list $exchanged $accounts -}}{{- end -}}
 {{- if (index $root.Values.services "auth-manager").enabled -}}
 {{- $revocations = append $revocations (include "postern.revoking" (dict "root" $root "service" "auth-manager" "kinds" (list "grant" "session" "token" "key")) | fromJson) -}}
