@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { BlockList } from 'node:net';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { describeWith, realPart } from '@postern/testing';
 import { parse, parseAllDocuments } from 'yaml';
@@ -140,6 +141,38 @@ describeWith(program, 'the examples beside the chart', (helmPath) => {
       });
     },
   );
+});
+
+describeWith(program, 'the example of production', (helmPath) => {
+  test('key-proxy reaches public addresses, where the clouds are, and of others none that its service would refuse (R35)', async () => {
+    const [, files, values] = matrix[0]!;
+    const all = await render(helmPath, files, values);
+    const { egress } = all.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'key-proxy')![
+      'spec'
+    ] as { egress: { to: { ipBlock?: { cidr: string; except?: string[] } }[]; ports: { port: number }[] }[] };
+    const world = egress.flatMap(({ to }) => to).find(({ ipBlock }) => ipBlock?.cidr === '0.0.0.0/0')?.ipBlock;
+    const kept = new BlockList();
+    for (const block of world?.except ?? ['0.0.0.0/0']) {
+      const [address = '', bits] = block.split('/');
+      kept.addSubnet(address, Number(bits));
+    }
+    const open = (address: string) => !kept.check(address);
+    expect(['8.8.8.8', '52.94.5.1', '20.190.128.1', '142.250.1.1'].filter((address) => !open(address))).toEqual([]);
+    const inside = [
+      '10.1.2.3',
+      '172.16.0.1',
+      '172.31.255.1',
+      '192.168.1.1',
+      '169.254.169.254',
+      '100.100.1.1',
+      '168.63.129.16',
+      '192.0.0.192',
+      '198.18.0.1',
+      '224.0.0.1',
+      '127.0.0.1',
+    ];
+    expect(inside.filter(open)).toEqual([]);
+  });
 });
 
 describeWith(program, 'prometheus-adapter in place of KEDA', (helmPath) => {
