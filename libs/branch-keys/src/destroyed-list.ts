@@ -14,7 +14,7 @@ export type DestroyedKey = z.output<typeof entry>;
 /** The keys that were destroyed, kept outside every database, so that a restored one can be told (R33). */
 export type DestroyedList = {
   all(): Promise<DestroyedKey[]>;
-  /** Adds entries, durably. What stands twice does no harm. */
+  /** Adds entries, durably, that are not there: whoever tries again and again does not make the list longer. */
   add(entries: readonly DestroyedKey[]): Promise<void>;
 };
 
@@ -30,20 +30,30 @@ export async function openDestroyedList({ path }: { path: string }): Promise<Des
     const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
     return lines.flatMap((line, at) => (line === '' || isCut(line) ? [] : [parsed(line, `${path} line ${at + 1}`)]));
   };
+  const missingOf = async (entries: readonly DestroyedKey[]): Promise<readonly DestroyedKey[]> => {
+    const held = new Set((await all()).map(nameOf));
+    return entries.filter((one) => !held.has(nameOf(one)));
+  };
   await all();
   return {
     all,
     async add(entries) {
-      const lines = entries.map((one) => JSON.stringify(one));
+      let missing = await missingOf(entries);
       for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
-        await append(path, lines);
-        const held = new Set((await readFile(path, 'utf8')).split('\n'));
-        if (lines.every((line) => held.has(line))) return;
+        // Also without any: what another replica wrote is not durable before it is synchronised.
+        await append(
+          path,
+          missing.map((one) => JSON.stringify(one)),
+        );
+        missing = await missingOf(missing);
+        if (missing.length === 0) return;
       }
       throw new Error(`${path} does not keep what is written to it`);
     },
   };
 }
+
+const nameOf = ({ branchKeyId, version }: DestroyedKey): string => JSON.stringify([branchKeyId, version]);
 
 /** Not every volume appends for two replicas at once as a local one does. */
 const MOST_ATTEMPTS = 5;

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { open, readFile, rename, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { z } from 'zod';
 
 // { "active": "<uuid>", "keys": [{ "id": "<uuid>", "key": "<base64 of 32 bytes>" }] }
@@ -52,14 +52,24 @@ export async function createLocalRootKeyFile(path: string): Promise<boolean> {
   }
 }
 
-/** Adds a fresh key to the file and makes it the active one; the older ones go on opening what they wrapped. */
+/**
+ * Adds a fresh key to the file and makes it the active one; the older ones go on opening what they wrapped.
+ * @throws Error naming the path of the new file while another rotation is under way, or where one was cut: of two at once, one
+ *   would lose the key of the other, and all that was wrapped under it meanwhile.
+ */
 export async function rotateLocalRootKeyFile(path: string): Promise<string> {
-  const { keys } = await readKeyFile(path);
-  const id = randomUUID();
   const next = `${path}.next`;
-  await write(next, 'w', { active: id, keys: [...keys, { id, key: randomBytes(32) }] });
-  await rename(next, path);
-  return id;
+  await (await open(next, 'wx', 0o600)).close();
+  try {
+    const { keys } = await readKeyFile(path);
+    const id = randomUUID();
+    await write(next, 'w', { active: id, keys: [...keys, { id, key: randomBytes(32) }] });
+    await rename(next, path);
+    return id;
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
 }
 
 async function write(path: string, flags: string, { active, keys }: LocalKeys): Promise<void> {

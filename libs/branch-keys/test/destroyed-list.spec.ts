@@ -30,6 +30,15 @@ test('replicas that add to the list at once lose nothing of each other (R33)', a
   expect(versionsOf(await replicas[0]!.all())).toEqual(versionsOf(added));
 });
 
+test('what is added again and again makes the list no longer', async () => {
+  const path = newPath();
+  const list = await openDestroyedList({ path });
+  const [one, two] = [newEntry(), newEntry()];
+  for (let turn = 0; turn < 3; turn += 1) await list.add([{ ...one, destroyedAt: new Date(turn).toISOString() }]);
+  await list.add([one, two]);
+  expect(versionsOf(await list.all())).toEqual(versionsOf([one, two]));
+});
+
 test('a line that a crash cut is no entry, and spoils none that is added after it', async () => {
   const path = newPath();
   const list = await openDestroyedList({ path });

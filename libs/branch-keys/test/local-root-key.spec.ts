@@ -66,3 +66,15 @@ test('after a rotation of the file both keys open, and the same key can be wrapp
   const rewrapped = await after.rewrap(wrapped, { arn: before.arn, context }, to);
   expect(await after.unwrap(rewrapped, to)).toEqual(key);
 });
+
+test('of rotations of a file at once none loses the key of another', async () => {
+  await createLocalRootKeyFile(path);
+  const turns = await Promise.allSettled(Array.from({ length: 8 }, () => rotateLocalRootKeyFile(path)));
+  const made = turns.flatMap((turn) => (turn.status === 'fulfilled' ? [turn.value] : []));
+  expect(made.length).toBeGreaterThan(0);
+  const { keys } = JSON.parse(await readFile(path, 'utf8')) as { keys: { id: string }[] };
+  expect(keys.map(({ id }) => id)).toEqual(expect.arrayContaining(made));
+  expect(keys).toHaveLength(1 + made.length);
+  // And the next one finds its way free.
+  await rotateLocalRootKeyFile(path);
+});
