@@ -113,7 +113,7 @@ export const chartValues = z.strictObject({
     pullSecrets: z.array(z.strictObject({ name: secretName })),
   }),
   identityProvider: z.strictObject({
-    issuer: httpsUrl.describe('required: exactly the `iss` of the realm'),
+    issuer: httpsUrl.describe('required: exactly the `iss` of the realm; known by the authority of services'),
     jwksUri: maybe(httpsUrl).describe("absent: Keycloak's path under the issuer"),
     tenant: z
       .string()
