@@ -100,7 +100,7 @@ NODE_OPTIONS: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* What Node itself is told. A Node without a FIPS provider says so and ends: a service under FIPS would refuse to start on it anyway. */}}
+{{/* What Node itself is told. A Node without an active FIPS provider says so and ends: a service under FIPS would refuse to start on it anyway. */}}
 {{- define "postern.nodeOptions" -}}
 {{- $options := list -}}
 {{- if include "postern.fips" . -}}{{- $options = append $options "--force-fips" -}}{{- end -}}
