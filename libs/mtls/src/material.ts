@@ -1,7 +1,8 @@
-import { createHash, X509Certificate, createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey, type X509Certificate } from 'node:crypto';
 import { watch, type FSWatcher } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { certificatesOf } from './certificate-chain.ts';
 
 /** Where a workload's certificate chain, private key and trust anchors lie. All three are PEM. */
 export type TlsPaths = { cert: string; key: string; ca: string };
@@ -103,13 +104,21 @@ async function readTlsFiles(paths: TlsPaths): Promise<TlsFiles> {
     readFile(paths.key, 'utf8'),
     readFile(paths.ca, 'utf8'),
   ]);
-  const leaf = parsed(paths.cert, () => new X509Certificate(cert));
+  const leaf = parsed(paths.cert, () => allCertificatesOf(cert)[0]);
   const privateKey = parsed(paths.key, () => createPrivateKey(key));
-  parsed(paths.ca, () => new X509Certificate(ca));
+  parsed(paths.ca, () => allCertificatesOf(ca));
   if (!leaf.checkPrivateKey(privateKey)) throw new Error(`${paths.key} is not the key of ${paths.cert}`);
   const notAfter = new Date(leaf.validTo);
   if (notAfter.getTime() <= Date.now()) throw new Error(`${paths.cert} expired at ${notAfter.toISOString()}`);
   return { cert, key, ca, thumbprint: certificateThumbprint(leaf), notAfter };
+}
+
+/** Every one that the text begins: TLS would pass over a second anchor that is torn, and fail at each connection by a torn chain. */
+function allCertificatesOf(pem: string): [X509Certificate, ...X509Certificate[]] {
+  const [first, ...more] = certificatesOf(pem);
+  const begun = pem.split('-----BEGIN CERTIFICATE-----').length - 1;
+  if (first === undefined || begun !== 1 + more.length) throw new Error('not all of it is there');
+  return [first, ...more];
 }
 
 function parsed<T>(path: string, parse: () => T): T {

@@ -122,4 +122,18 @@ test('the start is refused on material that is missing, torn or expired, by path
   await expect(watchTlsMaterial({ ...good.paths, cert: join(folder.path, 'empty/tls.crt') })).rejects.toThrow(/ENOENT/);
   await expect(watchTlsMaterial({ ...good.paths, key: other.paths.key })).rejects.toThrow(/is not the key of/);
   await expect(watchTlsMaterial(expired.paths)).rejects.toThrow(/expired at 1970/);
+
+  // The first certificate of each file is whole: what comes after it would be missed only by who connects.
+  const torn = good.ca.slice(0, good.ca.length / 2);
+  const rubbish = '-----BEGIN CERTIFICATE-----\nrubbish\n-----END CERTIFICATE-----\n';
+  for (const [part, rest] of [
+    ['cert', torn],
+    ['cert', rubbish],
+    ['ca', torn],
+    ['ca', rubbish],
+  ] as const) {
+    const path = join(folder.path, 'empty', part);
+    await writeFile(path, `${good[part]}${rest}`);
+    await expect(watchTlsMaterial({ ...good.paths, [part]: path })).rejects.toThrow(`${path} is not the PEM`);
+  }
 });
