@@ -1,11 +1,11 @@
 import { redisTls } from './client-tls.ts';
 import type { TlsMaterial } from './material.ts';
 import { newRedisClient } from './redis-client.ts';
+import { redisServers, type Server } from './redis-servers.ts';
 
 /** Where a Redis is, now. */
 export type RedisAddress = {
-  /** `servername`: the name that its certificate must carry. */
-  current(): { host: string; port: number; servername: string };
+  current(): Server;
   /** Calls `listener` when another server has become the master. Returns what ends that. */
   onChange(listener: () => void): () => void;
   close(): void;
@@ -35,15 +35,11 @@ const ASK_TIMEOUT_MS = 2_000;
  * kept: what follows it opens its own connections anew when it changes, as after a rotation of certificates.
  */
 export async function redisAddress(place: RedisPlace): Promise<RedisAddress> {
-  const { hostname, port, searchParams } = new URL(place.url);
-  const host = hostname.replace(/^\[|\]$/g, '');
-  const first = { host, port: Number(port || 6379), servername: place.servername ?? host };
-  const master = searchParams.get('master');
+  const [first, ...others] = redisServers(place.url, place.servername);
+  const master = new URL(place.url).searchParams.get('master');
   if (master === null) return { current: () => first, onChange: () => () => {}, close: () => {} };
-  return followMaster(master, [first, ...othersIn(searchParams.get('sentinels'), place.servername)], place);
+  return followMaster(master, [first, ...others], place);
 }
-
-type Server = ReturnType<RedisAddress['current']>;
 
 async function followMaster(master: string, sentinels: readonly Server[], place: RedisPlace): Promise<RedisAddress> {
   const listeners = new Set<() => void>();
@@ -113,14 +109,3 @@ async function connect({ host, port, servername }: Server, { url, password, tls 
     },
   };
 }
-
-const othersIn = (list: string | null, servername: string | undefined): Server[] =>
-  (list ?? '')
-    .split(',')
-    .filter((entry) => entry !== '')
-    .map((entry) => new URL(`rediss://${entry}`))
-    .map(({ hostname, port }) => ({
-      host: hostname,
-      port: Number(port || 26_379),
-      servername: servername ?? hostname,
-    }));
