@@ -29,7 +29,13 @@ export const deleteRecord = (deps: ChangeVersions) =>
     }),
     headers: z.strictObject(conditionHeaders),
     answers: { 204: noContent },
-    problems: ['record_not_found', 'precondition_failed', 'precondition_required', 'keys_unavailable'],
+    problems: [
+      'record_not_found',
+      'precondition_failed',
+      'precondition_required',
+      'record_unreadable',
+      'keys_unavailable',
+    ],
     handle({ principal, workload, params: { key }, query: { version }, headers }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const change = { at, conditions: conditionsIn(headers), act: deleting(version) };

@@ -20,7 +20,13 @@ export const destroyRecord = (deps: ChangeVersions) =>
     headers: z.strictObject(conditionHeaders),
     body: z.union([z.strictObject({ versions: namedVersions }), z.strictObject({ all: z.literal(true) })]),
     answers: { 200: changedVersions },
-    problems: ['record_not_found', 'precondition_failed', 'precondition_required', 'keys_unavailable'],
+    problems: [
+      'record_not_found',
+      'precondition_failed',
+      'precondition_required',
+      'record_unreadable',
+      'keys_unavailable',
+    ],
     handle({ principal, workload, params: { key }, body, headers }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const whole = 'all' in body;

@@ -35,7 +35,7 @@ export const listVersionsRoute = (deps: ListVersions) =>
     audit: 'record.listed',
     params: z.strictObject({ key: recordKey }),
     answers: { 200: answer },
-    problems: ['record_not_found', 'keys_unavailable'],
+    problems: ['record_not_found', 'record_unreadable', 'keys_unavailable'],
     async handle({ principal, workload, params: { key } }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const { id, newest, keepVersions, matchRequired, versions } = await listVersions(deps, at);

@@ -20,7 +20,13 @@ export const undeleteRecord = (deps: ChangeVersions) =>
     headers: z.strictObject(conditionHeaders),
     body: z.strictObject({ versions: namedVersions.optional().describe('absent: what the last deletion took') }),
     answers: { 200: changedVersions },
-    problems: ['record_not_found', 'precondition_failed', 'precondition_required', 'keys_unavailable'],
+    problems: [
+      'record_not_found',
+      'precondition_failed',
+      'precondition_required',
+      'record_unreadable',
+      'keys_unavailable',
+    ],
     handle({ principal, workload, params: { key }, body: { versions }, headers }, audit) {
       const at = { tenant: principal.tenant, namespace: namespaceOf(workload), key };
       const change = { at, conditions: conditionsIn(headers), act: restoring(versions) };
