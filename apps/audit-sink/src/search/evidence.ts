@@ -20,12 +20,12 @@ export type Evidence = {
   erased: number[];
 };
 
-export type BatchReceipt = { first: number; index: number; leaf: Buffer };
+export type BatchReceipt = { first: number; index: number; leaf: Buffer; proof: Buffer[] };
 
-/** Receipts of the batches that hold entries from `begin` on, up to `end`, at most {@link EVIDENCE_BATCHES}. */
+/** Receipts of the batches that hold entries from `begin` on, up to `end`, at most {@link EVIDENCE_BATCHES}, with their inclusion. */
 export async function receiptsOver(
   query: Query,
-  { begin, end }: { begin: number; end: number },
+  { begin, end, treeSize }: { begin: number; end: number; treeSize: number },
 ): Promise<BatchReceipt[]> {
   const rows = await query<{ first: string; leaves: number; entries: Buffer }>(
     `select first, leaves, entries from log_runs
@@ -33,15 +33,18 @@ export async function receiptsOver(
      order by first limit $3`,
     [begin, end, EVIDENCE_BATCHES],
   );
-  return rows.map(({ first, leaves, entries }) => ({
+  const indexes = rows.map(({ first, leaves }) => Number(first) + leaves - 1);
+  const proofs = await inclusionProofs(query, indexes, treeSize);
+  return rows.map(({ first, entries }, i) => ({
     first: Number(first),
-    index: Number(first) + leaves - 1,
+    index: indexes[i]!,
     leaf: decodeEntries(entries).at(-1)!,
+    proof: proofs[i]!,
   }));
 }
 
 /** The indexes that a batch's receipt says are a pseudonym's. */
-export function ownedIn({ first, leaf }: BatchReceipt, pseudonym: string): number[] {
+export function ownedIn({ first, leaf }: Pick<BatchReceipt, 'first' | 'leaf'>, pseudonym: string): number[] {
   const { tenants = {} } = JSON.parse(leaf.toString('utf8')) as { tenants?: Record<string, string> };
   return (tenants[pseudonym] ?? '')
     .split(',')
@@ -58,13 +61,12 @@ export async function gatherEvidence(
   answer: {
     begin: number;
     end: number;
-    treeSize: number;
     pseudonym: string;
     receipts: readonly BatchReceipt[];
     shown: readonly number[];
   },
 ): Promise<Evidence> {
-  const { begin, end, treeSize, pseudonym, receipts } = answer;
+  const { begin, end, pseudonym, receipts } = answer;
   const owned = receipts
     .flatMap((receipt) => ownedIn(receipt, pseudonym))
     .filter((index) => index >= begin && index < end);
@@ -75,19 +77,14 @@ export async function gatherEvidence(
     [left],
   );
   const readable = new Set(rows.map(({ index }) => Number(index)));
-  const proofs = await inclusionProofs(
-    query,
-    receipts.map(({ index }) => index),
-    treeSize,
-  );
   return {
     begin,
     end,
     pseudonym,
-    receipts: receipts.map(({ index, leaf }, i) => ({
+    receipts: receipts.map(({ index, leaf, proof }) => ({
       index,
       leaf: leaf.toString('base64'),
-      proof: proofs[i]!.map((hash) => hash.toString('base64')),
+      proof: proof.map((hash) => hash.toString('base64')),
     })),
     unmatched: left.filter((index) => readable.has(index)),
     erased: left.filter((index) => !readable.has(index)),

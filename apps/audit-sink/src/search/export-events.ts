@@ -6,7 +6,7 @@ import { inclusionProofs } from '../log/proofs.ts';
 import type { ReadLog } from '../routes/deps.ts';
 import { asTenant } from './as-tenant.ts';
 import { gatherEvidence, receiptsOver } from './evidence.ts';
-import { findEvents, type EventFilter, type FoundEvent } from './find-events.ts';
+import { findRows, openRows, type EventFilter } from './find-events.ts';
 
 const PAGE = 500;
 
@@ -35,42 +35,54 @@ export async function* exportEvents(log: ReadLog, exported: Exported): AsyncGene
   let events = 0;
   for (let begin = exported.begin; begin < end;) {
     const part = await asTenant(log.postgres, tenant, async (own) => {
-      const receipts = await receiptsOver(own, { begin, end });
+      const receipts = await receiptsOver(own, { begin, end, treeSize });
       const covered = Math.min(end, (receipts.at(-1)?.index ?? end - 1) + 1);
-      const window = { begin, end: covered, newestFirst: false, limit: PAGE };
-      const found = await findEvents(own, log.subjects, filter, window);
-      const until = found.more && found.last !== null ? found.last + 1 : covered;
+      const { rows, more, last } = await findRows(own, filter, {
+        begin,
+        end: covered,
+        newestFirst: false,
+        limit: PAGE,
+      });
+      const until = more && last !== null ? last + 1 : covered;
+      const indexes = rows.map(({ index }) => Number(index));
       const within = receipts.filter(({ first }) => first < until);
-      const shown = found.events.map(({ index }) => index);
-      const evidence = await gatherEvidence(own, { begin, end: until, treeSize, pseudonym, receipts: within, shown });
-      return { evidence, until, events: await provenEvents(own, found.events, treeSize) };
+      return { receipts: within, until, rows, proven: await provenLeaves(own, indexes, treeSize) };
     });
-    for (const receipt of part.evidence.receipts) yield line({ receipt });
-    for (const event of part.events) yield line(event);
-    const { unmatched, erased } = part.evidence;
-    yield line({ left: { begin, end: part.until, unmatched, erased } });
-    events += part.events.length;
-    begin = part.until;
+    const { until, receipts, rows, proven } = part;
+    const opened = (await openRows(rows, log.subjects)).filter(({ index }) => proven.has(index));
+    const shown = opened.map(({ index }) => index);
+    const speaksOf = { begin, end: until, pseudonym, receipts, shown };
+    const evidence = await asTenant(log.postgres, tenant, (own) => gatherEvidence(own, speaksOf));
+    for (const receipt of evidence.receipts) yield line({ receipt });
+    for (const { index, event, salt } of opened) {
+      yield line({ event, salt: salt.toString('base64url'), index, ...proven.get(index) });
+    }
+    const { unmatched, erased } = evidence;
+    yield line({ left: { begin, end: until, unmatched, erased } });
+    events += opened.length;
+    begin = until;
   }
   yield line({ end: { events } });
 }
 
-/** Events with salt (base64url), leaf and proof (base64), as a receipt has them. */
-async function provenEvents(query: Query, events: readonly FoundEvent[], treeSize: number) {
-  const proofs = await inclusionProofs(
-    query,
-    events.map(({ index }) => index),
-    treeSize,
-  );
+/** Leaf and proof (base64) of entries, as a receipt has them. */
+async function provenLeaves(
+  query: Query,
+  indexes: readonly number[],
+  treeSize: number,
+): Promise<Map<number, { leaf: string; proof: string[] }>> {
+  const proofs = await inclusionProofs(query, indexes, treeSize);
   const source = logSource(query);
   const bundles = new Map<number, readonly Buffer[]>();
-  for (const tile of new Set(events.map(({ index }) => Math.floor(index / TILE_WIDTH)))) {
+  for (const tile of new Set(indexes.map((index) => Math.floor(index / TILE_WIDTH)))) {
     bundles.set(tile, await source.bundle(tile, TILE_WIDTH));
   }
-  return events.flatMap(({ index, event, salt }, i) => {
-    const leaf = bundles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH];
-    if (!leaf) return [];
-    const proof = proofs[i]!.map((hash) => hash.toString('base64'));
-    return [{ event, salt: salt.toString('base64url'), index, leaf: leaf.toString('base64'), proof }];
-  });
+  return new Map(
+    indexes.flatMap((index, i) => {
+      const leaf = bundles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH];
+      if (!leaf) return [];
+      const proof = proofs[i]!.map((hash) => hash.toString('base64'));
+      return [[index, { leaf: leaf.toString('base64'), proof }] as const];
+    }),
+  );
 }

@@ -2,7 +2,7 @@ import { toOcsf } from '@postern/audit';
 import type { Query } from '@postern/postgres';
 import type { ReadLog } from '../routes/deps.ts';
 import { asTenant } from './as-tenant.ts';
-import { findEvents, type EventFilter } from './find-events.ts';
+import { findRows, openRows, type EventFilter } from './find-events.ts';
 
 const PAGE = 500;
 
@@ -15,12 +15,12 @@ export async function* exportOcsf(
   { tenant, filter, begin, end }: { tenant: string; filter: EventFilter; begin: number; end: number },
 ): AsyncGenerator<string> {
   for (let from = begin; from < end;) {
-    const { events, more, last, producers } = await asTenant(log.postgres, tenant, async (own) => {
-      const found = await findEvents(own, log.subjects, filter, { begin: from, end, newestFirst: false, limit: PAGE });
-      const indexes = found.events.map(({ index }) => index);
+    const { rows, more, last, producers } = await asTenant(log.postgres, tenant, async (own) => {
+      const found = await findRows(own, filter, { begin: from, end, newestFirst: false, limit: PAGE });
+      const indexes = found.rows.map(({ index }) => Number(index));
       return { ...found, producers: await producersOf(own, indexes) };
     });
-    for (const { index, event } of events) {
+    for (const { index, event } of await openRows(rows, log.subjects)) {
       const ocsf = toOcsf(event, producers.get(index) ?? 'unknown');
       yield `${JSON.stringify({ ...ocsf, metadata: { ...(ocsf['metadata'] as object), sequence: index } })}\n`;
     }

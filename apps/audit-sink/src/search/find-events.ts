@@ -25,21 +25,21 @@ export type Window = { begin: number; end: number; newestFirst: boolean; limit: 
 export type FoundEvent = { index: number; id: string; event: AuditEvent; salt: Buffer };
 
 /**
- * A tenant's events in the order of the log; of those that were erased nothing is shown. `query` reads as the tenant. One
- * more than `limit` is read, to know whether there are more.
+ * A tenant's events in the order of the log, sealed; of those that were erased nothing is shown. `query` reads as the tenant. One
+ * more than `limit` is read, to know whether there are more. They are opened (`openRows`) when that transaction is over: keys may
+ * have to be read over another connection, and as many reads as there are connections would wait for one.
  */
-export async function findEvents(
+export async function findRows(
   query: Query,
-  subjects: Pick<Subjects, 'keysOf'>,
   filter: EventFilter,
   window: Window,
-): Promise<{ events: FoundEvent[]; more: boolean; last: number | null }> {
+): Promise<{ rows: SealedRow[]; more: boolean; last: number | null }> {
   const { text, values } = searchStatement(filter, window);
   const rows = await query<SealedRow>(text, values);
   const page = rows.slice(0, window.limit);
   const last = page.at(-1);
   return {
-    events: await openRows(page, subjects),
+    rows: page,
     more: rows.length > window.limit,
     last: last ? Number(last.index) : null,
   };

@@ -3,7 +3,7 @@ import { readableSize } from '../log/wanted.ts';
 import type { ReadLog } from '../routes/deps.ts';
 import { asTenant } from './as-tenant.ts';
 import { cursorAt } from './cursor.ts';
-import { findEvents, type EventFilter } from './find-events.ts';
+import { findRows, openRows, type EventFilter } from './find-events.ts';
 
 const LOOK_MS = 1_000;
 const BEAT_MS = 15_000;
@@ -28,10 +28,8 @@ export async function* followEvents(
     if (size > begin) {
       const window = { begin, end: size, newestFirst: false, limit: PAGE };
       const filter = await filterNow();
-      const { events, more, last } = await asTenant(log.postgres, tenant, (own) =>
-        findEvents(own, log.subjects, filter, window),
-      );
-      for (const { index, event } of events) {
+      const { rows, more, last } = await asTenant(log.postgres, tenant, (own) => findRows(own, filter, window));
+      for (const { index, event } of await openRows(rows, log.subjects)) {
         yield `id: ${cursorAt(index)}\nevent: audit\ndata: ${JSON.stringify(event)}\n\n`;
         wroteAt = performance.now();
       }

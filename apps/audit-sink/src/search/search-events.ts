@@ -5,7 +5,7 @@ import type { Person } from '../subjects/subjects.ts';
 import { asTenant } from './as-tenant.ts';
 import { cursorAt, indexOf } from './cursor.ts';
 import { gatherEvidence, receiptsOver, type Evidence } from './evidence.ts';
-import { entriesOfTime, findEvents, type EventFilter, type FoundEvent } from './find-events.ts';
+import { entriesOfTime, findRows, openRows, type EventFilter, type FoundEvent } from './find-events.ts';
 import { subjectOf } from './subject-of.ts';
 
 export type Search = Omit<EventFilter, 'subject'> & {
@@ -44,34 +44,30 @@ export async function searchEvents(log: ReadLog, tenant: string, search: Search)
   };
   const subject = await subjectOf(log, tenant, person);
   if (!evidence) {
-    const { events, more, last } = await asTenant(log.postgres, tenant, (own) =>
-      findEvents(own, log.subjects, { ...filter, subject }, window),
+    const { rows, more, last } = await asTenant(log.postgres, tenant, (own) =>
+      findRows(own, { ...filter, subject }, window),
     );
-    return { events, ...(more && last !== null ? { next: cursorAt(last) } : {}) };
+    return { events: await openRows(rows, log.subjects), ...(more && last !== null ? { next: cursorAt(last) } : {}) };
   }
   if (newestFirst) {
     throw problem('invalid_input', { fields: [{ field: 'query.order', rule: 'oldest, where evidence is asked for' }] });
   }
   const pseudonym = await log.pseudonymOf(tenant);
-  return asTenant(log.postgres, tenant, async (own) => {
-    const receipts = await receiptsOver(own, window);
+  const { receipts, covered, rows, more, last } = await asTenant(log.postgres, tenant, async (own) => {
+    const of = await receiptsOver(own, { ...window, treeSize });
     // The page ends where the receipts that fit into it end, or where it is full.
-    const covered = Math.min(window.end, (receipts.at(-1)?.index ?? window.begin - 1) + 1);
-    const { events, more, last } = await findEvents(
-      own,
-      log.subjects,
-      { ...filter, subject },
-      { ...window, end: covered },
-    );
-    const end = more && last !== null ? last + 1 : covered;
-    const speaksOf = { begin: window.begin, end, treeSize, pseudonym };
-    const within = receipts.filter(({ first }) => first < end);
-    const shown = events.map(({ index }) => index);
-    return {
-      events,
-      ...(end < window.end ? { next: cursorAt(end - 1) } : {}),
-      evidence: await gatherEvidence(own, { ...speaksOf, receipts: within, shown }),
-      ...(newest ? { checkpoint: newest.note } : {}),
-    };
+    const to = Math.min(window.end, (of.at(-1)?.index ?? window.begin - 1) + 1);
+    return { receipts: of, covered: to, ...(await findRows(own, { ...filter, subject }, { ...window, end: to })) };
   });
+  const events = await openRows(rows, log.subjects);
+  const end = more && last !== null ? last + 1 : covered;
+  const shown = events.map(({ index }) => index);
+  const within = receipts.filter(({ first }) => first < end);
+  const speaksOf = { begin: window.begin, end, pseudonym, receipts: within, shown };
+  return {
+    events,
+    ...(end < window.end ? { next: cursorAt(end - 1) } : {}),
+    evidence: await asTenant(log.postgres, tenant, (own) => gatherEvidence(own, speaksOf)),
+    ...(newest ? { checkpoint: newest.note } : {}),
+  };
 }
