@@ -7,7 +7,7 @@ import { createRegistry, silentLogger, systemNow } from '@postern/runtime';
 import { forwarderMetrics } from '../src/forwarders/forwarder-metrics.ts';
 import { createReadLog } from '../src/forwarders/read-log.ts';
 import { runWebhooks } from '../src/forwarders/webhooks/run-webhooks.ts';
-import { createSubscription } from '../src/forwarders/webhooks/subscriptions.ts';
+import { createSubscription, newKey } from '../src/forwarders/webhooks/subscriptions.ts';
 import { openReceiver, type Receiver } from './receiver.ts';
 import { webhookCalls, type WebhookCall } from './webhook-calls.ts';
 import { openKeys, openWorld, until, type World } from './world.ts';
@@ -16,13 +16,16 @@ let world: World;
 let call: WebhookCall;
 let receiver: Receiver;
 
+/** Connections of the replica that answers. */
+const POOL = 4;
+
 /** The routes alone: what is sent is sent by a test. */
 beforeAll(async () => {
   world = await openWorld();
   receiver = await openReceiver(world);
   const webhooks = { allow: [receiver.host], publicAddresses: true };
   const documents = await world.documents({ forwarders: { webhooks } });
-  const { url } = await world.sink({ ...documents, POSTERN_ROLE: 'api' });
+  const { url } = await world.sink({ ...documents, POSTERN_ROLE: 'api', POSTERN_POSTGRES_POOL_SIZE: String(POOL) });
   call = webhookCalls(url, await world.caller());
 });
 afterAll(async () => {
@@ -30,21 +33,37 @@ afterAll(async () => {
   await receiver?.close();
 });
 
+/** Makes calls that all come to where one webhook of a tenant is made at a time, before any is; `held` of them hold a connection. */
+async function together<T>(tenant: string, calls: readonly (() => Promise<T>)[], held: number): Promise<T[]> {
+  const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`;
+  const { asked } = await world.log.db.transaction().execute(async (tx) => {
+    await queryIn(tx)('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`webhooks of ${tenant}`]);
+    const made = calls.map((one) => one());
+    await until(async () => (await world.asOwner(waiting)).rowCount === held, 'they wait');
+    return { asked: made };
+  });
+  return Promise.all(asked);
+}
+
 test('the same create that comes twice at once makes one webhook, and each is told of it', async () => {
   const headers = { 'idempotency-key': randomUUID() };
   const body = { url: `${receiver.url}/twice`, types: ['alert'] };
-  const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`;
-  const both = await world.log.db.transaction().execute(async (tx) => {
-    // As long as this lasts no webhook of the tenant is made: both come to where one is made at a time.
-    await queryIn(tx)('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['webhooks of acme']);
-    const asked = [1, 2].map(() => call('POST', '/v1/webhooks', { body, headers }));
-    await until(async () => (await world.asOwner(waiting)).rowCount === 2, 'both wait');
-    return { asked };
-  });
-  const [one, other] = await Promise.all(both.asked);
+  const create = () => call('POST', '/v1/webhooks', { body, headers });
+  const [one, other] = await together('acme', [create, create], 2);
   expect([one?.status, other?.status]).toEqual([201, 201]);
   expect(one?.body['id']).toBe(other?.body['id']);
   expect([one, other].filter((answer) => answer?.body['secret'] !== undefined)).toHaveLength(1);
+});
+
+test('as many creates of a tenant at once as the replica has connections wait for none of them', async () => {
+  const body = { url: `${receiver.url}/many`, types: ['alert'] };
+  const create = () => call('POST', '/v1/webhooks', { body, tenant: 'new-here' });
+  const created = await together(
+    'new-here',
+    Array.from({ length: POOL }, () => create),
+    POOL,
+  );
+  expect(created.map(({ status }) => status)).toEqual(created.map(() => 201));
 });
 
 test('a host longer than a name may be is refused by name', async () => {
@@ -69,8 +88,9 @@ test("receivers of other tenants that hang, with much that waits for them, do no
   const egressRules = { allow: [receiver.host, quick.host], publicAddresses: false };
   const subscribe = async (tenant: string, at: Receiver, deliveries: number, due: string) => {
     const asked = { tenant, url: at.url, types: ['alert'] as const, signature: 'hmac-sha256' as const };
-    const deps = { query: world.log.query, keys, egressRules };
-    const { subscription } = await createSubscription(deps, { ...asked, now: systemNow(), idempotency: null });
+    const key = await newKey(keys, asked);
+    const made = { ...asked, key, now: systemNow(), idempotency: null };
+    const { subscription } = await createSubscription({ query: world.log.query, egressRules }, made);
     await world.log.query(
       `insert into webhook_deliveries (id, subscription, type, body, state, next_attempt_at, created_at)
        select 'msg_' || gen_random_uuid(), $1, 'webhook.test', '{}', 'pending', now() - $3::interval, now()

@@ -30,6 +30,22 @@ const COLUMNS = `id, url, types, signature, public_key as "publicKey", stopped, 
 const contextOf = (id: string) => ({ what: 'webhook-secret', id });
 const sealerOf = (keys: BranchKeys, tenant: string) => sealerFor(keys, { tenant, purpose: 'service-secrets' });
 
+/** A new secret of a webhook: as its receiver is told it, and sealed for the webhook of that id. */
+export type NewKey = { id: string; secret: Secret; publicKey: string | null; sealed: Buffer };
+
+/**
+ * Makes a secret and seals it, before the transaction that keeps it: for that the tenant's key may have to be read over another
+ * connection, and as many transactions as there are connections would wait for one.
+ */
+export async function newKey(
+  keys: BranchKeys,
+  { tenant, id = randomUUID(), signature }: { tenant: string; id?: string; signature: SignatureKind },
+): Promise<NewKey> {
+  const { secret, publicKey } = makeKey(signature);
+  const sealed = await sealerOf(keys, tenant).seal(Buffer.from(secret.reveal()), contextOf(id));
+  return { id, secret, publicKey, sealed };
+}
+
 /**
  * Creates a subscription, in the transaction of `query`. Its secret is returned here and never again.
  *
@@ -37,8 +53,9 @@ const sealerOf = (keys: BranchKeys, tenant: string) => sealerFor(keys, { tenant,
  * @throws Problem `webhook_url_refused`, `too_many_webhooks`, `idempotency_key_reused`.
  */
 export async function createSubscription(
-  { query, keys, egressRules }: Subscriptions,
+  { query, egressRules }: Pick<Subscriptions, 'query' | 'egressRules'>,
   asked: {
+    key: NewKey;
     tenant: string;
     url: string;
     types: readonly NotificationType[];
@@ -48,6 +65,7 @@ export async function createSubscription(
   },
 ): Promise<{ subscription: Subscription; secret: Secret | null }> {
   const { tenant, url, types, signature, now, idempotency } = asked;
+  const { id, secret, publicKey, sealed } = asked.key;
   assertReachable(egressRules, url);
   // One at a time of a tenant, so that none slips past the count, nor past a first try that is under way.
   await query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`webhooks of ${tenant}`]);
@@ -63,9 +81,6 @@ export async function createSubscription(
     tenant,
   ]);
   if (Number(held?.count) >= MOST) throw problem('too_many_webhooks');
-  const id = randomUUID();
-  const { secret, publicKey } = makeKey(signature);
-  const sealed = await sealerOf(keys, tenant).seal(Buffer.from(secret.reveal()), contextOf(id));
   const [subscription] = await query<Subscription>(
     `insert into webhook_subscriptions
        (id, tenant, url, types, signature, sealed_secret, public_key, next_index, idempotency_key, idempotency_request, created_at)
@@ -88,21 +103,25 @@ export async function deleteSubscription(query: Query, at: { tenant: string; id:
   if (rows.length === 0) throw problem('webhook_not_found');
 }
 
+/** How a webhook's deliveries are signed. @throws Problem `webhook_not_found`. */
+export async function signatureOf(query: Query, at: { tenant: string; id: string }): Promise<SignatureKind> {
+  const [row] = await query<{ signature: SignatureKind }>(
+    'select signature from webhook_subscriptions where tenant = $1 and id = $2',
+    [at.tenant, at.id],
+  );
+  if (!row) throw problem('webhook_not_found');
+  return row.signature;
+}
+
 /**
  * A new secret; deliveries carry the signatures of both until the old one's time is over.
  * @throws Problem `webhook_not_found`.
  */
 export async function rotateSecret(
-  { query, keys }: Pick<Subscriptions, 'query' | 'keys'>,
-  { tenant, id, now }: { tenant: string; id: string; now: Date },
+  query: Query,
+  { tenant, key, now }: { tenant: string; key: NewKey; now: Date },
 ): Promise<{ subscription: Subscription; secret: Secret | null; previousUntil: Date }> {
-  const [row] = await query<{ signature: SignatureKind }>(
-    'select signature from webhook_subscriptions where tenant = $1 and id = $2 for update',
-    [tenant, id],
-  );
-  if (!row) throw problem('webhook_not_found');
-  const { secret, publicKey } = makeKey(row.signature);
-  const sealed = await sealerOf(keys, tenant).seal(Buffer.from(secret.reveal()), contextOf(id));
+  const { id, secret, publicKey, sealed } = key;
   const previousUntil = new Date(now.getTime() + OVERLAP_HOURS * 3_600_000);
   const [subscription] = await query<Subscription>(
     `update webhook_subscriptions

@@ -4,7 +4,7 @@ import { problem } from '@postern/runtime';
 import { z } from 'zod';
 import { notificationTypes } from '../../forwarders/webhooks/notification-types.ts';
 import { signatureKinds } from '../../forwarders/webhooks/signature.ts';
-import { createSubscription } from '../../forwarders/webhooks/subscriptions.ts';
+import { createSubscription, newKey } from '../../forwarders/webhooks/subscriptions.ts';
 import { CONFIGURE, resourceOf, webhookBody, webhookOf, type Webhooks } from './deps.ts';
 
 /** Of a name in the DNS (RFC 1035 section 2.3.4). */
@@ -41,10 +41,11 @@ export const createWebhook = (deps: Webhooks) =>
     problems: ['webhook_url_refused', 'too_many_webhooks', 'signature_unavailable', 'idempotency_key_reused'],
     async handle({ principal, body, idempotency }, audit) {
       if (deps.fips && body.signature === 'ed25519') throw problem('signature_unavailable');
+      const key = await newKey(deps.keys, { tenant: principal.tenant, signature: body.signature });
       return deps.db.transaction().execute(async (tx) => {
         const { subscription, secret } = await createSubscription(
           { ...deps, query: queryIn(tx) },
-          { ...body, tenant: principal.tenant, now: deps.now(), idempotency },
+          { ...body, key, tenant: principal.tenant, now: deps.now(), idempotency },
         );
         const details = { types: body.types, host: new URL(body.url).host, signature: body.signature };
         return audit.within(

@@ -1,7 +1,7 @@
 import { route } from '@postern/http';
 import { queryIn } from '@postern/postgres';
 import { z } from 'zod';
-import { rotateSecret } from '../../forwarders/webhooks/subscriptions.ts';
+import { newKey, rotateSecret, signatureOf } from '../../forwarders/webhooks/subscriptions.ts';
 import { CONFIGURE, resourceOf, webhookBody, webhookId, webhookOf, type Webhooks } from './deps.ts';
 
 /** A new secret, shown here only. Until `previous_until` each delivery carries the signatures of both. */
@@ -22,9 +22,11 @@ export const rotateWebhookSecret = (deps: Webhooks) =>
       }),
     },
     problems: ['webhook_not_found'],
-    handle: ({ principal: { tenant }, params: { id } }, audit) =>
-      deps.db.transaction().execute(async (tx) => {
-        const rotated = await rotateSecret({ ...deps, query: queryIn(tx) }, { tenant, id, now: deps.now() });
+    async handle({ principal: { tenant }, params: { id } }, audit) {
+      const signature = await signatureOf(deps.query, { tenant, id });
+      const key = await newKey(deps.keys, { tenant, id, signature });
+      return deps.db.transaction().execute(async (tx) => {
+        const rotated = await rotateSecret(queryIn(tx), { tenant, key, now: deps.now() });
         const previousUntil = rotated.previousUntil.toISOString();
         const secret = rotated.secret ? { secret: rotated.secret.reveal() } : {};
         return audit.within(
@@ -32,5 +34,6 @@ export const rotateWebhookSecret = (deps: Webhooks) =>
           { resource: resourceOf(id), details: { previousUntil } },
           { status: 200, body: { ...webhookOf(rotated.subscription), ...secret, previous_until: previousUntil } },
         );
-      }),
+      });
+    },
   });
