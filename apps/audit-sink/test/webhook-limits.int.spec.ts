@@ -73,6 +73,19 @@ test('a host longer than a name may be is refused by name', async () => {
   expect(answer['errors']).toMatchObject([{ field: 'body.url' }]);
 });
 
+test('a list goes on only behind a delivery of its own webhook: behind another it would end early, and say nothing', async () => {
+  const hook = await call('POST', '/v1/webhooks', { body: { url: `${receiver.url}/lists`, types: ['alert'] } });
+  const other = await call('POST', '/v1/webhooks', { body: { url: `${receiver.url}/other`, types: ['alert'] } });
+  const path = `/v1/webhooks/${String(hook.body['id'])}`;
+  const own = await call('POST', `${path}/test`);
+  const elsewhere = await call('POST', `/v1/webhooks/${String(other.body['id'])}/test`);
+  const behind = (id: unknown) => call('GET', `${path}/deliveries?after=${String(id)}`);
+  expect(await behind(own.body['delivery'])).toMatchObject({ status: 200, body: { deliveries: [] } });
+  for (const id of [elsewhere.body['delivery'], `msg_${randomUUID()}`]) {
+    expect(await behind(id)).toMatchObject({ status: 400, body: { errors: [{ field: 'query.after' }] } });
+  }
+});
+
 const HANGING = { tenants: 16, webhooks: 4, deliveries: 2 };
 /** What is under way at a time, of all (`run-webhooks.ts`). */
 const AT_ONCE = 32;

@@ -21,13 +21,21 @@ const COLUMNS = `d.id, d.event_id as "eventId", d.type, d.state, d.attempts, d.n
 
 export const deliveryId = (): string => `msg_${randomUUID()}`;
 
-/** A page of a subscription's deliveries, oldest first. @throws Problem `webhook_not_found`. */
+/**
+ * A page of a subscription's deliveries, oldest first.
+ * @throws Problem `webhook_not_found`; `invalid_input` for an `after` that is none of them, or none any more.
+ */
 export async function listDeliveries(
   query: Query,
   { tenant, id, state, after, limit }: DeliveriesAsked,
 ): Promise<{ deliveries: Delivery[]; next?: string }> {
   const [own] = await query('select 1 from webhook_subscriptions where tenant = $1 and id = $2', [tenant, id]);
   if (!own) throw problem('webhook_not_found');
+  if (after !== undefined) {
+    const known = await query('select 1 from webhook_deliveries where subscription = $1 and id = $2', [id, after]);
+    const rule = 'a delivery of this webhook that is still kept';
+    if (known.length === 0) throw problem('invalid_input', { fields: [{ field: 'query.after', rule }] });
+  }
   const rows = await query<Delivery>(
     `select ${COLUMNS} from webhook_deliveries d
      where d.subscription = $1 and ($2::text is null or d.state = $2)

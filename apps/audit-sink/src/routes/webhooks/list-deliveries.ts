@@ -40,7 +40,7 @@ export const listWebhookDeliveries = ({ query }: Webhooks) =>
         next: z.string().optional().describe('`after` of the next page; absent at the end'),
       }),
     },
-    problems: ['webhook_not_found'],
+    problems: ['webhook_not_found', 'invalid_input'],
     async handle({ principal: { tenant }, params: { id }, query: asked }, audit) {
       const { deliveries, ...rest } = await listDeliveries(query, { tenant, id, ...asked });
       return audit.released(
