@@ -25,9 +25,9 @@ export const compose = (config: Config, options: ServiceOptions): Promise<Servic
     const state = await openState(setting);
     const verifiers = openVerifiers(setting, state);
     const { postgres, audit, policies, issuer, tls } = state;
-    const { peers, living, subjects, sequence } = verifiers;
+    const { peers, agentOf, living, subjects, sequence } = verifiers;
     const { db } = postgres;
-    const web = openApprovalPages({ ...setting, policies, db, dispatcher: peers, verifier: subjects, living });
+    const web = openApprovalPages({ ...setting, policies, db, agentOf, verifier: subjects, living });
     const recordWithin: CloseLogs['recordWithin'] = (tx, event) => audit.within(tx, event);
     const sink = { url: config.auditSinkUrl, dispatcher: peers };
     const logs = { db, recordWithin, issuer, sink, logger: setting.logger, now: setting.now };
@@ -77,12 +77,14 @@ type Verifiers = ReturnType<typeof openVerifiers>;
 /** For audiences outside Postern the provider mints: by an exchange of its own, or by auth-manager where a grant is the subject (R10). */
 function exchangeAtProvider(
   { config: { providerIssuer: issuer, authManagerUrl: url } }: Setting,
-  { peers: dispatcher }: Pick<Verifiers, 'peers'>,
+  { peers, agentOf }: Pick<Verifiers, 'peers' | 'agentOf'>,
 ) {
   const authentication = { method: 'tls_client_auth' } as const;
   return providerExchange({
-    provider: issuer ? providerAtNeed({ issuer, clientId: SERVICE, authentication, dispatcher }) : undefined,
-    exchangeGrant: url ? exchangeGrantAt({ url, dispatcher }) : undefined,
+    provider: issuer
+      ? providerAtNeed({ issuer, clientId: SERVICE, authentication, dispatcher: agentOf(issuer) })
+      : undefined,
+    exchangeGrant: url ? exchangeGrantAt({ url, dispatcher: peers }) : undefined,
   });
 }
 

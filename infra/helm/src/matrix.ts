@@ -38,7 +38,11 @@ export const matrix: [name: string, files: string[], values: object][] = [
       },
     },
   ],
-  ['low, without publication', ['production.yaml'], { policy, profile: 'fedramp-low', audit: { publishTo: '' } }],
+  [
+    'low, without publication, the identity provider of a public authority',
+    ['production.yaml'],
+    { policy, profile: 'fedramp-low', audit: { publishTo: '' }, identityProvider: { authority: 'public' } },
+  ],
   [
     'certificates and scaling of others, sentinels',
     ['production.yaml', 'sentinels.yaml'],

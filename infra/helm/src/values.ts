@@ -113,7 +113,10 @@ export const chartValues = z.strictObject({
     pullSecrets: z.array(z.strictObject({ name: secretName })),
   }),
   identityProvider: z.strictObject({
-    issuer: httpsUrl.describe('required: exactly the `iss` of the realm; known by the authority of services'),
+    issuer: httpsUrl.describe('required: exactly the `iss` of the realm'),
+    authority: z
+      .enum(['services', 'public'])
+      .describe('who vouches for its servers: the authority of services, or one that browsers know too (ADR-0095)'),
     jwksUri: maybe(httpsUrl).describe("absent: Keycloak's path under the issuer"),
     tenant: z
       .string()

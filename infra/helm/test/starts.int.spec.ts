@@ -75,6 +75,20 @@ describeWith(program, 'what the chart starts', (helmPath) => {
       }
     });
 
+    test('the identity provider is known by the authority that the values name', () => {
+      const { authority } = {
+        authority: 'services',
+        ...('identityProvider' in values ? (values.identityProvider as object) : {}),
+      };
+      const { 'trust.json': text = '' } = found('ConfigMap', 'token-exchange-documents')!['data'] as Record<
+        string,
+        string
+      >;
+      const { issuers } = JSON.parse(text) as { issuers: { issuer: string; authority?: string }[] };
+      const provider = settingsOf('token-exchange')!['POSTERN_PROVIDER_ISSUER'];
+      expect(issuers.find(({ issuer }) => issuer === provider)?.authority).toBe(authority);
+    });
+
     test('Node is in FIPS mode in fedramp-high, its migrations too, and nowhere that did not ask for it', () => {
       const high = 'profile' in values && values.profile === 'fedramp-high';
       const jobs = objects

@@ -1,3 +1,4 @@
+import { getCACertificates } from 'node:tls';
 import { Agent, Dispatcher } from 'undici';
 import type { TlsMaterial } from './material.ts';
 import { clientTls } from './client-tls.ts';
@@ -7,6 +8,8 @@ export type AgentOptions = {
   connections?: number;
   /** The name the server's certificate must carry, where it is not the host of the URL. */
   servername?: string;
+  /** `public`: servers are believed by the authorities that Node knows (NODE_EXTRA_CA_CERTS too) as well. Default: by the services' own alone. */
+  authority?: 'services' | 'public';
 };
 
 /** An undici dispatcher over mTLS: one long-lived agent, replaced when the certificate rotates. */
@@ -60,11 +63,12 @@ class RotatingAgent extends Dispatcher implements MtlsAgent {
 
 /** Opens the agent for one peer. Keep it for the life of the process: a handshake costs more than a request. */
 export function openAgent(material: TlsMaterial, options: AgentOptions = {}): MtlsAgent {
-  const { connections = 50, servername } = options;
+  const { connections = 50, servername, authority = 'services' } = options;
   return new RotatingAgent(material, () => {
     const { cert, key, ca } = material.current();
     const tls =
       servername === undefined ? { cert, key, ca, minVersion: 'TLSv1.3' as const } : clientTls(material, servername);
-    return new Agent({ connections, connect: { ...tls, maxCachedSessions: 0 } });
+    const believed = authority === 'public' ? { ca: [ca, ...getCACertificates('default')] } : {};
+    return new Agent({ connections, connect: { ...tls, ...believed, maxCachedSessions: 0 } });
   });
 }

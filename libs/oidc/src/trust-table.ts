@@ -25,6 +25,10 @@ export const issuerEntry = z
   .strictObject({
     issuer: httpsUrl.describe('exactly the `iss` claim'),
     jwksUri: httpsUrl.describe('where its public keys are read; never taken from a token'),
+    authority: z
+      .enum(['services', 'public'])
+      .optional()
+      .describe('who vouches for its servers: the authority of services, or a public one too; absent: `services`'),
     kinds: z.array(z.enum(tokenKindNames as [TokenKind, ...TokenKind[]])).min(1),
     algorithms: z.array(z.enum(signatureAlgorithms)).min(1),
     audiences: z

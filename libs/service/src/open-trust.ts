@@ -1,7 +1,7 @@
 import { openRevocations, ownKeysFirst, type Issuer } from '@postern/issuer';
-import { openAgent } from '@postern/mtls';
-import { createTokenVerifier, fetchJwksOver, followTrusted, type UseOnce } from '@postern/oidc';
+import { createTokenVerifier, followTrusted, type UseOnce } from '@postern/oidc';
 import { useOnce as useOnceIn } from '@postern/postgres';
+import { openAgents, type Agents } from './open-agents.ts';
 import { type ServiceState } from './open-state.ts';
 import { type Setting } from './setting.ts';
 
@@ -12,33 +12,29 @@ type Own = Pick<NonNullable<Parameters<typeof followTrusted>[0]['own']>, 'issuer
  * (`peers`) with the service's certificate.
  */
 export function openTrust(setting: Setting, state: ServiceState) {
-  const peers = setting.closing.after(openAgent(state.tls));
-  return { peers, ...takeTokens(setting, state, { peers, fetchJwks: fetchJwksOver(peers) }) };
+  const agents = openAgents(setting, state);
+  return { ...agents, ...takeTokens(setting, state, agents) };
 }
 
 /** The same for a service that is one of the trusted issuers itself: its keys and the sequence of what it revoked are at hand. */
 export function openOwnTrust(setting: Setting, state: ServiceState, issuer: Issuer) {
-  const { config, closing, profile, now } = setting;
+  const { config, profile, now } = setting;
   const { query } = state.postgres;
-  const peers = closing.after(openAgent(state.tls));
-  const fetchJwks = ownKeysFirst(issuer, config.trust, fetchJwksOver(peers));
+  const agents = openAgents(setting, state);
+  const fetchJwks = ownKeysFirst(issuer, config.trust, agents.fetchJwks);
   const sequence = openRevocations({ query, issuer, profile, now });
   const own = { issuer: issuer.issuer, page: sequence.page };
-  return { peers, sequence, ...takeTokens(setting, state, { peers, fetchJwks, own }) };
+  return { ...agents, sequence, ...takeTokens(setting, state, { ...agents, fetchJwks, own }) };
 }
 
-type Ways = {
-  peers: ReturnType<typeof openAgent>;
-  fetchJwks: ReturnType<typeof fetchJwksOver>;
-  own?: Own;
-};
+type Ways = Agents & { own?: Own };
 
 function takeTokens(
   { service, config: { trust }, closing, profile, logger, now }: Setting,
   { postgres: { query }, endedTenants }: ServiceState,
-  { peers, fetchJwks, own }: Ways,
+  { peers, agentOf, fetchJwks, own }: Ways,
 ) {
-  const followed = { trust, dispatcher: peers, fetchJwks, ...(own && { own }), logger, now };
+  const followed = { trust, dispatcher: peers, agentOf, fetchJwks, ...(own && { own }), logger, now };
   const revocations = closing.after(followTrusted(followed));
   /** Tokens that were not revoked, of tenants that have not ended. */
   const living = endedTenants.over(revocations);

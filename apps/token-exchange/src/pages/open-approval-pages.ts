@@ -13,7 +13,8 @@ export type OpenApprovalPages = {
   config: Pick<Config, 'approvalsClientId' | 'issuer'>;
   policies: PolicyStore;
   db: Kysely<Schema>;
-  dispatcher: Dispatcher;
+  /** Mutual TLS to the servers of an issuer. */
+  agentOf: (issuer: string) => Dispatcher;
   verifier: TokenVerifier;
   profile: Profile;
   living: Revocations;
@@ -26,7 +27,7 @@ export type OpenApprovalPages = {
  * (R19): that which the policy in force at the start names.
  */
 export function openApprovalPages(deps: OpenApprovalPages): Web | null {
-  const { config, policies, db, dispatcher, verifier, profile, living, logger, now } = deps;
+  const { config, policies, db, agentOf, verifier, profile, living, logger, now } = deps;
   const clientId = config.approvalsClientId;
   if (clientId === undefined) return null;
   const approvers = policies.held().document.approvals?.issuer;
@@ -38,7 +39,7 @@ export function openApprovalPages(deps: OpenApprovalPages): Web | null {
     db,
     origin: config.issuer,
     home: '/approvals',
-    provider: { issuer: approvers, clientId, dispatcher },
+    provider: { issuer: approvers, clientId, dispatcher: agentOf(approvers) },
     verifier,
     audience: SERVICE,
     profile,

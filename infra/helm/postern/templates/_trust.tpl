@@ -9,7 +9,7 @@ for its tokens. `services.<name>.trust` replaces the whole of it.
 {{ $own.trust | toPrettyJson }}
 {{- else -}}
 {{- $provider := $root.Values.identityProvider -}}
-{{- $realm := dict "issuer" $provider.issuer "jwksUri" ($provider.jwksUri | default (printf "%s/protocol/openid-connect/certs" $provider.issuer)) "kinds" (list "provider-access") "algorithms" $provider.algorithms "scopeCeiling" "policy" "tenant" (dict "fixed" $provider.tenant) -}}
+{{- $realm := dict "issuer" $provider.issuer "jwksUri" ($provider.jwksUri | default (printf "%s/protocol/openid-connect/certs" $provider.issuer)) "authority" $provider.authority "kinds" (list "provider-access") "algorithms" $provider.algorithms "scopeCeiling" "policy" "tenant" (dict "fixed" $provider.tenant) -}}
 {{- $exchanged := include "postern.minted" (dict "root" $root "service" "token-exchange" "kind" "postern-access" "tenant" (dict "claim" "tenant")) | fromJson -}}
 {{- $grants := include "postern.minted" (dict "root" $root "service" "auth-manager" "kind" "grant" "tenant" (dict "claim" "tenant")) | fromJson -}}
 {{- $accounts := include "postern.minted" (dict "root" $root "service" "key-proxy" "kind" "postern-access" "tenant" (dict "claim" "tenant" "prefix" "kp_")) | fromJson -}}

@@ -18,6 +18,8 @@ export type FollowTrusted = {
   trust: TrustTable;
   /** Mutual TLS to the other services. */
   dispatcher: Dispatcher;
+  /** Mutual TLS to the servers of an issuer (ADR-0095). */
+  agentOf: (issuer: string) => Dispatcher;
   fetchJwks: FetchJwks;
   /** A service that is an issuer of revocations itself reads its own from its database. */
   own?: { issuer: string; page(after: number): Promise<RevocationPage> };
@@ -28,7 +30,7 @@ export type FollowTrusted = {
 
 /** Follows every issuer of revocations that the operator's table names (R14). */
 export function followTrusted(spec: FollowTrusted): FollowedRevocations {
-  const { trust, dispatcher, fetchJwks, own, logger, now, times } = spec;
+  const { trust, dispatcher, agentOf, fetchJwks, own, logger, now, times } = spec;
   const read = readRevocationsOver(dispatcher);
   const sources = (trust.revocations ?? []).map(({ issuer, kinds, uri, jwksUri, algorithms }) => ({
     issuer,
@@ -36,7 +38,7 @@ export function followTrusted(spec: FollowTrusted): FollowedRevocations {
     keys: openKeySet({ jwksUri, algorithms, fetchJwks, now }),
     read: (after: number) => (issuer === own?.issuer ? own.page(after) : read(uri, after)),
   }));
-  const introspect = introspectOver(dispatcher, trust);
+  const introspect = introspectOver(agentOf, trust);
   return followRevocations({
     sources,
     now,
@@ -51,13 +53,13 @@ const TIMEOUT_MS = 2_000;
 
 /** RFC 7662, for the issuers whose entry says where. */
 const introspectOver =
-  (dispatcher: Dispatcher, { issuers }: TrustTable): Introspect =>
+  (agentOf: FollowTrusted['agentOf'], { issuers }: TrustTable): Introspect =>
   async ({ issuer, token }) => {
     const uri = issuers.find((entry) => entry.issuer === issuer)?.introspectionUri;
     if (uri === undefined) return null;
     const answer = await request(uri, {
       method: 'POST',
-      dispatcher,
+      dispatcher: agentOf(issuer),
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams({ token: token.reveal() }).toString(),
       signal: AbortSignal.timeout(TIMEOUT_MS),
