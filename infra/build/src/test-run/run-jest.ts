@@ -8,8 +8,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { TEST_RUN_VARIABLE, type TestRun } from '@postern/testing/run';
 import type { Results } from './results.ts';
 
-/** How long a process may live on when all its results are in. Longer, and something it opened is still open. */
-const GRACE_MS = 5_000;
+/** How long a process may live on when all its results are in, on a busy machine too. Longer, and something it opened is still open. */
+const GRACE_MS = 15_000;
 const POLL_MS = 100;
 
 type JestReport = {
