@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { subjectKinds, type PolicyDocument } from './document.ts';
+import type { PolicyDocument } from './document.ts';
+import { subjectKinds } from './document-shape.ts';
 import { evaluateTogether } from './evaluate-together.ts';
 
 const name = z.string().min(1).max(128);

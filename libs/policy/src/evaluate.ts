@@ -1,4 +1,5 @@
-import type { PolicyDocument, SubjectKind } from './document.ts';
+import type { PolicyDocument } from './document.ts';
+import type { SubjectKind } from './document-shape.ts';
 
 /** One request for a token, as the policy sees it. */
 export type Request = {

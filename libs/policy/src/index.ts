@@ -1,12 +1,5 @@
-export {
-  policyDocument,
-  policyJsonSchema,
-  risks,
-  subjectKinds,
-  type PolicyDocument,
-  type ScopeDecision,
-  type SubjectKind,
-} from './document.ts';
+export { policyDocument, policyJsonSchema, type PolicyDocument } from './document.ts';
+export { risks, subjectKinds, type ScopeDecision, type SubjectKind } from './document-shape.ts';
 export { checkPolicy, policyChecks, type CheckResult, type PolicyChecks } from './check-policy.ts';
 export { evaluate, hasRole, type Decision, type Refusal, type Request, type Rule } from './evaluate.ts';
 export { evaluateTogether, type JointRequest } from './evaluate-together.ts';
