@@ -1,4 +1,5 @@
-import { baseSettings, migrationSettings, type busSettings, type postgresSettings } from './base-settings.ts';
+import { baseSettings } from './base-settings.ts';
+import { migrationSettings, type busSettings, type postgresSettings } from './connection-settings.ts';
 import type { Secret } from './secret.ts';
 import { parseSettings, type Parsed } from './setting.ts';
 

@@ -16,20 +16,10 @@ export {
   type SettingOptions,
   type Settings,
 } from './setting.ts';
-export {
-  baseConfig,
-  baseSettings,
-  busSettings,
-  cacheSettings,
-  postgresSettings,
-  rootKeyConfig,
-  rootKeySettings,
-  branchKeyConfig,
-  branchKeySettings,
-  type BranchKeyConfig,
-  type BaseConfig,
-  type RootKeyConfig,
-} from './base-settings.ts';
+export { baseConfig, baseSettings, type BaseConfig } from './base-settings.ts';
+export { busSettings, cacheSettings, postgresSettings } from './connection-settings.ts';
+export { rootKeyConfig, rootKeySettings, type RootKeyConfig } from './root-key-settings.ts';
+export { branchKeyConfig, branchKeySettings, type BranchKeyConfig } from './branch-key-settings.ts';
 export { readDocument } from './document.ts';
 export { assertEnvironment, type EnvironmentFacts } from './environment.ts';
 export { settingsReference } from './reference.ts';
