@@ -5,16 +5,20 @@ import { problems } from './problems.ts';
 import { type ChangeVersions } from './records/change-versions.ts';
 import { type GetRecord } from './records/get-record.ts';
 import { type PutRecord } from './records/put-record.ts';
+import { changeKeyVersion, type ChangeKeyVersion } from './routes/change-key-version.ts';
+import { changeKeyRoute, type ChangeKey } from './routes/change-key.ts';
 import { computeIndex } from './routes/compute-index.ts';
 import { computeMac } from './routes/compute-mac.ts';
 import { createDataKeysRoute } from './routes/create-data-keys.ts';
 import { decryptRoutes } from './routes/decrypt.ts';
 import { deleteRecord } from './routes/delete-record.ts';
+import { destroyKeyVersion, type DestroyKeyVersion } from './routes/destroy-key-version.ts';
 import { destroyRecord } from './routes/destroy-record.ts';
 import { encryptRoutes } from './routes/encrypt.ts';
+import { getKeyRoute, type GetKey } from './routes/get-key.ts';
 import { getRecordRoute, headRecordRoute } from './routes/get-record.ts';
 import { keyDestructionRoutes, type KeyDestructionRoutes } from './routes/key-destruction.ts';
-import { keyRoutes, type KeyRoutes } from './routes/keys.ts';
+import { listKeysRoute, type ListKeys } from './routes/list-keys.ts';
 import { listRecordsRoute } from './routes/list-records.ts';
 import { listVersionsRoute } from './routes/list-versions.ts';
 import { openDataKeyRoute } from './routes/open-data-key.ts';
@@ -24,6 +28,7 @@ import { recordHashes } from './routes/record-hashes.ts';
 import { retrieve } from './routes/retrieve.ts';
 import { rewrapRecordsRoutes } from './routes/rewrap-records.ts';
 import { rewrapRoutes } from './routes/rewrap.ts';
+import { rotateKeyRoute, type RotateKey } from './routes/rotate-key.ts';
 import { store } from './routes/store.ts';
 import { type Transit } from './routes/transit-routes.ts';
 import { undeleteRecord } from './routes/undelete-record.ts';
@@ -38,7 +43,12 @@ export type AppDeps = GetRecord &
   Transit &
   DataKeys &
   Macs &
-  KeyRoutes &
+  ListKeys &
+  GetKey &
+  RotateKey &
+  ChangeKey &
+  ChangeKeyVersion &
+  DestroyKeyVersion &
   KeyDestructionRoutes & {
     /** A replica that is only a worker has no routes of its own. */
     serves: boolean;
@@ -77,7 +87,12 @@ export function createApp({ http, serves, ...deps }: AppDeps): App {
       computeIndex(deps),
     ]),
     ...group('Keys', "The tenant's keys: rotation, states, schedule, and what they still protect.", [
-      ...keyRoutes(deps),
+      listKeysRoute(deps),
+      getKeyRoute(deps),
+      rotateKeyRoute(deps),
+      changeKeyRoute(deps),
+      changeKeyVersion(deps),
+      destroyKeyVersion(deps),
       ...rewrapRecordsRoutes(deps),
     ]),
     ...group('Destruction of a tenant', 'Two persons, a waiting time, and a receipt of every service.', [
