@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 const VERSION = '3.19.5';
 /** Helm's own release says this by a linker flag; built by name it would answer as 1.20. */
-export const KUBERNETES = ['--kube-version', '1.34.0'];
+const KUBERNETES = ['--kube-version', '1.34.0'];
 const home = join(import.meta.dirname, '../../../.cache', `helm-${VERSION}`);
 
 /** Helm, built once from its Go module into the checkout's cache folder. @throws Error without Go, or when the module cannot be had */
@@ -47,27 +47,34 @@ export async function helm(program: string, ...words: string[]): Promise<string>
 
 /** The chart's objects under these values: files first, then a document of further ones. @throws with what Helm says */
 export async function render(program: string, files: readonly string[], values: object): Promise<KubernetesObject[]> {
+  const words = ['template', 'postern', place('postern'), '--namespace', 'postern', ...KUBERNETES];
+  const text = await helmUnder(program, words, files, values);
+  return parseAllDocuments(text).flatMap((document) => {
+    // A key that stands twice is one: Helm itself takes the last, others refuse the document.
+    const [error] = document.errors;
+    if (error) throw error;
+    return (document.toJS() as KubernetesObject | null) ?? [];
+  });
+}
+
+/** What Helm's own check says of the chart under these values. @throws with what it finds */
+export const lint = (program: string, files: readonly string[], values: object): Promise<string> =>
+  // Not --strict: Helm calls the missing icon a finding.
+  helmUnder(program, ['lint', place('postern'), ...KUBERNETES], files, values);
+
+async function helmUnder(
+  program: string,
+  words: readonly string[],
+  files: readonly string[],
+  values: object,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-values-'));
   try {
+    // A file: of `--set-json` an object takes the place of all that the files say there.
     const own = join(folder, 'values.json');
     await writeFile(own, JSON.stringify(values));
     const given = [...files.map((file) => place(`examples/${file}`)), own].flatMap((file) => ['--values', file]);
-    const text = await helm(
-      program,
-      'template',
-      'postern',
-      place('postern'),
-      '--namespace',
-      'postern',
-      ...KUBERNETES,
-      ...given,
-    );
-    return parseAllDocuments(text).flatMap((document) => {
-      // A key that stands twice is one: Helm itself takes the last, others refuse the document.
-      const [error] = document.errors;
-      if (error) throw error;
-      return (document.toJS() as KubernetesObject | null) ?? [];
-    });
+    return await helm(program, ...words, ...given);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
