@@ -1,4 +1,4 @@
-import { newRedisClient, redisTls, type RedisAddress, type TlsMaterial } from '@postern/mtls';
+import { endedLate, newRedisClient, redisTls, type RedisAddress, type TlsMaterial } from '@postern/mtls';
 import type { Logger, Registry } from '@postern/runtime';
 import type * as bullMq from './bullmq.ts';
 
@@ -60,7 +60,7 @@ export function openConnection(
   const opened = [raw];
   const duplicate = raw.duplicate.bind(raw);
   raw.duplicate = ((...args: Parameters<typeof raw.duplicate>) => {
-    const copy = duplicate(...args);
+    const copy = endedLate(duplicate(...args));
     copy.on('error', () => {});
     opened.push(copy as unknown as typeof raw);
     return copy;
